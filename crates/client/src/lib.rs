@@ -1,0 +1,1 @@
+//! The consumer library: watch, swap, prove, guards, fork safety.

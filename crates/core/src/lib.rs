@@ -1,0 +1,1 @@
+//! What a rotation is: rings, versions, states, stages, gates, policy and schedule, with no input or output.

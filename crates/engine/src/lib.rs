@@ -1,0 +1,1 @@
+//! Who drives a rotation: ports, reconciler, triggers, cluster time and the event journal.

@@ -1,0 +1,1 @@
+//! API v1 over HTTP: routes, change feed, rights, metrics; thin.

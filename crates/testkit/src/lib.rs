@@ -1,0 +1,1 @@
+//! The simulated world: virtual clock, faulty store, consumers, and the model check with its named invariants.
