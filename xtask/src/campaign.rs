@@ -1,0 +1,185 @@
+//! `cargo xtask campaign` and `bench`: long programs of `keywheel-testkit` at full size, whose
+//! Markdown is committed. What they check or measure is their own business; this file names them,
+//! builds what they need, and puts the machine's description on top.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::failure::Failure;
+use crate::process::{self, cargo, git, output, run, stopwatch};
+
+/// A program whose report is committed.
+struct Program {
+    name: &'static str,
+    /// What its report is about, as a heading.
+    title: &'static str,
+    /// Whether it drives the real `keywheel` binary.
+    needs_binary: bool,
+}
+
+#[rustfmt::skip]
+const CAMPAIGNS: &[Program] = &[
+    Program { name: "model", title: "Model check", needs_binary: false },
+    Program { name: "world", title: "Simulated world", needs_binary: false },
+    Program { name: "kill", title: "Kill campaign", needs_binary: true },
+];
+
+#[rustfmt::skip]
+const BENCHES: &[Program] = &[
+    Program { name: "watchers", title: "10,000 watching consumers", needs_binary: true },
+    Program { name: "rings", title: "100,000 rings", needs_binary: false },
+    Program { name: "convergence", title: "From commit to proof, 100 consumers", needs_binary: true },
+    Program { name: "startup", title: "Start-up time and idle memory", needs_binary: true },
+];
+
+/// Runs the named campaigns, or all of them, and writes docs/campaigns/<name>.md.
+pub(crate) fn campaign(root: &Path, names: &[&str]) -> Result<(), Failure> {
+    let programs = chosen("campaign", CAMPAIGNS, names)?;
+    let machine = machine(root)?;
+    for program in programs {
+        let started = stopwatch();
+        let report = report(root, "campaign", program, &["--scale", "full"])?;
+        let again = format!("cargo xtask campaign {}", program.name);
+        let text = format!("# {}\n\n{}\n{}", program.title, header(&machine, &again), report);
+        write(&root.join("docs/campaigns").join(format!("{}.md", program.name)), &text)?;
+        println!("campaign {}: {:.0} s", program.name, started.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+/// Runs the named benchmarks, or all of them, and replaces their sections of docs/benchmarks.md.
+pub(crate) fn bench(root: &Path, names: &[&str]) -> Result<(), Failure> {
+    let programs = chosen("benchmark", BENCHES, names)?;
+    let machine = machine(root)?;
+    let path = root.join("docs/benchmarks.md");
+    for program in programs {
+        let report = report(root, "bench", program, &[])?;
+        let again = format!("cargo xtask bench {}", program.name);
+        let body = format!("## {}\n\n{}\n{}", program.title, header(&machine, &again), report);
+        let before = std::fs::read_to_string(&path).unwrap_or_else(|_| "# Benchmarks\n".to_owned());
+        write(&path, &with_section(&before, program.name, &body))?;
+        println!("docs/benchmarks.md: {} measured", program.name);
+    }
+    Ok(())
+}
+
+/// The programs that were asked for; all of them when none was.
+fn chosen(
+    what: &str,
+    all: &'static [Program],
+    names: &[&str],
+) -> Result<Vec<&'static Program>, Failure> {
+    if names.is_empty() {
+        return Ok(all.iter().collect());
+    }
+    let find = |name: &&str| {
+        all.iter().find(|program| program.name == *name).ok_or_else(|| {
+            let known: Vec<&str> = all.iter().map(|program| program.name).collect();
+            Failure::usage(format!("there is no {what} `{name}`; there are: {}", known.join(", ")))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// Runs one program of the testkit and returns the Markdown that it wrote.
+fn report(root: &Path, bin: &str, program: &Program, more: &[&str]) -> Result<String, Failure> {
+    println!("==> {bin} {}", program.name);
+    let mut command = cargo(root);
+    if program.needs_binary {
+        run(cargo(root).args(["build", "--locked", "--release", "--package", "keywheel"]))?;
+        command.env("KEYWHEEL_BIN", process::target_dir(root)?.join("release/keywheel"));
+    }
+    command.env("KEYWHEEL_SCALE", "full");
+    command.args(["run", "--locked", "--release", "--package", "keywheel-testkit", "--bin", bin]);
+    output(command.args(["--", program.name]).args(more))
+}
+
+/// What the reports say about their machine: enough to judge a figure, nothing that names it.
+fn machine(root: &Path) -> Result<String, Failure> {
+    let commit = output(git(root).args(["rev-parse", "--short=12", "HEAD"]))?;
+    let edited = output(git(root).args(["status", "--porcelain", "--untracked-files=no"]))?;
+    let edited = if edited.trim().is_empty() { "" } else { " with local changes" };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu_model(&cpu).unwrap_or("unknown processor");
+    let rustc = output(std::process::Command::new("rustc").arg("--version"))?;
+    let version = rustc.split_whitespace().nth(1).unwrap_or("of unknown version");
+    Ok(format!("Commit {}{edited}; {cores} cores, {cpu}; Rust {version}.", commit.trim()))
+}
+
+/// The processor's name as the kernel tells it.
+fn cpu_model(cpuinfo: &str) -> Option<&str> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim())
+}
+
+fn header(machine: &str, again: &str) -> String {
+    format!("{machine}\nWritten by `{again}`; do not edit.\n")
+}
+
+/// The document with one section replaced, or added at the end.
+fn with_section(document: &str, name: &str, body: &str) -> String {
+    let (open, close) = (format!("<!-- bench:{name} -->"), format!("<!-- /bench:{name} -->"));
+    let section = format!("{open}\n{}\n{close}\n", body.trim_end());
+    let place = document.split_once(&open).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&close)?;
+        Some((before, after.trim_start_matches('\n')))
+    });
+    let mut text = String::new();
+    match place {
+        Some((before, "")) => text.push_str(before),
+        Some((before, after)) => {
+            let _ = write!(text, "{before}{section}\n{after}");
+            return text;
+        }
+        None => {
+            let _ = writeln!(text, "{}\n", document.trim_end());
+        }
+    }
+    text.push_str(&section);
+    text
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let text = format!("{}\n", text.trim_end());
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|error| {
+        Failure::machine(
+            format!("{} cannot be written: {error}", path.display()),
+            "check its permissions and the free space",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_added_and_then_replaced_in_its_place() {
+        let first = with_section("# Benchmarks\n", "a", "## A\n\none\n");
+        let both = with_section(&first, "b", "## B\n");
+        let again = with_section(&both, "a", "## A\n\ntwo\n");
+        assert_eq!(
+            again,
+            "# Benchmarks\n\n<!-- bench:a -->\n## A\n\ntwo\n<!-- /bench:a -->\n\n\
+             <!-- bench:b -->\n## B\n<!-- /bench:b -->\n"
+        );
+        assert_eq!(with_section(&again, "b", "## B\n"), again);
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_known_ones() {
+        let failure = chosen("campaign", CAMPAIGNS, &["modle"]).err().unwrap();
+        assert_eq!(failure.cause, "there is no campaign `modle`; there are: model, world, kill");
+    }
+
+    #[test]
+    fn the_processor_is_read_from_cpuinfo() {
+        assert_eq!(
+            cpu_model("processor : 0\nmodel name\t: Some CPU @ 2 GHz\n"),
+            Some("Some CPU @ 2 GHz")
+        );
+        assert_eq!(cpu_model("processor : 0\n"), None);
+    }
+}

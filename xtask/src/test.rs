@@ -1,0 +1,45 @@
+//! `cargo xtask test`: a machine with nothing but a Rust toolchain becomes one that can run every
+//! test, and then does.
+
+use std::path::Path;
+
+use crate::failure::Failure;
+use crate::machine;
+use crate::process::{self, Steps, cargo};
+
+/// Runs the verb.
+pub(crate) fn run(root: &Path) -> Result<(), Failure> {
+    let target = process::target_dir(root)?;
+    let scale = scale()?;
+    let mut steps = Steps::default();
+    let mut venv = None;
+    steps.attempt("packages", machine::packages);
+    steps.attempt("python environment", || {
+        venv = Some(machine::python(root, &target)?);
+        Ok(())
+    });
+    if venv.is_none() {
+        return steps.finish();
+    }
+    let venv = venv.unwrap_or_default();
+    let tests = |words: &[&str]| {
+        let mut command = cargo(root);
+        command.env("KEYWHEEL_SCALE", &scale).env("KEYWHEEL_VENV", &venv);
+        process::run(command.args(["test", "--locked", "--workspace"]).args(words))
+    };
+    steps.attempt("build the tests", || tests(&["--all-targets", "--no-run"]));
+    steps.attempt("tests", || tests(&["--all-targets", "--no-fail-fast"]));
+    steps.attempt("documentation tests", || tests(&["--doc"]));
+    steps.finish()
+}
+
+/// The size of the large tests.
+fn scale() -> Result<String, Failure> {
+    match std::env::var("KEYWHEEL_SCALE") {
+        Err(_) => Ok("ci".to_owned()),
+        Ok(scale) if matches!(scale.as_str(), "ci" | "full") => Ok(scale),
+        Ok(scale) => {
+            Err(Failure::usage(format!("KEYWHEEL_SCALE=`{scale}` is neither ci nor full")))
+        }
+    }
+}
