@@ -28,7 +28,7 @@ const CAMPAIGNS: &[Program] = &[
 const BENCHES: &[Program] = &[
     Program { name: "watchers", title: "10,000 watching consumers", needs_binary: true },
     Program { name: "rings", title: "100,000 rings", needs_binary: false },
-    Program { name: "convergence", title: "From commit to proof, 100 consumers", needs_binary: true },
+    Program { name: "convergence", title: "Commit to proof, 100 consumers", needs_binary: true },
     Program { name: "startup", title: "Start-up time and idle memory", needs_binary: true },
 ];
 

@@ -164,9 +164,7 @@ fn finding(root: &Path, name: &str, log: &str) -> Failure {
             bytes.len(),
             bytes.escape_ascii()
         ),
-        format!(
-            "make the input, which is kept in {file}, a test case beside the code, and mend the code"
-        ),
+        format!("make the input (kept in {file}) a test case beside the code, and mend the code"),
     )
 }
 

@@ -26,6 +26,7 @@ usage: cargo xtask <verb>
 
   test                 install what the machine lacks (Debian packages, a Python environment under
                        the target directory), then build and run every test
+  prepare              the installing part of test alone
   ci                   everything else that must hold: formatting, tidy, clippy, documentation,
                        generated files, 20 s of fuzzing for each target
   tidy                 the project's own rules about sources and documents
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
 fn dispatch(words: &[&str], root: &Path) -> Result<(), Failure> {
     match words {
         ["test"] => test::run(root),
+        ["prepare"] => test::prepare(root),
         ["ci"] => ci::run(root),
         ["tidy"] => tidy::run(root),
         ["codegen"] => codegen::write(root),

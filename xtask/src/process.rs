@@ -114,6 +114,11 @@ impl Steps {
         self.done.push((name.to_owned(), started.elapsed(), failure));
     }
 
+    /// Whether a step has failed so far.
+    pub(crate) fn failed(&self) -> bool {
+        self.done.iter().any(|(_, _, failure)| failure.is_some())
+    }
+
     /// Prints the table and fails with the first failure, if there was one.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         println!("\n{:>8}  step", "time");
