@@ -1,0 +1,555 @@
+//! The gates: what each stage waits for, computed from the ring and what was seen of the world.
+//!
+//! The same functions serve the transition function and `status`, so that what an operator reads is
+//! what the machine decides on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::guard::{Guard, Guards};
+use crate::id::{ConsumerName, GateName, InstanceId, Revision, VersionNumber};
+use crate::policy::Consumer;
+use crate::ring::{Attribution, Direction, Path, Ring, State, Version};
+use crate::time::{ClusterTime, Now, Span};
+use crate::view::{Held, Standing, View};
+
+/// The names of keywheel's own gates; evidence from outside cannot be given for these, but for
+/// `reencryption`.
+pub const BUILT_IN: &[&str] = &[
+    "capacity",
+    "servers",
+    "instances",
+    "propagation",
+    "recovery",
+    "approval",
+    "protectors",
+    "health",
+    "expiry",
+    "observed_use",
+    "reencryption",
+    "drop",
+    "destroy_after",
+];
+
+/// How strongly something is known, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceLevel {
+    /// A time passed.
+    Assumed,
+    /// Somebody said so.
+    Attested,
+    /// Possession was proved.
+    Held,
+    /// It was used by the process.
+    Exercised,
+    /// A real path was tried.
+    Probed,
+}
+
+/// Evidence that came through the API.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceRecord {
+    /// Which gate.
+    pub gate: GateName,
+    /// About which version.
+    pub version: VersionNumber,
+    /// What was found.
+    pub verdict: Verdict,
+    /// How strongly.
+    pub level: EvidenceLevel,
+    /// Who reported it.
+    pub by: String,
+    /// When.
+    pub at: Now,
+    /// The document's revision when it was reported.
+    pub revision: Revision,
+}
+
+/// What evidence says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The gate may open.
+    Pass,
+    /// It must not.
+    Fail {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// A named condition of a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub status: GateStatus,
+}
+
+/// How a gate stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum GateStatus {
+    /// The condition is met.
+    Open {
+        /// How this is known.
+        level: EvidenceLevel,
+    },
+    /// Not yet.
+    Waiting {
+        /// What for.
+        on: String,
+        /// When time alone will open it.
+        until: Option<ClusterTime>,
+        /// Who is missing.
+        missing: Vec<Laggard>,
+    },
+    /// It will not open by itself.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// A person opened it.
+    Waived {
+        /// Who and why.
+        by: Attribution,
+        /// Until when.
+        until: ClusterTime,
+    },
+}
+
+/// An instance that a gate waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Laggard {
+    /// Whose process.
+    pub consumer: ConsumerName,
+    /// Which one; nothing when an instance that should exist does not.
+    pub instance: Option<InstanceId>,
+    /// Live or lost.
+    pub standing: Standing,
+    /// When it was last heard.
+    pub last_contact: ClusterTime,
+    /// What is missing.
+    pub why: String,
+}
+
+impl Gate {
+    fn open(name: &str, level: EvidenceLevel) -> Self {
+        Self { name: name.into(), status: GateStatus::Open { level } }
+    }
+
+    fn waiting(name: &str, on: impl Into<String>) -> Self {
+        let status = GateStatus::Waiting { on: on.into(), until: None, missing: Vec::new() };
+        Self { name: name.into(), status }
+    }
+
+    fn until(name: &str, on: impl Into<String>, moment: ClusterTime, now: ClusterTime) -> Self {
+        if now >= moment {
+            return Self::open(name, EvidenceLevel::Assumed);
+        }
+        let status =
+            GateStatus::Waiting { on: on.into(), until: Some(moment), missing: Vec::new() };
+        Self { name: name.into(), status }
+    }
+
+    fn failed(name: &str, why: impl Into<String>) -> Self {
+        Self { name: name.into(), status: GateStatus::Failed { why: why.into() } }
+    }
+
+    /// Whether the stage may pass it.
+    pub const fn passes(&self) -> bool {
+        matches!(self.status, GateStatus::Open { .. } | GateStatus::Waived { .. })
+    }
+}
+
+/// What the gate functions look at.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The ring.
+    pub ring: &'a Ring,
+    /// What was seen of the world.
+    pub view: &'a View,
+    /// The present.
+    pub now: Now,
+    /// The rules in force.
+    pub guards: Guards,
+}
+
+impl Scene<'_> {
+    /// The gates that a forward path stands before.
+    pub fn path_gates(&self, path: &Path) -> Vec<Gate> {
+        let Some(version) = self.ring.versions.get(&path.target) else { return Vec::new() };
+        let gates = match path.stage {
+            crate::ring::Stage::Stage => vec![self.capacity()],
+            crate::ring::Stage::Publish => vec![self.servers(version.revision)],
+            crate::ring::Stage::Confirm => self.confirm(path, version),
+            crate::ring::Stage::Promote => {
+                vec![self.protectors(version.revision), self.health(path.target)]
+            }
+        };
+        self.waived(path.target, gates)
+    }
+
+    /// The gates that the tail of a replaced version stands before.
+    pub fn tail_gates(&self, number: VersionNumber, version: &Version) -> Vec<Gate> {
+        let gates = match &version.state {
+            State::Retiring { last_switch: None, .. } => vec![self.protectors(version.revision)],
+            State::Retiring { last_switch: Some(switched), .. } => {
+                self.drain(number, version, *switched)
+            }
+            State::Retired { dropped: None, .. } => vec![self.dropped(version.revision)],
+            State::Retired { dropped: Some(dropped), .. } => {
+                vec![self.destroy_after(*dropped)]
+            }
+            _ => Vec::new(),
+        };
+        self.waived(number, gates)
+    }
+
+    fn waived(&self, version: VersionNumber, mut gates: Vec<Gate>) -> Vec<Gate> {
+        for gate in &mut gates {
+            if gate.passes() {
+                continue;
+            }
+            let waiver = self.ring.waivers.iter().find(|waiver| {
+                waiver.version == version
+                    && waiver.instance.is_none()
+                    && waiver.gate.as_str() == gate.name
+                    && self.now.cluster < waiver.until
+            });
+            if let Some(waiver) = waiver {
+                gate.status = GateStatus::Waived { by: waiver.by.clone(), until: waiver.until };
+            }
+        }
+        gates
+    }
+
+    fn capacity(&self) -> Gate {
+        let accepted = self.ring.accepted().count();
+        let most = self.ring.policy.max_accepted;
+        if accepted < most || !self.guards.has(Guard::Capacity) {
+            return Gate::open("capacity", EvidenceLevel::Held);
+        }
+        let on = format!("{accepted} of {most} accepted versions; one must retire first");
+        Gate::waiting("capacity", on)
+    }
+
+    fn servers(&self, needed: Revision) -> Gate {
+        let behind = self.view.servers.iter().find(|server| server.serves < needed);
+        match behind {
+            Some(server) if self.guards.has(Guard::Servers) => {
+                Gate::waiting("servers", format!("server {} serves {}", server.id, server.serves))
+            }
+            _ => Gate::open("servers", EvidenceLevel::Attested),
+        }
+    }
+
+    fn confirm(&self, path: &Path, version: &Version) -> Vec<Gate> {
+        let mut gates = vec![self.instances(version.revision, path.target)];
+        let State::Published { served, .. } = &version.state else { return gates };
+        let propagation = self.ring.policy.propagation();
+        if propagation > Span::ZERO && self.guards.has(Guard::Propagation) {
+            gates.push(match served {
+                Some(served) => Gate::until(
+                    "propagation",
+                    "passive consumers to learn of it",
+                    served.after(propagation),
+                    self.now.cluster,
+                ),
+                None => Gate::waiting("propagation", "every server to serve it"),
+            });
+        }
+        if path.direction == Direction::Restore && self.guards.has(Guard::RestoreConfirms) {
+            let policy = &self.ring.policy;
+            let moment = self.ring.created.cluster.after(policy.offline_max.plus(policy.skew));
+            let on =
+                "processes that the restored store does not know of to come back or go offline";
+            gates.push(Gate::until("restored", on, moment, self.now.cluster));
+        }
+        gates.extend(self.reported(path.target, version.revision));
+        if self.ring.policy.kind.is_encryption() && !version.recovery_tested {
+            gates.push(Gate::failed("recovery", "no second wrap of the material was tested"));
+        }
+        if self.ring.policy.approval {
+            gates.push(match &path.approved {
+                Some(_) => Gate::open("approval", EvidenceLevel::Attested),
+                None => Gate::waiting("approval", "an operator's approval"),
+            });
+        }
+        gates
+    }
+
+    /// Gates that somebody else reports on: those required by the policy, and any that failed.
+    fn reported(&self, target: VersionNumber, since: Revision) -> Vec<Gate> {
+        let fresh = |record: &&EvidenceRecord| {
+            record.version == target
+                && (record.revision >= since || !self.guards.has(Guard::FreshEvidence))
+        };
+        let records: Vec<_> = self.ring.evidence.iter().filter(fresh).collect();
+        let mut gates = Vec::new();
+        for name in &self.ring.policy.required_gates {
+            let record = records.iter().find(|record| record.gate == *name);
+            gates.push(match record.map(|record| (&record.verdict, record.level)) {
+                None => Gate::waiting(name.as_str(), "evidence from outside"),
+                Some((Verdict::Pass, level)) => Gate::open(name.as_str(), level),
+                Some((Verdict::Fail { why }, _)) => Gate::failed(name.as_str(), why),
+            });
+        }
+        for record in records {
+            if let Verdict::Fail { why } = &record.verdict
+                && !self.ring.policy.required_gates.contains(&record.gate)
+                && record.gate.as_str() != "reencryption"
+            {
+                gates.push(Gate::failed(record.gate.as_str(), why));
+            }
+        }
+        gates
+    }
+
+    /// Whether every expected instance processes with the version: law 1.
+    pub(crate) fn instances(&self, needed: Revision, target: VersionNumber) -> Gate {
+        let name = "instances";
+        if !self.guards.has(Guard::Convergence) {
+            return Gate::open(name, EvidenceLevel::Held);
+        }
+        if let Some(gate) = self.unsettled(name) {
+            return gate;
+        }
+        let holds = |held: &Held| {
+            (held.revision >= needed || !self.guards.has(Guard::FreshEvidence))
+                .then_some(())
+                .ok_or_else(|| format!("holds {}, not yet {needed}", held.revision))
+        };
+        let mut missing = self.laggards(name, |consumer| !consumer.cutover, holds);
+        missing.extend(self.too_few());
+        if self.ring.policy.consumers.is_empty() && self.ring.policy.passive.is_empty() {
+            return Gate::waiting(name, "at least one declared consumer");
+        }
+        self.judged(name, missing, |instance| {
+            instance.counts.get(&target).is_some_and(|counts| counts.processed > 0)
+        })
+    }
+
+    /// Whether every protector has left older keysets, work in progress included: law 2.
+    pub(crate) fn protectors(&self, needed: Revision) -> Gate {
+        let name = "protectors";
+        if !self.guards.has(Guard::LastSwitch) {
+            return Gate::open(name, EvidenceLevel::Held);
+        }
+        if let Some(gate) = self.unsettled(name) {
+            return gate;
+        }
+        let switched = |held: &Held| {
+            if held.revision < needed {
+                Err(format!("protects with {}, not yet {needed}", held.revision))
+            } else if held.oldest_guard < needed && self.guards.has(Guard::OlderGuard) {
+                Err(format!("still finishes work that began with {}", held.oldest_guard))
+            } else {
+                Ok(())
+            }
+        };
+        let policy = &self.ring.policy;
+        let missing = self.laggards(name, |consumer| policy.protects(consumer), switched);
+        self.judged(name, missing, |_| false)
+    }
+
+    /// Whether every instance has shown that it no longer accepts a retired version.
+    pub(crate) fn dropped(&self, needed: Revision) -> Gate {
+        let name = "drop";
+        if !self.guards.has(Guard::DropAttested) {
+            return Gate::open(name, EvidenceLevel::Held);
+        }
+        if let Some(gate) = self.unsettled(name) {
+            return gate;
+        }
+        let dropped = |held: &Held| {
+            (held.revision >= needed)
+                .then_some(())
+                .ok_or_else(|| format!("holds {}, not yet {needed}", held.revision))
+        };
+        let missing = self.laggards(name, |_| true, dropped);
+        self.judged(name, missing, |_| false)
+    }
+
+    fn unsettled(&self, name: &str) -> Option<Gate> {
+        let moment = self.view.settled_at;
+        (self.now.cluster < moment && self.guards.has(Guard::Takeover)).then(|| {
+            Gate::until(name, "a new leader to hear of everybody", moment, self.now.cluster)
+        })
+    }
+
+    fn judged(
+        &self,
+        name: &str,
+        missing: Vec<Laggard>,
+        exercised: impl Fn(&crate::view::Instance) -> bool,
+    ) -> Gate {
+        if !missing.is_empty() {
+            let on = format!("{} missing", missing.len());
+            let status = GateStatus::Waiting { on, until: None, missing };
+            return Gate { name: name.into(), status };
+        }
+        let levels = self.expected().filter_map(|instance| {
+            let held = instance.held.as_ref()?;
+            Some(if exercised(instance) {
+                held.level.max(EvidenceLevel::Exercised)
+            } else {
+                held.level
+            })
+        });
+        Gate::open(name, levels.min().unwrap_or(EvidenceLevel::Assumed))
+    }
+
+    /// The instances that still count: of declared consumers, and not gone.
+    pub(crate) fn expected(&self) -> impl Iterator<Item = &crate::view::Instance> {
+        self.view.instances.iter().filter(|instance| {
+            self.ring.policy.consumers.contains_key(&instance.consumer)
+                && match instance.standing(self.ring, self.now.cluster) {
+                    Standing::Live => true,
+                    Standing::Lost => self.guards.has(Guard::LostCounts),
+                    Standing::Gone => false,
+                }
+        })
+    }
+
+    fn laggards(
+        &self,
+        gate: &str,
+        concerns: impl Fn(&Consumer) -> bool,
+        test: impl Fn(&Held) -> Result<(), String>,
+    ) -> Vec<Laggard> {
+        let policy = &self.ring.policy;
+        let mut missing = Vec::new();
+        for instance in self.expected() {
+            let concerned = policy.consumers.get(&instance.consumer).is_some_and(&concerns);
+            if !concerned || self.is_waived(gate, &instance.id) {
+                continue;
+            }
+            let verdict = match &instance.held {
+                None => Err("has proved nothing yet".into()),
+                Some(held) => test(held),
+            };
+            if let Err(why) = verdict {
+                missing.push(Laggard {
+                    consumer: instance.consumer.clone(),
+                    instance: Some(instance.id.clone()),
+                    standing: instance.standing(self.ring, self.now.cluster),
+                    last_contact: instance.last_contact,
+                    why,
+                });
+            }
+        }
+        missing
+    }
+
+    fn is_waived(&self, gate: &str, instance: &InstanceId) -> bool {
+        self.ring.waivers.iter().any(|waiver| {
+            waiver.gate.as_str() == gate
+                && waiver.instance.as_ref() == Some(instance)
+                && self.now.cluster < waiver.until
+        })
+    }
+
+    fn too_few(&self) -> Vec<Laggard> {
+        if !self.guards.has(Guard::MinInstances) {
+            return Vec::new();
+        }
+        let policy = &self.ring.policy;
+        let mut missing = Vec::new();
+        for (name, consumer) in &policy.consumers {
+            let live = self
+                .view
+                .instances
+                .iter()
+                .filter(|instance| {
+                    instance.consumer == *name
+                        && instance.standing(self.ring, self.now.cluster) == Standing::Live
+                })
+                .count();
+            // A consumer that may have no instance still needs one when it is the only one, or an
+            // empty world would look converged.
+            let alone = policy.consumers.len() == 1 && policy.passive.is_empty();
+            let least = if alone { consumer.min_instances.max(1) } else { consumer.min_instances };
+            if live < least {
+                missing.push(Laggard {
+                    consumer: name.clone(),
+                    instance: None,
+                    standing: Standing::Gone,
+                    last_contact: ClusterTime::default(),
+                    why: format!("{live} of {least} instances are live"),
+                });
+            }
+        }
+        missing
+    }
+
+    fn health(&self, target: VersionNumber) -> Gate {
+        let counts = self.view.instances.iter().filter_map(|one| one.counts.get(&target));
+        let (processed, rejected) = counts.fold((0u64, 0u64), |(processed, rejected), one| {
+            (processed.saturating_add(one.processed), rejected.saturating_add(one.rejected))
+        });
+        let all = processed.saturating_add(rejected);
+        let health = self.ring.policy.health;
+        let most = u128::from(health.max_rejected_percent) * u128::from(all);
+        if all >= health.min_samples && u128::from(rejected) * 100 > most {
+            return Gate::failed(
+                "health",
+                format!("{rejected} of {all} verifications of {target} were rejected"),
+            );
+        }
+        let level = if all > 0 { EvidenceLevel::Exercised } else { EvidenceLevel::Assumed };
+        Gate::open("health", level)
+    }
+
+    fn drain(&self, number: VersionNumber, version: &Version, switched: ClusterTime) -> Vec<Gate> {
+        let promises = if self.guards.has(Guard::PinnedPromises) {
+            version.promises
+        } else {
+            self.ring.policy.promises()
+        };
+        let mut gates = Vec::new();
+        let moment = switched.after(promises.accepted_for());
+        let now = self.now.cluster;
+        gates.push(match self.unsettled("expiry") {
+            Some(gate) => gate,
+            None => Gate::until("expiry", "what it protected to expire", moment, now),
+        });
+        let used = self.view.instances.iter().filter_map(|one| one.counts.get(&number));
+        let used = used.filter_map(|counts| counts.last_processed).max();
+        if let Some(used) = used {
+            let quiet = used.cluster.after(self.ring.policy.quiet_use);
+            gates.push(Gate::until("observed_use", "nobody to use it any more", quiet, now));
+        }
+        if self.ring.policy.kind.is_encryption() {
+            gates.push(self.reencryption(number, switched));
+        }
+        gates
+    }
+
+    fn reencryption(&self, number: VersionNumber, switched: ClusterTime) -> Gate {
+        let record = self.ring.evidence.iter().find(|record| {
+            record.version == number
+                && record.gate.as_str() == "reencryption"
+                && record.at.cluster >= switched
+        });
+        match record.map(|record| (&record.verdict, record.level)) {
+            None => Gate::waiting("reencryption", "a verified count of zero rows under it"),
+            Some((Verdict::Pass, level)) => Gate::open("reencryption", level),
+            Some((Verdict::Fail { why }, _)) => Gate::failed("reencryption", why),
+        }
+    }
+
+    fn destroy_after(&self, dropped: ClusterTime) -> Gate {
+        match self.ring.policy.destroy_after {
+            None => Gate::waiting("destroy_after", "nothing: this ring never destroys by itself"),
+            Some(after) => Gate::until(
+                "destroy_after",
+                "the time for the way back to pass",
+                dropped.after(after),
+                self.now.cluster,
+            ),
+        }
+    }
+}

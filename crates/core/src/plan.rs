@@ -1,0 +1,163 @@
+//! What a rotation would do and when, before anybody starts it: `keywheel plan`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{OnCompromise, OnStall, Policy, Role};
+use crate::ring::Ring;
+use crate::schedule::Cause;
+use crate::time::{Span, WallTime};
+use crate::view::View;
+
+/// A rotation foretold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// When the ring would begin by itself, and why; nothing when only people begin.
+    pub begins: Option<(WallTime, Cause)>,
+    /// The stages in order.
+    pub stages: Vec<PlannedStage>,
+    /// What is not safe, or not known, and why.
+    pub warnings: Vec<String>,
+}
+
+/// One stage of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStage {
+    /// Its name.
+    pub stage: String,
+    /// The least time after the rotation's begin at which it can be left.
+    pub earliest_end: Span,
+    /// What it waits for.
+    pub waits_for: Vec<String>,
+    /// What would break if it were skipped.
+    pub unsafe_if_skipped: String,
+}
+
+/// Foretells the next rotation of a ring.
+pub fn plan(ring: &Ring, view: &View, now: WallTime) -> Plan {
+    let policy = &ring.policy;
+    let begins = crate::rotation::scheduled(ring, view).map(|(at, cause)| (at.max(now), cause));
+    let propagated = policy.propagation();
+    let drained = propagated.plus(policy.promises().accepted_for());
+    let mut stages = vec![
+        planned("stage", Span::ZERO, vec!["room in the accepted set".into()], "nothing yet"),
+        planned(
+            "publish",
+            Span::ZERO,
+            vec!["every server to serve the new version".into()],
+            "an instance that joins through an old server would not know the new version",
+        ),
+        planned(
+            "confirm",
+            propagated,
+            confirm_waits(policy),
+            "an instance without the new version would reject what is protected with it",
+        ),
+        planned(
+            "promote",
+            propagated,
+            vec!["every protector to switch, work in progress included".into()],
+            "the old version could be retired while somebody still protects with it",
+        ),
+        planned("drain", drained, drain_waits(policy), "what is still valid would be rejected"),
+        planned(
+            "retire",
+            drained,
+            vec!["every instance to show that it dropped the old version".into()],
+            "a forgotten process would accept the old key for ever",
+        ),
+    ];
+    stages.push(match policy.destroy_after {
+        Some(after) => planned(
+            "destroy",
+            drained.plus(after),
+            vec![format!("{after} for the way back")],
+            "there would be no way back",
+        ),
+        None => planned("destroy", Span::ZERO, vec!["never by itself".into()], "data is lost"),
+    });
+    Plan { begins, stages, warnings: warnings(policy) }
+}
+
+fn planned(
+    stage: &str,
+    earliest_end: Span,
+    waits_for: Vec<String>,
+    unsafe_if: &str,
+) -> PlannedStage {
+    PlannedStage {
+        stage: stage.into(),
+        earliest_end,
+        waits_for,
+        unsafe_if_skipped: unsafe_if.into(),
+    }
+}
+
+fn confirm_waits(policy: &Policy) -> Vec<String> {
+    let mut waits: Vec<_> = policy
+        .consumers
+        .iter()
+        .filter(|(_, consumer)| !consumer.cutover)
+        .map(|(name, consumer)| {
+            format!("proof of every instance of {name}, at least {}", consumer.min_instances)
+        })
+        .collect();
+    waits.extend(policy.passive.iter().map(|(name, delay)| format!("{delay} for {name} to learn")));
+    waits.extend(policy.required_gates.iter().map(|gate| format!("evidence for gate {gate}")));
+    if policy.kind.is_encryption() {
+        waits.push("a tested second wrap of the material".into());
+    }
+    if policy.approval {
+        waits.push("an operator's approval".into());
+    }
+    waits
+}
+
+fn drain_waits(policy: &Policy) -> Vec<String> {
+    let promises = policy.promises();
+    let mut waits = vec![format!(
+        "{} after the last switch: lifetime {}, skew {}, caches {}, hold {}",
+        promises.accepted_for(),
+        promises.longest_lifetime,
+        promises.skew,
+        promises.cache,
+        promises.hold
+    )];
+    if policy.kind.is_encryption() {
+        waits.push("a verified count of zero rows under the old version".into());
+    }
+    waits
+}
+
+fn warnings(policy: &Policy) -> Vec<String> {
+    let mut all = Vec::new();
+    if policy.consumers.is_empty() {
+        all.push(
+            "No consumer is declared: nobody can prove anything, and no gate will open".into(),
+        );
+    }
+    for (name, consumer) in &policy.consumers {
+        if consumer.cutover {
+            all.push(format!(
+                "{name} holds one value: from promotion until its reload it refuses what the \
+                 others protect, and they refuse what it protects for no time only if it only \
+                 processes"
+            ));
+        }
+        if consumer.min_instances == 0 {
+            all.push(format!("{name} may have no instance at all: its absence proves nothing"));
+        }
+        if consumer.role == Role::Process && policy.kind.is_symmetric() {
+            all.push(format!("{name} only processes, but holds a key that can also protect"));
+        }
+    }
+    for name in policy.passive.keys() {
+        all.push(format!("{name} cannot report; that it knows is assumed after its delay"));
+    }
+    if policy.on_compromise == OnCompromise::RejectFirst {
+        all.push("A compromise rejects at once whatever the bad version protected".into());
+    }
+    if policy.on_stall == OnStall::Rollback {
+        all.push(format!("A stage longer than {} is taken back by itself", policy.stall_after));
+    }
+    all
+}

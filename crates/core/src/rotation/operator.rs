@@ -1,0 +1,311 @@
+//! What people and other programs ask for, apart from rotations and emergencies.
+
+use super::{Effect, Notice, Refused, RefusedKind, Work};
+use crate::gate::{BUILT_IN, EvidenceLevel, EvidenceRecord, Gate, Verdict};
+use crate::id::{GateName, Incarnation, InstanceId, VersionNumber};
+use crate::policy::Policy;
+use crate::ring::{
+    Attribution, Direction, Exception, Law, Paused, SilencePin, Stage, State, Waiver,
+};
+use crate::schedule::Cause;
+use crate::time::Span;
+use crate::view::{Standing, View};
+
+impl Work {
+    pub(super) fn approve(&mut self, by: Attribution) -> Result<(), Refused> {
+        let waiting = self.ring.path.as_mut().filter(|path| path.stage != Stage::Promote);
+        let Some(path) = waiting else {
+            return Err(self.refuse(
+                RefusedKind::Illegal,
+                "no promotion waits for approval",
+                "Begin a rotation with `rotate`",
+            ));
+        };
+        if path.approved.is_none() {
+            path.approved = Some(by.clone());
+            let version = path.target;
+            self.notify(Notice::Approved { version, by });
+        }
+        Ok(())
+    }
+
+    pub(super) fn pause(&mut self, by: Attribution) -> Result<(), Refused> {
+        if self.ring.paused.is_some() {
+            return Err(self.refuse(RefusedKind::Illegal, "the ring is paused already", "Nothing"));
+        }
+        self.ring.paused = Some(Paused { since: self.now, by: by.clone() });
+        self.notify(Notice::Paused { by });
+        Ok(())
+    }
+
+    pub(super) fn resume(&mut self) -> Result<(), Refused> {
+        if self.ring.paused.take().is_none() {
+            return Err(self.refuse(RefusedKind::Illegal, "the ring is not paused", "Nothing"));
+        }
+        // Time spent paused is not the stage's fault.
+        let now = self.now;
+        if let Some(path) = &mut self.ring.path {
+            path.since = now;
+        }
+        self.notify(Notice::Resumed);
+        Ok(())
+    }
+
+    pub(super) fn event(&mut self, name: String) -> Result<(), Refused> {
+        let known = &self.ring.policy.triggers.on_event;
+        if !known.contains(&name) {
+            let list: Vec<_> = known.iter().map(String::as_str).collect();
+            let shown: String = name.chars().take(64).collect();
+            return Err(self.refuse(
+                RefusedKind::Invalid,
+                format!("the policy has no event `{shown}`"),
+                if list.is_empty() {
+                    "Name it in on_event first".into()
+                } else {
+                    format!("Its events are {}", list.join(", "))
+                },
+            ));
+        }
+        self.ring.wanted.get_or_insert(Cause::Event { name });
+        Ok(())
+    }
+
+    pub(super) fn evidence(
+        &mut self,
+        gate: GateName,
+        version: Option<VersionNumber>,
+        verdict: Verdict,
+        level: EvidenceLevel,
+        by: String,
+    ) -> Result<(), Refused> {
+        if BUILT_IN.contains(&gate.as_str()) && gate.as_str() != "reencryption" {
+            return Err(self.refuse(
+                RefusedKind::Invalid,
+                format!("`{gate}` is a gate that keywheel judges by itself"),
+                "Report to a gate of your own, such as `probes` or `findings`",
+            ));
+        }
+        let target = version.or_else(|| self.ring.path.as_ref().map(|path| path.target));
+        let Some(version) = target else {
+            return Err(self.refuse(
+                RefusedKind::Illegal,
+                "no rotation is under way that this could be evidence for",
+                "Name the version, or report during the stage `confirm`",
+            ));
+        };
+        if !self.ring.versions.contains_key(&version) {
+            return Err(self.no_such_version(version));
+        }
+        let record = EvidenceRecord {
+            gate,
+            version,
+            verdict,
+            level,
+            by,
+            at: self.now,
+            revision: self.ring.revision,
+        };
+        self.ring
+            .evidence
+            .retain(|known| known.gate != record.gate || known.version != record.version);
+        self.ring.evidence.push(record.clone());
+        self.notify(Notice::Evidence { record });
+        Ok(())
+    }
+
+    pub(super) fn waive(
+        &mut self,
+        gate: GateName,
+        version: Option<VersionNumber>,
+        instance: Option<InstanceId>,
+        by: Attribution,
+        lasts: Span,
+        view: &View,
+    ) -> Result<(), Refused> {
+        let closed = self.closed_gates(view);
+        let found = closed
+            .iter()
+            .find(|(number, name)| {
+                *name == gate.as_str() && version.is_none_or(|version| version == *number)
+            })
+            .map(|(number, _)| *number);
+        let Some(version) = found else {
+            let names: Vec<_> = closed.iter().map(|(_, name)| name.as_str()).collect();
+            return Err(self.refuse(
+                RefusedKind::Illegal,
+                format!("no closed gate `{gate}` stands before this ring now"),
+                if names.is_empty() {
+                    "Nothing is closed".into()
+                } else {
+                    format!("Closed now: {}", names.join(", "))
+                },
+            ));
+        };
+        let until = self.now.cluster.after(lasts);
+        self.ring.waivers.push(Waiver {
+            gate: gate.clone(),
+            version,
+            instance,
+            by: by.clone(),
+            until,
+        });
+        self.notify(Notice::Waived { gate, version, by });
+        Ok(())
+    }
+
+    fn closed_gates(&self, view: &View) -> Vec<(VersionNumber, String)> {
+        let scene = self.scene(view);
+        let path = self.ring.path.iter().map(|path| (path.target, scene.path_gates(path)));
+        let tails = self
+            .ring
+            .versions
+            .iter()
+            .map(|(number, version)| (*number, scene.tail_gates(*number, version)));
+        path.chain(tails)
+            .flat_map(|(number, gates)| {
+                gates
+                    .into_iter()
+                    .filter(|gate| !Gate::passes(gate))
+                    .map(move |gate| (number, gate.name))
+            })
+            .collect()
+    }
+
+    pub(super) fn edit(
+        &mut self,
+        policy: Policy,
+        removing: Option<Attribution>,
+        view: &View,
+    ) -> Result<(), Refused> {
+        let same_family = std::mem::discriminant(&policy.kind)
+            == std::mem::discriminant(&self.ring.policy.kind)
+            && policy.kind.is_symmetric() == self.ring.policy.kind.is_symmetric();
+        if !same_family {
+            return Err(self.refuse(
+                RefusedKind::Invalid,
+                "a ring cannot become one of another kind",
+                "Create a second ring, move its consumers, then delete this one",
+            ));
+        }
+        self.check_removed(&policy, removing, view)?;
+        if policy == self.ring.policy {
+            return Ok(());
+        }
+        let silence = self.ring.silence();
+        if policy.offline_max.plus(policy.skew) < silence {
+            self.ring.silence_pin = Some(SilencePin { silence, since: self.ring.revision });
+        }
+        let promises = policy.promises();
+        self.ring.policy = policy;
+        for version in self.ring.versions.values_mut() {
+            if matches!(version.state, State::Primary { .. }) {
+                version.promises = version.promises.widen(promises);
+            }
+        }
+        self.notify(Notice::Edited);
+        Ok(())
+    }
+
+    /// A consumer with processes that may still run is not forgotten in silence.
+    fn check_removed(
+        &mut self,
+        policy: &Policy,
+        removing: Option<Attribution>,
+        view: &View,
+    ) -> Result<(), Refused> {
+        let running = view.instances.iter().find(|instance| {
+            self.ring.policy.consumers.contains_key(&instance.consumer)
+                && !policy.consumers.contains_key(&instance.consumer)
+                && instance.standing(&self.ring, self.now.cluster) != Standing::Gone
+        });
+        let Some(running) = running else { return Ok(()) };
+        let Some(by) = removing else {
+            return Err(self.refuse(
+                RefusedKind::GateClosed,
+                format!(
+                    "consumer {} still has instances, {} among them",
+                    running.consumer, running.id
+                ),
+                "Stop them first, or remove it with the right `breakglass` and a reason",
+            ));
+        };
+        let version = self.ring.primary().unwrap_or(VersionNumber(0));
+        self.bend(Law::AcceptBeforeUse, version, Exception::RemovedConsumer, by);
+        Ok(())
+    }
+
+    /// Begins a new life from a backup. Nothing that was said in the former life counts, and what
+    /// was primary then must be confirmed again before anybody protects with it.
+    pub(super) fn restore(&mut self, incarnation: Incarnation, by: Attribution) {
+        let primary = self.ring.primary();
+        self.ring.incarnation = incarnation;
+        self.ring.created = self.now;
+        self.ring.path = None;
+        self.ring.wanted = None;
+        self.ring.waivers.clear();
+        self.ring.evidence.clear();
+        self.ring.silence_pin = None;
+        let numbers: Vec<_> = self.ring.versions.keys().copied().collect();
+        for number in numbers {
+            let state = self.ring.versions.get(&number).map(|version| version.state.clone());
+            match state {
+                Some(State::Published { .. }) => self.withdraw(number),
+                Some(State::Retiring { .. }) => {
+                    self.put(number, State::Retiring { since: self.now, last_switch: None });
+                }
+                Some(State::Staged { .. } | State::Retired { .. }) => {
+                    self.put(number, State::Retired { since: self.now, dropped: None });
+                }
+                Some(state) => self.put(number, state),
+                None => {}
+            }
+        }
+        if let Some(target) = primary {
+            if self.guards.has(crate::guard::Guard::RestoreConfirms) {
+                self.put(target, State::Published { since: self.now, served: None });
+                let cause = Cause::Operator { by: by.who.clone(), reason: Some(by.reason.clone()) };
+                self.begin(target, Stage::Publish, cause, Direction::Restore);
+            }
+            self.bend(Law::DestroyLast, target, Exception::Restore, by.clone());
+        }
+        self.notify(Notice::Restored { by });
+    }
+
+    pub(super) fn delete(
+        &mut self,
+        by: Attribution,
+        lose_data: bool,
+        view: &View,
+    ) -> Result<(), Refused> {
+        let running = view
+            .instances
+            .iter()
+            .find(|instance| instance.standing(&self.ring, self.now.cluster) != Standing::Gone);
+        if let Some(running) = running {
+            return Err(self.refuse(
+                RefusedKind::GateClosed,
+                format!("instance {} of {} still accepts it", running.id, running.consumer),
+                "Stop its consumers first",
+            ));
+        }
+        if self.ring.policy.kind.is_encryption() && !lose_data {
+            return Err(self.refuse(
+                RefusedKind::GateClosed,
+                "what this ring encrypted could never be read again",
+                "Decrypt it first or take the keys out with `eject`, then delete with lose_data",
+            ));
+        }
+        let numbers: Vec<_> = self.ring.versions.keys().copied().collect();
+        for number in numbers {
+            if self.ring.versions.get(&number).is_some_and(crate::ring::Version::has_material) {
+                self.put(number, State::Destroyed { since: self.now });
+                self.effects.push(Effect::Erase { version: number });
+            }
+        }
+        self.ring.path = None;
+        self.ring.wanted = None;
+        self.ring.deleted = Some(self.now);
+        self.notify(Notice::Deleted { by });
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! What the engine saw of the world, as data: the instances, the servers, and what they reported.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gate::EvidenceLevel;
+use crate::id::{ConsumerName, InstanceId, Revision, VersionNumber};
+use crate::ring::Ring;
+use crate::time::{ClusterTime, WallTime};
+
+/// Everything a tick looks at besides the ring itself, read after the ring was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct View {
+    /// Every registered instance of the ring that has not been forgotten.
+    pub instances: Vec<Instance>,
+    /// Every live server, with the keyset revision that it serves.
+    pub servers: Vec<Server>,
+    /// Before this moment a new leader has not heard of everybody yet; gates stay closed.
+    pub settled_at: ClusterTime,
+    /// How often the primary protected since its promotion, as reported.
+    pub uses: u64,
+    /// When the primary last protected, as reported.
+    pub last_use: Option<WallTime>,
+    /// A digest of the evidence above, for the record of what a gate opened on.
+    pub digest: String,
+}
+
+/// One process of a consumer, as the servers know it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its name.
+    pub id: InstanceId,
+    /// Whose process it is.
+    pub consumer: ConsumerName,
+    /// The last moment at which it was heard.
+    pub last_contact: ClusterTime,
+    /// Whether it said goodbye or was seen dead.
+    pub ended: bool,
+    /// What it has proved to hold, of the present incarnation.
+    pub held: Option<Held>,
+    /// What it did with each version since the version's last promotion.
+    pub counts: BTreeMap<VersionNumber, Counts>,
+}
+
+/// What an instance proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Held {
+    /// The keyset revision that it processes with, and protects with for new work.
+    pub revision: Revision,
+    /// The oldest keyset revision that work still in progress protects with.
+    pub oldest_guard: Revision,
+    /// How this is known.
+    pub level: EvidenceLevel,
+}
+
+/// What an instance did with one version.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Counts {
+    /// Verified, decrypted or accepted.
+    pub processed: u64,
+    /// Refused.
+    pub rejected: u64,
+    /// When it last accepted something of this version.
+    pub last_processed: Option<Moment>,
+}
+
+/// A moment on both clocks, without the need for a [`crate::time::Now`] in ordered types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Moment {
+    /// For waits.
+    pub cluster: ClusterTime,
+    /// For people.
+    pub wall: WallTime,
+}
+
+/// A live server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Server {
+    /// Its name.
+    pub id: String,
+    /// The newest keyset revision of this ring that it serves.
+    pub serves: Revision,
+}
+
+/// Whether a process still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It renews.
+    Live,
+    /// It stopped renewing and may still run.
+    Lost,
+    /// It ended, or has been silent for so long that its client refuses to protect.
+    Gone,
+}
+
+impl Instance {
+    /// Whether it still counts. A silent process counts until `offline_max` and the skew are over,
+    /// because until then it may protect with what it holds.
+    pub fn standing(&self, ring: &Ring, now: ClusterTime) -> Standing {
+        let silent = now.since(self.last_contact);
+        if self.ended || silent > ring.silence() {
+            Standing::Gone
+        } else if silent > ring.policy.lease_ttl {
+            Standing::Lost
+        } else {
+            Standing::Live
+        }
+    }
+}
