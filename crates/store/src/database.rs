@@ -195,21 +195,17 @@ impl DatabaseFile {
     fn check_schema(&self) -> Result<(), OpenError> {
         let mut connection = self.connect_at_start()?;
         let refused = |error: rusqlite::Error| self.refused(&error);
-        match header(&connection).map_err(refused)? {
-            Header::Empty => {}
-            found => {
-                self.judge(&found)?;
-                return self.ensure_log(&connection);
-            }
+        if let Some(header) = header(&connection).map_err(refused)? {
+            self.judge(&header)?;
+            return self.ensure_log(&connection);
         }
         self.ensure_log(&connection)?;
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(refused)?;
-        match header(&transaction).map_err(refused)? {
-            Header::Empty => {}
+        if let Some(header) = self::header(&transaction).map_err(refused)? {
             // Another process made the schema since the first look.
-            found => return self.judge(&found),
+            return self.judge(&header);
         }
         transaction.execute_batch(self.format.schema).map_err(refused)?;
         transaction
@@ -222,28 +218,17 @@ impl DatabaseFile {
     }
 
     fn judge(&self, header: &Header) -> Result<(), OpenError> {
-        let what = self.format.name;
-        match *header {
-            Header::Written { application_id, schema_version }
-                if application_id == self.format.application_id =>
-            {
-                if schema_version > self.format.schema_version {
-                    return Err(OpenError::Newer {
-                        what,
-                        path: self.path.clone(),
-                        found: schema_version,
-                        known: self.format.schema_version,
-                    });
-                }
-                Ok(())
-            }
-            Header::Written { application_id, .. } => Err(OpenError::Foreign {
-                what,
-                path: self.path.clone(),
-                detail: format!("it is another program's database (id {application_id:#010x})"),
-            }),
-            Header::Empty => Ok(()),
+        let (what, path) = (self.format.name, self.path.clone());
+        if header.application_id != self.format.application_id {
+            let detail =
+                format!("it is another program's database (id {:#010x})", header.application_id);
+            return Err(OpenError::Foreign { what, path, detail });
         }
+        if header.schema_version > self.format.schema_version {
+            let (found, known) = (header.schema_version, self.format.schema_version);
+            return Err(OpenError::Newer { what, path, found, known });
+        }
+        Ok(())
     }
 
     /// Readers go on beside a writer only with a write-ahead log. A backup that was put in place
@@ -270,20 +255,19 @@ impl DatabaseFile {
     }
 }
 
-enum Header {
-    Empty,
-    Written { application_id: i32, schema_version: i32 },
+struct Header {
+    application_id: i32,
+    schema_version: i32,
 }
 
-fn header(connection: &Connection) -> rusqlite::Result<Header> {
+/// What the file says it is, or nothing when nobody has written into it yet.
+fn header(connection: &Connection) -> rusqlite::Result<Option<Header>> {
     let objects: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application_id, schema_version) = (number("application_id")?, number("user_version")?);
-    if objects == 0 && application_id == 0 && schema_version == 0 {
-        return Ok(Header::Empty);
-    }
-    Ok(Header::Written { application_id, schema_version })
+    let is_empty = (objects, application_id, schema_version) == (0, 0, 0);
+    Ok((!is_empty).then_some(Header { application_id, schema_version }))
 }
 
 /// Says in the port's words what SQLite said in its own.

@@ -97,12 +97,12 @@ impl SealError {
         }
     }
 
-    fn damaged(subject: &str, detail: impl ToString) -> Self {
-        Self::Damaged { subject: subject.to_owned(), detail: detail.to_string() }
+    fn damaged(subject: &str, detail: impl Into<String>) -> Self {
+        Self::Damaged { subject: subject.to_owned(), detail: detail.into() }
     }
 
-    fn refused(subject: &str, detail: impl ToString) -> Self {
-        Self::Refused { subject: subject.to_owned(), detail: detail.to_string() }
+    fn refused(subject: &str, detail: impl Into<String>) -> Self {
+        Self::Refused { subject: subject.to_owned(), detail: detail.into() }
     }
 
     fn kek(subject: &str, error: KekError) -> Self {
@@ -199,7 +199,7 @@ impl Sealer {
         if (envelope.incarnation, envelope.revision) != (subject.incarnation, subject.revision) {
             return Err(SealError::damaged(
                 subject.key,
-                format_args!(
+                format!(
                     "it is revision {} of incarnation {}, and revision {} of {} was expected",
                     envelope.revision, envelope.incarnation, subject.revision, subject.incarnation
                 ),
@@ -237,7 +237,7 @@ impl Sealer {
         }
         let data_key = self.unwrap(key, &envelope.wrapped)?;
         envelope.wrapped = self.wrap(key, &data_key)?;
-        envelope.encode().map_err(|error| SealError::refused(key, error))
+        envelope.encode().map_err(|error| SealError::refused(key, error.to_string()))
     }
 
     fn seal_with(
@@ -266,7 +266,7 @@ impl Sealer {
         let Subject { key, incarnation, revision } = *subject;
         let envelope =
             Envelope { wrapped, uses, incarnation, revision, nonce, ciphertext: &buffer };
-        envelope.encode().map_err(|error| SealError::refused(key, error))
+        envelope.encode().map_err(|error| SealError::refused(key, error.to_string()))
     }
 
     fn wrap(&self, key: &str, data_key: &DataKey) -> Result<WrappedKey, SealError> {
@@ -294,7 +294,8 @@ impl Sealer {
 }
 
 fn parse<'a>(key: &str, sealed: &'a [u8]) -> Result<Envelope<'a>, SealError> {
-    Envelope::parse(sealed).map_err(|error: EnvelopeError| SealError::damaged(key, error))
+    Envelope::parse(sealed)
+        .map_err(|error: EnvelopeError| SealError::damaged(key, error.to_string()))
 }
 
 fn decrypt(

@@ -106,8 +106,3 @@ fn commit_error(error: &rusqlite::Error) -> CommitError {
         _ => CommitError::Unknown(error.to_string()),
     }
 }
-
-#[cfg(test)]
-pub(super) const fn removed_kept_commits() -> u64 {
-    REMOVED_KEPT_COMMITS
-}
