@@ -4,7 +4,7 @@
 //! that build scripts and procedural macros stay as they are. The targets live in `fuzz/src/bin`;
 //! each brings its own seeds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,8 @@ const DEFAULT_SECS: u32 = 20;
 /// Switches on the coverage that libFuzzer reads. `--cfg fuzzing` is the usual mark of such builds.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table --cfg fuzzing";
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 
 /// Fuzzes the named target, or all of them, as many at a time as there are cores.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), Failure> {
@@ -122,11 +123,14 @@ fn fuzz(root: &Path, programs: &Path, name: &str, secs: u32) -> Result<(), Failu
             format!("run it with KEYWHEEL_FUZZ_SEEDS={} to see why", corpus.display()),
         ));
     }
+    let dictionary = corpus.with_extension("dict");
+    write_dictionary(&corpus, &dictionary)?;
     let mut command = Command::new(&program);
     command.current_dir(root).env("RUST_BACKTRACE", "0");
     command.arg(format!("-max_total_time={secs}"));
     command.args(["-timeout=10", "-rss_limit_mb=2048", "-max_len=8192", "-print_final_stats=1"]);
     command.arg(format!("-artifact_prefix={artifacts}")).arg(&corpus);
+    command.arg(format!("-dict={}", dictionary.display()));
     let ended = command.stdin(Stdio::null()).output().map_err(|error| {
         Failure::machine(format!("`{}` cannot be started: {error}", program.display()), "build it")
     })?;
@@ -142,6 +146,35 @@ fn fuzz(root: &Path, programs: &Path, name: &str, secs: u32) -> Result<(), Failu
     }
     println!("{name}: {}", summary(&log));
     Ok(())
+}
+
+/// Writes the words that stand in quotes in the seeds as libFuzzer's dictionary, so that field names
+/// and variants need not be guessed letter by letter.
+fn write_dictionary(corpus: &Path, dictionary: &Path) -> Result<(), Failure> {
+    let unusable = |error: std::io::Error| {
+        Failure::machine(
+            format!("{} cannot be used: {error}", corpus.display()),
+            "remove the folder; it is made again",
+        )
+    };
+    let mut words = BTreeSet::new();
+    for entry in std::fs::read_dir(corpus).map_err(unusable)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("seed-") {
+            let seed = std::fs::read(entry.path()).map_err(unusable)?;
+            words.extend(quoted(&String::from_utf8_lossy(&seed)));
+        }
+    }
+    let lines: Vec<String> = words.iter().map(|word| format!(r#""\"{word}\"""#)).collect();
+    std::fs::write(dictionary, lines.join("\n") + "\n").map_err(unusable)
+}
+
+/// The plain words between quotes.
+fn quoted(text: &str) -> Vec<String> {
+    let plain = |word: &&str| {
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+        !word.is_empty() && word.len() <= 64 && word.chars().all(fits)
+    };
+    text.split('"').skip(1).step_by(2).filter(plain).map(str::to_owned).collect()
 }
 
 /// Runs and coverage, from libFuzzer's own last words.
@@ -200,6 +233,14 @@ mod tests {
         let log = "#2 INITED\nthread '<unnamed>' panicked at src/a.rs:1:2:\nleft: 1\nright: 2\n\
                    note: x\n==1== ERROR: libFuzzer: deadly signal\n";
         assert!(said(log).starts_with("thread '<unnamed>' panicked at src/a.rs:1:2:\nleft: 1"));
+    }
+
+    #[test]
+    fn the_dictionary_holds_plain_words_in_quotes() {
+        assert_eq!(
+            quoted("{\"kind\":\"secret\",\"why\":\"a b\",\"x\":1}"),
+            ["kind", "secret", "why", "x"]
+        );
     }
 
     #[test]

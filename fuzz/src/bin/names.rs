@@ -5,7 +5,7 @@
 use keywheel_core::id::{ConsumerName, GateName, InstanceId, RingName};
 
 keywheel_fuzz::target!(
-    seeds: &[b"web-session", b"web", b"instances", b"a.b_c-9", b"", b"-web", b"Web", b"../etc"],
+    seeds: vec!["web-session", "we", "instances", "a.b_c-9", "", "-we", "We", "../etc"],
     |input: &[u8]| {
         let Ok(text) = std::str::from_utf8(input) else { return };
         let accepted = [

@@ -5,7 +5,7 @@
 use keywheel_core::time::Span;
 
 keywheel_fuzz::target!(
-    seeds: &[b"90s", b"1h30m", b"2w", b"250ms", b"31d", b"", b"18446744073709551615ms", b"1h 30m"],
+    seeds: vec!["90s", "1h30m", "2w", "250ms", "31d", "", "18446744073709551615ms", "1h 30m"],
     |input: &[u8]| {
         let Ok(text) = std::str::from_utf8(input) else { return };
         let Ok(span) = text.parse::<Span>() else { return };
