@@ -13,16 +13,6 @@ use crate::name::{asymmetric, kind_name};
 use crate::pem;
 use crate::public::{PublicKey, PublicKeyError};
 
-/// What a consumer does with a key (NIST SP 800-57).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Use {
-    /// Signs, encrypts, logs in.
-    Protect,
-    /// Verifies, decrypts, accepts.
-    Process,
-}
-
 /// How the value of a delivery is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

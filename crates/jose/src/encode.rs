@@ -8,6 +8,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use crate::Fill;
+use crate::generate::GenerateError;
 
 const EITHER_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -82,19 +83,21 @@ pub(crate) fn from_hex(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Draws characters evenly from an alphabet of 2 to 256 distinct characters: bytes beyond the
 /// largest multiple of its size are thrown away, so that no character is likelier than another.
-/// `None` when the alphabet is not one, or when the source yields nothing usable.
+///
+/// # Errors
+/// When the alphabet is not one, or the source yields nothing usable.
 pub(crate) fn draw_text(
     alphabet: &str,
     count: usize,
     fill: &mut Fill<'_>,
-) -> Option<Zeroizing<String>> {
+) -> Result<Zeroizing<String>, GenerateError> {
     let characters: Vec<char> = alphabet.chars().collect();
     let size = characters.len();
     let mut distinct = characters.clone();
     distinct.sort_unstable();
     distinct.dedup();
     if !(2..=256).contains(&size) || distinct.len() != size {
-        return None;
+        return Err(GenerateError::Alphabet);
     }
     let limit = 256_usize.saturating_sub(256 % size);
     let widest = characters.iter().map(|c| c.len_utf8()).max().unwrap_or(4);
@@ -106,13 +109,13 @@ pub(crate) fn draw_text(
         fill(batch.as_mut_slice());
         for byte in batch.iter().map(|byte| usize::from(*byte)).filter(|byte| *byte < limit) {
             if drawn == count {
-                return Some(text);
+                return Ok(text);
             }
-            text.push(*characters.get(byte % size)?);
+            text.extend(characters.get(byte % size));
             drawn = drawn.saturating_add(1);
         }
     }
-    (drawn == count).then_some(text)
+    if drawn == count { Ok(text) } else { Err(GenerateError::Entropy) }
 }
 
 #[cfg(test)]
@@ -138,7 +141,7 @@ mod tests {
                 })
                 .sum();
             // Mean size - 1, deviation sqrt(2 (size - 1)). Taking bytes modulo 37 without
-            // rejection would give about 11,000 here.
+            // rejection would give about 1,150 here, and 87 is the bound.
             let degrees = f64::from(u32::try_from(size - 1).unwrap());
             assert!(
                 chi_square < degrees + 6.0 * (2.0 * degrees).sqrt(),
@@ -159,9 +162,11 @@ mod tests {
     fn bad_alphabets_and_stuck_sources_are_refused() {
         let many: String = ('\u{100}'..).take(257).collect();
         for alphabet in ["", "a", "aa", "abca", many.as_str()] {
-            assert!(draw_text(alphabet, 4, &mut stream(1)).is_none(), "{alphabet}");
+            let refused = draw_text(alphabet, 4, &mut stream(1)).unwrap_err();
+            assert_eq!(refused, GenerateError::Alphabet, "{alphabet}");
         }
-        assert!(draw_text("abc", 4, &mut |buffer: &mut [u8]| buffer.fill(255)).is_none());
+        let stuck = draw_text("abc", 4, &mut |buffer: &mut [u8]| buffer.fill(255)).unwrap_err();
+        assert_eq!(stuck, GenerateError::Entropy);
         let all: String = ('\u{100}'..).take(256).collect();
         assert_eq!(draw_text(&all, 999, &mut stream(1)).unwrap().chars().count(), 999);
     }

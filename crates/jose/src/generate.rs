@@ -7,7 +7,7 @@ use crate::Fill;
 use crate::curve::Curve;
 use crate::encode::{Base64, draw_text, to_hex};
 use crate::import::MAX_INPUT_BYTES;
-use crate::pair::Pair;
+use crate::pair::{KeyParts, Pair};
 
 /// Why no key could be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,15 +30,9 @@ pub enum GenerateError {
     Provider,
 }
 
-/// What a generator makes: text and bytes, or a key pair.
-pub(crate) enum Generated {
-    Symmetric(Zeroizing<Vec<u8>>),
-    Asymmetric(SigningAlgorithm, Pair),
-}
-
 const ALPHANUMERIC: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-pub(crate) fn generate(kind: &Kind, fill: &mut Fill<'_>) -> Result<Generated, GenerateError> {
+pub(crate) fn generate(kind: &Kind, fill: &mut Fill<'_>) -> Result<KeyParts, GenerateError> {
     let symmetric = match kind {
         Kind::External => return Err(GenerateError::External),
         Kind::Secret { length, encoding } => secret(usize::from(*length), encoding, fill)?,
@@ -49,12 +43,10 @@ pub(crate) fn generate(kind: &Kind, fill: &mut Fill<'_>) -> Result<Generated, Ge
             }
             EncryptionAlgorithm::Fernet => into_bytes(&Base64::UrlPadded.encode(&draw(32, fill))),
             // 43 of 62 characters are 256 bits, and no shell or SQL string needs to quote them.
-            EncryptionAlgorithm::Passphrase => {
-                into_bytes(&draw_text(ALPHANUMERIC, 43, fill).ok_or(GenerateError::Entropy)?)
-            }
+            EncryptionAlgorithm::Passphrase => into_bytes(&draw_text(ALPHANUMERIC, 43, fill)?),
         },
     };
-    Ok(Generated::Symmetric(symmetric))
+    Ok(KeyParts::Symmetric(symmetric))
 }
 
 fn secret(
@@ -69,14 +61,12 @@ fn secret(
         SecretEncoding::Raw => draw(length, fill),
         SecretEncoding::Hex => into_bytes(&to_hex(&draw(length, fill))),
         SecretEncoding::Base64url => into_bytes(&Base64::Url.encode(&draw(length, fill))),
-        SecretEncoding::Alphabet(alphabet) => {
-            into_bytes(&draw_text(alphabet, length, fill).ok_or(GenerateError::Alphabet)?)
-        }
+        SecretEncoding::Alphabet(alphabet) => into_bytes(&draw_text(alphabet, length, fill)?),
     };
     if bytes.len() > MAX_INPUT_BYTES { Err(GenerateError::Length) } else { Ok(bytes) }
 }
 
-fn signing(algorithm: SigningAlgorithm, fill: &mut Fill<'_>) -> Result<Generated, GenerateError> {
+fn signing(algorithm: SigningAlgorithm, fill: &mut Fill<'_>) -> Result<KeyParts, GenerateError> {
     let pair = match algorithm {
         SigningAlgorithm::Hs256 => return Ok(hmac(32, fill)),
         SigningAlgorithm::Hs384 => return Ok(hmac(48, fill)),
@@ -87,16 +77,16 @@ fn signing(algorithm: SigningAlgorithm, fill: &mut Fill<'_>) -> Result<Generated
         }
         SigningAlgorithm::Es256 | SigningAlgorithm::Es384 | SigningAlgorithm::Es512 => {
             let curve = Curve::of(algorithm).ok_or(GenerateError::Provider)?;
-            return ecdsa(curve, fill).map(|pair| Generated::Asymmetric(algorithm, pair));
+            return ecdsa(curve, fill).map(KeyParts::Asymmetric);
         }
     };
-    pair.map(|pair| Generated::Asymmetric(algorithm, pair)).map_err(|_| GenerateError::Provider)
+    pair.map(KeyParts::Asymmetric).map_err(|_| GenerateError::Provider)
 }
 
 /// An HMAC key is base64url text over as many random bytes as the hash has, and the text itself is
 /// the key: it survives environment variables and files, and every JWT library takes it as it is.
-fn hmac(hash_bytes: usize, fill: &mut Fill<'_>) -> Generated {
-    Generated::Symmetric(into_bytes(&Base64::Url.encode(&draw(hash_bytes, fill))))
+fn hmac(hash_bytes: usize, fill: &mut Fill<'_>) -> KeyParts {
+    KeyParts::Symmetric(into_bytes(&Base64::Url.encode(&draw(hash_bytes, fill))))
 }
 
 /// Draws a scalar until it lies between 1 and the order of the curve (FIPS 186-5 appendix A.2.2).

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::encode::{Base64, from_hex};
-use crate::jwk::{self, JwkError, PrivateJwk};
+use crate::jwk::{self, JwkError};
 use crate::material::Material;
 use crate::name::{asymmetric, kind_name};
-use crate::pair::{Der, Pair};
+use crate::pair::{Der, KeyParts, Pair};
 use crate::pem::{self, PemError};
 use crate::weakness::{self, Weakness};
 
@@ -167,13 +167,13 @@ pub(crate) fn import(
     if bytes.len() > MAX_INPUT_BYTES {
         return Err(ImportError::TooLarge { bytes: bytes.len() });
     }
-    let (material, kid) = match format {
+    let (material, known_as) = match format {
         ImportFormat::Pem => (from_pem(kind, bytes)?, None),
         ImportFormat::Jwk => from_jwk(kind, bytes)?,
         _ => (from_bytes(kind, &decode(bytes, format)?)?, None),
     };
     let weaknesses = weaknesses(&material);
-    Ok(Imported { material, kid, weaknesses })
+    Ok(Imported { material, kid: known_as, weaknesses })
 }
 
 fn decode(bytes: &[u8], format: ImportFormat) -> Result<Zeroizing<Vec<u8>>, ImportError> {
@@ -260,14 +260,14 @@ fn from_jwk(kind: &Kind, json: &[u8]) -> Result<(Material, Option<Kid>), ImportE
     if matches!(kind, Kind::External) {
         return Err(wrong_format(kind, ImportFormat::Jwk));
     }
-    let (key, kid) = jwk::read_private(kind, json)?;
-    let material = match key {
-        PrivateJwk::Symmetric(bytes) => from_bytes(kind, &bytes)?,
-        PrivateJwk::Asymmetric(pair) => {
+    let (parts, known_as) = jwk::read_private(kind, json)?;
+    let material = match parts {
+        KeyParts::Symmetric(bytes) => from_bytes(kind, &bytes)?,
+        KeyParts::Asymmetric(pair) => {
             Material::asymmetric(kind, pair).ok_or_else(|| rejected(kind))?
         }
     };
-    Ok((material, kid))
+    Ok((material, known_as))
 }
 
 fn weaknesses(material: &Material) -> Vec<Weakness> {

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::curve::Curve;
 use crate::encode::Base64;
 use crate::name::{asymmetric, jose_name};
-use crate::pair::Pair;
+use crate::pair::{KeyParts, Pair};
 use crate::public::Numbers;
 
 /// A JWK that cannot be used.
@@ -147,17 +147,8 @@ pub(crate) fn thumbprint(numbers: &Numbers) -> Kid {
     Kid(text(hash.as_ref()).to_string())
 }
 
-/// What a private JWK turns out to be.
-pub(crate) enum PrivateJwk {
-    Symmetric(Zeroizing<Vec<u8>>),
-    Asymmetric(Pair),
-}
-
 /// Reads a JWK that holds a secret, for a ring of this kind.
-pub(crate) fn read_private(
-    kind: &Kind,
-    json: &[u8],
-) -> Result<(PrivateJwk, Option<Kid>), JwkError> {
+pub(crate) fn read_private(kind: &Kind, json: &[u8]) -> Result<(KeyParts, Option<Kid>), JwkError> {
     let members = Members::parse(json)?;
     let (wanted_use, wanted_operation) = match kind {
         Kind::Signing { .. } => (Some("sig"), Some("sign")),
@@ -165,16 +156,16 @@ pub(crate) fn read_private(
         Kind::Secret { .. } | Kind::External => (None, None),
     };
     members.check_purpose(kind, wanted_use, wanted_operation)?;
-    let key = match asymmetric(kind) {
-        Some(algorithm) => PrivateJwk::Asymmetric(read_pair(algorithm, &members)?),
-        None => {
-            members.check_type("oct", &["k"])?;
-            PrivateJwk::Symmetric(members.bytes("k")?)
-        }
+    let parts = if let Some(algorithm) = asymmetric(kind) {
+        KeyParts::Asymmetric(read_pair(algorithm, &members)?)
+    } else {
+        members.check_type("oct", &["k"])?;
+        KeyParts::Symmetric(members.bytes("k")?)
     };
-    Ok((key, members.kid))
+    Ok((parts, members.kid))
 }
 
+#[expect(clippy::many_single_char_names, reason = "RFC 7518 calls the numbers of a key so")]
 fn read_pair(algorithm: SigningAlgorithm, members: &Members<'_>) -> Result<Pair, JwkError> {
     let inconsistent = |_| JwkError::Inconsistent;
     if let Some(curve) = Curve::of(algorithm) {
@@ -259,8 +250,9 @@ impl<'a> Members<'a> {
             .deserialize_map(MembersVisitor { fault: &mut fault })
             .and_then(|members| reader.end().map(|()| members));
         // serde_json's own message may quote a value, so only its place is passed on.
-        parsed.map_err(|error| {
-            fault.unwrap_or(JwkError::Syntax { line: error.line(), column: error.column() })
+        parsed.map_err(|error| match fault {
+            Some(fault) if error.is_data() => fault,
+            _ => JwkError::Syntax { line: error.line(), column: error.column() },
         })
     }
 
@@ -342,7 +334,7 @@ const fn algorithm_of(kind: &Kind) -> &'static str {
         Kind::Signing { algorithm } => jose_name(*algorithm),
         Kind::Encryption { algorithm: EncryptionAlgorithm::Aes256Gcm } => "A256GCM",
         Kind::Encryption { algorithm: EncryptionAlgorithm::ChaCha20Poly1305 } => "C20P",
-        _ => "none of them (leave it out)",
+        _ => "a key without it",
     }
 }
 
@@ -359,6 +351,13 @@ impl MembersVisitor<'_> {
     fn fail<E: serde::de::Error>(&mut self, fault: JwkError) -> E {
         *self.fault = Some(fault);
         E::custom("refused")
+    }
+
+    /// Keeps the name of a member that could not be read; the error itself says whether that was
+    /// for its type or for the syntax.
+    fn wrong_type<E>(&mut self, member: &'static str, error: E) -> E {
+        *self.fault = Some(JwkError::Type(member));
+        error
     }
 }
 
@@ -385,18 +384,18 @@ impl<'de> Visitor<'de> for MembersVisitor<'_> {
                 "kid" => match map.next_value::<String>() {
                     Ok(kid) if is_kid(&kid) => members.kid = Some(Kid(kid)),
                     Ok(_) => return Err(self.fail(JwkError::Kid)),
-                    Err(_) => return Err(self.fail(JwkError::Type(name))),
+                    Err(error) => return Err(self.wrong_type(name, error)),
                 },
                 "key_ops" => match map.next_value::<Vec<Text<'de>>>() {
                     Ok(list) => {
                         members.operations = Some(list.into_iter().map(|text| text.0).collect());
                     }
-                    Err(_) => return Err(self.fail(JwkError::Type(name))),
+                    Err(error) => return Err(self.wrong_type(name, error)),
                 },
                 _ if IGNORED.contains(&name) => drop(map.next_value::<IgnoredAny>()?),
                 _ => match map.next_value::<Text<'de>>() {
                     Ok(text) => members.text.push((name, text.0)),
-                    Err(_) => return Err(self.fail(JwkError::Type(name))),
+                    Err(error) => return Err(self.wrong_type(name, error)),
                 },
             }
         }

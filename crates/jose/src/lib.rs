@@ -48,11 +48,13 @@ mod weakness;
 pub mod challenge;
 pub mod proof;
 
-pub use delivery::{DangerDelivery, Delivery, DeliveryError, DeliveryFormat, Holder, Use};
+pub use delivery::{DangerDelivery, Delivery, DeliveryError, DeliveryFormat, Holder};
 pub use fingerprint::Fingerprint;
 pub use generate::GenerateError;
 pub use import::{ImportError, ImportFormat, Imported, MAX_INPUT_BYTES};
 pub use jwk::{JwkError, PublicJwk};
+/// What a consumer does with a key decides which half of it is delivered.
+pub use keywheel_core::policy::Role as Use;
 pub use material::{Material, StoredError, UseError};
 pub use name::jose_name;
 pub use pem::PemError;

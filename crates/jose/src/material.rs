@@ -7,16 +7,17 @@
 use aws_lc_rs::{aead, hmac};
 use keywheel_core::id::Kid;
 use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding, SigningAlgorithm};
+use keywheel_core::policy::Role;
 use zeroize::Zeroizing;
 
-use crate::delivery::{Delivery, DeliveryFormat, Use};
+use crate::delivery::{Delivery, DeliveryFormat};
 use crate::encode::Base64;
 use crate::fingerprint::Fingerprint;
-use crate::generate::{self, GenerateError, Generated};
+use crate::generate::{self, GenerateError};
 use crate::import::{self, ImportError, ImportFormat, Imported};
 use crate::jwk::PublicJwk;
 use crate::name::{asymmetric, kind_name};
-use crate::pair::{Der, Pair};
+use crate::pair::{Der, KeyParts, Pair};
 use crate::public::PublicKey;
 use crate::{Fill, derive, pem};
 
@@ -116,8 +117,8 @@ impl Material {
     /// When the kind makes no keys of its own, cannot be satisfied, or the source is stuck.
     pub fn generate(kind: &Kind, fill: &mut Fill<'_>) -> Result<Self, GenerateError> {
         match generate::generate(kind, fill)? {
-            Generated::Symmetric(bytes) => Ok(Self::symmetric(kind, bytes)),
-            Generated::Asymmetric(_, pair) => {
+            KeyParts::Symmetric(bytes) => Ok(Self::symmetric(kind, bytes)),
+            KeyParts::Asymmetric(pair) => {
                 Self::asymmetric(kind, pair).ok_or(GenerateError::Provider)
             }
         }
@@ -204,12 +205,12 @@ impl Material {
 
     /// What a consumer in this role may hold. Whoever processes with an asymmetric key gets its
     /// public half; a symmetric key has no half.
-    pub fn delivery(&self, role: Use) -> Delivery {
+    pub fn delivery(&self, role: Role) -> Delivery {
         match (&self.inner.keys, role) {
-            (Some(_), Use::Protect) => {
+            (Some(_), Role::Protect) => {
                 Delivery::new(DeliveryFormat::Pkcs8Pem, pem::write(pem::PKCS8, self.expose()))
             }
-            (Some(keys), Use::Process) => {
+            (Some(keys), Role::Process) => {
                 Delivery::new(DeliveryFormat::SpkiPem, Zeroizing::new(keys.public.spki_pem()))
             }
             (None, _) => match self.as_text() {

@@ -25,6 +25,13 @@ pub(crate) enum Pair {
     Rsa { key: Box<RsaKeyPair>, encoding: &'static dyn RsaEncoding },
 }
 
+/// A key as a generator or a parser leaves it.
+pub(crate) enum KeyParts {
+    /// The bytes that an application is handed, or that a JWK encodes.
+    Symmetric(Zeroizing<Vec<u8>>),
+    Asymmetric(Pair),
+}
+
 /// Which structure a DER key is in.
 #[derive(Clone, Copy)]
 pub(crate) enum Der {

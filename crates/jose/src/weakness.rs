@@ -165,16 +165,18 @@ fn unpredictable_length(bytes: &[u8]) -> usize {
     once.len().saturating_sub(predictable)
 }
 
+type Class = fn(&u8) -> bool;
+
 /// From how many symbols the value seems to be drawn.
 fn pool(bytes: &[u8]) -> u32 {
-    let any = |class: fn(&u8) -> bool| bytes.iter().any(class);
-    let all = |class: fn(&u8) -> bool| bytes.iter().all(class);
+    let any = |class: Class| bytes.iter().any(class);
+    let all = |class: Class| bytes.iter().all(class);
     let by_class = if all(u8::is_ascii_digit) {
         10
     } else if all(u8::is_ascii_hexdigit) {
         16
     } else if all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
-        let classes: [(fn(&u8) -> bool, u32); 4] = [
+        let classes: [(Class, u32); 4] = [
             (u8::is_ascii_lowercase, 26),
             (u8::is_ascii_uppercase, 26),
             (u8::is_ascii_digit, 10),
@@ -202,15 +204,26 @@ fn pool(bytes: &[u8]) -> u32 {
     }
 }
 
-/// The number of words, when the value is two or more words and nothing else.
+/// The number of words, when the value is two or more words and nothing else. Words stand between
+/// separators or begin with a capital; none has only one letter, so that few random texts look so.
 fn phrase_words(bytes: &[u8]) -> Option<usize> {
-    let words = || bytes.split(|byte| matches!(byte, b' ' | b'-' | b'_' | b'.'));
-    let is_word = |word: &[u8]| {
-        (3..=12).contains(&word.len())
-            && word.iter().skip(1).all(u8::is_ascii_lowercase)
-            && word.first().is_some_and(u8::is_ascii_alphabetic)
-    };
-    (words().count() > 1 && words().all(is_word)).then(|| words().count())
+    let (mut words, mut letters) = (0_usize, 0_usize);
+    for byte in bytes {
+        let ends = matches!(byte, b' ' | b'-' | b'_' | b'.');
+        if letters == 1 && !byte.is_ascii_lowercase() || letters > 14 {
+            return None;
+        }
+        if ends {
+            letters = 0;
+        } else if byte.is_ascii_uppercase() || (byte.is_ascii_lowercase() && letters == 0) {
+            (words, letters) = (words.saturating_add(1), 1);
+        } else if byte.is_ascii_lowercase() {
+            letters = letters.saturating_add(1);
+        } else {
+            return None;
+        }
+    }
+    (words > 1 && letters != 1).then_some(words)
 }
 
 /// The bits in a number of independent draws from a pool, rounded down.
@@ -251,6 +264,7 @@ mod tests {
             "12345678901234567890",
             "hello world",
             "correct horse battery staple onto nine lamps",
+            "CorrectHorseBatteryStapleAndSomeMore",
         ] {
             let found = of_symmetric(&secret(), text.as_bytes());
             assert!(
