@@ -59,6 +59,10 @@ pub struct Report {
     pub revision: u64,
     /// Grows with each report of this ring; starts at 1.
     pub sequence: u64,
+    /// The nonce that the proofs and the answer were made with: the one from the last
+    /// acknowledgement, or from the registration. When an acknowledgement was lost it is an old
+    /// one; the verdict is then `stale`, and carries the right one.
+    pub nonce: String,
     /// The digest of the accepted set (docs/reference/proof).
     #[schemars(with = "String")]
     pub accepted_set: AcceptedSetDigest,
@@ -98,8 +102,9 @@ pub struct Acknowledged {
 pub struct Acknowledgement {
     /// The ring.
     pub ring: String,
-    /// `proved`, `renewed` (heard, nothing proved), `stale` (holds an older revision; load again)
-    /// or `rejected` (the proof does not hold, see `why`).
+    /// `proved`, `renewed` (heard, nothing proved), `stale` (an older revision
+    /// or an old nonce, or the server has no proof of yours: load again and prove) or `rejected`
+    /// (the proof does not hold, see `why`: say goodbye, and register anew).
     pub verdict: String,
     /// Why it was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
