@@ -116,6 +116,10 @@ fn changeme_is_taken_and_flagged() {
     let kind = signing(SigningAlgorithm::Hs256);
     let imported = Material::import(&kind, b"changeme\n", ImportFormat::Text).ok().unwrap();
     assert_eq!(imported.material.expose(), b"changeme");
+    let windows = Material::import(&kind, b"changeme\r\n", ImportFormat::Text).ok().unwrap();
+    assert_eq!(windows.material.expose(), b"changeme");
+    let bare = Material::import(&kind, b"changeme\r", ImportFormat::Text).ok().unwrap();
+    assert_eq!(bare.material.expose(), b"changeme\r");
     let too_short = Weakness::TooShort { bytes: 8, wanted_bytes: 32 };
     assert_eq!(imported.weaknesses, [too_short, Weakness::WellKnown]);
 }
