@@ -290,9 +290,10 @@ pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
                     BUSY_TIMEOUT.as_secs()
                 ))
             }
+            // The statements are fixed, so what they miss was taken away by somebody.
+            ErrorCode::Unknown if said.starts_with("no such") => StoreError::Corrupt(said),
             _ => StoreError::Unavailable(said),
         },
-        // The statements are fixed, so one that does not fit means that the schema was edited.
         E::SqlInputError { .. }
         | E::InvalidColumnType(..)
         | E::FromSqlConversionFailure(..)

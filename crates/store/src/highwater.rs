@@ -167,3 +167,116 @@ impl HighWater for MemoryHighWater {
         Ok(self.lock().iter().map(|(subject, mark)| (subject.clone(), mark.clone())).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mark(incarnation: &str, revision: u64) -> Mark {
+        Mark { incarnation: incarnation.to_owned(), revision }
+    }
+
+    fn contract(marks: &dyn HighWater) {
+        assert_eq!(marks.mark("ring/a").unwrap(), None);
+        assert!(marks.all().unwrap().is_empty());
+        marks.raise("ring/a", &mark("one", 5)).unwrap();
+        for (raised, expected) in
+            [(mark("one", 4), 5), (mark("one", 5), 5), (mark("one", 9), 9), (mark("one", 0), 9)]
+        {
+            marks.raise("ring/a", &raised).unwrap();
+            assert_eq!(marks.mark("ring/a").unwrap(), Some(mark("one", expected)));
+        }
+        marks.raise("ring/a", &mark("two", 1)).unwrap();
+        assert_eq!(marks.mark("ring/a").unwrap(), Some(mark("two", 1)));
+        marks.raise("ring/b", &mark("x", 1)).unwrap();
+        marks.adopt("ring/b", Some(&mark("x", 0))).unwrap();
+        let all = marks.all().unwrap();
+        assert_eq!(all, [("ring/a".into(), mark("two", 1)), ("ring/b".into(), mark("x", 0))]);
+        marks.adopt("ring/b", None).unwrap();
+        marks.adopt("ring/b", None).unwrap();
+        assert_eq!(marks.mark("ring/b").unwrap(), None);
+        assert_eq!(marks.all().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn marks_in_memory_keep_the_contract() {
+        contract(&MemoryHighWater::default());
+    }
+
+    #[test]
+    fn marks_in_a_file_keep_the_contract_and_outlive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("high-water.db");
+        contract(&FileHighWater::open(&path).unwrap());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o600);
+        let again = FileHighWater::open(&path).unwrap();
+        assert_eq!(again.mark("ring/a").unwrap(), Some(mark("two", 1)));
+    }
+
+    #[test]
+    fn racing_raises_end_at_the_highest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("high-water.db");
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    let marks = FileHighWater::open(path).unwrap();
+                    for revision in 0..20 {
+                        marks.raise("ring/a", &mark("one", revision * 4 + thread)).unwrap();
+                    }
+                });
+            }
+        });
+        let marks = FileHighWater::open(&path).unwrap();
+        assert_eq!(marks.mark("ring/a").unwrap(), Some(mark("one", 79)));
+    }
+
+    #[test]
+    fn a_torn_log_keeps_what_was_acknowledged_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("high-water.db");
+        let marks = FileHighWater::open(&path).unwrap();
+        marks.raise("ring/a", &mark("one", 1)).unwrap();
+        let log = path.with_extension("db-wal");
+        let whole = std::fs::metadata(&log).unwrap().len();
+        marks.raise("ring/a", &mark("one", 2)).unwrap();
+        let longer = std::fs::metadata(&log).unwrap().len();
+        assert!(longer > whole);
+        // What a power cut leaves: the files as they are, the last write half done.
+        for cut in [whole, whole + 1, whole + 2_000, longer - 1, longer] {
+            let copy = folder.path().join(format!("copy-{cut}.db"));
+            std::fs::copy(&path, &copy).unwrap();
+            let copied_log = copy.with_extension("db-wal");
+            std::fs::copy(&log, &copied_log).unwrap();
+            let file = std::fs::OpenOptions::new().write(true).open(&copied_log).unwrap();
+            file.set_len(cut).unwrap();
+            let found = FileHighWater::open(&copy).unwrap().mark("ring/a").unwrap();
+            let expected = if cut == longer { 2 } else { 1 };
+            assert_eq!(found, Some(mark("one", expected)), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_not_an_empty_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("high-water.db");
+        let marks = FileHighWater::open(&path).unwrap();
+        for n in 0..500 {
+            marks.adopt(&format!("ring/{n:04}"), Some(&mark("one", n))).unwrap();
+        }
+        drop(marks);
+        let mut bytes = std::fs::read(&path).unwrap();
+        for page in bytes.chunks_mut(4_096).skip(1) {
+            page[..64].fill(0xa5);
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let marks = FileHighWater::open(&path).unwrap();
+        assert!(marks.mark("ring/0001").is_err());
+        assert!(marks.all().is_err());
+        assert!(marks.raise("ring/0001", &mark("one", 9)).is_err());
+    }
+}
