@@ -1,7 +1,7 @@
 //! `cargo xtask codegen`: the documents that the `keywheel` binary writes about itself (OpenAPI,
 //! configuration schema, command line reference). They are committed; `--check` compares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -19,12 +19,10 @@ pub(crate) fn write(root: &Path) -> Result<(), Failure> {
     let wanted = generate(root)?;
     let folder = root.join(FOLDER);
     for name in differing(&wanted, &committed(&folder)?) {
-        let path = folder.join(&name);
-        let done = match wanted.get(&name) {
-            Some(content) => std::fs::write(&path, content),
-            None => std::fs::remove_file(&path),
-        };
-        done.map_err(|error| unusable(&path, &error))?;
+        let path = folder.join(name);
+        let content = wanted.get(name).map_or(&[][..], Vec::as_slice);
+        std::fs::create_dir_all(&folder).map_err(|error| unusable(&folder, &error))?;
+        std::fs::write(&path, content).map_err(|error| unusable(&path, &error))?;
         println!("{FOLDER}/{name} changed");
     }
     Ok(())
@@ -32,7 +30,9 @@ pub(crate) fn write(root: &Path) -> Result<(), Failure> {
 
 /// Compares the generated documents with the committed ones.
 pub(crate) fn check(root: &Path) -> Result<(), Failure> {
-    let differing = differing(&generate(root)?, &committed(&root.join(FOLDER))?);
+    let wanted = generate(root)?;
+    let present = committed(&root.join(FOLDER))?;
+    let differing = differing(&wanted, &present);
     if differing.is_empty() {
         return Ok(());
     }
@@ -80,10 +80,11 @@ fn committed(folder: &Path) -> Result<Files, Failure> {
     Ok(files)
 }
 
-/// The names that one side lacks or has otherwise.
-fn differing(wanted: &Files, present: &Files) -> Vec<String> {
-    let names: BTreeSet<&String> = wanted.keys().chain(present.keys()).collect();
-    names.into_iter().filter(|name| wanted.get(*name) != present.get(*name)).cloned().collect()
+/// The generated files that are not there as they should be. Others in the folder were written by
+/// people and are theirs.
+fn differing<'a>(wanted: &'a Files, present: &Files) -> Vec<&'a str> {
+    let differs = |name: &&String| wanted.get(*name) != present.get(*name);
+    wanted.keys().filter(differs).map(String::as_str).collect()
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {
@@ -108,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_a_new_and_a_stale_file_are_named() {
+    fn a_changed_and_a_new_file_are_named() {
         let wanted = files(&[("cli.md", "new"), ("openapi.json", "{}"), ("same", "s")]);
-        let present = files(&[("cli.md", "old"), ("gone.md", ""), ("same", "s")]);
-        assert_eq!(differing(&wanted, &present), ["cli.md", "gone.md", "openapi.json"]);
+        let present = files(&[("cli.md", "old"), ("by-hand.md", ""), ("same", "s")]);
+        assert_eq!(differing(&wanted, &present), ["cli.md", "openapi.json"]);
     }
 }

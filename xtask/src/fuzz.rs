@@ -148,8 +148,8 @@ fn fuzz(root: &Path, programs: &Path, name: &str, secs: u32) -> Result<(), Failu
     Ok(())
 }
 
-/// Writes the words that stand in quotes in the seeds as libFuzzer's dictionary, so that field names
-/// and variants need not be guessed letter by letter.
+/// Writes the words that stand in quotes in the seeds as libFuzzer's dictionary, so that field
+/// names and variants need not be guessed letter by letter.
 fn write_dictionary(corpus: &Path, dictionary: &Path) -> Result<(), Failure> {
     let unusable = |error: std::io::Error| {
         Failure::machine(

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::text::{lines_with, split};
+use super::text::{TestLines, lines_with, split};
 use super::{Finding, Tree};
 
 const MAP: &str = "ARCHITECTURE.md";
@@ -16,8 +16,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         return vec![Finding::new(MAP, 0, "there is no ARCHITECTURE.md", "restore it")];
     };
     let mut findings = crates(tree, map);
-    findings.extend(allowed(tree, map, UNSAFE, "unsafe"));
-    findings.extend(allowed(tree, map, EXPOSE, ".expose("));
+    findings.extend(allowed(tree, map, UNSAFE, "unsafe", true));
+    findings.extend(allowed(tree, map, EXPOSE, ".expose(", false));
     findings
 }
 
@@ -48,24 +48,25 @@ fn crates(tree: &Tree, map: &str) -> Vec<Finding> {
     unlisted.chain(stale).collect()
 }
 
-/// Holds that `word` stands in the code of exactly the files that the map lists under `heading`.
-fn allowed(tree: &Tree, map: &str, heading: &str, word: &str) -> Vec<Finding> {
+/// Holds that `word` stands in the code of exactly the files that the map lists under `heading`,
+/// one finding a file. Where `tests_too` is false, the code of tests is free to use it.
+fn allowed(tree: &Tree, map: &str, heading: &str, word: &str, tests_too: bool) -> Vec<Finding> {
     let listed = listed(map, heading);
     let mut findings = Vec::new();
     let mut used = BTreeSet::new();
     for (path, source) in tree.texts(".rs") {
-        for line in lines_with(&split(source).code, word) {
-            used.insert(path);
-            if !listed.contains_key(path) {
-                findings.push(Finding::new(
-                    path,
-                    line,
-                    format!("`{word}` stands in a file that the map does not list for it"),
-                    format!(
-                        "do without, or add the file and its reason under `{heading}` of {MAP}"
-                    ),
-                ));
-            }
+        let code = split(source).code;
+        let tests = TestLines::of(path, &code);
+        let mut lines = lines_with(&code, word).into_iter();
+        let Some(line) = lines.find(|line| tests_too || !tests.contains(*line)) else { continue };
+        used.insert(path);
+        if !listed.contains_key(path) {
+            findings.push(Finding::new(
+                path,
+                line,
+                format!("`{word}` stands in a file that the map does not list for it"),
+                format!("do without, or add the file and its reason under `{heading}` of {MAP}"),
+            ));
         }
     }
     for (path, line) in listed.iter().filter(|(path, _)| !used.contains(*path)) {
@@ -89,6 +90,8 @@ mod tests {
             ("crates/core/Cargo.toml", ""),
             ("a.rs", "unsafe { f() }"),
             ("b.rs", "// unsafe, and x.expose() in a comment"),
+            ("c.rs", "#[cfg(test)]\nmod tests {\n    fn t() { key.expose(); }\n}\n"),
+            ("crates/core/tests/t.rs", "fn t() { key.expose(); }\n"),
         ]);
         assert_eq!(check(&tree), []);
     }
@@ -98,7 +101,7 @@ mod tests {
         let tree = Tree::of(&[
             ("ARCHITECTURE.md", MAP_TEXT),
             ("crates/jose/Cargo.toml", ""),
-            ("b.rs", "\nunsafe { f() }\nlet m = key.expose();\n"),
+            ("b.rs", "\nunsafe { f() }\nlet m = key.expose();\nlet n = key.expose();\n"),
         ]);
         let found: Vec<(String, usize)> =
             check(&tree).into_iter().map(|found| (found.path, found.line)).collect();

@@ -1,7 +1,7 @@
 //! Rules on Rust sources: how a file opens, how long it may be, what stays out of it, and that
 //! `keywheel-core` reaches for nothing outside itself.
 
-use super::text::{Layers, lines_with, split, test_regions};
+use super::text::{Layers, TestLines, lines_with, split};
 use super::{Finding, Tree};
 
 const LINES_MAX: usize = 800;
@@ -54,7 +54,9 @@ fn shape(path: &str, source: &str) -> Vec<Finding> {
     }
     for (index, line) in source.lines().enumerate() {
         let columns = line.chars().count();
-        if columns > COLUMNS_MAX {
+        // A single long word, such as a test vector, reads no better in pieces.
+        let one_word = line.split_whitespace().count() == 1;
+        if columns > COLUMNS_MAX && !one_word {
             findings.push(Finding::new(
                 path,
                 index + 1,
@@ -82,9 +84,7 @@ fn unfinished(path: &str, layers: &Layers) -> Vec<Finding> {
 
 /// Tests wait for conditions; one that sleeps says why, on its line or in the comment above.
 fn sleeps(path: &str, layers: &Layers) -> Vec<Finding> {
-    let regions = test_regions(&layers.code);
-    let whole = path.contains("/tests/") || path.ends_with("/tests.rs") || path.contains("testkit");
-    let in_test = |line: usize| whole || regions.iter().any(|region| region.contains(&line));
+    let tests = TestLines::of(path, &layers.code);
     let comments: Vec<&str> = layers.comments.lines().collect();
     let code: Vec<&str> = layers.code.lines().collect();
     let comment_only = |line: &usize| {
@@ -107,7 +107,7 @@ fn sleeps(path: &str, layers: &Layers) -> Vec<Finding> {
             format!("wait for the condition with a deadline, or say `// {SLEEPS} …`"),
         )
     };
-    lines.filter(|line| in_test(*line) && !explained(*line)).map(report).collect()
+    lines.filter(|line| tests.contains(*line) && !explained(*line)).map(report).collect()
 }
 
 /// The core reads no clock, file, socket or environment.
@@ -155,11 +155,13 @@ mod tests {
         let source = "//! Adds.\n\nuse std::fmt;\n\n/// A sum; see `todo!` in a text.\n\
                       fn sum() -> &'static str {\n    \"todo! FIXME std::fs\"\n}\n";
         assert_eq!(causes("crates/core/src/sum.rs", source), []);
+        let vector = format!("//! A vector.\n\"{}\"\n", "0".repeat(300));
+        assert_eq!(causes("crates/core/src/sum.rs", &vector), []);
     }
 
     #[test]
     fn opening_length_and_width_are_held() {
-        let long = format!("// no\n{}\n{}", "x".repeat(101), "\n".repeat(800));
+        let long = format!("// no\n// {}\n{}", "x".repeat(98), "\n".repeat(800));
         let found = causes("crates/core/src/a.rs", &long);
         assert_eq!(found.first().unwrap(), &(1, "the file does not open with `//!`".to_owned()));
         assert_eq!(found.get(1).unwrap().0, 801);

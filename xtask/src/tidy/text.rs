@@ -120,8 +120,30 @@ pub(super) fn lines_with(text: &str, word: &str) -> Vec<usize> {
     text.lines().enumerate().filter(|(_, line)| holds(line)).map(|(index, _)| index + 1).collect()
 }
 
+/// The lines of a file that only tests compile.
+pub(super) struct TestLines {
+    whole: bool,
+    regions: Vec<Range<usize>>,
+}
+
+impl TestLines {
+    /// Finds them from the file's place and from the marks in its code.
+    pub(super) fn of(path: &str, code: &str) -> Self {
+        let whole = path.contains("/tests/")
+            || path.ends_with("/tests.rs")
+            || path.starts_with("crates/testkit/")
+            || path.starts_with("fuzz/");
+        Self { whole, regions: test_regions(code) }
+    }
+
+    /// Whether a line (from 1) is one of them.
+    pub(super) fn contains(&self, line: usize) -> bool {
+        self.whole || self.regions.iter().any(|region| region.contains(&line))
+    }
+}
+
 /// The line ranges (from 1) of items under `#[cfg(test)]`.
-pub(super) fn test_regions(code: &str) -> Vec<Range<usize>> {
+fn test_regions(code: &str) -> Vec<Range<usize>> {
     let mut regions = Vec::new();
     for (start, mark) in code.match_indices("#[cfg(test)]") {
         let tail = code.get(start + mark.len()..).unwrap_or_default();
