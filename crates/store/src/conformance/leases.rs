@@ -177,6 +177,12 @@ fn a_stale_fence_writes_nothing(fixture: &dyn Fixture) -> Outcome {
     let late = vec![write("a", Expect::At(seq), b"late"), write("b", Expect::Absent, b"late")];
     let result = commit_fenced(&*one, stale, late);
     require!(matches!(result, Err(CommitError::Fenced)), "{result:?} was not fenced");
+    // Whoever is no longer the leader must hear that first, whatever else is wrong.
+    for expect in [Expect::Absent, Expect::At(seq)] {
+        let twice = vec![write("a", expect, b"late"), write("a", expect, b"late")];
+        let result = commit_fenced(&*one, stale, twice);
+        require!(matches!(result, Err(CommitError::Fenced)), "{result:?} was not fenced");
+    }
     require!(value(&*one, "a")?.as_deref() == Some(b"old"), "the stale leader wrote");
     require!(value(&*one, "b")?.is_none(), "the stale leader wrote a part");
     require!(one.head()? == head, "the refused commit moved the head");

@@ -75,8 +75,7 @@ impl KekOpenError {
         match self {
             Self::File(error) => error.remedy(),
             Self::Content { path, .. } => format!(
-                "put the right key back; a new one is 64 hexadecimal digits: \
-                 (umask 077; openssl rand -hex 32 > {})",
+                "put back the copy of {} that you keep; nothing else opens what it sealed",
                 path.display()
             ),
             Self::NoCredentials { name } => format!(

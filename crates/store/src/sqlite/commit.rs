@@ -9,9 +9,6 @@ use crate::database::store_error;
 const REMOVED_KEPT_COMMITS: u64 = 100_000;
 
 pub(super) fn run(writer: &mut Connection, commit: &Commit) -> Result<Seq, CommitError> {
-    if let Some(key) = written_twice(commit) {
-        return Err(CommitError::Conflict(key));
-    }
     let transaction = writer
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| store_error(&error))?;
@@ -19,6 +16,9 @@ pub(super) fn run(writer: &mut Connection, commit: &Commit) -> Result<Seq, Commi
     let (head, newest_fence) = counters(&transaction)?;
     if commit.fence.is_some_and(|fence| fence != newest_fence) {
         return Err(CommitError::Fenced);
+    }
+    if let Some(key) = written_twice(commit) {
+        return Err(CommitError::Conflict(key));
     }
     if let Some(key) = broken_expectation(&transaction, &commit.writes)? {
         return Err(CommitError::Conflict(key));
