@@ -1,0 +1,43 @@
+//! A bell: it interrupts the one thread that waits for a socket. Ringing never blocks and takes no
+//! lock, so any thread may ring, also while another one forks.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+/// The bell.
+#[derive(Debug)]
+pub struct Wake {
+    sender: UnixStream,
+    receiver: UnixStream,
+}
+
+impl Wake {
+    /// Makes a bell.
+    ///
+    /// # Errors
+    /// When the process has no file descriptors left.
+    pub fn new() -> io::Result<Self> {
+        let (sender, receiver) = UnixStream::pair()?;
+        sender.set_nonblocking(true)?;
+        receiver.set_nonblocking(true)?;
+        Ok(Self { sender, receiver })
+    }
+
+    /// Rings. When the pipe is full, it has been rung often enough.
+    pub fn ring(&self) {
+        let _ = (&self.sender).write(&[1]);
+    }
+
+    /// Silences the bell. Do this before looking at what it was rung for.
+    pub fn silence(&self) {
+        let mut heard = [0; 64];
+        while matches!((&self.receiver).read(&mut heard), Ok(1..)) {}
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
+    }
+}
