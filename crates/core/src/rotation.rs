@@ -45,7 +45,7 @@ pub struct Minted {
 
 /// What can happen to a ring.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "input", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// Time passed, or something was reported.
     Tick {

@@ -5,6 +5,8 @@
 //! torn, or moved to another key does not open. That an old row was put back whole is left to the
 //! high-water mark to notice, from the revision.
 
+mod port;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

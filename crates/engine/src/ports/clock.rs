@@ -5,7 +5,7 @@ use std::time::Duration;
 use keywheel_core::time::WallTime;
 
 /// A moment on a monotonic clock, as the time since an arbitrary start of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Elapsed(pub Duration);
 
 /// Two clocks: one that people read and that may jump, one that only moves forward.

@@ -7,11 +7,13 @@
 
 mod clock;
 mod kek;
+mod seal;
 mod store;
 
-pub use clock::{Clock, Entropy, Elapsed};
+pub use clock::{Clock, Elapsed, Entropy};
 pub use kek::{Kek, KekError, KekId, WrappedKey};
+pub use seal::{Opened, Seal, SealFault};
 pub use store::{
-    Caps, Change, CommitError, Commit, Expect, Fence, HighWater, HighWaterError, Key, Mark, Seq,
+    Caps, Change, Commit, CommitError, Expect, Fence, HighWater, HighWaterError, Key, Mark, Seq,
     Store, StoreError, Stored, Write,
 };

@@ -95,6 +95,7 @@ pub struct Change {
 
 /// What an engine promises. The reconciler refuses to rotate by itself on a store that may lose
 /// acknowledged writes.
+#[expect(clippy::struct_excessive_bools, reason = "four promises, each kept or not")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
     /// Reads see every commit acknowledged before them.

@@ -41,19 +41,19 @@ fn refusal<T>(result: Result<T, SealError>) -> SealError {
     result.err().expect("it is refused")
 }
 
-fn data_key_of(sealed: &[u8]) -> WrappedKey {
-    Envelope::parse(sealed).ok().unwrap().wrapped
+fn data_key_of(row: &[u8]) -> WrappedKey {
+    Envelope::parse(row).ok().unwrap().wrapped
 }
 
 #[test]
 fn what_was_sealed_opens_and_shows_nothing() {
     let keys = Keys::new();
-    let sealed = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
-    assert!(!sealed.windows(10).any(|window| window == b"the secret"));
+    let row = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
+    assert!(!row.windows(10).any(|window| window == b"the secret"));
     // A sealer that never saw the data key before.
     let fresh = keys.sealer("k");
-    assert_eq!(fresh.open(&SUBJECT, &sealed).unwrap().as_slice(), DOCUMENT);
-    let unsealed = fresh.unseal(SUBJECT.key, &sealed).unwrap();
+    assert_eq!(fresh.open(&SUBJECT, &row).unwrap().as_slice(), DOCUMENT);
+    let unsealed = fresh.unseal(SUBJECT.key, &row).unwrap();
     assert_eq!((unsealed.incarnation.as_str(), unsealed.revision), ("b1f09a", 7));
     assert_eq!(unsealed.plaintext.as_slice(), DOCUMENT);
 }
@@ -61,30 +61,30 @@ fn what_was_sealed_opens_and_shows_nothing() {
 #[test]
 fn the_header_is_readable_without_a_key() {
     let keys = Keys::new();
-    let sealed = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
-    let envelope = Envelope::parse(&sealed).ok().unwrap();
+    let row = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
+    let envelope = Envelope::parse(&row).ok().unwrap();
     assert_eq!(*envelope.kek(), keys.key("k").id());
     assert_eq!((envelope.incarnation(), envelope.revision()), ("b1f09a", 7));
-    assert_eq!(envelope.encode().unwrap(), sealed);
+    assert_eq!(envelope.encode().unwrap(), row);
 }
 
 #[test]
 fn every_changed_byte_is_noticed() {
     let keys = Keys::new();
-    let sealed = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
+    let row = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
     // One with a cold and one with a warm cache of data keys.
     let (cold, warm) = (keys.sealer("k"), keys.sealer("k"));
-    warm.open(&SUBJECT, &sealed).unwrap();
-    for place in 0..sealed.len() {
+    warm.open(&SUBJECT, &row).unwrap();
+    for place in 0..row.len() {
         for flip in [0x01, 0x80, 0xff] {
-            let mut edited = sealed.clone();
+            let mut edited = row.clone();
             edited[place] ^= flip;
             for sealer in [&cold, &warm] {
                 assert!(sealer.open(&SUBJECT, &edited).is_err(), "byte {place} ^ {flip:#x}");
                 let unsealed = sealer.unseal(SUBJECT.key, &edited);
                 assert!(unsealed.is_err(), "byte {place} ^ {flip:#x} unseals");
                 let successor = sealer.seal_after(&SUBJECT, DOCUMENT, &edited);
-                let reuses = successor.is_ok_and(|next| data_key_of(&next) == data_key_of(&sealed));
+                let reuses = successor.is_ok_and(|next| data_key_of(&next) == data_key_of(&row));
                 assert!(!reuses, "byte {place} ^ {flip:#x} lends its data key");
             }
         }
@@ -95,15 +95,15 @@ fn every_changed_byte_is_noticed() {
 fn every_torn_value_is_noticed() {
     let keys = Keys::new();
     let sealer = keys.sealer("k");
-    let sealed = sealer.seal(&SUBJECT, DOCUMENT).unwrap();
-    for cut in 0..sealed.len() {
-        let refused = refusal(sealer.open(&SUBJECT, &sealed[..cut]));
+    let row = sealer.seal(&SUBJECT, DOCUMENT).unwrap();
+    for cut in 0..row.len() {
+        let refused = refusal(sealer.open(&SUBJECT, &row[..cut]));
         assert!(matches!(refused, SealError::Damaged { .. }), "cut at {cut}: {refused}");
-        let mut zeroed = sealed.clone();
+        let mut zeroed = row.clone();
         zeroed[cut..].fill(0);
-        assert!(sealer.open(&SUBJECT, &zeroed).is_err() || zeroed == sealed, "zeroed from {cut}");
+        assert!(sealer.open(&SUBJECT, &zeroed).is_err() || zeroed == row, "zeroed from {cut}");
     }
-    let mut longer = sealed.clone();
+    let mut longer = row.clone();
     longer.push(0);
     assert!(sealer.open(&SUBJECT, &longer).is_err());
 }
@@ -112,17 +112,17 @@ fn every_torn_value_is_noticed() {
 fn a_row_moved_to_another_key_does_not_open() {
     let keys = Keys::new();
     let sealer = keys.sealer("k");
-    let sealed = sealer.seal(&SUBJECT, DOCUMENT).unwrap();
+    let row = sealer.seal(&SUBJECT, DOCUMENT).unwrap();
     let elsewhere = Subject { key: "ring/other", ..SUBJECT };
-    let refused = refusal(sealer.open(&elsewhere, &sealed));
+    let refused = refusal(sealer.open(&elsewhere, &row));
     assert!(matches!(refused, SealError::Damaged { .. }), "{refused}");
     assert!(refused.to_string().starts_with("ring/other is damaged: "), "{refused}");
-    assert!(sealer.unseal("ring/other", &sealed).is_err());
-    assert!(sealer.rewrap("ring/other", &sealed).is_ok_and(|same| same == sealed));
+    assert!(sealer.unseal("ring/other", &row).is_err());
+    assert!(sealer.rewrap("ring/other", &row).is_ok_and(|same| same == row));
 
     // Not even with the wrapped data key of the row that belongs there.
     let own = sealer.seal(&elsewhere, b"own").unwrap();
-    let mut mixed = Envelope::parse(&sealed).ok().unwrap();
+    let mut mixed = Envelope::parse(&row).ok().unwrap();
     mixed.wrapped = data_key_of(&own);
     assert!(sealer.open(&elsewhere, &mixed.encode().unwrap()).is_err());
 }
@@ -150,8 +150,8 @@ fn a_replayed_revision_is_told_apart() {
 #[test]
 fn another_master_key_is_named_and_nothing_else_said() {
     let keys = Keys::new();
-    let sealed = keys.sealer("right").seal(&SUBJECT, DOCUMENT).unwrap();
-    let refused = refusal(keys.sealer("wrong").open(&SUBJECT, &sealed));
+    let row = keys.sealer("right").seal(&SUBJECT, DOCUMENT).unwrap();
+    let refused = refusal(keys.sealer("wrong").open(&SUBJECT, &row));
     let (right, wrong) = (keys.key("right").id(), keys.key("wrong").id());
     match &refused {
         SealError::WrongKek { needed, given, .. } => assert_eq!((needed, given), (&right, &wrong)),
@@ -219,12 +219,11 @@ fn a_data_key_retires_after_its_last_use() {
 #[test]
 fn rewrapping_moves_the_data_key_and_leaves_the_ciphertext() {
     let keys = Keys::new();
-    let sealed = keys.sealer("old").seal(&SUBJECT, DOCUMENT).unwrap();
+    let row = keys.sealer("old").seal(&SUBJECT, DOCUMENT).unwrap();
     let ring = Arc::new(KekRing::new(keys.key("old"), Vec::new()));
     ring.promote(keys.key("new"));
-    let rewrapped = sealer(ring.clone()).rewrap(SUBJECT.key, &sealed).unwrap();
-    let (a, b) =
-        (Envelope::parse(&sealed).ok().unwrap(), Envelope::parse(&rewrapped).ok().unwrap());
+    let rewrapped = sealer(ring.clone()).rewrap(SUBJECT.key, &row).unwrap();
+    let (a, b) = (Envelope::parse(&row).ok().unwrap(), Envelope::parse(&rewrapped).ok().unwrap());
     assert_eq!((a.nonce, a.ciphertext, a.uses), (b.nonce, b.ciphertext, b.uses));
     assert_eq!(keys.sealer("new").open(&SUBJECT, &rewrapped).unwrap().as_slice(), DOCUMENT);
     assert!(matches!(
@@ -233,9 +232,9 @@ fn rewrapping_moves_the_data_key_and_leaves_the_ciphertext() {
     ));
     // Twice changes nothing; to another key, or without the former one, it does not work.
     assert_eq!(sealer(ring.clone()).rewrap(SUBJECT.key, &rewrapped).unwrap(), rewrapped);
-    assert!(sealer(ring.clone()).rewrap("ring/other", &sealed).is_err());
+    assert!(sealer(ring.clone()).rewrap("ring/other", &row).is_err());
     ring.forget_former();
-    let refused = refusal(sealer(ring).rewrap(SUBJECT.key, &sealed));
+    let refused = refusal(sealer(ring).rewrap(SUBJECT.key, &row));
     assert!(matches!(refused, SealError::WrongKek { .. }), "{refused}");
 }
 
@@ -274,12 +273,12 @@ impl Kek for Gone {
 #[test]
 fn a_provider_that_fails_is_no_damage() {
     let keys = Keys::new();
-    let sealed = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
+    let row = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
     let gone = sealer(Arc::new(Gone));
     for refused in [
         refusal(gone.seal(&SUBJECT, DOCUMENT)),
-        refusal(gone.open(&SUBJECT, &sealed)),
-        refusal(gone.rewrap(SUBJECT.key, &sealed)),
+        refusal(gone.open(&SUBJECT, &row)),
+        refusal(gone.rewrap(SUBJECT.key, &row)),
     ] {
         assert!(matches!(refused, SealError::Kek { .. }), "{refused}");
         assert_eq!(refused.remedy(), "check the master key provider, then try again");
@@ -314,11 +313,11 @@ impl Kek for Counting {
 #[test]
 fn the_master_key_is_asked_once_for_each_data_key() {
     let keys = Keys::new();
-    let sealed = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
+    let row = keys.sealer("k").seal(&SUBJECT, DOCUMENT).unwrap();
     let counting = Arc::new(Counting { inner: keys.key("k"), unwraps: 0.into() });
     let sealer = sealer(counting.clone());
     for _ in 0..5 {
-        sealer.open(&SUBJECT, &sealed).unwrap();
+        sealer.open(&SUBJECT, &row).unwrap();
     }
     assert_eq!(counting.unwraps.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
@@ -405,9 +404,9 @@ proptest! {
         let here = Subject { key: &key, incarnation: &incarnation, revision };
         let there =
             Subject { key: &other_key, incarnation: &other_incarnation, revision: other_revision };
-        let sealed = sealer.seal(&here, &document).unwrap();
-        prop_assert_eq!(sealer.open(&here, &sealed).unwrap().to_vec(), document);
-        prop_assert_eq!(sealer.open(&there, &sealed).is_ok(), here == there);
+        let row = sealer.seal(&here, &document).unwrap();
+        prop_assert_eq!(sealer.open(&here, &row).unwrap().to_vec(), document);
+        prop_assert_eq!(sealer.open(&there, &row).is_ok(), here == there);
     }
 }
 

@@ -1,0 +1,51 @@
+//! Cluster time: a clock that only a leader moves and that nobody can make jump.
+
+use keywheel_core::time::{ClusterTime, Span, WallTime};
+
+use crate::ports::Elapsed;
+
+/// The running clock of a leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClusterClock {
+    time: ClusterTime,
+    wall: WallTime,
+    monotonic: Elapsed,
+    longest_step: Span,
+}
+
+impl ClusterClock {
+    /// Starts from the recorded time. Whatever passed since it was recorded is not credited.
+    pub const fn start(
+        time: ClusterTime,
+        wall: WallTime,
+        monotonic: Elapsed,
+        longest_step: Span,
+    ) -> Self {
+        Self { time, wall, monotonic, longest_step }
+    }
+
+    /// Moves on by the smaller of what the two clocks say has passed, and by no more than one
+    /// lease: a leader that slept longer did not lead.
+    pub fn advance(&mut self, wall: WallTime, monotonic: Elapsed) -> ClusterTime {
+        let by_wall = wall.since(self.wall);
+        let by_monotonic = monotonic.0.saturating_sub(self.monotonic.0);
+        let by_monotonic =
+            Span::from_millis(u64::try_from(by_monotonic.as_millis()).unwrap_or(u64::MAX));
+        let step = by_wall.min(by_monotonic).min(self.longest_step);
+        self.time = self.time.after(step);
+        self.wall = wall;
+        // Only whole milliseconds were credited; the rest stays on the account, or a clock that is
+        // read often would stand still. What the wall clock held back is not owed.
+        self.monotonic = if step == by_monotonic {
+            Elapsed(self.monotonic.0.saturating_add(step.to_std()))
+        } else {
+            monotonic
+        };
+        self.time
+    }
+
+    /// The time at the last move.
+    pub const fn time(&self) -> ClusterTime {
+        self.time
+    }
+}

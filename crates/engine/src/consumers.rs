@@ -1,0 +1,487 @@
+//! What consumers do: register their processes, fetch what they may hold, and prove that they hold
+//! it.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keywheel_core::gate::EvidenceLevel;
+use keywheel_core::id::{
+    ConsumerName, Incarnation, InstanceId, Kid, Revision, RingName, VersionNumber,
+};
+use keywheel_core::kind::Kind;
+use keywheel_core::policy::{Consumer, Role};
+use keywheel_core::ring::{Keyset, Ring};
+use keywheel_core::time::{Now, Span};
+use keywheel_core::view::Moment;
+use keywheel_jose::Delivery;
+use keywheel_jose::challenge::Challenge;
+use keywheel_jose::proof::{self, AcceptedSetDigest, AcceptedVersion, Proof, Statement};
+use zeroize::Zeroizing;
+
+use crate::document::SecretText;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::presence::{HeldOf, Process};
+use crate::rings::Loaded;
+
+/// A process that wants to be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInstance {
+    /// Which consumer it belongs to.
+    pub consumer: ConsumerName,
+    /// The rings that it will use, at most [`RINGS_MAX`].
+    pub rings: Vec<RingName>,
+    /// Where it runs, for people; at most 64 characters.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+}
+
+/// How many rings one process may register for.
+pub const RINGS_MAX: usize = 64;
+
+/// How many processes of one consumer a ring carries.
+pub const INSTANCES_MAX: usize = 10_000;
+
+/// A process that is known from now on.
+pub struct Registration {
+    /// Its name.
+    pub instance: InstanceId,
+    /// What only this process knows.
+    pub secret: Zeroizing<Vec<u8>>,
+    /// The nonce for the first report of each ring.
+    pub nonces: BTreeMap<RingName, Vec<u8>>,
+}
+
+/// What a process says that it holds of one ring.
+pub struct ReportInput {
+    /// The ring.
+    pub ring: RingName,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// The keyset revision.
+    pub revision: Revision,
+    /// Grows with each report.
+    pub sequence: u64,
+    /// The nonce that the proofs were made with.
+    pub nonce: Vec<u8>,
+    /// The digest of the accepted set.
+    pub accepted_set: AcceptedSetDigest,
+    /// A proof for each accepted version; none in a renewal.
+    pub proofs: BTreeMap<VersionNumber, Proof>,
+    /// Protectors: the answer to the challenge with the primary.
+    pub answer: Option<Vec<u8>>,
+    /// The oldest keyset revision that work in progress protects with.
+    pub oldest_guard: Revision,
+    /// Protected, processed and rejected since the last acknowledged report.
+    pub counts: BTreeMap<VersionNumber, (u64, u64, u64)>,
+}
+
+/// What was made of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportOutcome {
+    /// The ring.
+    pub ring: RingName,
+    /// The verdict.
+    pub verdict: ReportVerdict,
+    /// The keyset revision that is served now.
+    pub revision: Revision,
+    /// Which life of the ring is served now.
+    pub incarnation: Incarnation,
+    /// The nonce for the next report.
+    pub nonce: Vec<u8>,
+}
+
+/// The verdict on a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReportVerdict {
+    /// Every accepted version was proved.
+    Proved,
+    /// The process was heard; what it proved before still stands.
+    Renewed,
+    /// It must load again and prove.
+    Stale,
+    /// The proof does not hold.
+    Rejected {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What one consumer may hold of a ring.
+pub struct KeysetMaterial {
+    /// The versions, and what they are for.
+    pub keyset: Keyset,
+    /// How far clocks may be apart.
+    pub skew: Span,
+    /// The versions with their keys.
+    pub versions: Vec<DeliveredVersion>,
+}
+
+/// One version as a consumer may hold it.
+pub struct DeliveredVersion {
+    /// Its number.
+    pub number: VersionNumber,
+    /// Its key id.
+    pub kid: Kid,
+    /// What kind of key it is.
+    pub kind: Kind,
+    /// The proof salt, base64url.
+    pub salt: String,
+    /// The key, or its public half.
+    pub delivery: Delivery,
+}
+
+/// What a consumer may do with the versions of a keyset, as it goes into the digest of the set.
+const USAGE_PROCESS: u8 = 1;
+const USAGE_PRIMARY: u8 = 2;
+
+impl Engine {
+    /// Makes a process known, durably, before it gets any key.
+    ///
+    /// # Errors
+    /// When a ring does not exist or does not declare the consumer, or there are too many.
+    pub fn register(&self, new: &NewInstance) -> Result<Registration, EngineError> {
+        check_new(new)?;
+        let mut rings = new.rings.clone();
+        rings.sort();
+        rings.dedup();
+        for name in &rings {
+            let loaded = self.load(name)?;
+            declared(&loaded.document.ring, &new.consumer)?;
+            if self.presence.count(name, &new.consumer) >= INSTANCES_MAX {
+                return Err(EngineError::TooMany(format!(
+                    "consumer {} of ring {name} has {INSTANCES_MAX} instances already",
+                    new.consumer
+                )));
+            }
+        }
+        let instance: InstanceId = self.random_name().parse().map_err(EngineError::defect)?;
+        let mut secret = Zeroizing::new(vec![0u8; 32]);
+        self.fill(&mut secret);
+        let now = self.now();
+        let process = Process {
+            consumer: new.consumer.clone(),
+            host: new.host.clone(),
+            pid: new.pid,
+            secret: SecretText::encode(&secret),
+            last_contact: now.cluster,
+            last_contact_wall: now.wall,
+            ended: false,
+            sequence: 0,
+            held: None,
+            counts: BTreeMap::new(),
+            uses: BTreeMap::new(),
+        };
+        self.presence.register(&self.records, &rings, &instance, &process)?;
+        let mut nonces = BTreeMap::new();
+        for ring in &rings {
+            self.enlist_if_moving(ring);
+            nonces.insert(ring.clone(), self.nonce(ring, &instance, 0)?);
+        }
+        Ok(Registration { instance, secret, nonces })
+    }
+
+    /// What a registered process may hold. The ring is read after the registration, from the store
+    /// itself: whoever joins while a version is being published is told of it.
+    ///
+    /// # Errors
+    /// When the process is not registered for the ring, or the ring is not believed.
+    pub fn material(
+        &self,
+        ring: &RingName,
+        consumer: &ConsumerName,
+        instance: &InstanceId,
+    ) -> Result<KeysetMaterial, EngineError> {
+        self.registered(ring, consumer, instance)?;
+        let loaded = self.load(ring)?;
+        let own = &loaded.document.ring;
+        let role = declared(own, consumer)?.role;
+        let mut versions = Vec::new();
+        for (number, version) in own.accepted() {
+            let material = loaded.material.get(&number);
+            let stored = loaded.document.material.get(&number);
+            let (Some(material), Some(stored)) = (material, stored) else {
+                return Err(EngineError::defect(format!("{number} has no material")));
+            };
+            versions.push(DeliveredVersion {
+                number,
+                kid: version.kid.clone(),
+                kind: version.kind.clone(),
+                salt: stored.salt.clone(),
+                delivery: material.delivery(role),
+            });
+        }
+        Ok(KeysetMaterial { keyset: own.keyset(), skew: own.policy.skew, versions })
+    }
+
+    /// Takes the reports of one process, in order.
+    ///
+    /// # Errors
+    /// When the process is not registered, or the store does not answer.
+    pub fn report(
+        &self,
+        consumer: &ConsumerName,
+        instance: &InstanceId,
+        reports: &[ReportInput],
+        goodbye: bool,
+    ) -> Result<Vec<ReportOutcome>, EngineError> {
+        let mut outcomes = Vec::with_capacity(reports.len());
+        for report in reports {
+            outcomes.push(self.report_one(consumer, instance, report, goodbye)?);
+        }
+        Ok(outcomes)
+    }
+
+    fn report_one(
+        &self,
+        consumer: &ConsumerName,
+        instance: &InstanceId,
+        report: &ReportInput,
+        goodbye: bool,
+    ) -> Result<ReportOutcome, EngineError> {
+        let ring = &report.ring;
+        let process = self.registered(ring, consumer, instance)?;
+        let loaded = self.load(ring)?;
+        let own = &loaded.document.ring;
+        let verdict = self.judge(&loaded, &process, instance, report)?;
+        let now = self.now();
+        let news = self.presence.update(ring, instance, |known| {
+            take_report(known, own, report, &verdict, goodbye, now)
+        });
+        let (sequence, news) = news.unwrap_or((process.sequence, false));
+        if news || own.policy.triggers.max_uses.is_some() || goodbye {
+            self.enlist(ring);
+        }
+        Ok(ReportOutcome {
+            ring: ring.clone(),
+            verdict,
+            revision: own.keyset_revision,
+            incarnation: own.incarnation.clone(),
+            nonce: self.nonce(ring, instance, sequence)?,
+        })
+    }
+
+    /// Decides what a report shows.
+    fn judge(
+        &self,
+        loaded: &Loaded,
+        process: &Process,
+        instance: &InstanceId,
+        report: &ReportInput,
+    ) -> Result<ReportVerdict, EngineError> {
+        let ring = &loaded.document.ring;
+        let current =
+            report.incarnation == ring.incarnation && report.revision == ring.keyset_revision;
+        let held = process.held.as_ref();
+        let proved = held.is_some_and(|held| {
+            held.incarnation == ring.incarnation && held.revision == ring.keyset_revision
+        });
+        if report.proofs.is_empty() {
+            let verdict =
+                if current && proved { ReportVerdict::Renewed } else { ReportVerdict::Stale };
+            return Ok(verdict);
+        }
+        let expected = self.nonce(&ring.name, instance, process.sequence)?;
+        // A report that was made before the last acknowledgement arrived, or repeats one.
+        if !current || report.sequence <= process.sequence || report.nonce != expected {
+            return Ok(ReportVerdict::Stale);
+        }
+        let secret = process.secret.decode();
+        let secret =
+            secret.ok_or_else(|| EngineError::defect("an instance secret is unreadable"))?;
+        Ok(match check_proofs(loaded, &secret, &process.consumer, instance, report) {
+            Ok(()) => ReportVerdict::Proved,
+            Err(why) => ReportVerdict::Rejected { why },
+        })
+    }
+
+    fn registered(
+        &self,
+        ring: &RingName,
+        consumer: &ConsumerName,
+        instance: &InstanceId,
+    ) -> Result<Process, EngineError> {
+        let known = self.presence.process(ring, instance);
+        // Somebody else's instance looks like none at all.
+        known
+            .filter(|process| process.consumer == *consumer && !process.ended)
+            .ok_or_else(|| EngineError::NotFound { what: "instance", name: instance.to_string() })
+    }
+
+    /// The nonce that follows a sequence number. It is computed, not kept, so that it survives a
+    /// restart and costs nothing.
+    fn nonce(
+        &self,
+        ring: &RingName,
+        instance: &InstanceId,
+        sequence: u64,
+    ) -> Result<Vec<u8>, EngineError> {
+        let key = self.secrets.nonce.decode();
+        let key = key.ok_or_else(|| EngineError::defect("cluster secrets cannot be read"))?;
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key));
+        for part in [b"keywheel/nonce/v1", ring.as_str().as_bytes(), instance.as_str().as_bytes()] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.update(&sequence.to_be_bytes());
+        Ok(context.sign().as_ref().to_vec())
+    }
+}
+
+fn check_new(new: &NewInstance) -> Result<(), EngineError> {
+    let invalid = |field: &str, cause: String, remedy: &str| EngineError::Invalid {
+        field: field.into(),
+        cause,
+        remedy: remedy.into(),
+    };
+    if new.rings.is_empty() || new.rings.len() > RINGS_MAX {
+        return Err(invalid(
+            "rings",
+            format!("{} rings were named", new.rings.len()),
+            "Name 1 to 64 rings; a process of more rings registers several times",
+        ));
+    }
+    if new.host.chars().count() > 64 || new.host.chars().any(char::is_control) {
+        return Err(invalid(
+            "host",
+            "it is longer than 64 characters, or not printable".into(),
+            "Give the host's name",
+        ));
+    }
+    Ok(())
+}
+
+fn declared<'a>(ring: &'a Ring, consumer: &ConsumerName) -> Result<&'a Consumer, EngineError> {
+    if ring.deleted.is_some() {
+        return Err(EngineError::NotFound { what: "ring", name: ring.name.to_string() });
+    }
+    ring.policy.consumers.get(consumer).ok_or_else(|| EngineError::Forbidden {
+        cause: format!("ring {} does not declare consumer {consumer}", ring.name),
+        remedy: "Declare it in the ring's policy, with its role".into(),
+    })
+}
+
+fn check_proofs(
+    loaded: &Loaded,
+    secret: &[u8],
+    consumer: &ConsumerName,
+    instance: &InstanceId,
+    report: &ReportInput,
+) -> Result<(), String> {
+    let ring = &loaded.document.ring;
+    let primary = ring.primary();
+    let accepted: Vec<_> = ring
+        .accepted()
+        .map(|(number, version)| AcceptedVersion {
+            version: number,
+            kid: &version.kid,
+            usage: if Some(number) == primary { USAGE_PRIMARY } else { USAGE_PROCESS },
+        })
+        .collect();
+    let digest = proof::accepted_set_digest(&ring.incarnation, ring.keyset_revision, &accepted);
+    if digest != report.accepted_set {
+        return Err("the accepted set is another one".into());
+    }
+    for version in &accepted {
+        let number = version.version;
+        let claimed = report.proofs.get(&number).ok_or_else(|| format!("no proof of {number}"))?;
+        let stored = loaded.document.material.get(&number);
+        let salt = stored.and_then(|stored| URL_SAFE_NO_PAD.decode(&stored.salt).ok());
+        let material = loaded.material.get(&number);
+        let (Some(salt), Some(material)) = (salt, material) else {
+            return Err(format!("{number} has no material here"));
+        };
+        let statement = Statement {
+            ring: &ring.name,
+            incarnation: &ring.incarnation,
+            revision: ring.keyset_revision,
+            accepted_set: &digest,
+            version: number,
+            instance,
+            sequence: report.sequence,
+            nonce: &report.nonce,
+            instance_secret: secret,
+        };
+        if !proof::check(&material.proof_secret(), &salt, &statement, claimed) {
+            return Err(format!("the proof of {number} does not hold"));
+        }
+    }
+    check_answer(loaded, consumer, instance, report, primary)
+}
+
+/// A declared protector shows that it protects with the primary, not only that it has it.
+fn check_answer(
+    loaded: &Loaded,
+    consumer: &ConsumerName,
+    instance: &InstanceId,
+    report: &ReportInput,
+    primary: Option<VersionNumber>,
+) -> Result<(), String> {
+    let ring = &loaded.document.ring;
+    let role = ring.policy.consumers.get(consumer).map(|consumer| consumer.role);
+    let (Some(Role::Protect), Some(primary)) = (role, primary) else { return Ok(()) };
+    let answer = report.answer.as_ref().ok_or("a protector must answer the challenge")?;
+    let material = loaded.material.get(&primary).ok_or("the primary has no material here")?;
+    let challenge = Challenge {
+        ring: &ring.name,
+        incarnation: &ring.incarnation,
+        revision: ring.keyset_revision,
+        version: primary,
+        instance,
+        nonce: &report.nonce,
+    };
+    challenge.check(material, answer).map_err(|_| format!("the answer is not made with {primary}"))
+}
+
+/// Notes what a report said. Returns the sequence that counts now, and whether there are news that
+/// could move the ring.
+fn take_report(
+    known: &mut Process,
+    ring: &Ring,
+    report: &ReportInput,
+    verdict: &ReportVerdict,
+    goodbye: bool,
+    now: Now,
+) -> (u64, bool) {
+    if matches!(verdict, ReportVerdict::Rejected { .. }) {
+        // Whoever cannot prove is not heard either: it may be a child with its parent's name.
+        return (known.sequence, false);
+    }
+    known.last_contact = known.last_contact.max(now.cluster);
+    known.last_contact_wall = now.wall;
+    let mut news = goodbye;
+    known.ended |= goodbye;
+    if report.sequence > known.sequence {
+        let moment = Moment { cluster: now.cluster, wall: now.wall };
+        for (number, (protected, processed, rejected)) in &report.counts {
+            if ring.versions.contains_key(number) {
+                known.count(*number, *protected, *processed, *rejected, moment);
+            }
+        }
+        known.sequence = report.sequence;
+    }
+    match verdict {
+        ReportVerdict::Proved => {
+            let held = HeldOf {
+                incarnation: report.incarnation.clone(),
+                revision: report.revision,
+                oldest_guard: report.oldest_guard.min(report.revision),
+                level: EvidenceLevel::Held,
+            };
+            news |= known.held.as_ref() != Some(&held);
+            known.held = Some(held);
+        }
+        ReportVerdict::Renewed => {
+            if let Some(held) = &mut known.held {
+                let oldest = report.oldest_guard.min(report.revision);
+                news |= held.oldest_guard != oldest;
+                held.oldest_guard = oldest;
+            }
+        }
+        ReportVerdict::Stale | ReportVerdict::Rejected { .. } => {}
+    }
+    (known.sequence, news)
+}

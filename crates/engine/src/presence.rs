@@ -1,0 +1,477 @@
+//! The processes that hold keys: who registered, when each was last heard, and what it proved.
+//!
+//! A registration is durable before it is answered. Renewals and evidence are kept in memory and
+//! written in batches; a server that dies loses some of them, which only makes gates wait longer
+//! (the takeover rule of `core` covers the silence that it would seem to have heard).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use keywheel_core::gate::EvidenceLevel;
+use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Revision, RingName, VersionNumber};
+use keywheel_core::ring::Ring;
+use keywheel_core::time::{ClusterTime, Span, WallTime};
+use keywheel_core::view::{Counts, Held, Instance, Moment};
+use serde::{Deserialize, Serialize};
+
+use crate::document::SecretText;
+use crate::error::EngineError;
+use crate::ports::{Commit, Expect, Key, Seq, Write};
+use crate::records::{Record, Records};
+
+/// What is known of one process of one ring.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Process {
+    pub(crate) consumer: ConsumerName,
+    pub(crate) host: String,
+    pub(crate) pid: u32,
+    pub(crate) secret: SecretText,
+    pub(crate) last_contact: ClusterTime,
+    pub(crate) last_contact_wall: WallTime,
+    pub(crate) ended: bool,
+    pub(crate) sequence: u64,
+    pub(crate) held: Option<HeldOf>,
+    pub(crate) counts: BTreeMap<VersionNumber, Counts>,
+    pub(crate) uses: BTreeMap<VersionNumber, Uses>,
+}
+
+/// What a process proved, and of which life of the ring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeldOf {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) revision: Revision,
+    pub(crate) oldest_guard: Revision,
+    pub(crate) level: EvidenceLevel,
+}
+
+/// How often, and when last, a process protected with a version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Uses {
+    pub(crate) count: u64,
+    pub(crate) last: Option<WallTime>,
+}
+
+/// What people may know of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceInfo {
+    /// Its name.
+    pub id: InstanceId,
+    /// Whose process it is.
+    pub consumer: ConsumerName,
+    /// Where it runs.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// How long it has been silent.
+    pub silent_for: Span,
+    /// How often it protected with each version.
+    pub uses: BTreeMap<VersionNumber, u64>,
+}
+
+struct Entry {
+    process: Process,
+    stored: Seq,
+}
+
+type Ids = BTreeMap<InstanceId, Entry>;
+
+#[derive(Default)]
+struct Table {
+    rings: HashMap<RingName, Ids>,
+    changed: BTreeSet<(RingName, InstanceId)>,
+}
+
+/// The table of processes, and its writer.
+pub(crate) struct Presence {
+    table: Mutex<Table>,
+    writer: GroupWriter,
+}
+
+pub(crate) fn key(ring: &RingName, id: &InstanceId) -> Key {
+    Key::new(&["instance", ring.as_str(), id.as_str()])
+}
+
+fn parse_key(key: &Key) -> Option<(RingName, InstanceId)> {
+    let (ring, id) = key.as_str().strip_prefix("instance/")?.split_once('/')?;
+    Some((ring.parse().ok()?, id.parse().ok()?))
+}
+
+impl Presence {
+    /// Reads every process that the store knows of.
+    pub(crate) fn load(records: &Records) -> Result<Self, EngineError> {
+        let presence = Self { table: Mutex::default(), writer: GroupWriter::default() };
+        let mut after = None;
+        loop {
+            let page = records.list::<Process>("instance/", after.as_ref(), 1_000)?;
+            let Some((last, _)) = page.last() else { return Ok(presence) };
+            after = Some(last.clone());
+            for (key, record) in page {
+                presence.adopt(&key, record);
+            }
+        }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a row as the store has it, unless what is in memory is newer.
+    fn adopt(&self, key: &Key, record: Record<Process>) {
+        let Some((ring, id)) = parse_key(key) else { return };
+        let mut table = self.table();
+        let ids = table.rings.entry(ring).or_default();
+        match ids.get_mut(&id) {
+            Some(known) if known.stored >= record.seq => {}
+            Some(known) => {
+                let theirs = record.value;
+                let newest_contact = known.process.last_contact.max(theirs.last_contact);
+                if theirs.sequence >= known.process.sequence {
+                    known.process = theirs;
+                }
+                known.process.last_contact = newest_contact;
+                known.stored = record.seq;
+            }
+            None => {
+                ids.insert(id, Entry { process: record.value, stored: record.seq });
+            }
+        }
+    }
+
+    /// Follows a change that the store announced.
+    pub(crate) fn follow(&self, records: &Records, key: &Key, seq: Seq) -> Result<(), EngineError> {
+        let Some((ring, id)) = parse_key(key) else { return Ok(()) };
+        let known = self.table().rings.get(&ring).and_then(|ids| Some(ids.get(&id)?.stored));
+        if known.is_some_and(|stored| stored >= seq) {
+            return Ok(());
+        }
+        match records.read::<Process>(key)? {
+            Some(record) => self.adopt(key, record),
+            None => {
+                if let Some(ids) = self.table().rings.get_mut(&ring) {
+                    ids.remove(&id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Registers a process for several rings, durably, before it returns.
+    pub(crate) fn register(
+        &self,
+        records: &Records,
+        rings: &[RingName],
+        id: &InstanceId,
+        process: &Process,
+    ) -> Result<(), EngineError> {
+        let mut writes = Vec::with_capacity(rings.len());
+        for ring in rings {
+            writes.push(records.write(key(ring, id), Expect::Absent, process)?);
+        }
+        let seq = self.writer.write(records, writes)?;
+        let mut table = self.table();
+        for ring in rings {
+            let entry = Entry { process: process.clone(), stored: seq };
+            table.rings.entry(ring.clone()).or_default().insert(id.clone(), entry);
+        }
+        Ok(())
+    }
+
+    /// Changes what is known of a process. Nothing when it is not known.
+    pub(crate) fn update<T>(
+        &self,
+        ring: &RingName,
+        id: &InstanceId,
+        change: impl FnOnce(&mut Process) -> T,
+    ) -> Option<T> {
+        let mut table = self.table();
+        let entry = table.rings.get_mut(ring)?.get_mut(id)?;
+        let result = change(&mut entry.process);
+        table.changed.insert((ring.clone(), id.clone()));
+        Some(result)
+    }
+
+    /// What is known of a process.
+    pub(crate) fn process(&self, ring: &RingName, id: &InstanceId) -> Option<Process> {
+        self.table().rings.get(ring)?.get(id).map(|entry| entry.process.clone())
+    }
+
+    /// How many processes of a consumer are known.
+    pub(crate) fn count(&self, ring: &RingName, consumer: &ConsumerName) -> usize {
+        let table = self.table();
+        let Some(ids) = table.rings.get(ring) else { return 0 };
+        ids.values()
+            .filter(|entry| entry.process.consumer == *consumer && !entry.process.ended)
+            .count()
+    }
+
+    /// The processes of a ring as `core` looks at them.
+    pub(crate) fn instances(&self, ring: &Ring) -> Vec<Instance> {
+        let table = self.table();
+        let Some(ids) = table.rings.get(&ring.name) else { return Vec::new() };
+        ids.iter()
+            .map(|(id, entry)| {
+                let process = &entry.process;
+                // What was proved in a former life of the ring says nothing about this one.
+                let held =
+                    process.held.as_ref().filter(|held| held.incarnation == ring.incarnation);
+                Instance {
+                    id: id.clone(),
+                    consumer: process.consumer.clone(),
+                    last_contact: process.last_contact,
+                    ended: process.ended,
+                    held: held.map(|held| Held {
+                        revision: held.revision,
+                        oldest_guard: held.oldest_guard,
+                        level: held.level,
+                    }),
+                    counts: process.counts.clone(),
+                }
+            })
+            .collect()
+    }
+
+    /// The processes of a ring as people look at them.
+    pub(crate) fn infos(&self, ring: &RingName, now: ClusterTime) -> Vec<InstanceInfo> {
+        let table = self.table();
+        let Some(ids) = table.rings.get(ring) else { return Vec::new() };
+        ids.iter()
+            .map(|(id, entry)| InstanceInfo {
+                id: id.clone(),
+                consumer: entry.process.consumer.clone(),
+                host: entry.process.host.clone(),
+                pid: entry.process.pid,
+                silent_for: now.since(entry.process.last_contact),
+                uses: entry.process.uses.iter().map(|(n, uses)| (*n, uses.count)).collect(),
+            })
+            .collect()
+    }
+
+    /// How often a version protected, and when last.
+    pub(crate) fn uses(&self, ring: &RingName, version: VersionNumber) -> Uses {
+        let table = self.table();
+        let Some(ids) = table.rings.get(ring) else { return Uses::default() };
+        ids.values().filter_map(|entry| entry.process.uses.get(&version)).fold(
+            Uses::default(),
+            |sum, uses| Uses {
+                count: sum.count.saturating_add(uses.count),
+                last: sum.last.max(uses.last),
+            },
+        )
+    }
+
+    /// Writes what changed since the last time, at most a thousand rows at once.
+    pub(crate) fn flush(&self, records: &Records) -> Result<(), EngineError> {
+        loop {
+            let batch: Vec<_> = {
+                let mut table = self.table();
+                let batch: Vec<_> = table.changed.iter().take(1_000).cloned().collect();
+                for one in &batch {
+                    table.changed.remove(one);
+                }
+                let rings = &table.rings;
+                batch
+                    .into_iter()
+                    .filter_map(|(ring, id)| {
+                        let process = rings.get(&ring)?.get(&id)?.process.clone();
+                        Some((ring, id, process))
+                    })
+                    .collect()
+            };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let mut writes = Vec::with_capacity(batch.len());
+            for (ring, id, process) in &batch {
+                writes.push(records.write(key(ring, id), Expect::Any, process)?);
+            }
+            match self.writer.write(records, writes) {
+                Ok(seq) => self.mark_stored(&batch, seq),
+                Err(error) => {
+                    let mut table = self.table();
+                    table.changed.extend(batch.into_iter().map(|(ring, id, _)| (ring, id)));
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn mark_stored(&self, batch: &[(RingName, InstanceId, Process)], seq: Seq) {
+        let mut table = self.table();
+        for (ring, id, _) in batch {
+            let entry = table.rings.get_mut(ring).and_then(|ids| ids.get_mut(id));
+            if let Some(entry) = entry {
+                entry.stored = entry.stored.max(seq);
+            }
+        }
+    }
+
+    /// Forgets processes that have been gone for so long that nothing can depend on them.
+    pub(crate) fn forget_gone(
+        &self,
+        records: &Records,
+        ring: &Ring,
+        now: ClusterTime,
+    ) -> Result<(), EngineError> {
+        let after = ring.silence().plus(ring.silence()).plus(Span::from_secs(60));
+        let gone: Vec<_> = {
+            let table = self.table();
+            let Some(ids) = table.rings.get(&ring.name) else { return Ok(()) };
+            ids.iter()
+                .filter(|(_, entry)| now.since(entry.process.last_contact) > after)
+                .map(|(id, _)| id.clone())
+                .take(1_000)
+                .collect()
+        };
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let writes = gone
+            .iter()
+            .map(|id| Write { key: key(&ring.name, id), expect: Expect::Any, value: None })
+            .collect();
+        self.writer.write(records, writes)?;
+        let mut table = self.table();
+        for id in gone {
+            if let Some(ids) = table.rings.get_mut(&ring.name) {
+                ids.remove(&id);
+            }
+            table.changed.remove(&(ring.name.clone(), id));
+        }
+        Ok(())
+    }
+
+    /// Forgets everybody: a restored store does not know who runs.
+    pub(crate) fn forget_all(&self, records: &Records) -> Result<(), EngineError> {
+        let known: Vec<_> = {
+            let table = self.table();
+            table
+                .rings
+                .iter()
+                .flat_map(|(ring, ids)| ids.keys().map(move |id| key(ring, id)))
+                .collect()
+        };
+        for page in known.chunks(1_000) {
+            let writes = page
+                .iter()
+                .map(|key| Write { key: key.clone(), expect: Expect::Any, value: None })
+                .collect();
+            self.writer.write(records, writes)?;
+        }
+        *self.table() = Table::default();
+        Ok(())
+    }
+}
+
+impl Process {
+    /// Adds what a process did since its last report.
+    pub(crate) fn count(
+        &mut self,
+        version: VersionNumber,
+        protected: u64,
+        processed: u64,
+        rejected: u64,
+        now: Moment,
+    ) {
+        let counts = self.counts.entry(version).or_default();
+        counts.processed = counts.processed.saturating_add(processed);
+        counts.rejected = counts.rejected.saturating_add(rejected);
+        if processed > 0 {
+            counts.last_processed = Some(now);
+        }
+        if protected > 0 {
+            let uses = self.uses.entry(version).or_default();
+            uses.count = uses.count.saturating_add(protected);
+            uses.last = Some(now.wall);
+        }
+    }
+}
+
+/// Lets many callers share one durable commit: whoever comes while one is under way waits, and the
+/// next commit carries all of them.
+#[derive(Default)]
+struct GroupWriter {
+    state: Mutex<GroupState>,
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct GroupState {
+    waiting: Vec<(u64, Vec<Write>)>,
+    next_ticket: u64,
+    writing: bool,
+    results: HashMap<u64, Result<Seq, String>>,
+}
+
+/// The most writes that one commit carries.
+const GROUP_WRITES_MAX: usize = 2_000;
+
+impl GroupWriter {
+    fn write(&self, records: &Records, writes: Vec<Write>) -> Result<Seq, EngineError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.waiting.push((ticket, writes));
+        loop {
+            if let Some(result) = state.results.remove(&ticket) {
+                return result.map_err(|cause| {
+                    EngineError::Store(crate::ports::StoreError::Unavailable(cause))
+                });
+            }
+            if state.writing {
+                state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.writing = true;
+            let batch = take_batch(&mut state.waiting);
+            drop(state);
+            let results = commit_batch(records, batch);
+            state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.writing = false;
+            state.results.extend(results);
+            self.done.notify_all();
+        }
+    }
+}
+
+fn take_batch(waiting: &mut Vec<(u64, Vec<Write>)>) -> Vec<(u64, Vec<Write>)> {
+    let mut keys = BTreeSet::new();
+    let mut writes = 0;
+    let mut count = 0;
+    for (_, group) in waiting.iter() {
+        // A commit writes each key once, so a second write of one waits for the next commit.
+        let fresh = group.iter().all(|write| !keys.contains(&write.key));
+        if count > 0 && (!fresh || writes + group.len() > GROUP_WRITES_MAX) {
+            break;
+        }
+        keys.extend(group.iter().map(|write| write.key.clone()));
+        writes += group.len();
+        count += 1;
+    }
+    waiting.drain(..count).collect()
+}
+
+/// Commits a batch together; when that is refused, each on its own, so that one bad write harms
+/// nobody else.
+fn commit_batch(
+    records: &Records,
+    batch: Vec<(u64, Vec<Write>)>,
+) -> Vec<(u64, Result<Seq, String>)> {
+    let all = batch.iter().flat_map(|(_, writes)| writes.iter().cloned()).collect();
+    let together = records.store.commit(&Commit { fence: None, writes: all });
+    match together {
+        Ok(seq) => batch.into_iter().map(|(ticket, _)| (ticket, Ok(seq))).collect(),
+        Err(error) if batch.len() == 1 => {
+            batch.into_iter().map(|(ticket, _)| (ticket, Err(error.to_string()))).collect()
+        }
+        Err(_) => batch
+            .into_iter()
+            .map(|(ticket, writes)| {
+                let result = records.store.commit(&Commit { fence: None, writes });
+                (ticket, result.map_err(|error| error.to_string()))
+            })
+            .collect(),
+    }
+}
