@@ -3,7 +3,8 @@
 //!
 //! What the tables mean is left to the store and to the high-water mark.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::Metadata;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -123,6 +124,20 @@ impl OpenError {
 pub(crate) struct DatabaseFile {
     format: Format,
     path: PathBuf,
+    identity: Identity,
+}
+
+/// Which file it is, whatever it is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(facts: &Metadata) -> Self {
+        Self { device: facts.dev(), inode: facts.ino() }
+    }
 }
 
 impl DatabaseFile {
@@ -136,7 +151,8 @@ impl DatabaseFile {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io(error)),
         }
-        let file = Self { format, path };
+        let identity = Identity::of(&std::fs::metadata(&path).map_err(io)?);
+        let file = Self { format, path, identity };
         file.check_modes()?;
         file.check_schema()?;
         Ok(file)
@@ -145,6 +161,22 @@ impl DatabaseFile {
     /// The file, absolute.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Refuses to go on when the file was moved away or exchanged, as by a restore beside a running
+    /// server: what is written to an open connection then would be acknowledged and lost.
+    pub(crate) fn check_in_place(&self) -> Result<(), StoreError> {
+        match std::fs::metadata(&self.path) {
+            Ok(facts) if Identity::of(&facts) == self.identity => Ok(()),
+            Ok(_) => Err(StoreError::Unavailable(format!(
+                "{} was replaced by another file while it was in use; start keywheel again",
+                self.path.display()
+            ))),
+            Err(error) => Err(StoreError::Unavailable(format!(
+                "{} was moved away while it was in use: {error}",
+                self.path.display()
+            ))),
+        }
     }
 
     /// Opens one more connection to it.

@@ -27,3 +27,38 @@ pub use memory::{MemorySnapshot, MemoryStore};
 pub use os::{SystemClock, SystemEntropy};
 pub use seal::{SealError, Sealer, Subject, Unsealed};
 pub use sqlite::{BackupError, SqliteStore};
+
+/// Fails to compile as soon as something that holds keys can be printed.
+#[cfg(test)]
+mod secrecy {
+    use crate::kek::{CredentialKek, FileRotation, PassphraseKek};
+    use crate::{Envelope, FileKek, KekRing, Sealer, Unsealed};
+
+    macro_rules! cannot_be_printed {
+        ($($holder:ty),+ $(,)?) => {$(
+            const _: fn() = || {
+                // When the type has Debug, both impls apply and the compiler cannot choose.
+                trait Ambiguous<Choice> {
+                    fn chosen() {}
+                }
+                impl<T: ?Sized> Ambiguous<()> for T {}
+                struct HasDebug;
+                impl<T: ?Sized + std::fmt::Debug> Ambiguous<HasDebug> for T {}
+                struct HasDisplay;
+                impl<T: ?Sized + std::fmt::Display> Ambiguous<HasDisplay> for T {}
+                let _ = <$holder as Ambiguous<_>>::chosen;
+            };
+        )+};
+    }
+
+    cannot_be_printed!(
+        CredentialKek,
+        Envelope<'static>,
+        FileKek,
+        FileRotation,
+        KekRing,
+        PassphraseKek,
+        Sealer,
+        Unsealed,
+    );
+}

@@ -1,5 +1,7 @@
 //! Both stores of this crate against the one contract suite.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

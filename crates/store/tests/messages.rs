@@ -1,5 +1,7 @@
 //! Every message of this crate that an operator can meet: the cause, its source, the remedy.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io;

@@ -3,6 +3,13 @@
 //! A test starts this very program again with a role in its environment; [`in_another_process`] is
 //! where that process begins.
 
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking"
+)]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};

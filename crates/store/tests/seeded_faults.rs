@@ -1,6 +1,8 @@
 //! The conformance suite must be able to fail: each fault that an adapter could plausibly have is
 //! seeded into the memory store, and the suite has to find it.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -78,7 +78,9 @@ impl From<CommitError> for Failure {
 pub struct Broken(Vec<(&'static str, Failure)>);
 
 fn list(failures: &[(&'static str, Failure)]) -> String {
-    failures.iter().map(|(name, failure)| format!("\n  {name}: {failure}")).collect()
+    let lines: Vec<_> =
+        failures.iter().map(|(name, failure)| format!("{name}: {failure}")).collect();
+    lines.iter().flat_map(|line| ["\n  ", line]).collect()
 }
 
 /// Every case of the suite.

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use keywheel_engine::ports::{Entropy, KekId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -203,9 +203,20 @@ fn derive(
 ) -> Result<MasterKey, KekOpenError> {
     let failed = |error: argon2::Error| KekOpenError::Derive(error.to_string());
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(failed)?;
+    // The last blocks give the key away, so they are wiped like it.
+    let mut blocks = Zeroizing::new(Vec::new());
+    blocks
+        .try_reserve_exact(params.block_count())
+        .map_err(|error| KekOpenError::Derive(error.to_string()))?;
+    blocks.resize(params.block_count(), Block::default());
     let mut key = Zeroizing::new([0_u8; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(passphrase, &salt, key.as_mut_slice())
+        .hash_password_into_with_memory(
+            passphrase,
+            &salt,
+            key.as_mut_slice(),
+            blocks.as_mut_slice(),
+        )
         .map_err(failed)?;
     MasterKey::new(&key, entropy)
         .map_err(|_| KekOpenError::Derive("the derivation refused it".to_owned()))

@@ -83,6 +83,7 @@ impl SqliteStore {
         let name = name.to_str().ok_or_else(|| {
             io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "the path is not UTF-8"))
         })?;
+        self.file.check_in_place().map_err(store)?;
         let source = self.file.connect().map_err(store)?;
         source.execute("VACUUM INTO ?1", [name]).map_err(|error| store(store_error(&error)))?;
         target.sync_all().map_err(io)?;

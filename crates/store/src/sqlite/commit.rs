@@ -98,7 +98,7 @@ fn write_all(transaction: &Transaction<'_>, seq: Seq, writes: &[Write]) -> rusql
 
 /// A commit that failed for want of room or of the lock left nothing in the log that could be taken
 /// for a commit. After a failed write or flush, nobody knows what reached the disk.
-fn commit_error(error: &rusqlite::Error) -> CommitError {
+pub(super) fn commit_error(error: &rusqlite::Error) -> CommitError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             store_error(error).into()

@@ -109,6 +109,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        self.file.check_in_place()?;
         let mut writer = self.writer();
         let run = || {
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -168,6 +169,7 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, commit: &Commit) -> Result<Seq, CommitError> {
+        self.file.check_in_place()?;
         let seq = commit::run(&mut self.writer(), commit)?;
         self.bell.ring(seq);
         Ok(seq)

@@ -226,19 +226,57 @@ fn an_edited_schema_or_counter_is_damage() {
 }
 
 #[test]
+fn a_store_that_was_moved_away_or_replaced_takes_no_commit() {
+    let place = Place::new();
+    let (path, aside) = (place.path("keywheel.db"), place.path("aside.db"));
+    let store = place.open();
+    put(&store, "ring/a", b"x").unwrap();
+    store.backup_to(&place.path("backup.db")).unwrap();
+    let refuses = || {
+        let put = put(&store, "ring/a", b"y");
+        matches!(put, Err(CommitError::Store(StoreError::Unavailable(_))))
+            && store.acquire("one", TTL).is_err()
+            && store.backup_to(&place.path("second.db")).is_err()
+    };
+    std::fs::rename(&path, &aside).unwrap();
+    assert!(refuses(), "the file is gone");
+    std::fs::copy(place.path("backup.db"), &path).unwrap();
+    assert!(refuses(), "another file is there");
+    std::fs::rename(&aside, &path).unwrap();
+    put(&store, "ring/a", b"y").unwrap();
+}
+
+#[test]
+fn only_a_commit_that_may_have_happened_is_unknown() {
+    use rusqlite::ffi;
+    let outcome = |code| {
+        super::commit::commit_error(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    };
+    for code in
+        [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR, ffi::SQLITE_NOMEM]
+    {
+        assert!(matches!(outcome(code), CommitError::Unknown(_)), "{code}");
+    }
+    let full = outcome(ffi::SQLITE_FULL);
+    assert!(matches!(full, CommitError::Store(StoreError::Full(_))), "{full}");
+    let busy = outcome(ffi::SQLITE_BUSY);
+    assert!(matches!(busy, CommitError::Store(StoreError::Unavailable(_))), "{busy}");
+}
+
+#[test]
 fn a_full_disk_refuses_the_commit_and_keeps_the_last_good_one() {
     let place = Place::new();
     let store = place.open();
     let good = put(&store, "ring/a", &[1; 5_000]).unwrap();
     let limit = |pages: u32| store.writer().pragma_update(None, "max_page_count", pages).unwrap();
     limit(12);
-    let result = put(&store, "ring/a", &[2; 200_000]);
+    let result = put(&store, "ring/a", &vec![2; 200_000]);
     assert!(matches!(result, Err(CommitError::Store(StoreError::Full(_)))), "{result:?}");
     let stored = store.read(&key("ring/a")).unwrap().unwrap();
     assert_eq!((stored.seq, stored.value), (good, vec![1; 5_000]));
     assert_eq!(store.head().unwrap(), good);
     limit(1_000_000);
-    put(&store, "ring/a", &[2; 200_000]).unwrap();
+    put(&store, "ring/a", &vec![2; 200_000]).unwrap();
     assert!(store.integrity_check().is_ok());
 }
 
@@ -315,7 +353,7 @@ fn a_backup_is_whole_private_and_replaces_nothing() {
     let store = place.open();
     put(&store, "ring/a", b"x").unwrap();
     remove(&store, "ring/a");
-    let head = put(&store, "ring/b", &[7; 50_000]).unwrap();
+    let head = put(&store, "ring/b", &vec![7; 50_000]).unwrap();
     let target = place.path("backup.db");
     store.backup_to(&target).unwrap();
     assert_eq!(mode(&target), 0o600);
