@@ -240,6 +240,11 @@ pub enum Notice {
         /// Which.
         version: VersionNumber,
     },
+    /// Every server serves it; consumers are asked for proof.
+    Served {
+        /// Which.
+        version: VersionNumber,
+    },
     /// It is the primary now.
     Promoted {
         /// Which.

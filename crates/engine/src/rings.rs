@@ -227,7 +227,7 @@ impl Engine {
             let step = rotation::step(&loaded.document.ring, input.clone(), now)?;
             if step.ring != loaded.document.ring {
                 let change = Change::new(input, step, now, "keywheel");
-                match self.commit(&loaded, change) {
+                match self.commit(&loaded, &change) {
                     Ok(_) => {}
                     Err(EngineError::Contended(_)) => continue,
                     Err(error) => return Err(error),
@@ -251,7 +251,7 @@ impl Engine {
         let input = Input::Rotate { cause, minted: key.minted.clone() };
         let step = rotation::step(ring, input.clone(), now)?;
         let change = Change { new_key: Some(key), ..Change::new(input, step, now, "keywheel") };
-        match self.commit(loaded, change) {
+        match self.commit(loaded, &change) {
             Ok(_) | Err(EngineError::Contended(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -293,7 +293,7 @@ impl Engine {
     pub(crate) fn commit(
         &self,
         loaded: &Loaded,
-        change: Change,
+        change: &Change,
     ) -> Result<Arc<Loaded>, EngineError> {
         let fence = self.fence().ok_or(EngineError::NotLeader)?;
         let former = &loaded.document;
@@ -310,7 +310,7 @@ impl Engine {
             after: document.ring.clone(),
         };
         let expect = Expect::At(loaded.seq);
-        let sealed = self.write_all(document, &change, Some(&journal), expect, Some(fence));
+        let sealed = self.write_all(document, change, Some(&journal), expect, Some(fence));
         sealed.inspect_err(|error| {
             if !matches!(error, EngineError::Contended(_)) {
                 // What is true now is not known; the next reader asks the store.
@@ -478,6 +478,7 @@ pub const fn notice_name(notice: &Notice) -> &'static str {
         Notice::Created { .. } => "created",
         Notice::Started { .. } => "started",
         Notice::Published { .. } => "published",
+        Notice::Served { .. } => "served",
         Notice::Promoted { .. } => "promoted",
         Notice::Done { .. } => "done",
         Notice::Draining { .. } => "draining",

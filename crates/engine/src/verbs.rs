@@ -10,7 +10,7 @@ use keywheel_core::policy::{OnCompromise, Policy, Spec};
 use keywheel_core::ring::Attribution;
 use keywheel_core::rotation::{self, Input};
 use keywheel_core::schedule::Cause;
-use keywheel_core::time::{Now, Span};
+use keywheel_core::time::Span;
 
 use crate::document::{Document, Receipt, StoredMaterial};
 use crate::engine::Engine;
@@ -157,7 +157,7 @@ impl Engine {
             Ok(_) => {
                 let removing =
                     removing.map(|reason| Attribution { who: context.actor.clone(), reason });
-                self.transition(ring, context, "edit", Some(spec), |engine, loaded, _| {
+                self.transition(ring, context, "edit", Some(spec), |engine, loaded| {
                     let view = engine.view(loaded)?;
                     let policy = Box::new(policy.clone());
                     Ok((Input::Edit { policy, removing: removing.clone(), view }, None))
@@ -214,8 +214,8 @@ impl Engine {
         context: &Context,
     ) -> Result<Snapshot, EngineError> {
         let request = verb.describe();
-        let snapshot = self.transition(ring, context, &request, None, |engine, loaded, now| {
-            engine.input(verb, loaded, context, now)
+        let snapshot = self.transition(ring, context, &request, None, |engine, loaded| {
+            engine.input(verb, loaded, context)
         })?;
         self.enlist(ring);
         Ok(snapshot)
@@ -226,7 +226,6 @@ impl Engine {
         verb: &Verb,
         loaded: &Loaded,
         context: &Context,
-        _now: Now,
     ) -> Result<(Input, Option<crate::mint::NewKey>), EngineError> {
         let ring = &loaded.document.ring;
         let by = || Attribution {
@@ -247,7 +246,7 @@ impl Engine {
             Verb::Compromise { version, order } => {
                 let kind = match &ring.policy.kind {
                     // An external ring cannot make a successor; one must be published already.
-                    keywheel_core::kind::Kind::External => return self.compromise_external(),
+                    keywheel_core::kind::Kind::External => return Self::compromise_external(),
                     kind => kind,
                 };
                 let key = self.mint(&ring.name, kind, None)?;
@@ -291,7 +290,7 @@ impl Engine {
         Ok((input, None))
     }
 
-    fn compromise_external(&self) -> Result<(Input, Option<crate::mint::NewKey>), EngineError> {
+    fn compromise_external() -> Result<(Input, Option<crate::mint::NewKey>), EngineError> {
         Err(EngineError::Invalid {
             field: "version".into(),
             cause: "a ring of kind `external` cannot make a successor by itself".into(),
@@ -306,7 +305,7 @@ impl Engine {
         context: &Context,
         request: &str,
         spec: Option<&Spec>,
-        make: impl Fn(&Self, &Loaded, Now) -> Result<(Input, Option<crate::mint::NewKey>), EngineError>,
+        make: impl Fn(&Self, &Loaded) -> Result<(Input, Option<crate::mint::NewKey>), EngineError>,
     ) -> Result<Snapshot, EngineError> {
         let receipt = context.idempotency_key.as_ref().map(|key| Receipt {
             key: fingerprint(&[&context.actor, key]),
@@ -332,7 +331,7 @@ impl Engine {
                 });
             }
             let now = self.now();
-            let (input, new_key) = make(self, &loaded, now)?;
+            let (input, new_key) = make(self, &loaded)?;
             let step = rotation::step(&loaded.document.ring, input.clone(), now)?;
             if step.ring == loaded.document.ring && spec.is_none_or(|s| *s == loaded.document.spec)
             {
@@ -344,7 +343,7 @@ impl Engine {
             change.spec = spec.cloned();
             change.receipt.clone_from(&receipt);
             change.advance_revision(&loaded.document.ring);
-            match self.commit(&loaded, change) {
+            match self.commit(&loaded, &change) {
                 Ok(loaded) => {
                     self.enlist(ring);
                     return self.snapshot_of(&loaded);

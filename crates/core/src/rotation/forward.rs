@@ -107,6 +107,7 @@ impl Work {
                     *served = Some(self.now.cluster);
                 }
                 self.enter(Stage::Confirm);
+                self.notify(Notice::Served { version: path.target });
             }
             Stage::Confirm => self.promote(&path, view),
             Stage::Promote => {
