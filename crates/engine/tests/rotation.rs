@@ -67,6 +67,7 @@ fn a_rotation_waits_for_each_proof_and_retires_the_old_version() {
                 "created",
                 "started",
                 "published",
+                "served",
                 "promoted",
                 "done",
                 "draining",
