@@ -1,1 +1,3 @@
 //! The simulated world: virtual clock, faulty store, consumers, and the model check with its named invariants.
+
+pub mod model;

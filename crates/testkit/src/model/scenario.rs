@@ -1,0 +1,394 @@
+//! The scenarios: each a small world, what may go wrong in it, and how often. Together they cover
+//! what the issue asks of the model check; each is searched to its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Revision, RingName};
+use keywheel_core::kind::{Kind, SigningAlgorithm};
+use keywheel_core::policy::{Consumer, Health, OnCompromise, OnStall, Policy, Role};
+use keywheel_core::rotation;
+use keywheel_core::schedule::Triggers;
+use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
+
+use super::flaw::Rules;
+use super::operator::minted;
+use super::state::{
+    Budget, KIDS, Keys, Node, Passive, Phase, Presence, SERVERS, Server, Setup, World, ticks,
+};
+
+/// When every clock of the small world begins; late enough that nothing lies before zero.
+const BEGIN: u64 = 100;
+
+/// How long a waiver holds, and how long a compromised version may stay accepted.
+pub(crate) const WITHIN: u64 = 2;
+
+/// A small world and what may happen in it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is about, in words.
+    pub about: &'static str,
+    /// What may happen, and how often.
+    pub budget: Budget,
+    /// The policies that an edit may choose from; the first is in force at the start.
+    pub(crate) policies: Vec<Policy>,
+    /// The processes: whose, and whether they run at the start.
+    pub(crate) nodes: Vec<(&'static str, bool)>,
+    pub(crate) passive: bool,
+    pub(crate) lagging_servers: bool,
+}
+
+/// A signing ring with one protector and two consumers that only check. Spans are a few ticks.
+pub(crate) fn policy() -> Policy {
+    Policy {
+        kind: Kind::Signing { algorithm: SigningAlgorithm::EdDsa },
+        triggers: Triggers::default(),
+        longest_lifetime: ticks(1),
+        skew: Span::ZERO,
+        hold: Span::ZERO,
+        quiet_use: Span::ZERO,
+        max_accepted: 3,
+        stall_after: ticks(1_000_000),
+        on_stall: OnStall::Hold,
+        lease_ttl: ticks(1),
+        offline_max: ticks(2),
+        destroy_after: None,
+        on_compromise: OnCompromise::RejectFirst,
+        approval: false,
+        required_gates: BTreeSet::new(),
+        health: Health { max_rejected_percent: 5, min_samples: 20 },
+        passive: BTreeMap::new(),
+        consumers: ["issuer", "gateway", "worker"]
+            .map(|name| {
+                let role = if name == "issuer" { Role::Protect } else { Role::Process };
+                (consumer(name), Consumer { role, min_instances: 1, cutover: false })
+            })
+            .into(),
+    }
+}
+
+fn consumer(name: &str) -> ConsumerName {
+    match ConsumerName::try_from(name.to_owned()) {
+        Ok(name) => name,
+        Err(_) => unreachable!("the scenarios use plain names"),
+    }
+}
+
+impl Scenario {
+    /// The world at its start: one version, held by everybody who runs.
+    pub(crate) fn world(&self, rules: Rules) -> World {
+        let now = Now { cluster: ClusterTime(BEGIN), wall: WallTime(100) };
+        let first = self.policies.first().cloned().unwrap_or_else(policy);
+        let Ok(name) = RingName::try_from("ring".to_owned()) else { unreachable!("a plain name") };
+        let key = minted(&first.kind, 1);
+        let ring =
+            rotation::create(name, Incarnation("life1".into()), first.clone(), key, now).ring;
+        let current = Keys::of(&ring.keyset());
+        let server = |index: usize| Server {
+            fence: u32::from(index == 0),
+            asleep: false,
+            pending: None,
+            mark: (BEGIN, 100),
+            serves: current,
+        };
+        let mut counts = BTreeMap::new();
+        let ids = self.nodes.iter().map(|(owner, _)| {
+            let count = counts.entry(*owner).or_insert(0);
+            *count += 1;
+            match InstanceId::try_from(format!("{owner}-{count}")) {
+                Ok(id) => id,
+                Err(_) => unreachable!("the scenarios use plain names"),
+            }
+        });
+        let setup = Setup {
+            rules,
+            policies: self.policies.clone(),
+            owners: self.nodes.iter().map(|(owner, _)| consumer(owner)).collect(),
+            ids: ids.collect(),
+            far: self.policies.iter().map(longest_wait).max().unwrap_or(0) + 2,
+            lagging_servers: self.lagging_servers,
+        };
+        let mut world = World {
+            setup: Arc::new(setup),
+            doc: Arc::new(ring),
+            current,
+            cluster: BEGIN,
+            fence: 1,
+            leader: Some(0),
+            settled_at: 0,
+            real: BEGIN,
+            jumped: 0,
+            servers: std::array::from_fn::<_, SERVERS, _>(server),
+            presence: self.nodes.iter().map(|(_, runs)| presence(*runs)).collect(),
+            nodes: self.nodes.iter().map(|(_, runs)| node(*runs, current)).collect(),
+            passive: self
+                .passive
+                .then_some(Passive { accepted: current.accepted, fetched: BEGIN }),
+            lives: [0; KIDS],
+            backup: None,
+            minted: 1,
+            ring_lives: 1,
+            budget: self.budget,
+        };
+        world.settle();
+        world
+    }
+}
+
+/// The longest wait that a policy can ask for, except to report what takes too long.
+fn longest_wait(policy: &Policy) -> u64 {
+    let stall = if policy.on_stall == OnStall::Rollback { policy.stall_after } else { Span::ZERO };
+    let waits = [
+        policy.promises().accepted_for(),
+        policy.offline_max.plus(policy.skew),
+        policy.destroy_after.unwrap_or(Span::ZERO),
+        policy.lease_ttl,
+        ticks(WITHIN),
+        stall,
+    ];
+    waits.into_iter().max().unwrap_or(Span::ZERO).as_millis()
+}
+
+fn presence(runs: bool) -> Presence {
+    let held = runs.then_some((Revision(1), Revision(1)));
+    if runs {
+        Presence { registered: true, ended: false, contact: BEGIN, persisted: BEGIN, held }
+    } else {
+        Presence::UNKNOWN
+    }
+}
+
+fn node(runs: bool, current: Keys) -> Node {
+    if runs {
+        Node { phase: Phase::Running, keys: Some(current), heard: BEGIN, ..Node::ABSENT }
+    } else {
+        Node::ABSENT
+    }
+}
+
+const THREE: [(&str, bool); 3] = [("issuer", true), ("gateway", true), ("worker", true)];
+
+fn base(name: &'static str, about: &'static str, budget: Budget) -> Scenario {
+    Scenario {
+        name,
+        about,
+        budget,
+        policies: vec![policy()],
+        nodes: THREE.to_vec(),
+        passive: false,
+        lagging_servers: false,
+    }
+}
+
+const NONE: Budget = Budget {
+    rotate: 0,
+    rollback: 0,
+    pause: 0,
+    compromise: 0,
+    suspend: 0,
+    edit: 0,
+    waive: 0,
+    restore: 0,
+    sleep: 0,
+    crash: 0,
+    jump: 0,
+    cut: 0,
+    work: 0,
+    late: 0,
+    join: 0,
+    leave: 0,
+};
+
+/// The same policy, changed.
+fn with(change: impl FnOnce(&mut Policy)) -> Policy {
+    let mut policy = policy();
+    change(&mut policy);
+    policy
+}
+
+/// The scenarios of CI.
+pub fn small() -> Vec<Scenario> {
+    let mut all = forward();
+    all.extend(backward());
+    all.extend(out_of_the_ordinary());
+    all
+}
+
+/// Rotations among crashes, delays and processes that come and go.
+fn forward() -> Vec<Scenario> {
+    let joiner = vec![("issuer", true), ("gateway", true), ("worker", true), ("gateway", false)];
+    vec![
+        base(
+            "handover",
+            "two rotations; a process is cut off, older work outlives a swap",
+            Budget { rotate: 2, cut: 1, work: 1, ..NONE },
+        ),
+        Scenario {
+            policies: vec![with(|policy| {
+                policy.longest_lifetime = ticks(3);
+                policy.max_accepted = 4;
+            })],
+            ..base(
+                "overlapping tails",
+                "three rotations whose replaced versions drain at the same time",
+                Budget { rotate: 3, work: 1, ..NONE },
+            )
+        },
+        base(
+            "takeover",
+            "the leader crashes or sleeps while a process is cut off",
+            Budget { rotate: 1, cut: 1, crash: 1, sleep: 1, ..NONE },
+        ),
+        Scenario {
+            nodes: joiner.clone(),
+            ..base(
+                "stale leader",
+                "a leader wakes late; a process joins meanwhile; messages arrive late",
+                Budget { rotate: 1, sleep: 1, rollback: 1, join: 1, late: 1, ..NONE },
+            )
+        },
+        base(
+            "clocks",
+            "the wall clock jumps while a leader sleeps or is away",
+            Budget { rotate: 1, jump: 1, sleep: 1, crash: 1, ..NONE },
+        ),
+        Scenario {
+            nodes: joiner,
+            lagging_servers: true,
+            ..base(
+                "join",
+                "a process joins at any moment; servers lag",
+                Budget { rotate: 1, join: 1, leave: 1, cut: 1, ..NONE },
+            )
+        },
+        Scenario {
+            nodes: vec![("issuer", true), ("gateway", false), ("worker", true)],
+            ..base(
+                "absent consumer",
+                "a declared consumer has no process yet",
+                Budget { rotate: 1, join: 1, leave: 1, ..NONE },
+            )
+        },
+        Scenario {
+            policies: vec![with(|policy| {
+                policy.passive = [("cache".to_owned(), ticks(2))].into();
+            })],
+            passive: true,
+            lagging_servers: true,
+            ..base(
+                "passive consumer",
+                "a cache that cannot report fetches from servers that lag",
+                Budget { rotate: 1, rollback: 1, ..NONE },
+            )
+        },
+        Scenario {
+            policies: vec![with(|policy| {
+                policy.kind = Kind::Signing { algorithm: SigningAlgorithm::Hs256 };
+                policy.skew = ticks(1);
+            })],
+            ..base(
+                "symmetric",
+                "everybody who holds the key counts as a protector; clocks differ",
+                Budget { rotate: 2, work: 1, cut: 1, ..NONE },
+            )
+        },
+    ]
+}
+
+/// Ways back.
+fn backward() -> Vec<Scenario> {
+    vec![
+        base(
+            "rollback",
+            "rotations taken back at any moment",
+            Budget { rotate: 2, rollback: 2, cut: 1, work: 1, ..NONE },
+        ),
+        Scenario {
+            policies: vec![with(|policy| {
+                policy.max_accepted = 2;
+            })],
+            ..base(
+                "narrow",
+                "only two versions may be accepted; rollback, suspension",
+                Budget { rotate: 3, rollback: 2, suspend: 1, ..NONE },
+            )
+        },
+        Scenario {
+            policies: vec![with(|policy| {
+                policy.destroy_after = Some(ticks(1));
+            })],
+            ..base(
+                "destroy",
+                "retired versions are destroyed; rollback, a process is cut off",
+                Budget { rotate: 2, rollback: 1, cut: 1, ..NONE },
+            )
+        },
+        Scenario {
+            policies: vec![with(|policy| {
+                policy.on_stall = OnStall::Rollback;
+                policy.stall_after = ticks(2);
+            })],
+            ..base(
+                "stall",
+                "a stage that takes too long is taken back by itself; pauses",
+                Budget { rotate: 2, pause: 1, cut: 1, work: 1, ..NONE },
+            )
+        },
+    ]
+}
+
+/// Compromise, suspension, edits, waivers, restores.
+fn out_of_the_ordinary() -> Vec<Scenario> {
+    vec![
+        base(
+            "compromise",
+            "any version is compromised at any moment, in both orders",
+            Budget { rotate: 1, compromise: 2, rollback: 1, cut: 1, ..NONE },
+        ),
+        base(
+            "suspend",
+            "versions are suspended and resumed among rollbacks and a compromise",
+            Budget { rotate: 2, suspend: 1, rollback: 2, compromise: 1, ..NONE },
+        ),
+        Scenario {
+            policies: vec![
+                policy(),
+                with(|policy| {
+                    policy.longest_lifetime = ticks(3);
+                    policy.offline_max = ticks(1);
+                }),
+                with(|policy| policy.skew = ticks(1)),
+            ],
+            ..base(
+                "edit",
+                "the policy changes in mid-rotation and mid-drain, and back",
+                Budget { rotate: 1, edit: 2, cut: 1, ..NONE },
+            )
+        },
+        base(
+            "waive",
+            "gates are waived, for all or for one process",
+            Budget { rotate: 1, waive: 1, rollback: 1, cut: 1, ..NONE },
+        ),
+        Scenario {
+            nodes: vec![
+                ("issuer", true),
+                ("gateway", true),
+                ("worker", true),
+                ("gateway", false),
+            ],
+            ..base(
+                "restore",
+                "an older backup is restored while processes run on",
+                Budget { rotate: 2, restore: 1, cut: 1, late: 1, ..NONE },
+            )
+        },
+        base(
+            "restore and compromise",
+            "a restored ring is rotated, rolled back, compromised",
+            Budget { rotate: 1, restore: 1, compromise: 1, rollback: 1, suspend: 1, ..NONE },
+        ),
+    ]
+}
