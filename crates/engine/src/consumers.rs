@@ -252,7 +252,9 @@ impl Engine {
             take_report(known, own, report, &verdict, goodbye, now)
         });
         let (sequence, news) = news.unwrap_or((process.sequence, false));
-        if news || own.policy.triggers.max_uses.is_some() || goodbye {
+        let triggers = &own.policy.triggers;
+        let by_use = triggers.max_uses.is_some() || triggers.max_age_at_use.is_some();
+        if news || (by_use && report.counts.values().any(|(protected, ..)| *protected > 0)) {
             self.enlist(ring);
         }
         Ok(ReportOutcome {
@@ -273,6 +275,12 @@ impl Engine {
         report: &ReportInput,
     ) -> Result<ReportVerdict, EngineError> {
         let ring = &loaded.document.ring;
+        if report.sequence <= process.sequence {
+            // A process counts on with each report, whether it heard of the last one or not.
+            let why = "this sequence was used before: a replay, or a forked child that did not \
+                       register for itself";
+            return Ok(ReportVerdict::Rejected { why: why.into() });
+        }
         let current =
             report.incarnation == ring.incarnation && report.revision == ring.keyset_revision;
         let held = process.held.as_ref();
@@ -285,8 +293,8 @@ impl Engine {
             return Ok(verdict);
         }
         let expected = self.nonce(&ring.name, instance, process.sequence)?;
-        // A report that was made before the last acknowledgement arrived, or repeats one.
-        if !current || report.sequence <= process.sequence || report.nonce != expected {
+        // An old nonce means that the last acknowledgement was lost.
+        if !current || report.nonce != expected {
             return Ok(ReportVerdict::Stale);
         }
         let secret = process.secret.decode();

@@ -120,10 +120,22 @@ impl Engine {
     /// When the store does not answer, or holds something that is not believed. Nothing is changed
     /// then.
     pub fn open(parts: Parts) -> Result<Self, EngineError> {
+        let engine = Self::open_set_back(parts)?;
+        engine.check_audit_mark()?;
+        Ok(engine)
+    }
+
+    /// Opens a store that may have been set back, for [`Self::adopt`]. Rings that are older than
+    /// this server has seen are still refused until they are adopted.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for the age of the audit record.
+    pub fn open_set_back(parts: Parts) -> Result<Self, EngineError> {
         let records = Records { store: parts.store, seal: parts.seal };
         let secrets = open_secrets(&records, parts.entropy.as_ref())?;
-        let presence = Presence::load(&records)?;
+        // The head first: what is written while the processes are read is followed later.
         let head = records.store.head()?;
+        let presence = Presence::load(&records)?;
         let (wall, monotonic) = (parts.clock.wall(), parts.clock.monotonic());
         let recorded = read_time(&records)?;
         let clock = ClusterClock::start(recorded, wall, monotonic, parts.lease_ttl);
@@ -152,7 +164,6 @@ impl Engine {
             poked: Mutex::new(false),
             woken: Condvar::new(),
         };
-        engine.check_audit_mark()?;
         engine.enlist_all()?;
         Ok(engine)
     }

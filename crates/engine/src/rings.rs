@@ -6,12 +6,13 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use keywheel_core::gate::Gate;
 use keywheel_core::id::{Revision, RingName, VersionNumber};
+use keywheel_core::kind::Kind;
 use keywheel_core::policy::Spec;
-use keywheel_core::ring::Ring;
+use keywheel_core::ring::{Ring, Stage};
 use keywheel_core::rotation::{self, Effect, Input, Notice, Step};
 use keywheel_core::schedule::Cause;
 use keywheel_core::time::{Now, Span, WallTime};
-use keywheel_core::view::{Server, View};
+use keywheel_core::view::{Instance, Server, View};
 use keywheel_jose::Material;
 
 use crate::audit::{self, Event};
@@ -48,6 +49,13 @@ pub struct Snapshot {
     pub scheduled: Option<(WallTime, Cause)>,
     /// When this was taken.
     pub now: Now,
+}
+
+/// A ring for which nothing was to be done, and what it was judged by.
+struct Rest {
+    loaded: Arc<Loaded>,
+    view: View,
+    now: Now,
 }
 
 /// A server counts as live while its record is at most this old.
@@ -147,15 +155,23 @@ impl Engine {
         let ring = &loaded.document.ring;
         let instances = self.presence.instances(ring);
         let uses = ring.primary().map(|number| self.presence.uses(&ring.name, number));
-        let evidence = serde_json::to_vec(&instances).map_err(EngineError::defect)?;
         Ok(View {
-            digest: audit::hex(digest::digest(&digest::SHA256, &evidence).as_ref()),
+            digest: Self::convergence(ring, &instances)?,
             instances,
             servers: self.servers(loaded)?,
             settled_at: self.leads_since().after(ring.policy.lease_ttl),
             uses: uses.map_or(0, |uses| uses.count),
             last_use: uses.and_then(|uses| uses.last),
         })
+    }
+
+    /// The digest of what a promotion would be based on; of use at that stage only.
+    fn convergence(ring: &Ring, instances: &[Instance]) -> Result<String, EngineError> {
+        if ring.path.as_ref().is_none_or(|path| path.stage != Stage::Confirm) {
+            return Ok(String::new());
+        }
+        let evidence = serde_json::to_vec(instances).map_err(EngineError::defect)?;
+        Ok(audit::hex(digest::digest(&digest::SHA256, &evidence).as_ref()))
     }
 
     /// The live servers, and whether each serves this document's keyset.
@@ -205,25 +221,30 @@ impl Engine {
     /// Moves a ring as far as it can go now. It takes no input besides the name: whatever is to be
     /// done follows from what is stored and seen, so that any server can go on after any crash.
     pub(crate) fn reconcile(&self, ring: &RingName) {
-        let moved = self.reconcile_steps(ring);
-        if let Err(error) = &moved {
-            if matches!(error, EngineError::NotLeader) {
-                self.step_down();
+        match self.reconcile_steps(ring) {
+            Ok(rest) => self.schedule(ring, rest.as_ref()),
+            Err(error) => {
+                if matches!(error, EngineError::NotLeader) {
+                    self.step_down();
+                }
+                tracing::warn!(%ring, cause = %error, "the ring cannot be moved now");
+                let pause = match error {
+                    EngineError::Distrusted { .. } => Span::from_secs(30),
+                    _ => Span::from_secs(1),
+                };
+                self.look_again(ring, pause);
             }
-            tracing::warn!(%ring, cause = %error, "the ring cannot be moved now");
         }
-        self.schedule(ring, moved.is_err());
     }
 
-    fn reconcile_steps(&self, ring: &RingName) -> Result<(), EngineError> {
+    /// Moves a ring until nothing is to be done, and returns what it then looked like; nothing when
+    /// it moved so often that others come first.
+    fn reconcile_steps(&self, ring: &RingName) -> Result<Option<Rest>, EngineError> {
         for _ in 0..ROUND_STEPS_MAX {
             let loaded = self.load(ring)?;
-            if loaded.document.ring.deleted.is_some() {
-                return Ok(());
-            }
             let view = self.view(&loaded)?;
             let now = self.now();
-            let input = Input::Tick { view };
+            let input = Input::Tick { view: view.clone() };
             let step = rotation::step(&loaded.document.ring, input.clone(), now)?;
             if step.ring != loaded.document.ring {
                 let change = Change::new(input, step, now, "keywheel");
@@ -238,10 +259,14 @@ impl Engine {
                 Effect::Rotate { cause } => Some(cause.clone()),
                 _ => None,
             });
-            let Some(cause) = cause else { return Ok(()) };
+            let external = loaded.document.ring.policy.kind == Kind::External;
+            let Some(cause) = cause.filter(|_| !external) else {
+                // Nothing is due; or one is whose keys somebody else makes, which status shows.
+                return Ok(Some(Rest { loaded, view, now }));
+            };
             self.rotate_due(&loaded, cause, now)?;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Begins a rotation that a trigger asked for.
@@ -257,33 +282,32 @@ impl Engine {
         }
     }
 
+    fn look_again(&self, name: &RingName, pause: Span) {
+        let moment = Elapsed(self.clock.monotonic().0.saturating_add(pause.to_std()));
+        lock(&self.agenda).set(name, Some(moment), None);
+    }
+
     /// Puts a ring back on the agenda.
-    fn schedule(&self, name: &RingName, failed: bool) {
-        let (wall, monotonic) = (self.clock.wall(), self.clock.monotonic());
-        let later = |span: Span| Elapsed(monotonic.0.saturating_add(span.to_std()));
-        let loaded = lock(&self.cache).get(name).cloned();
-        let Some(loaded) = loaded else {
-            lock(&self.agenda).set(name, Some(later(Span::from_secs(30))), None);
+    fn schedule(&self, name: &RingName, rest: Option<&Rest>) {
+        let Some(Rest { loaded, view, now }) = rest else {
+            self.look_again(name, Span::ZERO);
             return;
         };
         let ring = &loaded.document.ring;
-        let now = self.now();
-        let Ok(view) = self.view(&loaded) else {
-            lock(&self.agenda).set(name, Some(later(Span::from_secs(1))), None);
-            return;
-        };
-        let wake = rotation::wake(ring, &view, now);
+        let monotonic = self.clock.monotonic();
+        let later = |span: Span| Elapsed(monotonic.0.saturating_add(span.to_std()));
+        let wake = rotation::wake(ring, view, *now);
         let mut next = wake.cluster.map(|moment| {
             let wait = moment.since(now.cluster);
             later(wait.max(Span::from_millis(1)).min(Span::from_secs(3_600)))
         });
-        if wake.soon || failed {
+        if wake.soon {
             let half = Span::from_millis(ring.policy.lease_ttl.as_millis() / 2);
             let soon = half.min(Span::from_secs(1)).max(Span::from_millis(20));
             next = Some(next.map_or(later(soon), |moment| moment.min(later(soon))));
         }
         // A moment that has passed and changed nothing (quiet hours, no room) is looked at again.
-        let by_wall = wake.wall.map(|moment| moment.max(wall.after(Span::from_secs(1))));
+        let by_wall = wake.wall.map(|moment| moment.max(now.wall.after(Span::from_secs(1))));
         lock(&self.agenda).set(name, next, by_wall);
         let _best_effort = self.presence.forget_gone(&self.records, ring, now.cluster);
     }
