@@ -376,6 +376,10 @@ impl Engine {
         })?;
         self.raise(key.as_str(), &incarnation, revision)?;
         self.raise(audit::HEAD_KEY, "-", appended.number)?;
+        let erased = change.step.effects.iter().any(|e| matches!(e, Effect::Erase { .. }));
+        if erased && let Err(cause) = self.records.store.scrub() {
+            tracing::warn!(%ring, %cause, "erased material may linger in a file of the store");
+        }
         for notice in change.notices() {
             tracing::info!(%ring, revision, notice = notice_name(notice), "transition");
         }

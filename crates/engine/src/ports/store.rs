@@ -207,6 +207,15 @@ pub trait Store: Send + Sync {
     /// When the store does not answer.
     fn renew(&self, fence: Fence, ttl: Duration) -> Result<bool, StoreError>;
 
+    /// Makes sure that no file of the store still holds what was overwritten or removed, as far as
+    /// the engine can. Called after material was erased; what backups hold is not its business.
+    ///
+    /// # Errors
+    /// When the store does not answer; it is tried again with the next erasure.
+    fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Gives the lease back. Doing it twice, or late, is harmless.
     ///
     /// # Errors

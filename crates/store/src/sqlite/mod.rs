@@ -217,6 +217,10 @@ impl Store for SqliteStore {
         Ok(renewed.is_some())
     }
 
+    fn scrub(&self) -> Result<(), StoreError> {
+        Self::scrub(self)
+    }
+
     fn release(&self, fence: Fence) -> Result<(), StoreError> {
         self.write(|transaction| lease::release(transaction, fence))
     }
