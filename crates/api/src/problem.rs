@@ -66,6 +66,8 @@ pub enum Kind {
     TooLarge,
     /// The content type is not JSON.
     UnsupportedMediaType,
+    /// The request did not arrive in time.
+    Timeout,
     /// Too many requests, or too many of something.
     TooMany,
     /// This server does not lead.
@@ -80,7 +82,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::Invalid,
         Self::Unauthenticated,
@@ -95,6 +97,7 @@ impl Kind {
         Self::ProofRejected,
         Self::TooLarge,
         Self::UnsupportedMediaType,
+        Self::Timeout,
         Self::TooMany,
         Self::NotLeader,
         Self::StoreUnavailable,
@@ -125,6 +128,7 @@ impl Kind {
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", "The body must be application/json", 415)
             }
+            Self::Timeout => ("timeout", "The request did not arrive in time", 408),
             Self::TooMany => ("too-many", "There are too many of these", 429),
             Self::NotLeader => ("not-leader", "Another server leads", 503),
             Self::StoreUnavailable => ("store-unavailable", "The store does not answer", 503),

@@ -11,9 +11,23 @@ use serde::{Deserialize, Serialize};
 pub struct Rings {
     /// In order of name.
     pub rings: Vec<RingStatus>,
+    /// Rings that the server refuses to believe, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedRing>,
     /// The name to continue after, when there are more: `?after=…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// A ring whose stored form was changed, torn or set back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusedRing {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub cause: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// How a ring stands. Answer of `GET /v1/rings/{ring}` and of every verb.

@@ -1,0 +1,108 @@
+//! Who may do what: one table of rights and roles, and the one place where it is applied.
+//!
+//! `admin` holds everything but what bends a law. Waiving a gate, suspending, compromising or
+//! destroying a version, removing a consumer that still has instances, and giving up data are
+//! `breakglass`, which in turn holds nothing else: whoever does these things does them with a token
+//! that was made for it, and the audit record names that token. An admin may make such a token; the
+//! record then shows that too.
+//!
+//! A role that lacks a right is told so. A token that has the right, but not for this ring, is told
+//! what it would be told if the ring did not exist.
+
+use keywheel_api::problem::Kind;
+use keywheel_core::id::RingName;
+use keywheel_engine::{Caller, Role};
+
+use crate::refusal::Refusal;
+
+/// What an operation needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// See how rings stand.
+    ReadStatus,
+    /// See what a rotation would do.
+    Plan,
+    /// Follow the change feed.
+    Watch,
+    /// Create rings and change policies.
+    PutRing,
+    /// Turn a ring into a tombstone.
+    DeleteRing,
+    /// Rotate, promote, approve, roll back, pause, resume.
+    Operate,
+    /// Bend a law: waive, suspend, compromise, destroy.
+    BreakGlass,
+    /// Report to a gate.
+    GiveEvidence,
+    /// Report what happened in the application.
+    SendEvent,
+    /// Register processes, report proofs, fetch keys.
+    Consume,
+    /// Make, list and revoke tokens.
+    ManageTokens,
+    /// Read the audit record.
+    ReadAudit,
+    /// Read metrics.
+    ReadMetrics,
+}
+
+/// The table.
+pub(crate) const fn allows(role: &Role, right: Right) -> bool {
+    use Role::{Admin, Auditor, Breakglass, Consumer, Evidence, Operator};
+    match right {
+        Right::ReadStatus => true,
+        Right::Plan => matches!(role, Admin | Operator | Breakglass | Auditor),
+        Right::Watch => matches!(role, Admin | Operator | Breakglass | Auditor | Consumer),
+        // With `breakglass` only to remove a consumer or to give up data; see `needs_breakglass`.
+        Right::PutRing | Right::DeleteRing => matches!(role, Admin | Breakglass),
+        Right::Operate => matches!(role, Admin | Operator),
+        Right::BreakGlass => matches!(role, Breakglass),
+        Right::GiveEvidence => matches!(role, Evidence(_)),
+        Right::SendEvent => matches!(role, Admin | Operator | Consumer),
+        Right::Consume => matches!(role, Consumer),
+        Right::ManageTokens => matches!(role, Admin),
+        Right::ReadAudit => matches!(role, Admin | Auditor),
+        Right::ReadMetrics => matches!(role, Admin | Operator | Auditor),
+    }
+}
+
+/// Checks the role, then the ring.
+///
+/// # Errors
+/// 403 when the role lacks the right, whatever the ring; 404 when the token is not good for it.
+pub(crate) fn check(caller: &Caller, right: Right, ring: Option<&RingName>) -> Result<(), Refusal> {
+    if !allows(&caller.role, right) {
+        return Err(lacks(caller));
+    }
+    match ring {
+        Some(ring) if !caller.rings.contains(ring) => Err(Refusal::no_such_ring()),
+        _ => Ok(()),
+    }
+}
+
+/// For requests that are `breakglass` only when they ask for it: exactly then, and otherwise not.
+///
+/// # Errors
+/// 403 when role and request do not fit.
+pub(crate) fn needs_breakglass(caller: &Caller, bends_a_law: bool) -> Result<(), Refusal> {
+    if matches!(caller.role, Role::Breakglass) == bends_a_law { Ok(()) } else { Err(lacks(caller)) }
+}
+
+/// Evidence is accepted for the token's own gate only.
+///
+/// # Errors
+/// 403 when it is another one.
+pub(crate) fn check_gate(caller: &Caller, gate: &str) -> Result<(), Refusal> {
+    match &caller.role {
+        Role::Evidence(own) if own.as_str() == gate => Ok(()),
+        _ => Err(lacks(caller)),
+    }
+}
+
+fn lacks(caller: &Caller) -> Refusal {
+    Refusal::new(
+        Kind::Forbidden,
+        format!("a token of role {} may not do this", String::from(caller.role.clone())),
+        "Use a token whose role has the right; docs/reference lists rights and roles",
+    )
+}

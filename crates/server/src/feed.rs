@@ -1,0 +1,258 @@
+//! The change feed: one thread asks the engine, every watcher is told from memory.
+//!
+//! A change is serialized once, and every watcher is given the same bytes. A watcher holds a cursor
+//! and nothing else; one that falls behind what is kept is cut off, and comes back with its cursor.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use keywheel_api::watch::Change;
+use keywheel_core::id::RingName;
+use keywheel_engine::ports::Seq;
+use keywheel_engine::{Engine, EngineError, RingChange, RingScope};
+use tokio::sync::watch;
+
+/// How many changes are asked for, or handed to one watcher, at once.
+pub(crate) const PAGE: usize = 256;
+
+/// How long one wait on the store lasts; also the longest that a stop waits for the thread.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// What watchers wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Something may have changed since the last signal.
+    Changed,
+    /// The server goes down.
+    Closing,
+}
+
+/// The recent changes, and the bell that rings when there are more.
+pub(crate) struct Feed {
+    recent: RwLock<Recent>,
+    bell: watch::Sender<Signal>,
+    keep: usize,
+    watchers: AtomicUsize,
+}
+
+struct Recent {
+    /// Changes up to this one are no longer kept.
+    floor: u64,
+    /// Changes up to this one are known.
+    head: u64,
+    /// In order of their numbers.
+    entries: VecDeque<Entry>,
+}
+
+struct Entry {
+    change: Change,
+    ring: RingName,
+    event: Bytes,
+}
+
+/// What a watcher gets.
+pub(crate) enum Taken<T> {
+    /// What it may see since its cursor, and its next cursor.
+    News(T, u64),
+    /// It is too far behind.
+    Behind,
+}
+
+impl Feed {
+    /// A feed that knows nothing before `head`.
+    pub(crate) fn new(head: Seq, keep: usize) -> Self {
+        let recent = Recent { floor: head.0, head: head.0, entries: VecDeque::new() };
+        let (bell, _) = watch::channel(Signal::Changed);
+        Self {
+            recent: RwLock::new(recent),
+            bell,
+            keep: keep.max(PAGE),
+            watchers: AtomicUsize::new(0),
+        }
+    }
+
+    /// What rings when there is something new.
+    pub(crate) fn bell(&self) -> watch::Receiver<Signal> {
+        self.bell.subscribe()
+    }
+
+    /// The newest change that is known.
+    pub(crate) fn head(&self) -> u64 {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner).head
+    }
+
+    /// Changes up to this one are no longer kept.
+    pub(crate) fn floor(&self) -> u64 {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner).floor
+    }
+
+    /// How many watch.
+    pub(crate) fn watchers(&self) -> usize {
+        self.watchers.load(Ordering::Relaxed)
+    }
+
+    /// Counts a watcher for as long as the result lives.
+    pub(crate) fn attend(self: &Arc<Self>) -> Attendance {
+        self.watchers.fetch_add(1, Ordering::Relaxed);
+        Attendance(Arc::clone(self))
+    }
+
+    /// The events after a cursor, as they go onto the wire; one alone is shared, not copied.
+    pub(crate) fn events(&self, cursor: u64, scope: &RingScope) -> Taken<Option<Bytes>> {
+        self.take(cursor, scope, |entries| {
+            let first = entries.next()?.event.clone();
+            let Some(second) = entries.next() else { return Some(first) };
+            let mut all = BytesMut::from(first.as_ref());
+            all.extend_from_slice(&second.event);
+            entries.for_each(|entry| all.extend_from_slice(&entry.event));
+            Some(all.freeze())
+        })
+    }
+
+    /// The changes after a cursor.
+    pub(crate) fn changes(&self, cursor: u64, scope: &RingScope) -> Taken<Vec<Change>> {
+        self.take(cursor, scope, |entries| entries.map(|entry| entry.change.clone()).collect())
+    }
+
+    fn take<T>(
+        &self,
+        cursor: u64,
+        scope: &RingScope,
+        collect: impl FnOnce(&mut dyn Iterator<Item = &Entry>) -> T,
+    ) -> Taken<T> {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        if cursor < recent.floor {
+            return Taken::Behind;
+        }
+        let start = recent.entries.partition_point(|entry| entry.change.seq <= cursor);
+        let page = recent.entries.range(start..);
+        let cut = page.len() > PAGE;
+        let mut last = cursor;
+        let mut visible = page
+            .take(PAGE)
+            .inspect(|entry| last = entry.change.seq)
+            .filter(|entry| scope.contains(&entry.ring));
+        let taken = collect(&mut visible);
+        visible.for_each(drop);
+        Taken::News(taken, if cut { last } else { recent.head.max(cursor) })
+    }
+
+    /// Takes in what the engine told, up to `head`.
+    fn publish(&self, changes: Vec<RingChange>, head: u64) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            let ring = change.ring.clone();
+            let change = wire(change);
+            let event = event(&change);
+            recent.entries.push_back(Entry { change, ring, event });
+        }
+        while recent.entries.len() > self.keep {
+            if let Some(gone) = recent.entries.pop_front() {
+                recent.floor = gone.change.seq;
+            }
+        }
+        recent.head = recent.head.max(head);
+        drop(recent);
+        self.bell.send_replace(Signal::Changed);
+    }
+
+    fn close(&self) {
+        self.bell.send_replace(Signal::Closing);
+    }
+}
+
+/// A watcher that is counted.
+pub(crate) struct Attendance(Arc<Feed>);
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A change as it travels.
+pub(crate) fn wire(change: RingChange) -> Change {
+    Change {
+        seq: change.seq.0,
+        ring: change.ring.into(),
+        revision: change.revision.0,
+        incarnation: change.incarnation.0,
+    }
+}
+
+/// A change as a server-sent event.
+pub(crate) fn event(change: &Change) -> Bytes {
+    let data = serde_json::to_string(change).unwrap_or_default();
+    Bytes::from(format!("id: {}\nevent: change\ndata: {data}\n\n", change.seq))
+}
+
+/// The thread that follows the engine.
+pub(crate) struct Follower {
+    feed: Arc<Feed>,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Follower {
+    /// Starts to follow.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(engine: Arc<Engine>, feed: Arc<Feed>) -> std::io::Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::Builder::new().name("keywheel-feed".into()).spawn({
+            let (feed, stopping) = (Arc::clone(&feed), Arc::clone(&stopping));
+            move || follow(&engine, &feed, &stopping)
+        })?;
+        Ok(Self { feed, stopping, thread: Some(thread) })
+    }
+
+    /// Tells every watcher that the server goes down, and ends the thread. Blocks for a moment.
+    pub(crate) fn stop(mut self) {
+        self.signal();
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("the feed thread had panicked");
+            }
+        }
+    }
+
+    fn signal(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.feed.close();
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.signal();
+    }
+}
+
+fn follow(engine: &Engine, feed: &Feed, stopping: &AtomicBool) {
+    let mut since = Seq(feed.head());
+    while !stopping.load(Ordering::Relaxed) {
+        if let Err(error) = follow_once(engine, feed, &mut since) {
+            tracing::warn!(cause = %error, "the change feed stands still");
+            // Nobody misses anything: the next round starts from the same place.
+            std::thread::park_timeout(WAIT);
+        }
+    }
+}
+
+fn follow_once(engine: &Engine, feed: &Feed, since: &mut Seq) -> Result<(), EngineError> {
+    let head = engine.wait(*since, WAIT)?;
+    while head > *since {
+        let (changes, cursor) = engine.changes(*since, PAGE)?;
+        // An empty page says that nothing up to the head concerns anybody.
+        let known = if cursor > *since { cursor } else { head };
+        feed.publish(changes, known.0);
+        *since = known;
+    }
+    Ok(())
+}
