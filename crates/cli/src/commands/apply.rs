@@ -1,0 +1,225 @@
+//! `keywheel apply`: sends each ring of the configuration to the server. What the server has and
+//! the file has not is listed and never deleted.
+
+use keywheel_api::ring::{PutRing, RingStatus};
+use keywheel_core::id::RingName;
+use keywheel_core::policy::Spec;
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::invocation::Invocation;
+use crate::remote::Remote;
+use crate::show::{Line, Piece, Tone};
+
+/// The arguments of `keywheel apply`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Only these rings; default: all of the configuration
+    rings: Vec<RingName>,
+    /// Shows the difference and changes nothing; exit code 2 when there is one
+    #[arg(long)]
+    dry_run: bool,
+    /// Answers for removing a consumer that still has instances
+    #[arg(long, value_name = "REASON")]
+    removing_because: Option<String>,
+}
+
+/// What one ring needs.
+#[derive(Serialize)]
+struct Difference {
+    ring: String,
+    /// `create`, `change`, `same`, or `not_in_file`.
+    action: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldChange>,
+    #[serde(skip)]
+    revision: Option<u64>,
+}
+
+/// One field, from and to; `null` where it is not set.
+#[derive(Debug, PartialEq, Serialize)]
+struct FieldChange {
+    field: String,
+    from: serde_json::Value,
+    to: serde_json::Value,
+}
+
+/// Compares, and sends what differs.
+///
+/// # Errors
+/// When the configuration is wrong, or the server refuses or cannot be reached.
+pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
+    let config = invocation.config()?;
+    let wanted: Vec<(&RingName, &Spec)> = config
+        .rings
+        .iter()
+        .filter(|(name, _)| args.rings.is_empty() || args.rings.contains(name))
+        .collect();
+    if let Some(unknown) = args.rings.iter().find(|name| !config.rings.contains_key(*name)) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("ring `{unknown}` is not declared in {}", config.file.display()),
+            "correct the name, or declare it",
+        ));
+    }
+    let remote = Remote::open(invocation)?;
+    let mut differences = compare(&wanted, &remote.rings()?);
+    if !args.rings.is_empty() {
+        differences.retain(|difference| difference.action != "not_in_file");
+    }
+    if !args.dry_run {
+        for difference in differences.iter().filter(|d| matches!(d.action, "create" | "change")) {
+            send(&remote, difference, &wanted, args)?;
+        }
+    }
+    show(invocation, &differences, args.dry_run)?;
+    let pending = differences.iter().any(|d| matches!(d.action, "create" | "change"));
+    Ok(if args.dry_run && pending { Exit::Usage } else { Exit::Done })
+}
+
+fn send(
+    remote: &Remote,
+    difference: &Difference,
+    wanted: &[(&RingName, &Spec)],
+    args: &Args,
+) -> Result<(), Failure> {
+    let Some((name, spec)) = wanted.iter().find(|(name, _)| name.as_str() == difference.ring)
+    else {
+        return Ok(());
+    };
+    let body = PutRing {
+        policy: (*spec).clone(),
+        import: None,
+        removing_because: args.removing_because.clone(),
+    };
+    let path = format!("/v1/rings/{name}");
+    let _: RingStatus = remote.change("PUT", &path, &body, difference.revision)?;
+    Ok(())
+}
+
+fn compare(wanted: &[(&RingName, &Spec)], present: &[RingStatus]) -> Vec<Difference> {
+    let mut all = Vec::new();
+    for (name, spec) in wanted {
+        // A deleted ring is a tombstone; declaring it again creates it anew.
+        let ring = present.iter().find(|ring| ring.name == name.as_str() && ring.deleted.is_none());
+        let fields = ring.map_or_else(Vec::new, |ring| field_changes(&ring.policy, spec));
+        let action = match ring {
+            None => "create",
+            Some(_) if fields.is_empty() => "same",
+            Some(_) => "change",
+        };
+        let revision = ring.map(|ring| ring.revision);
+        all.push(Difference { ring: name.to_string(), action, fields, revision });
+    }
+    for ring in present.iter().filter(|ring| ring.deleted.is_none()) {
+        if !wanted.iter().any(|(name, _)| name.as_str() == ring.name) {
+            let (ring, fields) = (ring.name.clone(), Vec::new());
+            all.push(Difference { ring, action: "not_in_file", fields, revision: None });
+        }
+    }
+    all
+}
+
+/// The fields in which two policies differ. Consumers are compared by name.
+fn field_changes(from: &Spec, to: &Spec) -> Vec<FieldChange> {
+    let (from, to) = (flat(from), flat(to));
+    let mut changes = Vec::new();
+    let fields: std::collections::BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    for field in fields {
+        let value = |side: &Flat| side.get(field).cloned().unwrap_or_default();
+        let (from, to) = (value(&from), value(&to));
+        if from != to {
+            changes.push(FieldChange { field: field.clone(), from, to });
+        }
+    }
+    changes
+}
+
+type Flat = std::collections::BTreeMap<String, serde_json::Value>;
+
+fn flat(spec: &Spec) -> Flat {
+    let mut flat = Flat::new();
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(spec) else { return flat };
+    for (field, value) in fields {
+        if field != "consumer" {
+            flat.insert(field, value);
+            continue;
+        }
+        for consumer in value.as_array().into_iter().flatten() {
+            let Some(object) = consumer.as_object() else { continue };
+            let name = object.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+            for (key, value) in object.iter().filter(|(key, _)| *key != "name") {
+                flat.insert(format!("consumer.{name}.{key}"), value.clone());
+            }
+        }
+    }
+    flat
+}
+
+fn show(invocation: &Invocation, all: &[Difference], dry_run: bool) -> Result<(), Failure> {
+    let console = &invocation.console;
+    if console.json() {
+        return console.value(&all);
+    }
+    for difference in all {
+        let (tone, text) = match (difference.action, dry_run) {
+            ("create", true) => (Tone::Good, "will be created"),
+            ("create", false) => (Tone::Good, "created"),
+            ("change", true) => (Tone::Waiting, "will change"),
+            ("change", false) => (Tone::Waiting, "changed"),
+            ("same", _) => (Tone::Faint, "is as declared"),
+            _ => (Tone::Faint, "is on the server only, and stays there"),
+        };
+        let name = Piece::new(Tone::Strong, &difference.ring);
+        console.lines(&[Line::new(vec![name, " ".into(), Piece::new(tone, text)])])?;
+        for change in &difference.fields {
+            let (from, to) = (written(&change.from), written(&change.to));
+            console.lines(&[format!("  {}: {from} → {to}", change.field).into()])?;
+        }
+    }
+    if all.is_empty() {
+        console.tell("The configuration declares no ring.")?;
+    }
+    Ok(())
+}
+
+fn written(value: &serde_json::Value) -> String {
+    if value.is_null() { "(default)".to_owned() } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(text: &str) -> Spec {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn differences_name_the_field_and_the_consumer() {
+        let from = spec(
+            "kind = 'secret'\nlongest_lifetime = '1h'\nskew = '1s'\n\
+             [[consumer]]\nname = 'a'\nrole = 'protect'\n\
+             [[consumer]]\nname = 'b'\nrole = 'process'\n",
+        );
+        let to = spec(
+            "kind = 'secret'\nlongest_lifetime = '2h'\n\
+             [[consumer]]\nname = 'b'\nrole = 'process'\nmin_instances = 2\n\
+             [[consumer]]\nname = 'a'\nrole = 'protect'\n",
+        );
+        let changes: Vec<String> = field_changes(&from, &to)
+            .iter()
+            .map(|c| format!("{}: {} → {}", c.field, written(&c.from), written(&c.to)))
+            .collect();
+        assert_eq!(
+            changes,
+            [
+                "consumer.b.min_instances: (default) → 2",
+                "longest_lifetime: \"1h\" → \"2h\"",
+                "skew: \"1s\" → (default)",
+            ]
+        );
+        assert_eq!(field_changes(&to, &to), []);
+    }
+}

@@ -1,0 +1,17 @@
+//! `keywheel doctor`.
+
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::invocation::Invocation;
+
+/// The arguments of `keywheel doctor`.
+#[derive(clap::Args, Debug)]
+pub struct Args {}
+
+/// Runs it.
+///
+/// # Errors
+/// Never.
+pub fn run(_invocation: &Invocation, _args: &Args) -> Outcome {
+    Ok(Exit::Done)
+}

@@ -1,0 +1,143 @@
+//! What a command says when it fails: a cause, a remedy, an exit code. The only place where errors
+//! of the crates below become text for people or JSON for programs.
+
+use keywheel_api::problem::{FieldProblem, Problem};
+use serde_json::json;
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::redact::without_credentials;
+
+/// Why a command failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened.
+    pub cause: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// Each field that was wrong; when there are any, they are shown instead of the cause.
+    pub fields: Vec<FieldProblem>,
+    /// The type of the problem that the server reported.
+    pub problem_type: Option<String>,
+}
+
+/// What every command gives back.
+pub type Outcome = Result<Exit, Failure>;
+
+impl Failure {
+    /// A failure with its cause and remedy.
+    pub fn new(exit: Exit, cause: impl ToString, remedy: impl ToString) -> Self {
+        Self {
+            exit,
+            cause: cause.to_string(),
+            remedy: remedy.to_string(),
+            fields: Vec::new(),
+            problem_type: None,
+        }
+    }
+
+    /// The same, with exit code 1.
+    pub fn failed(cause: impl ToString, remedy: impl ToString) -> Self {
+        Self::new(Exit::Failed, cause, remedy)
+    }
+
+    /// An error of a crate below whose sources say more than itself.
+    pub fn from_error(
+        exit: Exit,
+        error: &(dyn std::error::Error + 'static),
+        remedy: impl ToString,
+    ) -> Self {
+        Self::new(exit, chain(error), remedy)
+    }
+
+    /// The operating system refused something with a file.
+    pub fn io(action: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let (exit, remedy) = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                (Exit::Permission, "run keywheel as the user who owns it".to_owned())
+            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                (Exit::Failed, "free some space on that disk, then try again".to_owned())
+            }
+            std::io::ErrorKind::NotFound => {
+                (Exit::Failed, format!("check that {} is the path you mean", path.display()))
+            }
+            _ => (Exit::Failed, "check the path and the disk".to_owned()),
+        };
+        Self::new(exit, format!("{} cannot be {action}: {error}", path.display()), remedy)
+    }
+
+    /// Writes the failure to standard error: `error: …` and `  remedy: …`, or one JSON object.
+    pub fn report(&self, console: &Console) {
+        if console.json() {
+            console.error_line(&self.to_json().to_string());
+            return;
+        }
+        if self.fields.is_empty() {
+            self.report_one(console, &self.cause, &self.remedy);
+        }
+        for field in &self.fields {
+            self.report_one(console, &format!("{}: {}", field.field, field.cause), &field.remedy);
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "it is a step of `report` and of nothing else")]
+    fn report_one(&self, console: &Console, cause: &str, remedy: &str) {
+        console.error_line(&format!(
+            "{} {}",
+            console.error_label("error:"),
+            indented(&without_credentials(cause))
+        ));
+        if !remedy.is_empty() {
+            console.error_line(&format!("  remedy: {}", indented(&without_credentials(remedy))));
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let mut object = json!({
+            "type": self.problem_type.as_deref().unwrap_or("about:blank"),
+            "detail": without_credentials(&self.cause),
+            "remedy": without_credentials(&self.remedy),
+            "exit_code": self.exit.code(),
+        });
+        if let (false, Some(object)) = (self.fields.is_empty(), object.as_object_mut()) {
+            object.insert("fields".into(), json!(self.fields));
+        }
+        object
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self {
+            exit: Exit::of_problem(&problem),
+            cause: problem.detail,
+            remedy: problem.remedy,
+            fields: problem.fields,
+            problem_type: Some(problem.r#type),
+        }
+    }
+}
+
+/// An error and everything below it, in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(below) = source {
+        let below_text = below.to_string();
+        // An error that is transparent over its source would otherwise say everything twice.
+        if !text.ends_with(&below_text) {
+            text.push_str(": ");
+            text.push_str(&below_text);
+        }
+        source = below.source();
+    }
+    text
+}
+
+/// Keeps the further lines of a text under its first one.
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n  ")
+}

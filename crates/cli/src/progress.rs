@@ -1,0 +1,50 @@
+//! Bars for a terminal. Without one nothing is drawn, and the command says its lines instead.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use keywheel_api::ring::RingStatus;
+use keywheel_core::id::RingName;
+
+use crate::console::Console;
+use crate::show;
+
+/// The stages of the forward path, in order; the last step is the rest after them.
+const STAGES: [&str; 4] = ["stage", "publish", "confirm", "promote"];
+
+/// How far a rotation is.
+pub struct RotationBar {
+    bar: ProgressBar,
+    drawn: bool,
+}
+
+impl RotationBar {
+    /// A bar for a ring, drawn when somebody watches.
+    pub fn new(console: &Console, ring: &RingName) -> Self {
+        let drawn = console.is_live();
+        let target =
+            if drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let steps = u64::try_from(STAGES.len()).unwrap_or_default();
+        let bar = ProgressBar::with_draw_target(Some(steps), target);
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:24}] {elapsed} {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(ring.to_string());
+        Self { bar, drawn }
+    }
+
+    /// Whether it is drawn.
+    pub const fn is_drawn(&self) -> bool {
+        self.drawn
+    }
+
+    /// Shows how the ring stands.
+    pub fn show(&self, ring: &RingStatus) {
+        let done = STAGES.iter().position(|stage| *stage == ring.stage).unwrap_or(STAGES.len());
+        self.bar.set_position(u64::try_from(done).unwrap_or_default());
+        self.bar.set_message(show::ring::line(ring));
+    }
+
+    /// Clears it away.
+    pub fn finish(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,11 @@
+//! What people see: lines of toned text, tables, times, and how a ring stands. Nothing here writes;
+//! the console and the live screen do.
+
+pub mod ring;
+mod table;
+mod text;
+mod time;
+
+pub use table::Table;
+pub use text::{Line, Piece, Tone};
+pub use time::{age, coarse, moment, until};

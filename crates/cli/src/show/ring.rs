@@ -1,0 +1,331 @@
+//! How rings stand: the table of all, and the operator's page of one.
+
+use keywheel_api::ring::{GateStatus, Laggard, RingStatus, StageGates, VersionStatus};
+use keywheel_core::time::WallTime;
+
+use super::table::Table;
+use super::text::{Line, Piece, Tone};
+use super::time::{age, until};
+
+/// The table of all rings.
+pub fn table(rings: &[RingStatus], now: WallTime) -> Vec<Line> {
+    let mut table = Table::new(&["RING", "KIND", "STAGE", "PRIMARY", "AGE", "NEXT", "GATES"]);
+    for ring in rings {
+        table.row(vec![
+            Piece::new(Tone::Strong, &ring.name),
+            Piece::from(&ring.kind),
+            stage(ring),
+            primary(ring),
+            primary_version(ring).map_or(Piece::from("-"), |v| age(&v.since, now).into()),
+            next(ring, now),
+            gates_in_short(ring),
+        ]);
+    }
+    table.lines()
+}
+
+/// How a ring stands, in one line without times: for logs and for the end of a command.
+pub fn line(ring: &RingStatus) -> String {
+    let mut text = format!("{}: {}", ring.name, stage(ring).text);
+    if let Some(path) = &ring.path {
+        text.push_str(&format!(" of v{} ({})", path.version, path.direction));
+    }
+    text.push_str(&format!(", primary {}", primary(ring).text));
+    let gates = gates_in_short(ring).text;
+    if gates != "-" {
+        text.push_str(&format!(", gates: {gates}"));
+    }
+    text
+}
+
+/// The operator's page of one ring.
+pub fn page(ring: &RingStatus, now: WallTime) -> Vec<Line> {
+    let mut lines = heading(ring, now);
+    let (path, tails): (Vec<_>, Vec<_>) =
+        ring.gates.iter().partition(|gates| is_on_path(ring, gates));
+    for gates in path {
+        section(&mut lines, &format!("GATES before {} of v{}", gates.stage, gates.version));
+        self::gates(&mut lines, gates);
+    }
+    for tail in tails {
+        section(&mut lines, &format!("TAIL of v{}: {}", tail.version, tail.stage));
+        self::gates(&mut lines, tail);
+    }
+    section(&mut lines, "VERSIONS");
+    lines.extend(versions(ring, now));
+    section(&mut lines, "CONSUMERS");
+    lines.extend(consumers(ring));
+    exposure(&mut lines, ring);
+    bent(&mut lines, ring, now);
+    lines
+}
+
+fn heading(ring: &RingStatus, now: WallTime) -> Vec<Line> {
+    let mut lines = vec![
+        Line::new(vec![
+            Piece::new(Tone::Strong, &ring.name),
+            Piece::from(format!("  {}  ", ring.kind)),
+            Piece::new(
+                Tone::Faint,
+                format!("revision {}, incarnation {}", ring.revision, ring.incarnation),
+            ),
+        ]),
+        Line::new(vec!["stage    ".into(), stage(ring)]),
+    ];
+    if let (Some(path), Some(line)) = (&ring.path, lines.last_mut()) {
+        line.pieces.push(
+            format!(
+                " of v{}, {}, since {}; cause: {}",
+                path.version,
+                path.direction,
+                age(&path.since, now),
+                path.cause
+            )
+            .into(),
+        );
+        if let Some(mark) = &path.approved {
+            line.pieces.push(format!("; approved by {}", mark.who).into());
+        }
+    }
+    let held = primary_version(ring)
+        .map(|v| format!(" {} since {}", v.kid, age(&v.since, now)))
+        .unwrap_or_default();
+    lines.push(Line::new(vec!["primary  ".into(), primary(ring), Piece::new(Tone::Faint, held)]));
+    lines.push(Line::new(vec!["next     ".into(), next(ring, now)]));
+    if let Some(mark) = &ring.paused {
+        let since = mark.at.as_deref().map(|at| age(at, now)).unwrap_or_default();
+        lines.push(Line::new(vec![
+            Piece::new(Tone::Bad, "held     "),
+            format!("by {} for {since}: {}", mark.who, mark.reason).into(),
+        ]));
+    }
+    if let Some(at) = &ring.deleted {
+        lines.push(Line::new(vec![Piece::new(Tone::Bad, "deleted  "), at.into()]));
+    }
+    lines
+}
+
+fn section(lines: &mut Vec<Line>, title: &str) {
+    lines.push(Line::default());
+    lines.push(Line::new(vec![Piece::new(Tone::Strong, title)]));
+}
+
+fn stage(ring: &RingStatus) -> Piece {
+    let stalled = ring.path.as_ref().is_some_and(|path| path.stalled);
+    let (tone, note) = if ring.deleted.is_some() {
+        (Tone::Faint, " (deleted)")
+    } else if ring.paused.is_some() {
+        (Tone::Bad, " (held)")
+    } else if stalled {
+        (Tone::Bad, " (stalled)")
+    } else if ring.stage == "rest" {
+        (Tone::Good, "")
+    } else {
+        (Tone::Waiting, "")
+    };
+    Piece::new(tone, format!("{}{note}", ring.stage))
+}
+
+fn primary(ring: &RingStatus) -> Piece {
+    match ring.primary {
+        Some(number) => format!("v{number}").into(),
+        None => Piece::new(Tone::Bad, "none yet"),
+    }
+}
+
+fn primary_version(ring: &RingStatus) -> Option<&VersionStatus> {
+    ring.versions.iter().find(|version| Some(version.number) == ring.primary)
+}
+
+fn next(ring: &RingStatus, now: WallTime) -> Piece {
+    match &ring.next_rotation {
+        Some(then) if ring.overdue => {
+            Piece::new(Tone::Bad, format!("overdue, was {}", until(then, now)))
+        }
+        Some(then) => until(then, now).into(),
+        None => Piece::new(Tone::Faint, "when asked"),
+    }
+}
+
+fn is_on_path(ring: &RingStatus, gates: &StageGates) -> bool {
+    ring.path.as_ref().is_some_and(|path| path.version == gates.version)
+        && matches!(gates.stage.as_str(), "stage" | "publish" | "confirm" | "promote")
+}
+
+/// Only the gates that are not open, and how many instances each one misses.
+fn gates_in_short(ring: &RingStatus) -> Piece {
+    let on_path: Vec<_> = ring.gates.iter().filter(|gates| is_on_path(ring, gates)).collect();
+    let shown = if on_path.is_empty() { ring.gates.iter().collect() } else { on_path };
+    let closed: Vec<&GateStatus> =
+        shown.iter().flat_map(|gates| &gates.gates).filter(|gate| gate.status != "open").collect();
+    if closed.is_empty() {
+        return if shown.is_empty() { "-".into() } else { Piece::new(Tone::Good, "open") };
+    }
+    let worst = closed.iter().map(|gate| gate_tone(gate)).max_by_key(|tone| *tone == Tone::Bad);
+    let texts: Vec<String> = closed
+        .iter()
+        .map(|gate| match gate.missing.len() {
+            0 => format!("{} {}", gate.name, gate.status),
+            missing => format!("{} {} on {missing}", gate.name, gate.status),
+        })
+        .collect();
+    Piece::new(worst.unwrap_or(Tone::Waiting), texts.join(", "))
+}
+
+fn gate_tone(gate: &GateStatus) -> Tone {
+    match gate.status.as_str() {
+        "open" => Tone::Good,
+        "waiting" => Tone::Waiting,
+        _ => Tone::Bad,
+    }
+}
+
+fn gates(lines: &mut Vec<Line>, stage: &StageGates) {
+    let mut table = Table::new(&["GATE", "STATUS", "EVIDENCE", "LEFT", "WHY"]).indented(2);
+    for gate in &stage.gates {
+        table.row(vec![
+            Piece::from(&gate.name),
+            Piece::new(gate_tone(gate), &gate.status),
+            gate.level.as_deref().unwrap_or("-").into(),
+            gate.remaining.as_deref().unwrap_or("-").into(),
+            gate.detail.as_deref().unwrap_or("").into(),
+        ]);
+    }
+    let mut rows = table.lines().into_iter();
+    lines.extend(rows.next());
+    for (gate, row) in stage.gates.iter().zip(rows) {
+        lines.push(row);
+        lines.extend(gate.missing.iter().map(laggard));
+    }
+}
+
+fn laggard(missing: &Laggard) -> Line {
+    let process = missing.process.as_deref().or(missing.instance.as_deref());
+    let who = process.map(|process| format!(" {process}")).unwrap_or_default();
+    let silent = missing.silent_for.as_deref();
+    let silent = silent.map(|silent| format!(", silent for {silent}")).unwrap_or_default();
+    let tone = if missing.standing == "live" { Tone::Waiting } else { Tone::Bad };
+    Line::new(vec![
+        "    missing: ".into(),
+        Piece::new(Tone::Strong, format!("{}{who}", missing.consumer)),
+        " ".into(),
+        Piece::new(tone, format!("{}{silent}", missing.standing)),
+        format!(": {}", missing.why).into(),
+    ])
+}
+
+fn versions(ring: &RingStatus, now: WallTime) -> Vec<Line> {
+    let mut table =
+        Table::new(&["VERSION", "STATE", "FOR", "KID", "ALGORITHM", "FINGERPRINT", "NOTE"])
+            .indented(2);
+    for version in &ring.versions {
+        let tone = match version.state.as_str() {
+            "primary" => Tone::Good,
+            "published" | "retiring" | "staged" => Tone::Waiting,
+            "compromised" | "suspended" => Tone::Bad,
+            _ => Tone::Faint,
+        };
+        let mut notes = version.weaknesses.clone();
+        if version.origin == "imported" {
+            notes.insert(0, "imported".into());
+        }
+        table.row(vec![
+            format!("v{}", version.number).into(),
+            Piece::new(tone, &version.state),
+            age(&version.since, now).into(),
+            Piece::from(&version.kid),
+            Piece::from(&version.algorithm),
+            Piece::from(&version.fingerprint),
+            Piece::new(
+                if version.weaknesses.is_empty() { Tone::Faint } else { Tone::Bad },
+                notes.join("; "),
+            ),
+        ]);
+    }
+    table.lines()
+}
+
+fn consumers(ring: &RingStatus) -> Vec<Line> {
+    if ring.consumers.is_empty() {
+        return vec!["  none is declared: nobody can prove anything, and no gate will open".into()];
+    }
+    let mut lines = Vec::new();
+    for consumer in &ring.consumers {
+        let tone = if consumer.live < consumer.min_instances { Tone::Bad } else { Tone::Good };
+        let mut pieces = vec![
+            "  ".into(),
+            Piece::new(Tone::Strong, &consumer.name),
+            format!(" {}  ", consumer.role).into(),
+            Piece::new(tone, format!("{} live", consumer.live)),
+            format!(" of at least {}", consumer.min_instances).into(),
+        ];
+        if consumer.lost > 0 {
+            pieces.push(Piece::new(Tone::Bad, format!(", {} lost", consumer.lost)));
+        }
+        lines.push(Line::new(pieces));
+        if consumer.instances.is_empty() {
+            continue;
+        }
+        let mut table =
+            Table::new(&["INSTANCE", "PROCESS", "STANDING", "SILENT", "HOLDS"]).indented(4);
+        for instance in &consumer.instances {
+            let tone = if instance.standing == "live" { Tone::Good } else { Tone::Bad };
+            table.row(vec![
+                Piece::from(&instance.id),
+                Piece::from(&instance.process),
+                Piece::new(tone, &instance.standing),
+                Piece::from(&instance.silent_for),
+                holds(ring, instance.holds),
+            ]);
+        }
+        lines.extend(table.lines());
+    }
+    lines
+}
+
+fn holds(ring: &RingStatus, revision: Option<u64>) -> Piece {
+    match revision {
+        Some(revision) if revision == ring.keyset_revision => format!("r{revision}").into(),
+        Some(revision) => {
+            Piece::new(Tone::Waiting, format!("r{revision}, not r{}", ring.keyset_revision))
+        }
+        None => Piece::new(Tone::Waiting, "nothing proved"),
+    }
+}
+
+fn exposure(lines: &mut Vec<Line>, ring: &RingStatus) {
+    for version in ring.versions.iter().filter(|version| !version.exposure.is_empty()) {
+        section(lines, &format!("EXPOSURE of v{}", version.number));
+        let mut table = Table::new(&["CONSUMER", "LAST ACCEPTED", "REFUSED SINCE"]).indented(2);
+        for consumer in &version.exposure {
+            table.row(vec![
+                Piece::from(&consumer.consumer),
+                consumer.last_accepted.as_deref().unwrap_or("never seen").into(),
+                match consumer.refused_since.as_deref() {
+                    Some(since) => Piece::new(Tone::Good, since),
+                    None => Piece::new(Tone::Bad, "not shown yet"),
+                },
+            ]);
+        }
+        lines.extend(table.lines());
+    }
+}
+
+fn bent(lines: &mut Vec<Line>, ring: &RingStatus, now: WallTime) {
+    if ring.bent.is_empty() {
+        return;
+    }
+    section(lines, "LAWS BENT");
+    let mut table = Table::new(&["LAW", "VERSION", "BY", "WHO", "AGO", "REASON"]).indented(2);
+    for law in &ring.bent {
+        table.row(vec![
+            Piece::new(Tone::Bad, &law.law),
+            format!("v{}", law.version).into(),
+            Piece::from(&law.exception),
+            Piece::from(&law.by.who),
+            law.by.at.as_deref().map(|at| age(at, now)).unwrap_or_default().into(),
+            Piece::from(&law.by.reason),
+        ]);
+    }
+    lines.extend(table.lines());
+}
