@@ -45,8 +45,8 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
 
 /// Asks the binary for its documents.
 fn generate(root: &Path) -> Result<Files, Failure> {
-    // The whole workspace is named so that features unify as they did for the tests; otherwise
-    // cargo would build the dependencies once more.
+    // The whole workspace is named so that features unify nearly as they did for the tests;
+    // otherwise cargo would build most dependencies once more.
     run(cargo(root).args(["build", "--locked", "--quiet", "--workspace", "--bin", "keywheel"]))?;
     let target = process::target_dir(root)?;
     let out = target.join("xtask-codegen");
