@@ -15,6 +15,7 @@ mod agenda;
 mod audit;
 mod consumers;
 mod document;
+mod eject;
 mod engine;
 mod error;
 mod journal;
@@ -32,6 +33,7 @@ pub use consumers::{
     DeliveredVersion, INSTANCES_MAX, KeysetMaterial, NewInstance, RINGS_MAX, Registration,
     ReportInput, ReportOutcome, ReportVerdict,
 };
+pub use eject::Ejected;
 pub use engine::{Engine, Health, Parts};
 pub use error::EngineError;
 pub use journal::JournalEntry;
