@@ -8,7 +8,7 @@ use keywheel_core::time::Span;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// A moment on the boot clock, in milliseconds. It means nothing on another machine or after a
-/// reboot.
+/// reboot. The count begins long before the boot, so that what happened before can be written too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootTime(pub u64);
 
@@ -16,6 +16,11 @@ impl BootTime {
     /// The moment `span` later; it stops at the last moment that there is.
     pub const fn after(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.as_millis()))
+    }
+
+    /// The moment `span` earlier; it stops at the first moment that there is.
+    pub const fn before(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.as_millis()))
     }
 
     /// How long ago `earlier` was; nothing when it lies ahead.
@@ -29,9 +34,13 @@ const CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const CLOCK: ClockId = ClockId::Monotonic;
 
+/// 34 years.
+const BEFORE_BOOT_MILLIS: u64 = 1 << 40;
+
 /// The present on the boot clock.
 pub fn boot_time() -> BootTime {
-    BootTime(u64::try_from(millis(clock_gettime(CLOCK))).unwrap_or(0))
+    let since_boot = u64::try_from(millis(clock_gettime(CLOCK))).unwrap_or(0);
+    BootTime(since_boot.saturating_add(BEFORE_BOOT_MILLIS))
 }
 
 /// The present on the wall clock, in milliseconds since the Unix epoch.

@@ -79,6 +79,9 @@ pub enum HttpError {
         /// What to do.
         remedy: String,
     },
+    /// The bell rang during the call.
+    #[error("the call was given up because something else became urgent; try again")]
+    GivenUp,
     /// The call could not even be made.
     #[error("{cause}; {remedy}")]
     Setup {
@@ -97,6 +100,7 @@ impl HttpError {
             Self::Unreachable { cause, .. }
             | Self::Protocol { cause, .. }
             | Self::Setup { cause, .. } => cause,
+            Self::GivenUp => "the call was given up because something else became urgent",
         }
     }
 
@@ -107,6 +111,7 @@ impl HttpError {
             Self::Unreachable { remedy, .. }
             | Self::Protocol { remedy, .. }
             | Self::Setup { remedy, .. } => remedy,
+            Self::GivenUp => "try again",
         }
     }
 
@@ -318,6 +323,7 @@ impl Http {
                 parser: sse::Parser::default(),
                 ready: std::collections::VecDeque::new(),
                 heard: boot_time(),
+                is_mute: true,
             });
         }
         let body = receive_body(&mut connection, head.body, deadline, wake).map_err(stop)?;
@@ -410,7 +416,7 @@ fn unreachable(server: &str, stop: &Stop) -> HttpError {
             format!("{server} did not answer in time"),
             "check that the server runs and is not overloaded, then try again",
         ),
-        Stop::Woken => (format!("the call to {server} was given up"), "try again"),
+        Stop::Woken => return HttpError::GivenUp,
         Stop::Failed(error) => {
             if let Some(MessageError(what)) =
                 error.get_ref().and_then(|inner| inner.downcast_ref::<MessageError>())
@@ -443,7 +449,7 @@ fn json_cause(error: &serde_json::Error) -> String {
 }
 
 /// Serializes into a buffer that is zeroized however often it grew.
-fn to_json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, HttpError> {
+pub(crate) fn to_json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, HttpError> {
     struct Sink(Zeroizing<Vec<u8>>);
     impl io::Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -531,9 +537,16 @@ pub struct Events {
     parser: sse::Parser,
     ready: std::collections::VecDeque<Event>,
     heard: BootTime,
+    is_mute: bool,
 }
 
 impl Events {
+    /// Whether nothing has come yet, not even a sign of life. A stream that stays mute is probably
+    /// held back by something in between.
+    pub const fn is_mute(&self) -> bool {
+        self.is_mute
+    }
+
     /// Waits for the next event. A wait that ended early may be taken up again.
     ///
     /// # Errors
@@ -561,7 +574,10 @@ impl Events {
             let silence_ends = self.heard.after(EVENT_SILENCE);
             match self.connection.fill(deadline.min(silence_ends), wake) {
                 Ok(0) => return Ok(Next::Ended),
-                Ok(_) => self.heard = boot_time(),
+                Ok(_) => {
+                    self.heard = boot_time();
+                    self.is_mute = false;
+                }
                 Err(Stop::Woken) => return Ok(Next::Woken),
                 Err(Stop::Deadline) if boot_time() < silence_ends => return Ok(Next::Deadline),
                 Err(stop) => return Err(unreachable(&self.server, &stop)),

@@ -1,4 +1,49 @@
-//! The consumer library: watch, swap, prove, guards, fork safety.
+//! The consumer library: it follows rings, swaps keysets atomically, proves that this process holds
+//! them, and survives forks.
+//!
+//! ```no_run
+//! use keywheel_client::{Client, TokenSource};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder("http://127.0.0.1:7117", TokenSource::Environment)
+//!     .consumer("web")
+//!     .ring("access-token")
+//!     .build()?;
+//! let ring = client.ring("access-token")?;
+//! let guard = ring.guard()?; // a rotation waits for work that protects
+//! let signature = guard.material().sign(b"message")?;
+//! let kid = guard.kid().clone();
+//! drop(guard);
+//! ring.verify(&kid.0, b"message", &signature)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Who decides what: [`state`] holds what a process knows of one ring, [`session`] what it does
+//! next; both are pure. The watcher thread acts that out over [`http`], and what it finds is shown
+//! to the application, whose reads take no lock. Tokens are made by a later part of keywheel; this
+//! crate only signs and verifies bytes.
 
 pub mod clock;
 pub mod http;
+pub mod session;
+pub mod state;
+
+mod cache;
+mod client;
+mod error;
+mod fork;
+mod guard;
+mod keyset;
+mod live;
+mod local;
+mod material;
+mod report;
+mod throttle;
+mod watcher;
+
+pub use client::{Builder, Client, Health, RingHandle, TokenSource};
+pub use error::{BuildError, ClientError, ProcessError, ProtectError};
+pub use guard::Guard;
+pub use http::{Endpoint, TlsOptions, Token};
+pub use keyset::{Keyset, Version};

@@ -20,6 +20,8 @@ use super::message::MAX_HEAD_BYTES;
 use super::wake::Wake;
 use crate::clock::{BootTime, boot_time};
 
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_hours(1);
+
 /// Why a wait ended without what it waited for.
 pub(super) enum Stop {
     /// The deadline passed.
@@ -83,7 +85,8 @@ fn wait(
         if left == Span::ZERO {
             return Err(Stop::Deadline);
         }
-        let timeout = Timespec::try_from(left.to_std()).map_err(io::Error::other)?;
+        let timeout =
+            Timespec::try_from(left.to_std().min(LONGEST_WAIT)).map_err(io::Error::other)?;
         let mut ready = [
             PollFd::new(socket, flags),
             wake.map_or_else(

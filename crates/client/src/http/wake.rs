@@ -4,6 +4,13 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::clock::{BootTime, boot_time};
+
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The bell.
 #[derive(Debug)]
@@ -27,6 +34,19 @@ impl Wake {
     /// Rings. When the pipe is full, it has been rung often enough.
     pub fn ring(&self) {
         let _ = (&self.sender).write(&[1]);
+    }
+
+    /// Waits until it rings, or until the deadline.
+    pub fn wait(&self, deadline: BootTime) {
+        loop {
+            let left = deadline.since(boot_time());
+            let Ok(timeout) = Timespec::try_from(left.to_std().min(LONGEST_WAIT)) else { return };
+            let mut ready = [PollFd::new(self, PollFlags::IN)];
+            match poll(&mut ready, Some(&timeout)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) if boot_time() < deadline => {}
+                _ => return,
+            }
+        }
     }
 
     /// Silences the bell. Do this before looking at what it was rung for.

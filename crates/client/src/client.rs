@@ -1,0 +1,475 @@
+//! The client as the application sees it: it connects with the first use, follows its rings, and
+//! after a fork begins anew without being told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwapOption;
+use keywheel_core::id::{ConsumerName, InstanceId, Kid, Revision, RingName, VersionNumber};
+use keywheel_core::time::Span;
+
+use crate::clock::boot_time;
+use crate::error::{BuildError, ClientError, ProcessError, ProtectError};
+use crate::fork;
+use crate::guard::Guard;
+use crate::http::{Endpoint, TlsOptions, Token};
+use crate::keyset::{Keyset, Version};
+use crate::live::{Live, Slot};
+use crate::watcher;
+
+const RINGS_MAX: usize = 64;
+const FIRST_USE_TIMEOUT: Span = Span::from_secs(10);
+const REFRESH_TIMEOUT: Span = Span::from_secs(3);
+const GOODBYE_TIMEOUT: Span = Span::from_secs(2);
+
+/// Where the token comes from. A file is read with the first use, and again when the server does
+/// not accept the token any more.
+#[derive(Clone)]
+pub enum TokenSource {
+    /// This token.
+    Value(Token),
+    /// A file that only its owner may read.
+    File(PathBuf),
+    /// The file that `KEYWHEEL_TOKEN_FILE` names.
+    Environment,
+}
+
+impl From<Token> for TokenSource {
+    fn from(token: Token) -> Self {
+        Self::Value(token)
+    }
+}
+
+/// What a client was told to do.
+pub(crate) struct Settings {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) token: TokenSource,
+    pub(crate) tls: TlsOptions,
+    pub(crate) consumer: ConsumerName,
+    pub(crate) rings: Box<[RingName]>,
+    pub(crate) host_cache: Option<PathBuf>,
+    pub(crate) first_use_timeout: Span,
+}
+
+/// Collects what a client needs to know.
+pub struct Builder {
+    endpoint: String,
+    token: TokenSource,
+    tls: TlsOptions,
+    consumer: Option<String>,
+    rings: Vec<String>,
+    host_cache: Option<PathBuf>,
+    first_use_timeout: Span,
+}
+
+impl Builder {
+    /// The declared consumer that this process belongs to.
+    #[must_use]
+    pub fn consumer(mut self, name: impl Into<String>) -> Self {
+        self.consumer = Some(name.into());
+        self
+    }
+
+    /// A ring that this process uses. Call it once for each.
+    #[must_use]
+    pub fn ring(mut self, name: impl Into<String>) -> Self {
+        self.rings.push(name.into());
+        self
+    }
+
+    /// Whom to trust over https.
+    #[must_use]
+    pub fn tls(mut self, options: TlsOptions) -> Self {
+        self.tls = options;
+        self
+    }
+
+    /// Keeps what arrives in this directory, sealed under the token, so that a process that starts
+    /// while no server answers has keys. Only for rings whose policy permits it.
+    #[must_use]
+    pub fn host_cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.host_cache = Some(directory.into());
+        self
+    }
+
+    /// How long the first use may wait for the server; 10 seconds unless set.
+    #[must_use]
+    pub fn first_use_timeout(mut self, timeout: Span) -> Self {
+        self.first_use_timeout = timeout;
+        self
+    }
+
+    /// Makes the client. It starts no thread, opens no socket and touches no file.
+    ///
+    /// # Errors
+    /// When the settings cannot work.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let consumer = self.consumer.ok_or(BuildError::NoConsumer)?.parse()?;
+        let rings: Result<Vec<RingName>, _> = self.rings.iter().map(|name| name.parse()).collect();
+        let rings = rings?;
+        let mut distinct: Vec<_> = rings.iter().collect();
+        distinct.sort();
+        distinct.dedup();
+        if rings.is_empty() || rings.len() > RINGS_MAX || distinct.len() != rings.len() {
+            return Err(BuildError::Rings { count: rings.len() });
+        }
+        let settings = Settings {
+            endpoint: Endpoint::parse(&self.endpoint)?,
+            token: self.token,
+            tls: self.tls,
+            consumer,
+            rings: rings.into_boxed_slice(),
+            host_cache: self.host_cache,
+            first_use_timeout: self.first_use_timeout,
+        };
+        let inner = Inner { settings: Arc::new(settings), live: ArcSwapOption::empty() };
+        Ok(Client { inner: Arc::new(inner) })
+    }
+}
+
+struct Inner {
+    settings: Arc<Settings>,
+    live: ArcSwapOption<Live>,
+}
+
+impl Inner {
+    /// Lets `use_it` look at what this process shares with its watcher; starts the watcher where
+    /// there is none, in a forked child above all.
+    fn with<T>(&self, use_it: impl FnOnce(&Arc<Live>) -> T) -> Result<T, ClientError> {
+        if let Some(live) = &*self.live.load()
+            && live.is_own()
+        {
+            return Ok(use_it(live));
+        }
+        self.start().map(|live| use_it(&live))
+    }
+
+    #[cold]
+    fn start(&self) -> Result<Arc<Live>, ClientError> {
+        let failed = |error: std::io::Error| ClientError::Start { cause: error.to_string() };
+        fork::notice().map_err(failed)?;
+        loop {
+            let generation = fork::generation();
+            let present = self.live.load_full();
+            if let Some(live) = present.as_ref().filter(|live| live.generation == generation) {
+                return Ok(Arc::clone(live));
+            }
+            let live = Live::new(generation, &self.settings.rings).map_err(failed)?;
+            let live = Arc::new(live);
+            let before = self.live.compare_and_swap(&present, Some(Arc::clone(&live)));
+            let won = match (&*before, &present) {
+                (Some(before), Some(present)) => Arc::ptr_eq(before, present),
+                (None, None) => true,
+                _ => false,
+            };
+            // What the parent shared with its watcher is never dropped here: its locks may be held
+            // for ever, and its sockets are the parent's.
+            std::mem::forget(present);
+            if !won {
+                continue;
+            }
+            if let Err(error) = watcher::start(Arc::clone(&live), Arc::clone(&self.settings)) {
+                self.live.store(None);
+                return Err(failed(error));
+            }
+            return Ok(live);
+        }
+    }
+
+    /// Says goodbye, if there is anybody to say it.
+    fn shut_down(&self, limit: Span) -> bool {
+        let Some(live) = self.live.load_full() else { return true };
+        if !live.is_own() {
+            std::mem::forget(live);
+            return true;
+        }
+        live.closing.store(true, Ordering::SeqCst);
+        live.wake.ring();
+        live.wait(limit, || live.ended.load(Ordering::Acquire))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shut_down(GOODBYE_TIMEOUT);
+        if let Some(live) = self.live.swap(None)
+            && !live.is_own()
+        {
+            std::mem::forget(live);
+        }
+    }
+}
+
+/// A client of keywheel. Cheap to clone; the last clone says goodbye when it is dropped.
+///
+/// ```
+/// use keywheel_client::{Client, TokenSource};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder("unix:/run/keywheel/keywheel.sock", TokenSource::Environment)
+///     .consumer("web")
+///     .ring("web-session")
+///     .build()?; // nothing has been opened or started yet
+/// let ring = client.ring("web-session")?;
+/// # let _ = ring;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+impl Client {
+    /// Begins to describe a client of the server at `endpoint`.
+    pub fn builder(endpoint: impl Into<String>, token: impl Into<TokenSource>) -> Builder {
+        Builder {
+            endpoint: endpoint.into(),
+            token: token.into(),
+            tls: TlsOptions::default(),
+            consumer: None,
+            rings: Vec::new(),
+            host_cache: None,
+            first_use_timeout: FIRST_USE_TIMEOUT,
+        }
+    }
+
+    /// One of the rings that the client was built with.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub fn ring(&self, name: &str) -> Result<RingHandle, BuildError> {
+        let index = self.inner.settings.rings.iter().position(|ring| ring.as_str() == name);
+        let index = index.ok_or_else(|| BuildError::UnknownRing(name.to_owned()))?;
+        Ok(RingHandle { inner: Arc::clone(&self.inner), index })
+    }
+
+    /// Starts the watcher and waits until every ring has arrived or could not. Nobody has to call
+    /// this; in a worker that was just forked it lets the process prove before its first request.
+    ///
+    /// # Errors
+    /// When a ring has not arrived.
+    pub fn start(&self) -> Result<(), ClientError> {
+        for index in 0..self.inner.settings.rings.len() {
+            RingHandle { inner: Arc::clone(&self.inner), index }.current()?;
+        }
+        Ok(())
+    }
+
+    /// Says goodbye to the server, so that no rotation waits for this process, and stops the
+    /// watcher. Waits at most two seconds, and says whether the watcher has ended. Whatever holds
+    /// guards is not covered by a goodbye: the server then learns of the end by the lease.
+    pub fn shutdown(&self) -> bool {
+        self.inner.shut_down(GOODBYE_TIMEOUT)
+    }
+}
+
+/// How a ring stands in this process.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact to show")]
+pub struct Health {
+    /// This process's name at the server, once it is registered.
+    pub instance: Option<InstanceId>,
+    /// The keyset revision that is held.
+    pub revision: Option<Revision>,
+    /// How long ago a server was last reached.
+    pub last_contact: Option<Span>,
+    /// Whether that is longer ago than the lease permits: keys may be out of date.
+    pub stale: bool,
+    /// Whether protecting is refused because it is longer ago than `offline_max`.
+    pub offline: bool,
+    /// Whether changes are announced to this process.
+    pub listening: bool,
+    /// Whether what is held came from the host cache, and no server has confirmed it yet.
+    pub from_cache: bool,
+    /// How often a server offered an older keyset, which was refused.
+    pub refused_revisions: u64,
+    /// What the last attempt to reach a server ended with, if it failed: cause and remedy.
+    pub trouble: Option<Arc<str>>,
+}
+
+/// One ring of a client. Cheap to clone.
+#[derive(Clone)]
+pub struct RingHandle {
+    inner: Arc<Inner>,
+    index: usize,
+}
+
+impl RingHandle {
+    /// The ring's name.
+    pub fn name(&self) -> &str {
+        self.inner.settings.rings.get(self.index).map_or("", RingName::as_str)
+    }
+
+    fn slot<T>(&self, use_it: impl FnOnce(&Arc<Live>, &Slot) -> T) -> Result<T, ClientError> {
+        self.inner
+            .with(|live| live.slots.get(self.index).map(|slot| use_it(live, slot)))?
+            .ok_or(ClientError::Closed)
+    }
+
+    /// What is held now. The first call in a process waits for it.
+    ///
+    /// # Errors
+    /// When nothing has arrived.
+    pub fn current(&self) -> Result<Arc<Keyset>, ClientError> {
+        match self.slot(|_, slot| slot.keyset.load_full())? {
+            Some(keyset) => Ok(keyset),
+            None => self.first(),
+        }
+    }
+
+    #[cold]
+    fn first(&self) -> Result<Arc<Keyset>, ClientError> {
+        let limit = self.inner.settings.first_use_timeout;
+        self.slot(|live, slot| {
+            if live.closing.load(Ordering::SeqCst) {
+                return Err(ClientError::Closed);
+            }
+            live.wait(limit, || {
+                slot.attempts() > 0
+                    || slot.keyset.load().is_some()
+                    || live.ended.load(Ordering::Acquire)
+            });
+            let trouble = || live.status.load().trouble.clone();
+            slot.keyset.load_full().ok_or_else(|| ClientError::NotLoaded {
+                ring: slot.ring.to_string(),
+                trouble: trouble(),
+            })
+        })?
+    }
+
+    /// Takes a guard for work that protects; see [`Guard`].
+    ///
+    /// # Errors
+    /// When there is nothing to protect with, or the last contact is longer ago than `offline_max`.
+    pub fn guard(&self) -> Result<Guard, ProtectError> {
+        let take = |live: &Arc<Live>| Guard::take(live, self.index, boot_time());
+        match self.inner.with(take)? {
+            Err(ProtectError::Client(ClientError::NotLoaded { .. })) => {
+                self.first()?;
+                self.inner.with(take)?
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The accepted version with this kid, to process with. An unknown kid makes the client ask
+    /// the server at once, though not too often.
+    ///
+    /// # Errors
+    /// When nothing has arrived, or no accepted version has this kid.
+    pub fn version(&self, kid: &str) -> Result<Arc<Version>, ProcessError> {
+        match self.current()?.by_kid(kid) {
+            Some(version) => Ok(Arc::clone(version)),
+            None => self.refresh_for_unknown(kid),
+        }
+    }
+
+    /// The accepted version with this number, to process with.
+    ///
+    /// # Errors
+    /// When nothing has arrived.
+    pub fn version_numbered(
+        &self,
+        number: VersionNumber,
+    ) -> Result<Option<Arc<Version>>, ClientError> {
+        Ok(self.current()?.by_number(number).map(Arc::clone))
+    }
+
+    /// Asks the server at once whether it knows this kid, and waits up to three seconds. All
+    /// threads together do that five times in a row and then every two seconds at most; beyond that
+    /// the kid counts as unknown.
+    ///
+    /// # Errors
+    /// When no accepted version has this kid afterwards.
+    pub fn refresh_for_unknown(&self, kid: &str) -> Result<Arc<Version>, ProcessError> {
+        let found = self.slot(|live, slot| {
+            if !live.refreshes.admits(boot_time()) {
+                return None;
+            }
+            let before = slot.attempts();
+            slot.refresh_wanted.store(true, Ordering::SeqCst);
+            live.wake.ring();
+            live.wait(REFRESH_TIMEOUT, || {
+                slot.attempts() > before || live.ended.load(Ordering::Acquire)
+            });
+            let keyset = slot.keyset.load();
+            keyset.as_ref().and_then(|keyset| keyset.by_kid(kid).map(Arc::clone))
+        })?;
+        found.ok_or(ProcessError::UnknownKid)
+    }
+
+    /// Signs with the primary; gives the kid to write beside the signature. Raw: tokens are made
+    /// by a later part of keywheel.
+    ///
+    /// # Errors
+    /// When nothing may be protected, or the key is one that encrypts.
+    pub fn sign(&self, message: &[u8]) -> Result<(Kid, Vec<u8>), ProtectError> {
+        let guard = self.guard()?;
+        let signature = guard.material().sign(message)?;
+        Ok((guard.kid().clone(), signature))
+    }
+
+    /// Checks a signature with the accepted version that has this kid, and counts it.
+    ///
+    /// # Errors
+    /// When no accepted version has this kid, or it did not make this signature of this message.
+    pub fn verify(&self, kid: &str, message: &[u8], signature: &[u8]) -> Result<(), ProcessError> {
+        Ok(self.version(kid)?.verify(message, signature)?)
+    }
+
+    /// Counts `count` uses of a version that the application processed by itself.
+    ///
+    /// # Errors
+    /// When nothing has arrived.
+    pub fn processed(&self, number: VersionNumber, count: u64) -> Result<(), ClientError> {
+        if let Some(version) = self.version_numbered(number)? {
+            version.processed(count);
+        }
+        Ok(())
+    }
+
+    /// Counts `count` uses of a version that the application refused.
+    ///
+    /// # Errors
+    /// When nothing has arrived.
+    pub fn rejected(&self, number: VersionNumber, count: u64) -> Result<(), ClientError> {
+        if let Some(version) = self.version_numbered(number)? {
+            version.rejected(count);
+        }
+        Ok(())
+    }
+
+    /// How the ring stands in this process. Starts nothing and waits for nothing.
+    pub fn health(&self) -> Health {
+        let mut health = Health {
+            instance: None,
+            revision: None,
+            last_contact: None,
+            stale: true,
+            offline: true,
+            listening: false,
+            from_cache: false,
+            refused_revisions: 0,
+            trouble: None,
+        };
+        let live = self.inner.live.load();
+        let Some(live) = live.as_ref().filter(|live| live.is_own()) else { return health };
+        let Some(slot) = live.slots.get(self.index) else { return health };
+        let status = live.status.load();
+        health.instance.clone_from(&status.instance);
+        health.listening = status.listening;
+        health.trouble.clone_from(&status.trouble);
+        health.refused_revisions = slot.refused.load(Ordering::Relaxed);
+        health.from_cache = slot.from_cache.load(Ordering::Relaxed);
+        health.last_contact = slot.contact().map(|at| boot_time().since(at));
+        if let (Some(keyset), Some(silent_for)) = (&*slot.keyset.load(), health.last_contact) {
+            health.revision = Some(keyset.revision());
+            health.stale = silent_for > keyset.lease_ttl || health.from_cache;
+            health.offline = silent_for > keyset.offline_max;
+        }
+        health
+    }
+}

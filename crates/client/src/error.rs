@@ -1,0 +1,114 @@
+//! What can go wrong for the application, each with its cause and a remedy.
+
+use std::sync::Arc;
+
+use keywheel_core::time::Span;
+use keywheel_jose::UseError;
+
+/// Settings with which there can be no client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The address of the server.
+    #[error(transparent)]
+    Endpoint(#[from] crate::http::EndpointError),
+    /// A name.
+    #[error(transparent)]
+    Name(#[from] keywheel_core::id::NameError),
+    /// No consumer was named.
+    #[error(
+        "no consumer was named; call .consumer(…) with the name that the ring's policy declares"
+    )]
+    NoConsumer,
+    /// No ring was named, or too many, or one twice.
+    #[error("{count} rings were named; name each ring that this process uses once, at most 64")]
+    Rings {
+        /// How many.
+        count: usize,
+    },
+    /// A ring was asked for that was not named.
+    #[error("this client does not watch ring {0}; name it with .ring(…) when building the client")]
+    UnknownRing(String),
+}
+
+/// Why the client cannot do its work now.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The watcher cannot start.
+    #[error("the watcher cannot start: {cause}; raise the limits of this process, then try again")]
+    Start {
+        /// What the system said.
+        cause: String,
+    },
+    /// No keyset has arrived.
+    #[error("ring {ring} has not arrived: {}", trouble.as_deref().unwrap_or("the server has not answered yet; check that it runs, then try again"))]
+    NotLoaded {
+        /// The ring.
+        ring: String,
+        /// What the last attempt ended with, cause and remedy.
+        trouble: Option<Arc<str>>,
+    },
+    /// The client was shut down.
+    #[error("this client was shut down; build a new one")]
+    Closed,
+}
+
+/// Why nothing may be protected now.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtectError {
+    /// The client cannot do its work.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The last contact is too long ago: the servers may count on this process having stopped.
+    #[error(
+        "no server has been reached for {silent_for}, longer than offline_max of {offline_max}; \
+         check that a server runs and that this process reaches it"
+    )]
+    Offline {
+        /// How long ago the last contact was.
+        silent_for: Span,
+        /// How long is permitted.
+        offline_max: Span,
+    },
+    /// What is held came from the host cache, and may only be processed with.
+    #[error(
+        "what this process holds came from the host cache and is too old or too uncertain to \
+         protect with; it will protect as soon as it reaches a server"
+    )]
+    Unconfirmed,
+    /// The ring has no primary.
+    #[error(
+        "the ring has no primary version; a restored ring gets one when its consumers have \
+         confirmed it: see `keywheel status`"
+    )]
+    NoPrimary,
+    /// This process holds the half that verifies.
+    #[error(
+        "this consumer may only verify; give it the role `protect` in the ring's policy to let it \
+         sign"
+    )]
+    NotAProtector,
+    /// The key refused.
+    #[error(transparent)]
+    Use(#[from] UseError),
+}
+
+/// Why something was not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// The client cannot do its work.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No accepted version has this kid, and the server knows none either.
+    #[error(
+        "no accepted version has this kid; what it protected is too old, or of another issuer: \
+         let the user obtain it anew"
+    )]
+    UnknownKid,
+    /// The key refused.
+    #[error(transparent)]
+    Use(#[from] UseError),
+}

@@ -1,0 +1,204 @@
+//! What the application reads: the versions of a ring as of one moment. It never changes; the
+//! watcher puts another one in its place.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use keywheel_api::ring::Counts;
+use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
+use keywheel_core::kind::Kind;
+use keywheel_core::time::Span;
+use keywheel_jose::{Holder, Material, PublicKey, UseError};
+use zeroize::Zeroizing;
+
+use crate::state::Epoch;
+
+/// What was done with a version and not reported yet.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) protected: AtomicU64,
+    pub(crate) processed: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+}
+
+impl Tally {
+    /// Takes the counts out.
+    pub(crate) fn take(&self) -> Counts {
+        Counts {
+            protected: self.protected.swap(0, Ordering::Relaxed),
+            processed: self.processed.swap(0, Ordering::Relaxed),
+            rejected: self.rejected.swap(0, Ordering::Relaxed),
+        }
+    }
+}
+
+pub(crate) enum Key {
+    Whole(Arc<Material>),
+    Half(PublicKey),
+}
+
+/// One version that this process holds. Like the key in it, it can be neither printed nor compared.
+pub struct Version {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) number: VersionNumber,
+    pub(crate) kid: Kid,
+    pub(crate) kind: Kind,
+    pub(crate) salt: Zeroizing<Vec<u8>>,
+    pub(crate) key: Key,
+    pub(crate) tally: Arc<Tally>,
+}
+
+impl Version {
+    pub(crate) fn key_of(holder: Holder) -> Key {
+        match holder {
+            Holder::Full(material) => Key::Whole(Arc::new(material)),
+            Holder::Public(public) => Key::Half(public),
+        }
+    }
+
+    /// Its number.
+    pub const fn number(&self) -> VersionNumber {
+        self.number
+    }
+
+    /// Its key id.
+    pub const fn kid(&self) -> &Kid {
+        &self.kid
+    }
+
+    /// What kind of key it is.
+    pub const fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The life of the ring that it belongs to.
+    pub const fn incarnation(&self) -> &Incarnation {
+        &self.incarnation
+    }
+
+    /// The whole key; `None` when this process holds the half that verifies.
+    pub fn material(&self) -> Option<&Material> {
+        match &self.key {
+            Key::Whole(material) => Some(material),
+            Key::Half(_) => None,
+        }
+    }
+
+    /// The half that verifies; `None` for symmetric keys.
+    pub fn public_key(&self) -> Option<&PublicKey> {
+        match &self.key {
+            Key::Whole(material) => material.public_key(),
+            Key::Half(public) => Some(public),
+        }
+    }
+
+    /// Checks a signature, and counts it as processed or rejected.
+    ///
+    /// # Errors
+    /// When it is not this key's signature of this message, or the key is one that encrypts.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), UseError> {
+        let outcome = match &self.key {
+            Key::Whole(material) => material.verify(message, signature),
+            Key::Half(public) => public.verify(message, signature),
+        };
+        match &outcome {
+            Ok(()) => self.processed(1),
+            Err(_) => self.rejected(1),
+        }
+        outcome
+    }
+
+    /// Counts what the application verified, decrypted or accepted with this version.
+    pub fn processed(&self, count: u64) {
+        self.tally.processed.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts what the application refused of this version.
+    pub fn rejected(&self, count: u64) {
+        self.tally.rejected.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn proof_secret(&self) -> Zeroizing<Vec<u8>> {
+        match &self.key {
+            Key::Whole(material) => material.proof_secret(),
+            Key::Half(public) => public.proof_secret(),
+        }
+    }
+}
+
+/// How many guards of one epoch are outstanding.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    pub(crate) epoch: Epoch,
+    pub(crate) guards: AtomicU64,
+}
+
+impl InUse {
+    pub(crate) fn of(epoch: Epoch) -> Arc<Self> {
+        Arc::new(Self { epoch, guards: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.guards.load(Ordering::SeqCst) != 0
+    }
+}
+
+/// The version to protect with.
+#[derive(Clone)]
+pub(crate) struct Primary {
+    pub(crate) version: Arc<Version>,
+    pub(crate) material: Arc<Material>,
+    pub(crate) longest_lifetime: Span,
+}
+
+/// The versions of a ring as of one moment.
+pub struct Keyset {
+    pub(crate) ring: RingName,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) revision: Revision,
+    pub(crate) primary_number: Option<VersionNumber>,
+    pub(crate) versions: Vec<Arc<Version>>,
+    pub(crate) primary: Option<Primary>,
+    pub(crate) offline_max: Span,
+    pub(crate) lease_ttl: Span,
+    pub(crate) in_use: Arc<InUse>,
+}
+
+impl Keyset {
+    /// The ring.
+    pub const fn ring(&self) -> &RingName {
+        &self.ring
+    }
+
+    /// Which life of the ring.
+    pub const fn incarnation(&self) -> &Incarnation {
+        &self.incarnation
+    }
+
+    /// The keyset revision.
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Every accepted version: those of the present life in order of number, then those of a
+    /// former life that are accepted for a while longer.
+    pub fn versions(&self) -> &[Arc<Version>] {
+        &self.versions
+    }
+
+    /// The number of the primary version, whether or not this process holds all of it. To protect
+    /// with it, take a guard.
+    pub const fn primary_number(&self) -> Option<VersionNumber> {
+        self.primary_number
+    }
+
+    /// The accepted version with this kid.
+    pub fn by_kid(&self, kid: &str) -> Option<&Arc<Version>> {
+        self.versions.iter().find(|version| version.kid.0 == kid)
+    }
+
+    /// The accepted version with this number; of the present life before a former one.
+    pub fn by_number(&self, number: VersionNumber) -> Option<&Arc<Version>> {
+        self.versions.iter().find(|version| version.number == number)
+    }
+}

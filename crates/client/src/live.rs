@@ -1,0 +1,143 @@
+//! What the threads of one process share with its watcher. A forked child leaves all of it where
+//! it is and makes its own.
+//!
+//! Readers take no lock. The one mutex here is for those who wait: for the first keyset, for the
+//! answer to an unknown kid, for the goodbye.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use keywheel_core::id::{InstanceId, RingName};
+use keywheel_core::time::Span;
+
+use crate::clock::{BootTime, boot_time};
+use crate::fork;
+use crate::http::Wake;
+use crate::keyset::Keyset;
+use crate::throttle::Throttle;
+
+/// Unknown kids make the client ask the server at once: so many in a row, then one in an interval.
+const REFRESH_BURST: u64 = 5;
+const REFRESH_INTERVAL: Span = Span::from_secs(2);
+
+/// What people may know of the watcher.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) instance: Option<InstanceId>,
+    pub(crate) listening: bool,
+    pub(crate) trouble: Option<Arc<str>>,
+}
+
+/// One ring as the application and the watcher share it.
+pub(crate) struct Slot {
+    pub(crate) ring: RingName,
+    pub(crate) keyset: ArcSwapOption<Keyset>,
+    /// The epoch of the keyset; set after it, so that a guard that saw an older one notices.
+    pub(crate) epoch: AtomicU64,
+    /// The last contact on the boot clock, plus one; 0 before the first.
+    last_contact: AtomicU64,
+    /// How many attempts to load were finished, well or not.
+    attempts: AtomicU64,
+    pub(crate) refresh_wanted: AtomicBool,
+    pub(crate) refused: AtomicU64,
+    pub(crate) from_cache: AtomicBool,
+}
+
+impl Slot {
+    fn new(ring: RingName) -> Self {
+        Self {
+            ring,
+            keyset: ArcSwapOption::empty(),
+            epoch: AtomicU64::new(0),
+            last_contact: AtomicU64::new(0),
+            attempts: AtomicU64::new(0),
+            refresh_wanted: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
+            from_cache: AtomicBool::new(false),
+        }
+    }
+
+    /// Shows a keyset to the application.
+    pub(crate) fn show(&self, keyset: Arc<Keyset>) {
+        let epoch = keyset.in_use.epoch.0;
+        self.keyset.store(Some(keyset));
+        self.epoch.store(epoch, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_contact(&self, at: BootTime) {
+        self.last_contact.store(at.0.saturating_add(1), Ordering::Release);
+    }
+
+    /// The last contact, if there was one.
+    pub(crate) fn contact(&self) -> Option<BootTime> {
+        self.last_contact.load(Ordering::Acquire).checked_sub(1).map(BootTime)
+    }
+
+    pub(crate) fn attempts(&self) -> u64 {
+        self.attempts.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn attempted(&self) {
+        self.attempts.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// What the threads of one process share with its watcher.
+pub(crate) struct Live {
+    pub(crate) generation: u64,
+    pub(crate) slots: Box<[Slot]>,
+    pub(crate) wake: Wake,
+    pub(crate) status: ArcSwap<Status>,
+    pub(crate) closing: AtomicBool,
+    pub(crate) ended: AtomicBool,
+    pub(crate) refreshes: Throttle,
+    waiting: Mutex<()>,
+    moved: Condvar,
+}
+
+impl Live {
+    /// What the process of this generation shares. No thread runs yet.
+    pub(crate) fn new(generation: u64, rings: &[RingName]) -> io::Result<Self> {
+        Ok(Self {
+            generation,
+            slots: rings.iter().cloned().map(Slot::new).collect(),
+            wake: Wake::new()?,
+            status: ArcSwap::from_pointee(Status::default()),
+            closing: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            refreshes: Throttle::new(REFRESH_INTERVAL, REFRESH_BURST),
+            waiting: Mutex::new(()),
+            moved: Condvar::new(),
+        })
+    }
+
+    /// Whether this belongs to the process that asks, and not to one that it was forked from.
+    pub(crate) fn is_own(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Tells those who wait that something happened.
+    pub(crate) fn announce(&self) {
+        drop(self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.moved.notify_all();
+    }
+
+    /// Waits until `ready`, at most for `limit`.
+    pub(crate) fn wait(&self, limit: Span, ready: impl Fn() -> bool) -> bool {
+        let deadline = boot_time().after(limit);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if ready() {
+                return true;
+            }
+            let left = deadline.since(boot_time());
+            if left == Span::ZERO {
+                return false;
+            }
+            let outcome = self.moved.wait_timeout(waiting, left.to_std());
+            waiting = outcome.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

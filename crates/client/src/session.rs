@@ -1,0 +1,360 @@
+//! What to do next: registers, loads, reports and listens for all rings of one process, in the
+//! right order and never too often. Pure, like [`crate::state`]: the watcher asks [`Session::next`],
+//! does it, and tells what came of it. Random numbers for the jitter are arguments.
+
+use keywheel_core::id::{Incarnation, Revision, RingName};
+use keywheel_core::time::Span;
+
+use crate::clock::BootTime;
+use crate::state::{Acknowledged, Applied, ConsumerState, Epoch, Offer, Then};
+
+const FIRST_DELAY: Span = Span::from_millis(200);
+const LONGEST_DELAY: Span = Span::from_secs(10);
+/// How long one ring after the other reports alone, after a batch was refused as a whole.
+const ALONE_FOR: Span = Span::from_secs(60);
+/// How long the long poll serves, before the stream is tried again.
+const POLL_FOR: Span = Span::from_secs(300);
+/// One long poll waits for so long.
+pub const POLL_WAIT: Span = Span::from_secs(25);
+/// Without a feed and without a lease to renew, the keyset is loaded this often.
+const SLOW_POLL: Span = Span::from_secs(60);
+
+/// When something that failed may be tried again: after a random time that doubles at most
+/// (full jitter), so that a thousand processes do not come back in the same moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Backoff {
+    failures: u32,
+    not_before: BootTime,
+}
+
+impl Backoff {
+    /// Notes a failure. `random` is spread evenly over all numbers.
+    pub fn fail(&mut self, now: BootTime, random: u64) {
+        let doubled =
+            FIRST_DELAY.as_millis().checked_shl(self.failures.min(16)).unwrap_or(u64::MAX);
+        let most = doubled.min(LONGEST_DELAY.as_millis());
+        self.failures = self.failures.saturating_add(1);
+        let delay = random.checked_rem(most).unwrap_or(0).saturating_add(1);
+        self.not_before = now.after(Span::from_millis(delay));
+    }
+
+    /// Notes a success.
+    pub fn succeed(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Register this process for all rings.
+    Register,
+    /// Open the change feed after this cursor.
+    OpenFeed {
+        /// The last cursor that is known.
+        since: Option<u64>,
+    },
+    /// Ask for changes and wait for them so long.
+    Poll {
+        /// The last cursor that is known.
+        since: Option<u64>,
+        /// How long the server may wait.
+        wait: Span,
+    },
+    /// Load the keyset of this ring.
+    Load(usize),
+    /// Report on these rings.
+    Report(Vec<usize>),
+    /// Listen to the feed, where it is open, until this moment.
+    Rest {
+        /// The moment.
+        until: BootTime,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feed {
+    Closed,
+    Open,
+    Polling { until: BootTime },
+}
+
+/// One ring of the session.
+#[derive(Clone, Debug)]
+struct Member {
+    state: ConsumerState,
+    load_wanted: bool,
+    loaded_at: BootTime,
+    load: Backoff,
+    report: Backoff,
+}
+
+/// All rings of one process.
+#[derive(Clone, Debug)]
+pub struct Session {
+    members: Vec<Member>,
+    registered: bool,
+    registration: Backoff,
+    feed: Feed,
+    feed_backoff: Backoff,
+    cursor: Option<u64>,
+    alone_until: BootTime,
+}
+
+impl Session {
+    /// A session of these rings.
+    pub fn new(rings: impl IntoIterator<Item = RingName>) -> Self {
+        let members = rings.into_iter().map(|ring| Member {
+            state: ConsumerState::new(ring),
+            load_wanted: true,
+            loaded_at: BootTime(0),
+            load: Backoff::default(),
+            report: Backoff::default(),
+        });
+        Self {
+            members: members.collect(),
+            registered: false,
+            registration: Backoff::default(),
+            feed: Feed::Closed,
+            feed_backoff: Backoff::default(),
+            cursor: None,
+            alone_until: BootTime(0),
+        }
+    }
+
+    /// The state of one ring.
+    pub fn state(&self, index: usize) -> Option<&ConsumerState> {
+        self.members.get(index).map(|member| &member.state)
+    }
+
+    /// The state of one ring, to plan a report.
+    pub fn state_mut(&mut self, index: usize) -> Option<&mut ConsumerState> {
+        self.members.get_mut(index).map(|member| &mut member.state)
+    }
+
+    /// Whether the process is registered.
+    pub const fn is_registered(&self) -> bool {
+        self.registered
+    }
+
+    /// Whether changes are announced to this process.
+    pub const fn is_listening(&self) -> bool {
+        matches!(self.feed, Feed::Open | Feed::Polling { .. })
+    }
+
+    /// What to do next; `oldest` gives the oldest epoch that work on a ring still holds.
+    pub fn next(&self, now: BootTime, oldest: impl Fn(usize) -> Option<Epoch>) -> Action {
+        if !self.registered {
+            let due = self.registration.not_before;
+            return if due <= now { Action::Register } else { Action::Rest { until: due } };
+        }
+        let since = self.cursor;
+        if self.feed == Feed::Closed && self.feed_backoff.not_before <= now {
+            return Action::OpenFeed { since };
+        }
+        let mut until = match self.feed {
+            Feed::Closed => self.feed_backoff.not_before,
+            Feed::Open => BootTime(u64::MAX),
+            Feed::Polling { until } => until,
+        };
+        for (index, member) in self.members.iter().enumerate() {
+            let due = member.load_due(self.is_listening());
+            if due <= now {
+                return Action::Load(index);
+            }
+            until = until.min(due);
+        }
+        let dues: Vec<_> = self
+            .members
+            .iter()
+            .enumerate()
+            .map(|(index, member)| member.report_due(oldest(index)))
+            .collect();
+        let earliest = dues.iter().flatten().min();
+        if earliest.is_some_and(|due| *due <= now) {
+            return Action::Report(self.reporting(&dues, now));
+        }
+        until = earliest.map_or(until, |due| until.min(*due));
+        if matches!(self.feed, Feed::Polling { .. }) {
+            let wait = until.since(now).min(POLL_WAIT);
+            return Action::Poll { since, wait };
+        }
+        Action::Rest { until }
+    }
+
+    /// Whoever reports takes the others along, unless one of them spoils it for all.
+    fn reporting(&self, dues: &[Option<BootTime>], now: BootTime) -> Vec<usize> {
+        let alone = now < self.alone_until;
+        let together = dues.iter().enumerate().filter_map(|(index, due)| {
+            let member = self.members.get(index)?;
+            let is_due = (*due)? <= now;
+            let goes_along = !alone && !member.load_wanted && member.report.not_before <= now;
+            (is_due || goes_along).then_some(index)
+        });
+        together.take(if alone { 1 } else { usize::MAX }).collect()
+    }
+
+    /// The registration was answered, with a nonce for each ring in order.
+    pub fn registered(&mut self, nonces: Vec<Vec<u8>>, asked_at: BootTime) {
+        self.registered = true;
+        for (member, nonce) in self.members.iter_mut().zip(nonces) {
+            member.state.registered(nonce, asked_at);
+            member.report.succeed();
+            member.load_wanted = true;
+        }
+    }
+
+    /// The registration failed, or the server forgot the instance that it gave.
+    pub fn unregistered(&mut self, now: BootTime, random: u64) {
+        self.registered = false;
+        self.registration.fail(now, random);
+        for member in &mut self.members {
+            member.state.forgotten();
+        }
+    }
+
+    /// A keyset arrived.
+    pub fn loaded(&mut self, index: usize, offer: Offer, now: BootTime, random: u64) -> Applied {
+        let Some(member) = self.members.get_mut(index) else { return Applied::Unchanged };
+        let applied = member.state.apply(offer, now);
+        member.load_wanted = false;
+        member.loaded_at = now;
+        if applied == Applied::Refused {
+            member.load.fail(now, random);
+        } else {
+            member.load.succeed();
+            member.report.succeed();
+        }
+        applied
+    }
+
+    /// No keyset arrived.
+    pub fn load_failed(&mut self, index: usize, now: BootTime, random: u64) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.load_wanted = true;
+            member.load.fail(now, random);
+        }
+    }
+
+    /// The application met a version that it does not know: load at once.
+    pub fn refresh(&mut self, index: usize) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.load_wanted = true;
+            member.load.succeed();
+        }
+    }
+
+    /// A report was answered. Says whether to register anew and say goodbye as the former instance.
+    pub fn acknowledged(
+        &mut self,
+        index: usize,
+        answer: Acknowledged,
+        asked_at: BootTime,
+        now: BootTime,
+        random: u64,
+    ) -> bool {
+        let Some(member) = self.members.get_mut(index) else { return false };
+        match member.state.acknowledge(answer, asked_at, now) {
+            Then::Rest => {
+                member.report.succeed();
+                self.registration.succeed();
+            }
+            Then::Load => member.load_wanted = true,
+            Then::Prove => member.report.fail(now, random),
+            Then::Reregister => return true,
+        }
+        false
+    }
+
+    /// A report was not answered. When a server refused a batch as a whole, the rings report one by
+    /// one for a while, so that a broken one does not let the leases of the others end.
+    pub fn report_failed(&mut self, indices: &[usize], refused: bool, now: BootTime, random: u64) {
+        if refused && indices.len() > 1 {
+            self.alone_until = now.after(ALONE_FOR);
+            return;
+        }
+        for index in indices {
+            if let Some(member) = self.members.get_mut(*index) {
+                member.report.fail(now, random);
+            }
+        }
+    }
+
+    /// The stream is open. What changed before may have been missed.
+    pub fn feed_opened(&mut self) {
+        self.feed = Feed::Open;
+        for member in &mut self.members {
+            member.load_wanted = true;
+        }
+    }
+
+    /// The stream cannot be had, but the server answers: poll for a while.
+    pub fn feed_unusable(&mut self, now: BootTime) {
+        self.feed = Feed::Polling { until: now.after(POLL_FOR) };
+        for member in &mut self.members {
+            member.load_wanted = true;
+        }
+    }
+
+    /// The stream ended, or a poll failed.
+    pub fn feed_closed(&mut self, now: BootTime, random: u64) {
+        self.feed = Feed::Closed;
+        self.feed_backoff.fail(now, random);
+    }
+
+    /// The feed said something, so it works.
+    pub fn feed_alive(&mut self, now: BootTime) {
+        self.feed_backoff.succeed();
+        if let Feed::Polling { until } = self.feed
+            && until <= now
+        {
+            self.feed = Feed::Closed;
+        }
+    }
+
+    /// The feed announced a change.
+    pub fn changed(&mut self, seq: u64, ring: &str, life: &Incarnation, revision: Revision) {
+        self.cursor = self.cursor.max(Some(seq));
+        let member = self.members.iter_mut().find(|member| member.state.ring().as_str() == ring);
+        let Some(member) = member else { return };
+        let held = member.state.held().map(|held| &held.keyset);
+        if held.is_none_or(|held| held.incarnation != *life || held.revision != revision) {
+            member.load_wanted = true;
+        }
+    }
+
+    /// The feed lost its place: everything may have changed.
+    pub fn resync(&mut self, cursor: Option<u64>) {
+        self.cursor = cursor;
+        for member in &mut self.members {
+            member.load_wanted = true;
+        }
+    }
+
+    /// Where the feed goes on.
+    pub fn move_cursor(&mut self, seq: u64) {
+        self.cursor = self.cursor.max(Some(seq));
+    }
+}
+
+impl Member {
+    fn load_due(&self, listening: bool) -> BootTime {
+        if self.load_wanted {
+            self.load.not_before
+        } else if listening {
+            BootTime(u64::MAX)
+        } else {
+            self.loaded_at.after(SLOW_POLL).max(self.load.not_before)
+        }
+    }
+
+    /// While a newer keyset is on its way only the lease is renewed.
+    fn report_due(&self, oldest: Option<Epoch>) -> Option<BootTime> {
+        let due = self.state.report_due(oldest)?;
+        let due = if self.load_wanted { due.max(self.state.renew_at()?) } else { due };
+        Some(due.max(self.report.not_before))
+    }
+}
+
+#[cfg(test)]
+mod tests;

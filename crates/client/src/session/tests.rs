@@ -1,0 +1,148 @@
+//! Properties of the order and the pace of what is done.
+
+use std::collections::BTreeMap;
+
+use keywheel_core::id::{Kid, VersionNumber};
+use keywheel_core::ring::Keyset;
+use proptest::prelude::*;
+
+use super::*;
+use crate::state::Verdict;
+
+fn offer(revision: u64) -> Offer {
+    Offer {
+        keyset: Keyset {
+            incarnation: Incarnation("a".into()),
+            revision: Revision(revision),
+            primary: Some(VersionNumber(1)),
+            accepted: BTreeMap::from([(VersionNumber(1), Kid("k".into()))]),
+            longest_lifetime: Span::from_secs(60),
+            offline_max: Span::from_secs(3_600),
+            lease_ttl: Span::from_secs(30),
+        },
+        skew: Span::from_secs(1),
+    }
+}
+
+fn session(rings: usize) -> Session {
+    Session::new((0..rings).map(|index| format!("r{index}").parse().unwrap()))
+}
+
+fn acknowledged(verdict: Verdict, revision: u64) -> Acknowledged {
+    let incarnation = Incarnation("a".into());
+    Acknowledged { verdict, incarnation, revision: Revision(revision), nonce: vec![2] }
+}
+
+/// Registers, listens, loads and proves everything.
+fn at_rest(rings: usize, now: BootTime) -> Session {
+    let mut session = session(rings);
+    assert_eq!(session.next(now, |_| None), Action::Register);
+    session.registered(vec![vec![1]; rings], now);
+    assert_eq!(session.next(now, |_| None), Action::OpenFeed { since: None });
+    session.feed_opened();
+    for index in 0..rings {
+        assert_eq!(session.next(now, |_| None), Action::Load(index));
+        session.loaded(index, offer(5), now, 0);
+    }
+    assert_eq!(session.next(now, |_| None), Action::Report((0..rings).collect()));
+    for index in 0..rings {
+        session.state_mut(index).unwrap().report(None, now, BTreeMap::new).unwrap();
+        assert!(!session.acknowledged(index, acknowledged(Verdict::Proved, 5), now, now, 0));
+    }
+    session
+}
+
+#[test]
+fn a_process_registers_listens_loads_proves_and_then_rests() {
+    let now = BootTime(1_000_000);
+    let session = at_rest(3, now);
+    let until = now.after(Span::from_secs(10));
+    assert_eq!(session.next(now, |_| None), Action::Rest { until });
+    assert_eq!(session.next(until, |_| None), Action::Report(vec![0, 1, 2]));
+}
+
+#[test]
+fn a_change_loads_what_changed_and_nothing_else() {
+    let now = BootTime(1_000_000);
+    let mut session = at_rest(3, now);
+    session.changed(41, "r1", &Incarnation("a".into()), Revision(5));
+    session.changed(42, "other", &Incarnation("a".into()), Revision(9));
+    assert!(matches!(session.next(now, |_| None), Action::Rest { .. }));
+    session.changed(43, "r1", &Incarnation("a".into()), Revision(6));
+    assert_eq!(session.next(now, |_| None), Action::Load(1));
+    session.loaded(1, offer(6), now, 0);
+    let reports = Action::Report(vec![0, 1, 2]);
+    assert_eq!(session.next(now, |_| None), reports);
+    session.feed_closed(now, 0);
+    let later = now.after(Span::from_secs(1));
+    assert_eq!(session.next(later, |_| None), Action::OpenFeed { since: Some(43) });
+}
+
+#[test]
+fn a_broken_ring_does_not_let_the_leases_of_others_end() {
+    let now = BootTime(1_000_000);
+    let mut session = at_rest(3, now);
+    let now = now.after(Span::from_secs(10));
+    session.report_failed(&[0, 1, 2], true, now, 7);
+    assert_eq!(session.next(now, |_| None), Action::Report(vec![0]));
+    session.report_failed(&[0], true, now, 7);
+    assert_eq!(session.next(now, |_| None), Action::Report(vec![1]));
+}
+
+#[test]
+fn a_server_that_offers_old_keysets_for_ever_is_not_asked_in_a_loop() {
+    let mut now = BootTime(1_000_000);
+    let mut session = at_rest(1, now);
+    let mut calls = 0;
+    let end = now.after(Span::from_secs(60));
+    let mut random = 1_u64;
+    while now < end {
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        match session.next(now, |_| None) {
+            Action::Load(index) => {
+                calls += 1;
+                session.loaded(index, offer(4), now, random >> 33);
+            }
+            Action::Report(_) => {
+                calls += 1;
+                session.state_mut(0).unwrap().report(None, now, BTreeMap::new).unwrap();
+                session.acknowledged(0, acknowledged(Verdict::Stale, 4), now, now, random >> 33);
+            }
+            Action::Rest { until } => {
+                assert!(until > now);
+                now = until;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(calls < 120, "{calls} calls in a minute");
+    assert_eq!(session.state(0).unwrap().held().unwrap().keyset.revision, Revision(5));
+}
+
+#[test]
+fn the_long_poll_serves_for_a_while_and_then_the_stream_is_tried_again() {
+    let now = BootTime(1_000_000);
+    let mut session = at_rest(1, now);
+    session.feed_unusable(now);
+    session.loaded(0, offer(5), now, 0);
+    let poll = session.next(now, |_| None);
+    let wait = Span::from_secs(10);
+    assert_eq!(poll, Action::Poll { since: None, wait }, "a poll ends when the lease is due");
+    let later = now.after(POLL_FOR);
+    session.feed_alive(later);
+    assert_eq!(session.next(later, |_| None), Action::OpenFeed { since: None });
+}
+
+proptest! {
+    #[test]
+    fn retries_are_spread_and_bounded(randoms in prop::collection::vec(any::<u64>(), 1..40)) {
+        let mut backoff = Backoff::default();
+        let now = BootTime(77);
+        for random in randoms {
+            backoff.fail(now, random);
+            let delay = backoff.not_before.since(now);
+            prop_assert!(delay >= Span::from_millis(1) && delay <= LONGEST_DELAY);
+        }
+    }
+}

@@ -1,0 +1,643 @@
+//! The one thread of a client: it does what the session asks for, with blocking calls, and shows
+//! the application what came of it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keywheel_api::instance::{Acknowledged, Register, Registered, Report, Reports};
+use keywheel_api::material::Material;
+use keywheel_api::watch::{Change, Changes};
+use keywheel_core::id::{Incarnation, Revision};
+use keywheel_core::time::Span;
+use zeroize::Zeroizing;
+
+use crate::cache::{Entry, HostCache};
+use crate::client::{Settings, TokenSource};
+use crate::clock::{BootTime, boot_time, wall_millis};
+use crate::http::{Event, Events, Http, HttpError, Next, Token};
+use crate::live::{Live, Slot, Status};
+use crate::local::Local;
+use crate::report::{self, Identity};
+use crate::session::{Action, Session};
+use crate::state::{Applied, ConsumerState};
+
+const CALL_TIMEOUT: Span = Span::from_secs(10);
+const GOODBYE_TIMEOUT: Span = Span::from_millis(1_500);
+const HOST_CHARS_MAX: usize = 64;
+
+/// Starts the watcher of a process.
+pub(crate) fn start(live: Arc<Live>, settings: Arc<Settings>) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name("keywheel-watch".into());
+    // The handle is let go at once: a forked child must not inherit one of a thread that it does
+    // not have.
+    thread.spawn(move || Watcher::new(live, settings).run()).map(drop)
+}
+
+/// Says that the watcher has ended, also when it panics.
+struct Ending(Arc<Live>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
+        self.0.announce();
+    }
+}
+
+struct Watcher {
+    live: Arc<Live>,
+    settings: Arc<Settings>,
+    session: Session,
+    locals: Vec<Local>,
+    http: Option<Http>,
+    identity: Option<Identity>,
+    /// What the instance that was rejected says last, once there is a new one.
+    farewell: Option<Reports>,
+    events: Option<Events>,
+    cache: Option<HostCache>,
+    cache_tried: bool,
+    trouble: Option<Arc<str>>,
+    cache_trouble: Option<Arc<str>>,
+}
+
+/// Random bytes of the system, without a generator of our own that a fork could copy.
+fn fill(buffer: &mut [u8]) {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(rustix::io::Errno::INTR) => {}
+            // Kernels without this call are older than Rust's own floor.
+            Err(_) => return,
+        }
+    }
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
+fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    name.chars().filter(|c| !c.is_control()).take(HOST_CHARS_MAX).collect()
+}
+
+/// Whether no server of ours answered, so that the host cache may stand in.
+fn is_outage(error: &HttpError) -> bool {
+    match error {
+        HttpError::Unreachable { .. } => true,
+        HttpError::Problem(problem) => problem.status == 503,
+        _ => false,
+    }
+}
+
+fn has_status(error: &HttpError, status: u16) -> bool {
+    error.problem().is_some_and(|problem| problem.status == status)
+}
+
+impl Watcher {
+    fn new(live: Arc<Live>, settings: Arc<Settings>) -> Self {
+        let session = Session::new(settings.rings.iter().cloned());
+        let locals = settings.rings.iter().map(|_| Local::default()).collect();
+        Self {
+            live,
+            settings,
+            session,
+            locals,
+            http: None,
+            identity: None,
+            farewell: None,
+            events: None,
+            cache: None,
+            cache_tried: false,
+            trouble: None,
+            cache_trouble: None,
+        }
+    }
+
+    fn run(mut self) {
+        let _ending = Ending(Arc::clone(&self.live));
+        loop {
+            // First silence, then look: whoever rings afterwards is heard in the next wait.
+            self.live.wake.silence();
+            if self.live.closing.load(Ordering::SeqCst) {
+                break;
+            }
+            self.look_around();
+            let now = boot_time();
+            let action = {
+                let locals = &mut self.locals;
+                let oldest: Vec<_> = locals.iter_mut().map(Local::oldest_guard).collect();
+                self.session.next(now, |index| oldest.get(index).copied().flatten())
+            };
+            self.act(action, now);
+            self.publish_status();
+        }
+        self.say_goodbye();
+    }
+
+    /// Sees to what other threads asked for, and to what time brings about.
+    fn look_around(&mut self) {
+        for index in 0..self.locals.len() {
+            let live = Arc::clone(&self.live);
+            let Some(slot) = live.slots.get(index) else { continue };
+            if slot.refresh_wanted.swap(false, Ordering::SeqCst) {
+                self.session.refresh(index);
+            }
+            let expired =
+                self.session.state_mut(index).is_some_and(|state| state.expire(boot_time()));
+            if expired {
+                self.show(index, slot);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, now: BootTime) {
+        match action {
+            Action::Register => self.register(now),
+            Action::OpenFeed { since } => self.open_feed(since),
+            Action::Poll { since, wait } => self.poll(since, wait),
+            Action::Load(index) => self.load(index),
+            Action::Report(indices) => self.report(&indices, now),
+            Action::Rest { until } => self.rest(until),
+        }
+    }
+
+    fn publish_status(&self) {
+        let instance = self.identity.as_ref().map(|identity| identity.instance.clone());
+        let listening = self.session.is_listening();
+        let present = self.live.status.load();
+        let trouble = match (&self.trouble, &self.cache_trouble) {
+            (Some(trouble), Some(cache)) => Some(format!("{trouble}; {cache}").into()),
+            (trouble, cache) => trouble.as_ref().or(cache.as_ref()).map(Arc::clone),
+        };
+        let same = present.instance == instance
+            && present.listening == listening
+            && present.trouble == trouble;
+        if !same {
+            self.live.status.store(Arc::new(Status { instance, listening, trouble }));
+        }
+    }
+
+    /// The connection to the server; made with the first call, and anew when the token changed.
+    fn http(&mut self) -> Result<&Http, HttpError> {
+        if self.http.is_none() {
+            let token = self.token()?;
+            if let Some(directory) = &self.settings.host_cache {
+                self.cache = Some(HostCache::new(directory, &token, &self.settings.consumer));
+            }
+            let http = Http::new(self.settings.endpoint.clone(), Some(&token), &self.settings.tls)?;
+            self.http = Some(http.with_timeout(CALL_TIMEOUT));
+        }
+        self.http.as_ref().ok_or(HttpError::GivenUp)
+    }
+
+    fn token(&self) -> Result<Token, HttpError> {
+        let read = match &self.settings.token {
+            TokenSource::Value(token) => return Ok(token.clone()),
+            TokenSource::File(path) => Token::from_file(path).map(Some),
+            TokenSource::Environment => Token::from_environment(),
+        };
+        let setup = |cause: String, remedy: &str| HttpError::Setup { cause, remedy: remedy.into() };
+        read.map_err(|error| setup(error.to_string(), "then try again"))?.ok_or_else(|| {
+            setup(
+                "KEYWHEEL_TOKEN_FILE names no file".into(),
+                "let it name the file that holds this consumer's token",
+            )
+        })
+    }
+
+    /// Notes what went wrong. A token that is not accepted any more is read again next time.
+    fn note(&mut self, error: &HttpError) {
+        self.trouble = Some(error.to_string().into());
+        if has_status(error, 401) {
+            self.http = None;
+            self.events = None;
+        }
+    }
+
+    fn register(&mut self, asked_at: BootTime) {
+        let body = Register {
+            consumer: self.settings.consumer.to_string(),
+            rings: self.settings.rings.iter().map(ToString::to_string).collect(),
+            host: host_name(),
+            pid: std::process::id(),
+        };
+        let answer: Result<Registered, _> =
+            self.http().and_then(|http| http.post("/v1/instances", Some(&body), &[]));
+        match answer.and_then(|answer| self.take_identity(answer, asked_at)) {
+            Ok(()) => self.trouble = None,
+            Err(error) => {
+                self.note(&error);
+                self.session.unregistered(boot_time(), random());
+                if is_outage(&error) {
+                    self.recall();
+                }
+                self.publish_status();
+                self.live.slots.iter().for_each(Slot::attempted);
+                self.live.announce();
+            }
+        }
+    }
+
+    fn take_identity(&mut self, answer: Registered, asked_at: BootTime) -> Result<(), HttpError> {
+        let Registered { instance, secret, nonces } = answer;
+        let secret = Zeroizing::new(secret);
+        let odd = || HttpError::Protocol {
+            cause: "the server answered the registration with something unreadable".into(),
+            remedy: "use client and server of one release".into(),
+        };
+        let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| odd());
+        let in_order: Result<Vec<_>, _> = self
+            .settings
+            .rings
+            .iter()
+            .map(|ring| decode(nonces.get(ring.as_str()).ok_or_else(odd)?))
+            .collect();
+        let in_order = in_order?;
+        let secret = Zeroizing::new(decode(&secret)?);
+        let instance = instance.parse().map_err(|_| odd())?;
+        self.identity = Some(Identity { instance, secret });
+        self.session.registered(in_order, asked_at);
+        self.share_contacts();
+        if let Some(farewell) = self.farewell.take() {
+            // Nothing depends on it: without it the former instance is lost by its lease.
+            let _ = self.send_reports(&farewell, CALL_TIMEOUT);
+        }
+        Ok(())
+    }
+
+    fn share_contacts(&self) {
+        for (index, slot) in self.live.slots.iter().enumerate() {
+            if let Some(at) = self.session.state(index).and_then(ConsumerState::last_contact) {
+                slot.set_contact(at);
+            }
+        }
+    }
+
+    fn load(&mut self, index: usize) {
+        let live = Arc::clone(&self.live);
+        let Some(slot) = live.slots.get(index) else { return };
+        match self.fetch(index) {
+            Ok(()) => self.trouble = None,
+            Err(error) => {
+                self.note(&error);
+                if has_status(&error, 404) {
+                    self.forget_identity();
+                } else {
+                    self.session.load_failed(index, boot_time(), random());
+                }
+            }
+        }
+        self.publish_status();
+        slot.attempted();
+        self.live.announce();
+    }
+
+    fn fetch(&mut self, index: usize) -> Result<(), HttpError> {
+        let Some(ring) = self.settings.rings.get(index).cloned() else { return Ok(()) };
+        let Some(identity) = &self.identity else { return Ok(()) };
+        let path = format!("/v1/rings/{ring}/material?instance={}", identity.instance);
+        let asked_at = boot_time();
+        let deadline = asked_at.after(CALL_TIMEOUT);
+        let answer = self.http()?.call("GET", &path, None, &[], deadline, None)?;
+        let unusable = |cause: String| HttpError::Protocol {
+            cause,
+            remedy: "use client and server of one release".into(),
+        };
+        let wire: Material = serde_json::from_slice(&answer.body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            unusable(format!("the material of {ring} is unreadable at {line}:{column}"))
+        })?;
+        let Some(local) = self.locals.get_mut(index) else { return Ok(()) };
+        let arrived = local.parse(wire, &ring).map_err(|error| unusable(error.to_string()))?;
+        let cacheable = arrived.cacheable;
+        let applied = self.session.loaded(index, arrived.offer, boot_time(), random());
+        self.applied(index, applied, arrived.versions);
+        if let Some(local) = self.locals.get_mut(index)
+            && applied != Applied::Refused
+        {
+            let keep = cacheable && self.cache.is_some();
+            local.body = keep.then_some(answer.body);
+            local.cached_at = None;
+        }
+        self.save(index);
+        Ok(())
+    }
+
+    fn applied(
+        &mut self,
+        index: usize,
+        applied: Applied,
+        versions: Vec<Arc<crate::keyset::Version>>,
+    ) {
+        let live = Arc::clone(&self.live);
+        let (Some(slot), Some(state)) = (live.slots.get(index), self.session.state(index)) else {
+            return;
+        };
+        slot.refused.store(state.refused_count(), Ordering::Relaxed);
+        if applied == Applied::Swapped {
+            if let Some(local) = self.locals.get_mut(index) {
+                local.adopt(versions);
+            }
+            self.show(index, slot);
+        }
+        if applied != Applied::Refused {
+            slot.from_cache.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Shows the application what is held now.
+    fn show(&mut self, index: usize, slot: &Slot) {
+        let (Some(state), Some(local)) = (self.session.state(index), self.locals.get_mut(index))
+        else {
+            return;
+        };
+        if let Some(keyset) = local.view(state) {
+            slot.show(Arc::new(keyset));
+        }
+    }
+
+    fn report(&mut self, indices: &[usize], asked_at: BootTime) {
+        let mut reported = Vec::with_capacity(indices.len());
+        let mut reports = Vec::with_capacity(indices.len());
+        for index in indices {
+            if let Some(report) = self.write_report(*index, asked_at) {
+                reported.push(*index);
+                reports.push(report);
+            }
+        }
+        let Some(identity) = &self.identity else { return };
+        if reports.is_empty() {
+            return;
+        }
+        let instance = identity.instance.to_string();
+        let body = Reports { instance, reports, goodbye: false };
+        let asked_at = boot_time();
+        match self.send_reports(&body, CALL_TIMEOUT) {
+            Ok(answer) => {
+                self.trouble = None;
+                self.take_acknowledgements(&reported, answer, asked_at);
+            }
+            Err(error) => {
+                self.note(&error);
+                if has_status(&error, 404) && reported.len() == 1 {
+                    self.forget_identity();
+                } else {
+                    let refused = error.problem().is_some();
+                    self.session.report_failed(&reported, refused, boot_time(), random());
+                }
+            }
+        }
+    }
+
+    fn write_report(&mut self, index: usize, now: BootTime) -> Option<Report> {
+        let identity = self.identity.as_ref()?;
+        let local = self.locals.get_mut(index)?;
+        let state = self.session.state_mut(index)?;
+        let oldest = local.oldest_guard();
+        let life = state.held()?.keyset.incarnation.clone();
+        let plan = state.report(oldest, now, || local.take_counts(&life))?;
+        let ring = state.ring().clone();
+        Some(report::write(&ring, identity, plan, &local.versions, &mut fill))
+    }
+
+    fn send_reports(&mut self, body: &Reports, limit: Span) -> Result<Acknowledged, HttpError> {
+        let deadline = boot_time().after(limit);
+        let json = crate::http::to_json(body)?;
+        let answer = self.http()?.call("POST", "/v1/reports", Some(&json), &[], deadline, None)?;
+        serde_json::from_slice(&answer.body).map_err(|_| HttpError::Protocol {
+            cause: "the server acknowledged with something unreadable".into(),
+            remedy: "use client and server of one release".into(),
+        })
+    }
+
+    fn take_acknowledgements(
+        &mut self,
+        reported: &[usize],
+        answer: Acknowledged,
+        asked_at: BootTime,
+    ) {
+        let mut rejected = false;
+        for (index, acknowledgement) in reported.iter().zip(answer.rings) {
+            let why = acknowledgement.why.clone();
+            let now = boot_time();
+            let Some(read) = report::read(acknowledgement) else { continue };
+            if self.session.acknowledged(*index, read, asked_at, now, random()) {
+                rejected = true;
+                let why = why.unwrap_or_else(|| "no reason was given".into());
+                let text = format!(
+                    "the server rejected the proof of this process: {why}; it registers anew"
+                );
+                self.trouble = Some(text.into());
+            }
+        }
+        self.share_contacts();
+        for index in reported {
+            self.save(*index);
+        }
+        if rejected {
+            self.farewell = self.farewell_reports().map(|mut farewell| {
+                // What was counted goes with the first report of the next instance.
+                farewell.reports.iter_mut().for_each(|report| report.counts.clear());
+                farewell
+            });
+            self.forget_identity();
+        }
+    }
+
+    fn forget_identity(&mut self) {
+        self.identity = None;
+        self.session.unregistered(boot_time(), random());
+    }
+
+    /// Renewals with which the present instance ends.
+    fn farewell_reports(&mut self) -> Option<Reports> {
+        let instance = self.identity.as_ref()?.instance.to_string();
+        let now = boot_time();
+        let mut reports = Vec::new();
+        for index in 0..self.locals.len() {
+            if let Some(mut report) = self.write_report(index, now) {
+                report.proofs = BTreeMap::new();
+                report.answer = None;
+                reports.push(report);
+            }
+        }
+        (!reports.is_empty()).then_some(Reports { instance, reports, goodbye: true })
+    }
+
+    fn say_goodbye(&mut self) {
+        let in_use = self.locals.iter().any(Local::is_in_use);
+        let reached = self.trouble.is_none() && self.session.is_listening();
+        if in_use || (self.cache.is_some() && !reached) {
+            return;
+        }
+        // What stands on this instance's word in the host cache must not outlive that word.
+        if let (Some(cache), Some(identity)) = (&self.cache, &self.identity) {
+            for ring in &self.settings.rings {
+                cache.withdraw(ring, identity.instance.as_str());
+            }
+        }
+        if let Some(farewell) = self.farewell_reports() {
+            let _ = self.send_reports(&farewell, GOODBYE_TIMEOUT);
+        }
+    }
+
+    fn open_feed(&mut self, since: Option<u64>) {
+        let path = since.map_or("/v1/watch".into(), |since| format!("/v1/watch?since={since}"));
+        let opened = self.http().and_then(|http| http.sse(&path, &[], None));
+        match opened {
+            Ok(events) => {
+                self.events = Some(events);
+                self.session.feed_opened();
+            }
+            Err(error) => {
+                self.note(&error);
+                match error {
+                    HttpError::Protocol { .. } => self.session.feed_unusable(boot_time()),
+                    _ => self.session.feed_closed(boot_time(), random()),
+                }
+            }
+        }
+    }
+
+    /// Listens until something happens.
+    fn rest(&mut self, until: BootTime) {
+        let Some(events) = &mut self.events else {
+            self.live.wake.wait(until);
+            return;
+        };
+        match events.wait(until, Some(&self.live.wake)) {
+            Ok(Next::Event(event)) => self.hear(&event),
+            Ok(Next::Deadline | Next::Woken) => {}
+            Ok(Next::Ended) => self.close_feed(),
+            Err(error) => {
+                let mute = events.is_mute();
+                self.note(&error);
+                self.close_feed();
+                if mute {
+                    self.session.feed_unusable(boot_time());
+                }
+            }
+        }
+    }
+
+    fn close_feed(&mut self) {
+        self.events = None;
+        self.session.feed_closed(boot_time(), random());
+    }
+
+    fn hear(&mut self, event: &Event) {
+        self.session.feed_alive(boot_time());
+        match serde_json::from_str::<Change>(&event.data) {
+            Ok(change) if event.name == "change" => self.hear_change(change),
+            // The server says something else: that it lost our place, most likely.
+            _ => self.session.resync(None),
+        }
+    }
+
+    fn hear_change(&mut self, change: Change) {
+        let life = Incarnation(change.incarnation);
+        self.session.changed(change.seq, &change.ring, &life, Revision(change.revision));
+    }
+
+    fn poll(&mut self, since: Option<u64>, wait: Span) {
+        let since = since.map(|since| format!("since={since}&")).unwrap_or_default();
+        let path = format!("/v1/watch?{since}wait={wait}");
+        let deadline = boot_time().after(wait).after(CALL_TIMEOUT);
+        let live = Arc::clone(&self.live);
+        let answer = self
+            .http()
+            .and_then(|http| http.call("GET", &path, None, &[], deadline, Some(&live.wake)));
+        let changes = answer.and_then(|answer| {
+            serde_json::from_slice::<Changes>(&answer.body).map_err(|_| HttpError::Protocol {
+                cause: "the server answered the poll with something unreadable".into(),
+                remedy: "use client and server of one release".into(),
+            })
+        });
+        match changes {
+            Ok(changes) => {
+                self.session.feed_alive(boot_time());
+                changes.changes.into_iter().for_each(|change| self.hear_change(change));
+                self.session.move_cursor(changes.seq);
+            }
+            Err(HttpError::GivenUp) => {}
+            Err(error) => {
+                self.note(&error);
+                self.session.feed_closed(boot_time(), random());
+            }
+        }
+    }
+
+    /// Writes what is held into the host cache, as often as keeps it useful.
+    fn save(&mut self, index: usize) {
+        let (Some(cache), Some(identity)) = (&self.cache, &self.identity) else { return };
+        let (Some(local), Some(state)) = (self.locals.get_mut(index), self.session.state(index))
+        else {
+            return;
+        };
+        let (Some(body), Some(held), Some(contact)) =
+            (&local.body, state.held(), state.last_contact())
+        else {
+            return;
+        };
+        let interval = Span::from_millis(held.keyset.offline_max.as_millis() / 8);
+        if local.cached_at.is_some_and(|at| contact.since(at) < interval) {
+            return;
+        }
+        let ago = i64::try_from(boot_time().since(contact).as_millis()).unwrap_or(i64::MAX);
+        let entry = Entry {
+            contact_wall_millis: wall_millis().saturating_sub(ago),
+            contact,
+            instance: identity.instance.to_string(),
+            may_protect: true,
+            body: body.clone(),
+        };
+        let stored = cache.store(state.ring(), &entry);
+        self.cache_trouble = stored.err().map(|error| error.to_string().into());
+        local.cached_at = Some(contact);
+    }
+
+    /// Takes from the host cache what no server gives. Once in a process: afterwards it knows more.
+    fn recall(&mut self) {
+        if std::mem::replace(&mut self.cache_tried, true) {
+            return;
+        }
+        for index in 0..self.locals.len() {
+            if let Err(error) = self.recall_one(index) {
+                self.cache_trouble = Some(error.to_string().into());
+            }
+        }
+    }
+
+    fn recall_one(&mut self, index: usize) -> Result<(), crate::cache::CacheError> {
+        let (Some(cache), Some(ring)) = (&self.cache, self.settings.rings.get(index)) else {
+            return Ok(());
+        };
+        let Some(entry) = cache.load(ring)? else { return Ok(()) };
+        let wire = serde_json::from_slice::<Material>(&entry.body)
+            .map_err(|_| crate::cache::CacheError::damaged(ring))?;
+        let age = entry.age(boot_time(), wall_millis());
+        let Some(local) = self.locals.get_mut(index) else { return Ok(()) };
+        let arrived =
+            local.parse(wire, ring).map_err(|_| crate::cache::CacheError::damaged(ring))?;
+        let Some(state) = self.session.state_mut(index) else { return Ok(()) };
+        if !arrived.cacheable || state.apply(arrived.offer, boot_time()) != Applied::Swapped {
+            return Ok(());
+        }
+        if let Some(age) = age.filter(|_| entry.may_protect) {
+            state.recall_contact(boot_time().before(age));
+        }
+        self.share_contacts();
+        self.applied(index, Applied::Swapped, arrived.versions);
+        if let Some(slot) = self.live.slots.get(index) {
+            slot.from_cache.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
