@@ -186,7 +186,7 @@ impl Scene<'_> {
             crate::ring::Stage::Publish => vec![self.servers(version.revision)],
             crate::ring::Stage::Confirm => self.confirm(path, version),
             crate::ring::Stage::Promote => {
-                vec![self.protectors(version.revision), self.health(path.target)]
+                vec![self.protectors(version.revision, path.target), self.health(path.target)]
             }
         };
         self.waived(path.target, gates)
@@ -195,11 +195,13 @@ impl Scene<'_> {
     /// The gates that the tail of a replaced version stands before.
     pub fn tail_gates(&self, number: VersionNumber, version: &Version) -> Vec<Gate> {
         let gates = match &version.state {
-            State::Retiring { last_switch: None, .. } => vec![self.protectors(version.revision)],
+            State::Retiring { last_switch: None, .. } => {
+                vec![self.protectors(version.revision, number)]
+            }
             State::Retiring { last_switch: Some(switched), .. } => {
                 self.drain(number, version, *switched)
             }
-            State::Retired { dropped: None, .. } => vec![self.dropped(version.revision)],
+            State::Retired { dropped: None, .. } => vec![self.dropped(version.revision, number)],
             State::Retired { dropped: Some(dropped), .. } => {
                 vec![self.destroy_after(*dropped)]
             }
@@ -262,8 +264,7 @@ impl Scene<'_> {
             });
         }
         if path.direction == Direction::Restore && self.guards.has(Guard::RestoreConfirms) {
-            let policy = &self.ring.policy;
-            let moment = self.ring.created.cluster.after(policy.offline_max.plus(policy.skew));
+            let moment = self.ring.created.cluster.after(self.ring.silence());
             let on =
                 "processes that the restored store does not know of to come back or go offline";
             gates.push(Gate::until("restored", on, moment, self.now.cluster));
@@ -322,7 +323,7 @@ impl Scene<'_> {
                 .then_some(())
                 .ok_or_else(|| format!("holds {}, not yet {needed}", held.revision))
         };
-        let mut missing = self.laggards(name, |consumer| !consumer.cutover, holds);
+        let mut missing = self.laggards((name, target), |consumer| !consumer.cutover, holds);
         missing.extend(self.too_few());
         if self.ring.policy.consumers.is_empty() && self.ring.policy.passive.is_empty() {
             return Gate::waiting(name, "at least one declared consumer");
@@ -333,7 +334,7 @@ impl Scene<'_> {
     }
 
     /// Whether every protector has left older keysets, work in progress included: law 2.
-    pub(crate) fn protectors(&self, needed: Revision) -> Gate {
+    pub(crate) fn protectors(&self, needed: Revision, about: VersionNumber) -> Gate {
         let name = "protectors";
         if !self.guards.has(Guard::LastSwitch) {
             return Gate::open(name, EvidenceLevel::Held);
@@ -351,12 +352,12 @@ impl Scene<'_> {
             }
         };
         let policy = &self.ring.policy;
-        let missing = self.laggards(name, |consumer| policy.protects(consumer), switched);
+        let missing = self.laggards((name, about), |consumer| policy.protects(consumer), switched);
         self.judged(name, missing, |_| false)
     }
 
     /// Whether every instance has shown that it no longer accepts a retired version.
-    pub(crate) fn dropped(&self, needed: Revision) -> Gate {
+    pub(crate) fn dropped(&self, needed: Revision, about: VersionNumber) -> Gate {
         let name = "drop";
         if !self.guards.has(Guard::DropAttested) {
             return Gate::open(name, EvidenceLevel::Held);
@@ -369,7 +370,7 @@ impl Scene<'_> {
                 .then_some(())
                 .ok_or_else(|| format!("holds {}, not yet {needed}", held.revision))
         };
-        let missing = self.laggards(name, |_| true, dropped);
+        let missing = self.laggards((name, about), |_| true, dropped);
         self.judged(name, missing, |_| false)
     }
 
@@ -416,7 +417,7 @@ impl Scene<'_> {
 
     fn laggards(
         &self,
-        gate: &str,
+        gate: (&str, VersionNumber),
         concerns: impl Fn(&Consumer) -> bool,
         test: impl Fn(&Held) -> Result<(), String>,
     ) -> Vec<Laggard> {
@@ -444,9 +445,10 @@ impl Scene<'_> {
         missing
     }
 
-    fn is_waived(&self, gate: &str, instance: &InstanceId) -> bool {
+    fn is_waived(&self, (gate, version): (&str, VersionNumber), instance: &InstanceId) -> bool {
         self.ring.waivers.iter().any(|waiver| {
             waiver.gate.as_str() == gate
+                && waiver.version == version
                 && waiver.instance.as_ref() == Some(instance)
                 && self.now.cluster < waiver.until
         })

@@ -491,6 +491,9 @@ impl Work {
             for version in self.ring.versions.values_mut() {
                 version.revision = version.revision.min(before.keyset_revision);
             }
+            if let Some(pin) = &mut self.ring.silence_pin {
+                pin.since = pin.since.min(before.keyset_revision);
+            }
         } else {
             self.ring.keyset_revision = self.ring.revision;
         }

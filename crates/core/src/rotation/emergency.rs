@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Minted, Notice, Refused, RefusedKind, Work};
 use crate::gate::Gate;
+use crate::guard::Guard;
 use crate::id::VersionNumber;
 use crate::policy::OnCompromise;
 use crate::ring::{Attribution, Direction, Exception, Law, Refusal, Stage, State};
@@ -34,7 +35,7 @@ impl Work {
             }
             _ => {}
         }
-        let was_primary = matches!(version.state, State::Primary { .. });
+        let was_primary = matches!(version.state, State::Primary { .. }) || self.restores(number);
         let was_accepted = version.is_accepted(&self.ring.policy);
         let successor = was_primary.then(|| self.successor(number, fresh, view));
         self.leave_path(number, successor.map(|(successor, _)| successor));
@@ -94,13 +95,27 @@ impl Work {
         let retiring = self.ring.versions.iter().rev().find(|(number, version)| {
             **number != bad && matches!(version.state, State::Retiring { .. })
         });
-        if let Some((number, _)) = retiring {
-            return (*number, true);
+        if let Some((number, version)) = retiring {
+            let number = *number;
+            // One that was replaced is still held by everybody; one that was let back in after a
+            // suspension may not be yet.
+            let gate =
+                version.accepted_since.map(|needed| self.scene(view).instances(needed, number));
+            return (number, gate.as_ref().is_some_and(Gate::passes));
         }
         if let Some(standby) = standby {
             return (standby, false);
         }
         (self.add(fresh), false)
+    }
+
+    /// Whether a version is on its way to be the primary again after a restore. Until it is, there
+    /// is no other.
+    fn restores(&self, number: VersionNumber) -> bool {
+        self.ring
+            .path
+            .as_ref()
+            .is_some_and(|path| path.target == number && path.direction == Direction::Restore)
     }
 
     /// Ends a forward path that an emergency has overtaken.
@@ -127,6 +142,13 @@ impl Work {
         };
         match &version.state {
             State::Suspended { .. } => return Ok(()),
+            State::Published { .. } if self.restores(number) => {
+                return Err(self.refuse(
+                    RefusedKind::Illegal,
+                    format!("{number} is to be the primary of a restored ring"),
+                    "Wait until it is, or leave it with `compromise`",
+                ));
+            }
             State::Published { .. } | State::Retiring { .. } | State::Retired { .. } => {}
             State::Primary { .. } => {
                 return Err(self.refuse(
@@ -164,7 +186,17 @@ impl Work {
                 "Only a suspended version can be resumed",
             ));
         }
-        let state = if version.protected_since.is_some() {
+        let used = version.protected_since.is_some();
+        let grows = used && !version.is_accepted(&self.ring.policy);
+        let full = self.ring.accepted().count() >= self.ring.policy.max_accepted;
+        if grows && full && self.guards.has(Guard::Capacity) {
+            return Err(self.refuse(
+                RefusedKind::GateClosed,
+                format!("{} versions are accepted already", self.ring.policy.max_accepted),
+                "Wait until one of them has retired, or raise max_accepted",
+            ));
+        }
+        let state = if used {
             State::Retiring { since: self.now, last_switch: None }
         } else {
             State::Retired { since: self.now, dropped: None }

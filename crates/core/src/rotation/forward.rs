@@ -231,6 +231,11 @@ impl Work {
     /// Takes a version that nobody protects with out of the accepted set, unless something that it
     /// protected earlier may live.
     pub(super) fn withdraw(&mut self, number: VersionNumber) {
+        let state = self.ring.versions.get(&number).map(|version| &version.state);
+        if matches!(state, Some(State::Retired { .. })) {
+            // It was on its way back and waited for room; nobody accepts it.
+            return;
+        }
         let used = self.ring.versions.get(&number).is_some_and(|v| v.protected_since.is_some());
         let state = if used && self.guards.has(Guard::WithdrawnAccepted) {
             State::Retiring { since: self.now, last_switch: Some(self.now.cluster) }
@@ -293,10 +298,17 @@ impl Work {
         self.begin(to, Stage::Promote, cause, Direction::Back);
     }
 
+    /// Lets a former version be confirmed once more. One that nobody accepts any more waits for
+    /// room in the accepted set first, like a new one.
     fn republish(&mut self, target: VersionNumber, by: &Attribution) {
-        self.put(target, State::Published { since: self.now, served: None });
         let cause = Cause::Operator { by: by.who.clone(), reason: Some(by.reason.clone()) };
-        self.begin(target, Stage::Publish, cause, Direction::Back);
+        let state = self.ring.versions.get(&target).map(|version| &version.state);
+        if matches!(state, Some(State::Retired { .. })) {
+            self.begin(target, Stage::Stage, cause, Direction::Back);
+        } else {
+            self.put(target, State::Published { since: self.now, served: None });
+            self.begin(target, Stage::Publish, cause, Direction::Back);
+        }
     }
 
     /// Reports a stage that takes too long, once, and does what the policy says.
@@ -347,12 +359,23 @@ impl Work {
         }
     }
 
-    /// Leaves a mark for each gate that a stage passed by a waiver.
+    /// Leaves a mark for each gate that a stage passed by a waiver, and for each instance that was
+    /// excused at one.
     pub(super) fn mark_waived(&mut self, version: VersionNumber, law: Law, gates: &[Gate]) {
-        for gate in gates {
-            if let GateStatus::Waived { by, .. } = &gate.status {
-                self.bend(law, version, Exception::Waiver, by.clone());
-            }
+        let now = self.now.cluster;
+        let excused = self.ring.waivers.iter().filter(|waiver| {
+            waiver.instance.is_some()
+                && waiver.version == version
+                && now < waiver.until
+                && gates.iter().any(|gate| gate.name == waiver.gate.as_str())
+        });
+        let mut marks: Vec<_> = excused.map(|waiver| waiver.by.clone()).collect();
+        marks.extend(gates.iter().filter_map(|gate| match &gate.status {
+            GateStatus::Waived { by, .. } => Some(by.clone()),
+            _ => None,
+        }));
+        for by in marks {
+            self.bend(law, version, Exception::Waiver, by);
         }
     }
 

@@ -2,10 +2,11 @@
 
 use super::{Effect, Notice, Refused, RefusedKind, Work};
 use crate::gate::{BUILT_IN, EvidenceLevel, EvidenceRecord, Gate, Verdict};
+use crate::guard::Guard;
 use crate::id::{GateName, Incarnation, InstanceId, VersionNumber};
 use crate::policy::Policy;
 use crate::ring::{
-    Attribution, Direction, Exception, Law, Paused, SilencePin, Stage, State, Waiver,
+    Attribution, Direction, Exception, Law, Paused, SilencePin, Stage, State, Version, Waiver,
 };
 use crate::schedule::Cause;
 use crate::time::Span;
@@ -201,6 +202,10 @@ impl Work {
             if matches!(version.state, State::Primary { .. }) {
                 version.promises = version.promises.widen(promises);
             }
+            // How far clocks are apart and how old copies may be is a fact about consumers, not a
+            // promise about new work, so it holds for what older versions protected too.
+            version.promises.skew = version.promises.skew.max(promises.skew);
+            version.promises.cache = version.promises.cache.max(promises.cache);
         }
         self.notify(Notice::Edited);
         Ok(())
@@ -238,22 +243,25 @@ impl Work {
     /// was primary then must be confirmed again before anybody protects with it.
     pub(super) fn restore(&mut self, incarnation: Incarnation, by: Attribution) {
         let primary = self.ring.primary();
+        let suspects = self.may_have_protected();
         self.ring.incarnation = incarnation;
         self.ring.created = self.now;
         self.ring.path = None;
         self.ring.wanted = None;
         self.ring.waivers.clear();
         self.ring.evidence.clear();
-        self.ring.silence_pin = None;
+        if let Some(pin) = &mut self.ring.silence_pin {
+            pin.since = self.ring.revision;
+        }
         let numbers: Vec<_> = self.ring.versions.keys().copied().collect();
         for number in numbers {
+            if suspects.contains(&number) {
+                self.hold_after_restore(number);
+                continue;
+            }
             let state = self.ring.versions.get(&number).map(|version| version.state.clone());
             match state {
-                Some(State::Published { .. }) => self.withdraw(number),
-                Some(State::Retiring { .. }) => {
-                    self.put(number, State::Retiring { since: self.now, last_switch: None });
-                }
-                Some(State::Staged { .. } | State::Retired { .. }) => {
+                Some(State::Retired { .. }) => {
                     self.put(number, State::Retired { since: self.now, dropped: None });
                 }
                 Some(state) => self.put(number, state),
@@ -261,7 +269,7 @@ impl Work {
             }
         }
         if let Some(target) = primary {
-            if self.guards.has(crate::guard::Guard::RestoreConfirms) {
+            if self.guards.has(Guard::RestoreConfirms) {
                 self.put(target, State::Published { since: self.now, served: None });
                 let cause = Cause::Operator { by: by.who.clone(), reason: Some(by.reason.clone()) };
                 self.begin(target, Stage::Publish, cause, Direction::Restore);
@@ -269,6 +277,32 @@ impl Work {
             self.bend(Law::DestroyLast, target, Exception::Restore, by.clone());
         }
         self.notify(Notice::Restored { by });
+    }
+
+    /// Versions that may have been primary after the backup was taken, or may still be in use: what
+    /// was on its way, what had been replaced, and what a rollback could have gone back to.
+    fn may_have_protected(&self) -> Vec<VersionNumber> {
+        let predecessor = self.ring.versions.values().find_map(|version| match version.state {
+            State::Primary { predecessor, .. } => predecessor,
+            _ => None,
+        });
+        let may = |(number, version): &(&VersionNumber, &Version)| match version.state {
+            State::Staged { .. } | State::Published { .. } | State::Retiring { .. } => true,
+            State::Retired { .. } => predecessor == Some(**number),
+            _ => false,
+        };
+        self.ring.versions.iter().filter(may).map(|(number, _)| *number).collect()
+    }
+
+    /// Accepts a version for as long as what it may have protected in the lost part of the former
+    /// life can live.
+    fn hold_after_restore(&mut self, number: VersionNumber) {
+        self.put(number, State::Retiring { since: self.now, last_switch: None });
+        let (promises, now) = (self.ring.policy.promises(), self.now);
+        if let Some(version) = self.ring.versions.get_mut(&number) {
+            version.promises = version.promises.widen(promises);
+            version.protected_since.get_or_insert(now);
+        }
     }
 
     pub(super) fn delete(

@@ -24,6 +24,10 @@ impl Work {
     }
 
     fn advance_tail(&mut self, number: VersionNumber, view: &View) {
+        if self.ring.path.as_ref().is_some_and(|path| path.target == number) {
+            // It is on its way back.
+            return;
+        }
         let Some(version) = self.ring.versions.get(&number).cloned() else { return };
         let gates = self.scene(view).tail_gates(number, &version);
         if gates.is_empty() || !gates.iter().all(Gate::passes) {
@@ -93,6 +97,9 @@ fn destroyable(
     number: VersionNumber,
     version: &Version,
 ) -> Result<(DrainProved, GraceElapsed), String> {
+    if scene.ring.path.as_ref().is_some_and(|path| path.target == number) {
+        return Err(format!("{number} is on its way back"));
+    }
     match &version.state {
         State::Retired { dropped: Some(_), .. } => {
             let gates = scene.tail_gates(number, version);
@@ -108,7 +115,7 @@ fn destroyable(
         State::Compromised { refusal: Refusal::Since { at }, .. }
             if !scene.ring.policy.kind.is_encryption() =>
         {
-            compromised_destroyable(scene, version, *at)
+            compromised_destroyable(scene, number, version, *at)
         }
         other => Err(format!("{number} is {}", other.name())),
     }
@@ -116,10 +123,11 @@ fn destroyable(
 
 fn compromised_destroyable(
     scene: &Scene<'_>,
+    number: VersionNumber,
     version: &Version,
     refused: Now,
 ) -> Result<(DrainProved, GraceElapsed), String> {
-    if !scene.dropped(version.revision).passes() {
+    if !scene.dropped(version.revision, number).passes() {
         return Err("not every instance has shown that it refuses it".into());
     }
     let grace = scene.ring.policy.destroy_after.unwrap_or(crate::time::Span::ZERO);

@@ -70,7 +70,7 @@ impl Work {
                 continue;
             };
             if let Refusal::Pending { no_later_than } = refusal {
-                let switched = self.scene(view).protectors(version.revision).passes();
+                let switched = self.scene(view).protectors(version.revision, number).passes();
                 if switched || self.now.cluster >= no_later_than {
                     let refusal = Refusal::Since { at: self.now };
                     self.put(number, State::Compromised { since, by, refusal, exposure });

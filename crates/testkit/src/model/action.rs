@@ -3,11 +3,12 @@
 use keywheel_core::id::VersionNumber;
 
 /// One thing that happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
     Time,
     Tick,
-    Sleep,
+    /// The leader sleeps, having decided already, or about to decide on what it has read.
+    Sleep { decided: bool },
     Wake(u8),
     Takeover(u8),
     Crash,
@@ -45,8 +46,13 @@ impl Action {
         match self {
             Self::Time => "a millisecond passes".into(),
             Self::Tick => "the leader ticks".into(),
-            Self::Sleep => "the leader reads, decides, and falls asleep before its commit".into(),
-            Self::Wake(server) => format!("server {server} wakes and commits what it had decided"),
+            Self::Sleep { decided: true } => {
+                "the leader reads, decides, and falls asleep before its commit".into()
+            }
+            Self::Sleep { decided: false } => {
+                "the leader reads, and falls asleep before it decides".into()
+            }
+            Self::Wake(server) => format!("server {server} wakes and goes on"),
             Self::Takeover(server) => format!("server {server} takes the lease over"),
             Self::Crash => "the leader crashes".into(),
             Self::Jump(by) => format!("the wall clock jumps by {by} ms"),

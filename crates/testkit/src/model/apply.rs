@@ -2,7 +2,7 @@
 //! fence) and the cluster clock stand here too, so that a flaw can take one away.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::ring::Ring;
@@ -12,7 +12,13 @@ use keywheel_core::view::{Held, Instance, Server as ServerView, View};
 
 use super::action::Action;
 use super::flaw::Flaw;
-use super::state::{Keys, Node, Passive, Pending, Phase, Presence, Report, World, bit};
+use super::memo;
+use super::state::{
+    Keys, Next, Node, Passive, Pending, Phase, Report, World, bit, members,
+};
+
+/// The lease of a leader. The cluster clock never moves by more at once.
+const LEADER_LEASE: u64 = 1;
 
 /// What the core answered that it never should.
 pub(crate) type Fault = String;
@@ -27,8 +33,8 @@ impl World {
         let happened = match action {
             Action::Time => next.pass_time(),
             Action::Tick => next.tick()?,
-            Action::Sleep => next.fall_asleep()?,
-            Action::Wake(server) => next.wake(usize::from(server)),
+            Action::Sleep { decided } => next.fall_asleep(decided)?,
+            Action::Wake(server) => next.wake(usize::from(server))?,
             Action::Takeover(server) => next.take_over(usize::from(server)),
             Action::Crash => next.crash(),
             Action::Jump(by) => next.jump(by),
@@ -78,11 +84,7 @@ impl World {
     ) -> impl Iterator<Item = (u8, u64)> + use<> {
         let node = self.nodes.get(index).copied().unwrap_or(Node::ABSENT);
         let patience = node.keys.map_or(0, |keys| keys.offline_max).saturating_add(self.skew());
-        let symmetric = self.policy().kind.is_symmetric();
-        let owner = self.setup.owners.get(index);
-        let may = owner.and_then(|owner| self.setup.policies[0].consumers.get(owner)).is_some_and(
-            |consumer| symmetric || consumer.role == keywheel_core::policy::Role::Protect,
-        );
+        let may = self.setup.protectors & (1 << index) != 0;
         let fresh =
             self.silent(&node) <= patience || self.setup.rules.has(Flaw::OfflineMaxIgnored);
         let active = node.phase == Phase::Running && may && fresh;
@@ -111,7 +113,7 @@ impl World {
         let step = if self.setup.rules.has(Flaw::WallClock) {
             by_wall
         } else {
-            by_wall.min(by_monotonic)
+            by_wall.min(by_monotonic).min(LEADER_LEASE)
         };
         self.cluster = self.cluster.saturating_add(step);
     }
@@ -129,9 +131,7 @@ impl World {
         }
         node.heard = real;
         presence.contact = cluster;
-        if !presence.registered {
-            *presence = Presence { registered: true, persisted: cluster, ..*presence };
-        }
+        presence.registered = true;
     }
 
     /// What the leader sees of the world.
@@ -141,7 +141,7 @@ impl World {
             Some(Instance {
                 id: self.setup.ids.get(index)?.clone(),
                 consumer: self.setup.owners.get(index)?.clone(),
-                last_contact: ClusterTime(one.contact),
+                last_contact: ClusterTime(self.not_before(one.contact)),
                 ended: one.ended,
                 held: one.held.map(|(revision, oldest_guard)| Held {
                     revision,
@@ -163,31 +163,44 @@ impl World {
         }
     }
 
+    /// A contact was stamped with the recorded clock, which may stand behind the leader's by one
+    /// lease. Counted from the stamp alone, a process would seem gone too early.
+    fn not_before(&self, contact: u64) -> u64 {
+        if self.setup.rules.has(Flaw::StampsTrusted) {
+            return contact;
+        }
+        contact.saturating_add(LEADER_LEASE).min(self.cluster.max(contact))
+    }
+
     /// Asks the core, and checks the form of its answer.
-    pub(crate) fn ask(&self, ring: &Ring, input: Input) -> Result<Option<Arc<Ring>>, Fault> {
-        match rotation::step_with(ring, input, self.now(), self.setup.rules.guards) {
-            Ok(step) if step.ring == *ring => Ok(None),
-            Ok(step) => Ok(Some(Arc::new(step.ring))),
+    pub(crate) fn ask(
+        &self,
+        ring: &Rc<Ring>,
+        action: Action,
+        input: impl FnOnce() -> Option<Input>,
+    ) -> Result<Option<Rc<Ring>>, Fault> {
+        let question = memo::question(self, ring, action);
+        if let Some(known) = self.setup.memo.borrow().answer(question) {
+            return Ok(known);
+        }
+        let Some(input) = input() else { return Ok(None) };
+        let answer = match rotation::step_with(ring, input, self.now(), self.setup.rules.guards) {
+            Ok(step) if step.ring == **ring => None,
+            Ok(step) => Some(self.setup.memo.borrow_mut().intern(step.ring)),
             Err(refused) if refused.cause.is_empty() || refused.remedy.is_empty() => {
-                Err(format!("refusal without cause or remedy: {refused:?}"))
+                return Err(format!("refusal without cause or remedy: {refused:?}"));
             }
-            Err(_) => Ok(None),
-        }
+            Err(_) => None,
+        };
+        self.setup.memo.borrow_mut().learn(question, answer.clone());
+        Ok(answer)
     }
 
-    /// Replaces the document if it is still the one that was read.
-    pub(crate) fn commit(&mut self, pending: &Pending) -> bool {
-        let swaps = pending.base == self.doc.revision && pending.life == self.current.life;
-        if !swaps && !self.setup.rules.has(Flaw::NoCompareAndSwap) {
-            return false;
-        }
-        self.replace(pending.next.clone());
-        true
-    }
-
-    pub(crate) fn replace(&mut self, next: Arc<Ring>) {
+    pub(crate) fn replace(&mut self, next: Rc<Ring>) {
         self.doc = next;
         self.current = Keys::of(&self.doc.keyset());
+        let consumers = &self.doc.policy.consumers;
+        self.declared = members(&self.setup.owners, |owner| consumers.contains_key(owner));
         if self.setup.lagging_servers {
             return;
         }
@@ -196,39 +209,49 @@ impl World {
         }
     }
 
-    fn pending(&self) -> Result<Option<Pending>, Fault> {
-        let next = self.ask(&self.doc, Input::Tick { view: self.view() })?;
-        let (life, base) = (self.current.life, self.doc.revision);
-        Ok(next.map(|next| Pending { life, base, next }))
+    fn decision(&self) -> Result<Option<Rc<Ring>>, Fault> {
+        self.ask(&self.doc, Action::Tick, || Some(Input::Tick { view: self.view() }))
     }
 
     fn tick(&mut self) -> Result<bool, Fault> {
         if self.leader.is_none() {
             return Ok(false);
         }
-        let Some(pending) = self.pending()? else { return Ok(false) };
-        Ok(self.commit(&pending))
+        let Some(next) = self.decision()? else { return Ok(false) };
+        self.replace(next);
+        Ok(true)
     }
 
-    fn fall_asleep(&mut self) -> Result<bool, Fault> {
+    fn fall_asleep(&mut self, decided: bool) -> Result<bool, Fault> {
         let Some(leader) = self.leader else { return Ok(false) };
         if self.budget.sleep == 0 {
             return Ok(false);
         }
         self.budget.sleep -= 1;
-        let pending = self.pending()?;
+        let (life, base) = (self.current.life, self.doc.revision);
+        let next = if decided {
+            self.decision()?.map(Next::Decided)
+        } else {
+            Some(Next::Read {
+                doc: self.doc.clone(),
+                presence: self.presence.clone(),
+                settled_at: self.settled_at,
+            })
+        };
         if let Some(server) = self.servers.get_mut(leader) {
             server.asleep = true;
-            server.pending = pending;
+            server.pending = next.map(|next| Pending { life, base, next });
         }
         self.leader = None;
         Ok(true)
     }
 
-    fn wake(&mut self, index: usize) -> bool {
+    /// A server that stood still goes on where it was, with what it had read, and with the clock
+    /// as it is now.
+    fn wake(&mut self, index: usize) -> Result<bool, Fault> {
         let newest = self.fence;
         let Some(server) = self.servers.get_mut(index).filter(|server| server.asleep) else {
-            return false;
+            return Ok(false);
         };
         server.asleep = false;
         let pending = server.pending.take();
@@ -237,20 +260,35 @@ impl World {
             server.fence = 0;
         }
         if deposed && !self.setup.rules.has(Flaw::NoFencing) {
-            return true;
+            return Ok(true);
         }
         self.advance_clock(index);
         if let Some(pending) = pending {
-            self.commit(&pending);
+            let next = match pending.next {
+                Next::Decided(next) => Some(next),
+                Next::Read { doc, presence, settled_at } => {
+                    let mut then = self.clone();
+                    then.presence = presence;
+                    then.settled_at = settled_at;
+                    let tick = || Some(Input::Tick { view: then.view() });
+                    then.ask(&doc, Action::Tick, tick)?
+                }
+            };
+            let swaps = pending.base == self.doc.revision && pending.life == self.current.life;
+            if let Some(next) = next
+                && (swaps || self.setup.rules.has(Flaw::NoCompareAndSwap))
+            {
+                self.replace(next);
+            }
         }
         if !deposed {
             self.leader = Some(index);
         }
-        true
+        Ok(true)
     }
 
-    /// A server gets the lease. Renewals that only the former leader had heard are lost, so it
-    /// keeps the gates closed until whoever was heard just before has had its time to be silent.
+    /// A server gets the lease. Whatever renewals the former leader had heard are lost, so it keeps
+    /// the gates closed until whoever was heard just before has had its time to be silent.
     fn take_over(&mut self, index: usize) -> bool {
         if self.leader.is_some() || self.servers.get(index).is_none_or(|server| server.asleep) {
             return false;
@@ -267,7 +305,7 @@ impl World {
             server.mark = (real, wall);
         }
         for one in &mut self.presence {
-            one.contact = one.persisted;
+            one.contact = 0;
         }
         let patience = self.doc.silence().plus(Span::from_millis(1));
         self.settled_at = self.cluster.saturating_add(patience.as_millis());
@@ -348,22 +386,29 @@ impl World {
         let Some(presence) = self.presence.get_mut(index) else { return };
         presence.registered = true;
         presence.contact = cluster;
-        presence.persisted = cluster;
         if let Some(report) = report.filter(|report| report.life == life || ignored) {
             presence.held = Some((report.revision, report.oldest_guard));
         }
+    }
+
+    /// Whether a process has something to take or to say.
+    pub(crate) fn has_news(&self, index: usize) -> bool {
+        let (Some(node), Some(presence)) = (self.nodes.get(index), self.presence.get(index))
+        else {
+            return false;
+        };
+        let said = node.report().map(|report| (report.revision, report.oldest_guard));
+        presence.held != said || node.takes(&self.current, &self.setup.rules)
     }
 
     fn sync(&mut self, index: usize, keep: bool) -> bool {
         let Some(mut node) = self.connected(index, Phase::Running) else { return false };
         let rules = self.setup.rules;
         let takes = node.takes(&self.current, &rules);
-        let held = self.presence.get(index).and_then(|one| one.held);
-        let said = node.report().map(|report| (report.revision, report.oldest_guard));
         if keep && (!takes || node.work.is_some() || self.budget.work == 0) {
             return false;
         }
-        if !takes && held == said {
+        if !self.has_news(index) {
             return false;
         }
         if keep {

@@ -8,7 +8,7 @@ use keywheel_core::id::Revision;
 use keywheel_core::ring::{Refusal, Ring, State, Version};
 use keywheel_core::time::{ClusterTime, Span};
 
-use super::state::{Keys, Node, Phase, Presence, Server, World, kid_number};
+use super::state::{Keys, Next, Node, Phase, Presence, Server, World, kid_number};
 
 
 /// A 128-bit fingerprint of a world's canonical form.
@@ -38,10 +38,8 @@ pub(crate) fn encode(world: &World) -> Vec<u8> {
         .nodes
         .iter()
         .zip(&world.presence)
-        .zip(&world.setup.owners)
-        .map(|((node, presence), owner)| {
-            (owner.as_str(), out.aside(|out| out.node(node, presence)))
-        })
+        .zip(&world.setup.classes)
+        .map(|((node, presence), class)| (*class, out.aside(|out| out.node(node, presence))))
         .collect();
     // A waiver may name an instance; then they are not alike.
     if world.doc.waivers.iter().all(|waiver| waiver.instance.is_none()) {
@@ -82,8 +80,6 @@ struct Writer {
     far: i64,
     /// Whether any policy destroys by itself.
     destroys: bool,
-    /// Whether what was written down of the last contacts may still be needed.
-    takeovers: bool,
 }
 
 impl Writer {
@@ -94,10 +90,6 @@ impl Writer {
             real: world.real,
             revisions: Vec::with_capacity(64),
             far: i64::try_from(world.setup.far).unwrap_or(i64::MAX),
-            takeovers: world.leader.is_none()
-                || world.budget.crash > 0
-                || world.budget.sleep > 0
-                || world.budget.restore > 0,
             destroys: world.setup.policies.iter().any(|policy| policy.destroy_after.is_some()),
         };
         out.collect(world);
@@ -114,13 +106,19 @@ impl Writer {
             self.revisions.push((server.serves.life, server.serves.revision));
             if let Some(pending) = &server.pending {
                 self.revisions.push((pending.life, pending.base));
-                self.collect_ring(pending.life, &pending.next);
+                match &pending.next {
+                    Next::Decided(doc) => self.collect_ring(pending.life, doc),
+                    Next::Read { doc, presence, .. } => {
+                        self.collect_ring(pending.life, doc);
+                        self.collect_held(pending.life, presence);
+                    }
+                }
             }
         }
         if let Some(backup) = &world.backup {
             self.collect_ring(life, &backup.doc);
         }
-        for (node, presence) in world.nodes.iter().zip(&world.presence) {
+        for node in &world.nodes {
             let keys = node.keys.into_iter().chain(node.inbox);
             self.revisions.extend(keys.map(|keys| (keys.life, keys.revision)));
             self.revisions.extend(node.work.map(|work| (work.life, work.revision)));
@@ -128,10 +126,13 @@ impl Writer {
                 self.revisions.push((report.life, report.revision));
                 self.revisions.push((report.life, report.oldest_guard));
             }
-            if let Some((revision, oldest)) = presence.held {
-                self.revisions.extend([(life, revision), (life, oldest)]);
-            }
         }
+        self.collect_held(life, &world.presence);
+    }
+
+    fn collect_held(&mut self, life: u8, presence: &[Presence]) {
+        let held = presence.iter().filter_map(|one| one.held);
+        self.revisions.extend(held.flat_map(|(held, oldest)| [(life, held), (life, oldest)]));
     }
 
     fn collect_ring(&mut self, life: u8, ring: &Ring) {
@@ -311,7 +312,17 @@ impl Writer {
         if let Some(pending) = &server.pending {
             let fits = pending.base == world.doc.revision && pending.life == world.current.life;
             self.byte(fits);
-            self.ring(&pending.next);
+            match &pending.next {
+                Next::Decided(doc) => self.ring(doc),
+                Next::Read { doc, presence, settled_at } => {
+                    self.byte(250);
+                    self.ring(doc);
+                    self.cluster(ClusterTime(*settled_at));
+                    for one in presence {
+                        self.presence(one);
+                    }
+                }
+            }
         }
         self.byte(254);
     }
@@ -320,9 +331,6 @@ impl Writer {
         self.byte(presence.registered);
         self.byte(presence.ended);
         self.cluster(ClusterTime(presence.contact));
-        if self.takeovers {
-            self.cluster(ClusterTime(presence.persisted));
-        }
         match presence.held {
             None => self.byte(255),
             Some((revision, oldest)) => {

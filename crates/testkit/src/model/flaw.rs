@@ -26,11 +26,13 @@ pub enum Flaw {
     OlderKeysetTaken,
     /// A client goes on protecting however long it is cut off.
     OfflineMaxIgnored,
+    /// A contact counts from its stamp, although the clock that stamped it may stand behind.
+    StampsTrusted,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoFencing,
         Self::NoCompareAndSwap,
         Self::WallClock,
@@ -41,6 +43,7 @@ impl Flaw {
         Self::JoinFromCache,
         Self::OlderKeysetTaken,
         Self::OfflineMaxIgnored,
+        Self::StampsTrusted,
     ];
 }
 

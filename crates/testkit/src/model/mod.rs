@@ -13,6 +13,7 @@ mod client;
 mod encode;
 mod flaw;
 mod law;
+mod memo;
 mod operator;
 mod progress;
 mod scenario;

@@ -1,6 +1,6 @@
 //! What people do to the ring. Every verb reads and commits at once; any server may carry it out.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use keywheel_core::id::{GateName, Incarnation, Kid, VersionNumber};
 use keywheel_core::kind::Kind;
@@ -41,8 +41,9 @@ impl World {
         if !self.spend(action) {
             return Ok(false);
         }
-        let Some(input) = self.input(action) else { return Ok(false) };
-        let Some(next) = self.ask(&self.doc, input)? else { return Ok(false) };
+        let Some(next) = self.ask(&self.doc, action, || self.input(action))? else {
+            return Ok(false);
+        };
         self.replace(next);
         let newest = self.doc.versions.values().map(|version| kid_number(&version.kid)).max();
         self.minted = self.minted.max(newest.unwrap_or(0));
@@ -113,7 +114,7 @@ impl World {
         if self.budget.restore == 0 || self.backup.is_some() {
             return false;
         }
-        self.backup = Some(Arc::new(Backup {
+        self.backup = Some(Rc::new(Backup {
             doc: self.doc.clone(),
             presence: self.presence.clone(),
             cluster: self.cluster,
@@ -137,12 +138,12 @@ impl World {
         let keeps = self.setup.rules.has(Flaw::IncarnationIgnored);
         for one in &mut self.presence {
             let held = one.held.filter(|_| keeps);
-            *one = Presence { held, contact: one.persisted, ..*one };
+            *one = Presence { held, contact: 0, ..*one };
         }
         self.ring_lives += 1;
         let incarnation = Incarnation(format!("life{}", self.ring_lives));
-        let input = Input::Restore { incarnation, by: operator() };
-        let Some(next) = self.ask(&backup.doc, input)? else {
+        let input = || Some(Input::Restore { incarnation, by: operator() });
+        let Some(next) = self.ask(&backup.doc, Action::Restore, input)? else {
             return Err("a restore changed nothing".into());
         };
         self.leader = None;
@@ -167,7 +168,7 @@ impl World {
     fn server_actions(&self, all: &mut Vec<Action>) {
         let budget = &self.budget;
         if self.leader.is_some() && budget.sleep > 0 {
-            all.push(Action::Sleep);
+            all.extend([Action::Sleep { decided: true }, Action::Sleep { decided: false }]);
         }
         if self.leader.is_some() && budget.crash > 0 {
             all.push(Action::Crash);
@@ -215,7 +216,9 @@ impl World {
                 }
                 (Phase::Running, true) => all.push(Action::Heal(node)),
                 (Phase::Running, false) => {
-                    all.push(Action::Sync { node, keep: false });
+                    if self.has_news(usize::from(node)) {
+                        all.push(Action::Sync { node, keep: false });
+                    }
                     let budgeted = [
                         (budget.work, Action::Sync { node, keep: true }),
                         (budget.late, Action::Delay(node)),

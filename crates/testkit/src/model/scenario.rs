@@ -2,7 +2,8 @@
 //! what the issue asks of the model check; each is searched to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Revision, RingName};
 use keywheel_core::kind::{Kind, SigningAlgorithm};
@@ -14,7 +15,7 @@ use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
 use super::flaw::Rules;
 use super::operator::minted;
 use super::state::{
-    Budget, KIDS, Keys, Node, Passive, Phase, Presence, SERVERS, Server, Setup, World, ticks,
+    Budget, KIDS, Keys, Node, Passive, Phase, Presence, SERVERS, Server, Setup, World, members, ticks,
 };
 
 /// When every clock of the small world begins; late enough that nothing lies before zero.
@@ -102,17 +103,26 @@ impl Scenario {
                 Err(_) => unreachable!("the scenarios use plain names"),
             }
         });
+        let owners: Vec<_> = self.nodes.iter().map(|(owner, _)| consumer(owner)).collect();
+        let declared = members(&owners, |owner| first.consumers.contains_key(owner));
+        let protectors = members(&owners, |owner| {
+            first.consumers.get(owner).is_some_and(|consumer| first.protects(consumer))
+        });
         let setup = Setup {
             rules,
             policies: self.policies.clone(),
-            owners: self.nodes.iter().map(|(owner, _)| consumer(owner)).collect(),
             ids: ids.collect(),
+            classes: self.classes(),
+            owners,
+            protectors,
+            memo: RefCell::default(),
             far: self.policies.iter().map(longest_wait).max().unwrap_or(0) + 2,
             lagging_servers: self.lagging_servers,
         };
         let mut world = World {
-            setup: Arc::new(setup),
-            doc: Arc::new(ring),
+            setup: Rc::new(setup),
+            doc: Rc::new(ring),
+            declared,
             current,
             cluster: BEGIN,
             fence: 1,
@@ -135,6 +145,22 @@ impl Scenario {
         world.settle();
         world
     }
+
+    /// Processes that only check, each alone for its consumer, differ in name only. So do processes
+    /// of one consumer.
+    fn classes(&self) -> Vec<u8> {
+        let number = |name: &str| self.nodes.iter().position(|(owner, _)| *owner == name);
+        let class = |(owner, _): &(&str, bool)| {
+            let alone = self.nodes.iter().filter(|(other, _)| other == owner).count() == 1;
+            let everywhere = self.policies.iter().all(|policy| {
+                let consumer = policy.consumers.get(&consumer(owner));
+                consumer.is_some_and(|one| one.role == Role::Process && one.min_instances == 1)
+            });
+            let place = number(owner).and_then(|place| u8::try_from(place).ok()).unwrap_or(0);
+            if alone && everywhere { u8::MAX } else { place }
+        };
+        self.nodes.iter().map(class).collect()
+    }
 }
 
 /// The longest wait that a policy can ask for, except to report what takes too long.
@@ -154,7 +180,7 @@ fn longest_wait(policy: &Policy) -> u64 {
 fn presence(runs: bool) -> Presence {
     let held = runs.then_some((Revision(1), Revision(1)));
     if runs {
-        Presence { registered: true, ended: false, contact: BEGIN, persisted: BEGIN, held }
+        Presence { registered: true, ended: false, contact: BEGIN, held }
     } else {
         Presence::UNKNOWN
     }

@@ -1,6 +1,6 @@
 //! The search: breadth first, so that the first violation found is also a shortest one.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::action::Action;
@@ -149,11 +149,4 @@ impl Search<'_> {
         self.outcome.violation = Some(Counterexample { violation, trace });
         None
     }
-}
-
-/// Names that are used twice are a mistake in the list of scenarios.
-pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> bool {
-    let mut count = HashMap::new();
-    names.for_each(|name| *count.entry(name).or_insert(0) += 1);
-    count.values().all(|count| *count == 1)
 }

@@ -1,7 +1,8 @@
 //! The state of the small world: one document in a store, three servers, a few processes, and what
 //! they have protected. It holds data only; what may happen to it stands in `apply` and `operator`.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use keywheel_core::id::{ConsumerName, InstanceId, Kid, Revision};
 use keywheel_core::policy::Policy;
@@ -9,6 +10,7 @@ use keywheel_core::ring::{Keyset, Ring};
 use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
 
 use super::flaw::Rules;
+use super::memo::Memo;
 
 /// How many servers there are.
 pub(crate) const SERVERS: usize = 3;
@@ -121,33 +123,41 @@ pub(crate) struct Node {
 }
 
 /// What the store knows of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Presence {
     pub(crate) registered: bool,
     pub(crate) ended: bool,
     /// The last contact, in cluster time, as the present leader has it in memory.
     pub(crate) contact: u64,
-    /// The last contact that was written down.
-    pub(crate) persisted: u64,
     /// Held revision and oldest guard of the present life.
     pub(crate) held: Option<(Revision, Revision)>,
 }
 
 impl Presence {
     pub(crate) const UNKNOWN: Self =
-        Self { registered: false, ended: false, contact: 0, persisted: 0, held: None };
+        Self { registered: false, ended: false, contact: 0, held: None };
 }
 
-/// A transition that was computed and not committed yet.
-#[derive(Clone, Debug)]
+/// A tick in the middle of which a server stands still.
+#[derive(Clone)]
 pub(crate) struct Pending {
+    /// The life and revision of the document that it had read.
     pub(crate) life: u8,
     pub(crate) base: Revision,
-    pub(crate) next: Arc<Ring>,
+    pub(crate) next: Next,
+}
+
+/// How far that tick had come.
+#[derive(Clone)]
+pub(crate) enum Next {
+    /// It had read the document and what is known of the processes.
+    Read { doc: Rc<Ring>, presence: Vec<Presence>, settled_at: u64 },
+    /// It had decided on the next document.
+    Decided(Rc<Ring>),
 }
 
 /// One server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Server {
     /// The fence it was granted; zero when it never led or knows that it no longer does.
     pub(crate) fence: u32,
@@ -168,9 +178,9 @@ pub(crate) struct Passive {
 }
 
 /// A backup of the store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Backup {
-    pub(crate) doc: Arc<Ring>,
+    pub(crate) doc: Rc<Ring>,
     pub(crate) presence: Vec<Presence>,
     pub(crate) cluster: u64,
 }
@@ -213,24 +223,30 @@ pub struct Budget {
 }
 
 /// What does not change during a run.
-#[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) rules: Rules,
     /// The policies that an edit chooses from; the first is the one in force at the start.
     pub(crate) policies: Vec<Policy>,
     pub(crate) owners: Vec<ConsumerName>,
     pub(crate) ids: Vec<InstanceId>,
+    /// Processes of one class are interchangeable: same duties, same company.
+    pub(crate) classes: Vec<u8>,
     /// Longer than any wait that the policies can ask for.
     pub(crate) far: u64,
     /// Whether servers take up a new keyset in their own time.
     pub(crate) lagging_servers: bool,
+    /// Which processes may protect at all, as a set.
+    pub(crate) protectors: u8,
+    pub(crate) memo: RefCell<Memo>,
 }
 
 /// The whole world at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct World {
-    pub(crate) setup: Arc<Setup>,
-    pub(crate) doc: Arc<Ring>,
+    pub(crate) setup: Rc<Setup>,
+    pub(crate) doc: Rc<Ring>,
+    /// Which processes belong to a declared consumer, as a set; follows from the document.
+    pub(crate) declared: u8,
     /// What the document gives to consumers; follows from it.
     pub(crate) current: Keys,
     /// The recorded cluster clock.
@@ -250,7 +266,7 @@ pub(crate) struct World {
     pub(crate) passive: Option<Passive>,
     /// For each kid, the real time until which something that it protected may live.
     pub(crate) lives: [u64; KIDS],
-    pub(crate) backup: Option<Arc<Backup>>,
+    pub(crate) backup: Option<Rc<Backup>>,
     /// How many keys were minted so far.
     pub(crate) minted: u8,
     /// How many lives the ring had.
@@ -279,19 +295,27 @@ impl World {
     /// Whether a process still counts: it serves, belongs to a declared consumer, and has not been
     /// silent for longer than it was told.
     pub(crate) fn counts(&self, index: usize) -> bool {
-        let (Some(node), Some(owner)) = (self.nodes.get(index), self.setup.owners.get(index))
-        else {
-            return false;
-        };
+        let Some(node) = self.nodes.get(index) else { return false };
         let patience = node.keys.map_or(0, |keys| keys.offline_max);
         node.phase == Phase::Running
-            && self.policy().consumers.contains_key(owner)
+            && self.declared & (1 << index) != 0
             && self.silent(node) <= patience.saturating_add(self.skew())
     }
 
     pub(crate) fn skew(&self) -> u64 {
         self.policy().skew.as_millis()
     }
+}
+
+/// The set of processes whose owner fits.
+pub(crate) fn members(owners: &[ConsumerName], fits: impl Fn(&ConsumerName) -> bool) -> u8 {
+    let mut set = 0;
+    for (index, owner) in owners.iter().enumerate() {
+        if fits(owner) {
+            set |= 1 << index;
+        }
+    }
+    set
 }
 
 /// A length of time in the ticks of this world, which are milliseconds.
