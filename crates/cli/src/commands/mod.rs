@@ -39,7 +39,7 @@ pub mod waive;
 /// With what the command says when it fails.
 pub fn run(invocation: &Invocation, command: Command) -> Outcome {
     match command {
-        Command::Demo(args) => demo::run(invocation, args),
+        Command::Demo(args) => demo::run(invocation, &args),
         Command::Init(args) => init::run(invocation, &args),
         Command::Serve(args) => serve::run(invocation, &args),
         Command::Apply(args) => apply::run(invocation, &args),

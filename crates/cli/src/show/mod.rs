@@ -2,9 +2,10 @@
 //! the console and the live screen do.
 
 pub mod ring;
+pub mod style;
 mod table;
 mod text;
-mod time;
+pub mod time;
 
 pub use table::Table;
 pub use text::{Line, Piece, Tone};

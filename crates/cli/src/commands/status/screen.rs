@@ -11,7 +11,6 @@ use keywheel_core::time::Span;
 use ratatui::DefaultTerminal;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
-use ratatui::style::{Color, Modifier, Style};
 use ratatui::text;
 use ratatui::widgets::Paragraph;
 
@@ -20,7 +19,8 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::follow::Follower;
 use crate::remote::Remote;
-use crate::show::{Line, Tone};
+use crate::show::Tone;
+use crate::show::style::{style, styled};
 
 /// Silences and ages grow although nothing happens; this is how often they are read again.
 const READ_EVERY: Span = Span::from_secs(2);
@@ -141,24 +141,6 @@ fn draw(frame: &mut Frame<'_>, view: &View, one: bool) {
         None => text::Line::styled(format!(" {now}   q quits, arrows scroll"), style(Tone::Faint)),
     };
     frame.render_widget(foot_line, foot);
-}
-
-fn styled(line: &Line) -> text::Line<'static> {
-    line.pieces
-        .iter()
-        .map(|piece| text::Span::styled(piece.text.clone(), style(piece.tone)))
-        .collect()
-}
-
-fn style(tone: Tone) -> Style {
-    match tone {
-        Tone::Plain => Style::new(),
-        Tone::Good => Style::new().fg(Color::Green),
-        Tone::Waiting => Style::new().fg(Color::Yellow),
-        Tone::Bad => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
-        Tone::Strong => Style::new().add_modifier(Modifier::BOLD),
-        Tone::Faint => Style::new().add_modifier(Modifier::DIM),
-    }
 }
 
 fn terminal_failure(error: &std::io::Error) -> Failure {

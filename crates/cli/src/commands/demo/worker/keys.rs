@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use keywheel_core::kind::{Kind, SecretEncoding};
 use keywheel_jose::{ImportFormat, Material};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// A signature, and which key made it.
@@ -33,17 +32,10 @@ pub(super) trait Keys: Send + Sync {
     fn leave(&self) {}
 }
 
-/// The one key of the classic way, as it lies in a file.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyFile {
-    version: u32,
-    secret: Zeroizing<String>,
-}
-
 const SECRET: Kind = Kind::Secret { length: 48, encoding: SecretEncoding::Base64url };
 
-/// Writes a new key for everybody who reads the file from now on.
+/// Writes a new key for everybody who reads the file from now on: its number and itself, each on a
+/// line.
 ///
 /// # Errors
 /// When the key cannot be made, or the file not be written.
@@ -53,11 +45,10 @@ pub(in super::super) fn write_key_file(
     fill: &mut keywheel_jose::Fill<'_>,
 ) -> Result<(), String> {
     let material = Material::generate(&SECRET, fill).map_err(|error| error.to_string())?;
-    let secret = String::from_utf8(material.expose().to_vec()).map_err(|error| error.to_string())?;
-    let file = KeyFile { version, secret: Zeroizing::new(secret) };
-    let text = Zeroizing::new(serde_json::to_string(&file).map_err(|error| error.to_string())?);
+    let number = format!("{version}\n");
+    let text = Zeroizing::new([number.as_bytes(), material.expose()].concat());
     let fresh = path.with_extension("new");
-    crate::private::write_new(&fresh, text.as_bytes()).map_err(|failure| failure.cause)?;
+    crate::private::write_new(&fresh, &text).map_err(|failure| failure.cause)?;
     std::fs::rename(&fresh, path).map_err(|error| error.to_string())
 }
 
@@ -79,10 +70,11 @@ impl SingleKey {
 
 fn read_key_file(path: &Path) -> Result<(u32, Material), String> {
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| error.to_string())?);
-    let file: KeyFile = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let imported = Material::import(&SECRET, file.secret.as_bytes(), ImportFormat::Text)
+    let (number, secret) = text.split_once('\n').ok_or("the key file has one line only")?;
+    let version = number.parse().map_err(|_| "the key file does not begin with a number")?;
+    let imported = Material::import(&SECRET, secret.as_bytes(), ImportFormat::Text)
         .map_err(|error| error.to_string())?;
-    Ok((file.version, imported.material))
+    Ok((version, imported.material))
 }
 
 impl Keys for SingleKey {

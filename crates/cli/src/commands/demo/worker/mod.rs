@@ -15,6 +15,7 @@ use self::counters::Counters;
 use self::keys::{Keys, SingleKey};
 use self::pace::Pace;
 use super::parent::{self, Order};
+use super::process;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 
@@ -114,12 +115,9 @@ pub(super) fn run(file: &Path) -> Outcome {
 fn open_keys(settings: &Settings) -> Result<Box<dyn Keys>, String> {
     match &settings.source {
         Source::File(path) => Ok(Box::new(SingleKey::open(path)?)),
-        Source::Ring { ring, server, token_file } => Ok(Box::new(ring_keys::RingKeys::open(
-            &settings.service,
-            ring,
-            server,
-            token_file,
-        )?)),
+        Source::Ring { ring, server, token_file } => {
+            Ok(Box::new(ring_keys::RingKeys::open(&settings.service, ring, server, token_file)?))
+        }
     }
 }
 
@@ -129,10 +127,7 @@ fn spawn(
     work: impl FnOnce(Arc<Worker>) + Send + 'static,
 ) -> Result<(), Failure> {
     let worker = Arc::clone(worker);
-    std::thread::Builder::new()
-        .spawn(move || work(worker))
-        .map(drop)
-        .map_err(|error| failed("start a thread", &error))
+    process::thread(move || work(worker))
 }
 
 /// Tells the parent, until nobody listens.

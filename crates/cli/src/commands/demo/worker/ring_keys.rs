@@ -48,7 +48,7 @@ impl Keys for RingKeys {
 
     fn signs_with(&self) -> Option<u32> {
         let keyset = self.ring.current().ok()?;
-        keyset.primary().map(|number| number.0)
+        keyset.primary_number().map(|number| number.0)
     }
 
     fn reload(&self) -> Result<(), String> {
