@@ -110,7 +110,7 @@ impl QuietHours {
         let minute = |part: &str| -> Option<u16> {
             let (hour, minute) = part.trim().split_once(':')?;
             let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
-            (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+            (hour < 24 && minute < 60).then(|| hour * 60 + minute)
         };
         let parts = text.split_once('-').and_then(|(a, b)| Some((minute(a)?, minute(b)?)));
         let Some((from_minute, until_minute)) = parts else {

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("keywheel-jose", &["core"]),
     ("keywheel-engine", &["core", "jose"]),
     ("keywheel-store", &["core", "engine"]),
-    ("keywheel-api", &["core"]),
+    ("keywheel-api", &["core", "jose"]),
     ("keywheel-server", &["core", "engine", "api", "jose"]),
     ("keywheel-client", &["core", "jose", "api"]),
     ("keywheel-testkit", &["core", "jose", "engine", "store", "api", "server", "client"]),
