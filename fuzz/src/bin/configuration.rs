@@ -4,6 +4,7 @@
 
 #![no_main]
 
+#[expect(dead_code, reason = "what it read is settled by the command line")]
 #[path = "../../../crates/cli/src/config/raw.rs"]
 mod raw;
 
