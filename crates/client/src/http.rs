@@ -541,6 +541,11 @@ pub struct Events {
 }
 
 impl Events {
+    /// The cursor to go on after: the last id that came, also without an event.
+    pub fn last_id(&self) -> Option<&str> {
+        self.parser.last_id()
+    }
+
     /// Whether nothing has come yet, not even a sign of life. A stream that stays mute is probably
     /// held back by something in between.
     pub const fn is_mute(&self) -> bool {

@@ -84,6 +84,8 @@ enum Feed {
 struct Member {
     state: ConsumerState,
     load_wanted: bool,
+    /// Whether to ask by a report if what is held is still current.
+    confirm_wanted: bool,
     loaded_at: BootTime,
     load: Backoff,
     report: Backoff,
@@ -107,6 +109,7 @@ impl Session {
         let members = rings.into_iter().map(|ring| Member {
             state: ConsumerState::new(ring),
             load_wanted: true,
+            confirm_wanted: false,
             loaded_at: BootTime(0),
             load: Backoff::default(),
             report: Backoff::default(),
@@ -147,6 +150,15 @@ impl Session {
         if !self.registered {
             let due = self.registration.not_before;
             return if due <= now { Action::Register } else { Action::Rest { until: due } };
+        }
+        // The first keyset comes first: the application waits for it. What changes until the feed
+        // is open shows in the answer to the report that proves.
+        let missing = self
+            .members
+            .iter()
+            .position(|member| member.state.held().is_none() && member.load_due(false) <= now);
+        if let Some(index) = missing {
+            return Action::Load(index);
         }
         let since = self.cursor;
         if self.feed == Feed::Closed && self.feed_backoff.not_before <= now {
@@ -254,6 +266,7 @@ impl Session {
         random: u64,
     ) -> bool {
         let Some(member) = self.members.get_mut(index) else { return false };
+        member.confirm_wanted = false;
         match member.state.acknowledge(answer, asked_at, now) {
             Then::Rest => {
                 member.report.succeed();
@@ -280,20 +293,23 @@ impl Session {
         }
     }
 
-    /// The stream is open. What changed before may have been missed.
+    /// The stream is open. What changed before may have been missed; one report for all rings
+    /// tells.
     pub fn feed_opened(&mut self) {
         self.feed = Feed::Open;
+        self.confirm();
+    }
+
+    fn confirm(&mut self) {
         for member in &mut self.members {
-            member.load_wanted = true;
+            member.confirm_wanted = true;
         }
     }
 
     /// The stream cannot be had, but the server answers: poll for a while.
     pub fn feed_unusable(&mut self, now: BootTime) {
         self.feed = Feed::Polling { until: now.after(POLL_FOR) };
-        for member in &mut self.members {
-            member.load_wanted = true;
-        }
+        self.confirm();
     }
 
     /// The stream ended, or a poll failed.
@@ -351,6 +367,7 @@ impl Member {
     /// While a newer keyset is on its way only the lease is renewed.
     fn report_due(&self, oldest: Option<Epoch>) -> Option<BootTime> {
         let due = self.state.report_due(oldest)?;
+        let due = if self.confirm_wanted { BootTime(0) } else { due };
         let due = if self.load_wanted { due.max(self.state.renew_at()?) } else { due };
         Some(due.max(self.report.not_before))
     }

@@ -6,7 +6,7 @@
 //! [`ConsumerState::protector`], and remember [`ConsumerState::epoch`] until that work ends;
 //! [`ConsumerState::report`] with the oldest epoch that work in progress still holds, whenever
 //! [`ConsumerState::report_due`] says so; and [`ConsumerState::acknowledge`] with the answer. When no
-//! answer comes, report again: the same number and counts go out until one does.
+//! answer comes, report again: what was counted goes out again under a new number.
 
 use std::collections::BTreeMap;
 
@@ -446,9 +446,10 @@ impl ConsumerState {
         self.standing.as_ref().map(|standing| standing.renew_at)
     }
 
-    /// Plans a report. Counts are taken by `counts` only when no report is under way: one whose
-    /// acknowledgement was lost is sent again with the same number and the same counts, so that
-    /// nothing is counted twice.
+    /// Plans a report. `counts` takes out what was counted since the last plan; what an earlier
+    /// report said that was never acknowledged is added, because it may not have arrived. Each
+    /// plan has a number of its own, whether it arrives or not: one that comes twice is taken for
+    /// a replay.
     pub fn report(
         &mut self,
         oldest: Option<Epoch>,
@@ -457,13 +458,17 @@ impl ConsumerState {
     ) -> Option<ReportPlan> {
         let oldest_guard = self.oldest_guard(oldest);
         let keyset = &self.held.as_ref()?.keyset;
-        let standing = self.standing.as_ref()?;
+        let standing = self.standing.as_mut()?;
+        standing.sequence = standing.sequence.saturating_add(1);
         let prove = !standing.proves(&keyset.incarnation, keyset.revision);
         let life = &keyset.incarnation;
-        let counts = match self.pending.take() {
-            Some(pending) if pending.life == *life => pending.counts,
-            _ => counts(),
-        };
+        let mut counts = counts();
+        let unheard = self.pending.take().filter(|pending| pending.life == *life);
+        for (number, more) in unheard.into_iter().flat_map(|pending| pending.counts) {
+            add(counts.entry(number).or_default(), more);
+        }
+        let sequence = standing.sequence;
+        let nonce = standing.nonce.clone();
         self.pending = Some(Pending {
             counts: counts.clone(),
             life: life.clone(),
@@ -475,8 +480,8 @@ impl ConsumerState {
         let plan = ReportPlan {
             incarnation: life.clone(),
             revision: keyset.revision,
-            sequence: standing.sequence.saturating_add(1),
-            nonce: standing.nonce.clone(),
+            sequence,
+            nonce,
             accepted: keyset.accepted.clone(),
             primary: keyset.primary,
             prove,
@@ -500,7 +505,6 @@ impl ConsumerState {
             self.pending = Some(pending);
             return Then::Reregister;
         }
-        standing.sequence = standing.sequence.saturating_add(1);
         standing.nonce = answer.nonce;
         standing.renew_at = now.after(interval);
         match answer.verdict {
@@ -522,6 +526,12 @@ impl ConsumerState {
             (true, _) => Then::Rest,
         }
     }
+}
+
+const fn add(sum: &mut Counts, more: Counts) {
+    sum.protected = sum.protected.saturating_add(more.protected);
+    sum.processed = sum.processed.saturating_add(more.processed);
+    sum.rejected = sum.rejected.saturating_add(more.rejected);
 }
 
 impl Standing {

@@ -528,7 +528,11 @@ impl Watcher {
     }
 
     fn close_feed(&mut self) {
-        self.events = None;
+        let events = self.events.take();
+        let cursor = events.as_ref().and_then(|events| events.last_id()?.parse().ok());
+        if let Some(cursor) = cursor {
+            self.session.move_cursor(cursor);
+        }
         self.session.feed_closed(boot_time(), random());
     }
 

@@ -31,6 +31,11 @@ pub(super) struct Parser {
 }
 
 impl Parser {
+    /// The last id that came, also without an event.
+    pub(super) fn last_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// Takes bytes in and gives out the events that are complete.
     ///
     /// # Errors

@@ -38,12 +38,12 @@ fn at_rest(rings: usize, now: BootTime) -> Session {
     let mut session = session(rings);
     assert_eq!(session.next(now, |_| None), Action::Register);
     session.registered(vec![vec![1]; rings], now);
-    assert_eq!(session.next(now, |_| None), Action::OpenFeed { since: None });
-    session.feed_opened();
     for index in 0..rings {
         assert_eq!(session.next(now, |_| None), Action::Load(index));
         session.loaded(index, offer(5), now, 0);
     }
+    assert_eq!(session.next(now, |_| None), Action::OpenFeed { since: None });
+    session.feed_opened();
     assert_eq!(session.next(now, |_| None), Action::Report((0..rings).collect()));
     for index in 0..rings {
         session.state_mut(index).unwrap().report(None, now, BTreeMap::new).unwrap();
@@ -125,7 +125,9 @@ fn the_long_poll_serves_for_a_while_and_then_the_stream_is_tried_again() {
     let now = BootTime(1_000_000);
     let mut session = at_rest(1, now);
     session.feed_unusable(now);
-    session.loaded(0, offer(5), now, 0);
+    assert_eq!(session.next(now, |_| None), Action::Report(vec![0]), "is it still current?");
+    session.state_mut(0).unwrap().report(None, now, BTreeMap::new).unwrap();
+    session.acknowledged(0, acknowledged(Verdict::Renewed, 5), now, now, 0);
     let poll = session.next(now, |_| None);
     let wait = Span::from_secs(10);
     assert_eq!(poll, Action::Poll { since: None, wait }, "a poll ends when the lease is due");

@@ -1,0 +1,325 @@
+//! Whole rotations between this client and a real server.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use keywheel_client::{ClientError, ProcessError, ProtectError};
+use keywheel_core::id::VersionNumber;
+use keywheel_core::ring::State;
+use serde_json::json;
+use support::{Fault, Relay, World, eventually, spec, with};
+
+fn version(number: u32) -> VersionNumber {
+    VersionNumber(number)
+}
+
+#[test]
+fn a_rotation_under_load_fails_nobody() {
+    for kind in ["signing", "secret"] {
+        let world = World::new();
+        world.put("r", &spec(kind));
+        let (api, edge) = (world.client("api", "r"), world.client("edge", "r"));
+        let (signer, checker) = (api.ring("r").unwrap(), edge.ring("r").unwrap());
+        signer.current().unwrap();
+        checker.current().unwrap();
+        eventually("both prove", || (world.proved("r").len() == 2).then_some(()));
+
+        let running = Arc::new(AtomicBool::new(true));
+        let done = Arc::new(AtomicUsize::new(0));
+        let load = {
+            let (signer, checker) = (signer.clone(), checker.clone());
+            let (running, done) = (running.clone(), done.clone());
+            std::thread::spawn(move || {
+                while running.load(Ordering::Relaxed) {
+                    let (kid, signature) = signer.sign(b"message").unwrap();
+                    checker.verify(&kid.0, b"message", &signature).unwrap();
+                    done.fetch_add(1, Ordering::Relaxed);
+                    std::thread::park_timeout(std::time::Duration::from_micros(200));
+                }
+            })
+        };
+        let (old_kid, old_signature) = signer.sign(b"old").unwrap();
+        world.rotate("r");
+        eventually("v2 is primary", || (world.primary("r") == Some(2)).then_some(()));
+        eventually("the signer switches", || {
+            (signer.current().unwrap().primary_number() == Some(version(2))).then_some(())
+        });
+        checker.verify(&old_kid.0, b"old", &old_signature).unwrap();
+        eventually("v1 retires, and everybody shows that it is gone", || {
+            let snapshot = world.snapshot("r");
+            matches!(
+                snapshot.ring.versions[&version(1)].state,
+                State::Retired { dropped: Some(_), .. }
+            )
+            .then_some(())
+        });
+        let refused = checker.verify(&old_kid.0, b"old", &old_signature).unwrap_err();
+        assert!(matches!(refused, ProcessError::UnknownKid));
+        running.store(false, Ordering::Relaxed);
+        load.join().unwrap();
+        assert!(done.load(Ordering::Relaxed) > 100);
+        eventually("what was done is counted", || {
+            let snapshot = world.snapshot("r");
+            let counts = |instance: &keywheel_core::view::Instance| {
+                instance.counts.get(&version(2)).is_some_and(|counts| counts.processed > 0)
+            };
+            (snapshot.view.instances.iter().any(counts) && snapshot.view.uses > 0).then_some(())
+        });
+    }
+}
+
+#[test]
+fn work_in_progress_holds_the_drain_and_nothing_else() {
+    let world = World::new();
+    world.put("r", &spec("secret"));
+    let (api, edge) = (world.client("api", "r"), world.client("edge", "r"));
+    let ring = api.ring("r").unwrap();
+    let guard = ring.guard().unwrap();
+    edge.start().unwrap();
+    world.rotate("r");
+    eventually("v2 is primary", || (world.primary("r") == Some(2)).then_some(()));
+    // New work takes the new version at once, while the old work goes on.
+    eventually("new work switches", || {
+        (ring.guard().unwrap().number() == version(2)).then_some(())
+    });
+    let promoted = world.snapshot("r").ring.keyset().revision;
+    let older = eventually("the report names the older work", || {
+        let snapshot = world.snapshot("r");
+        let held = snapshot.view.instances.iter().filter_map(|instance| instance.held);
+        held.clone().find(|held| held.revision == promoted && held.oldest_guard < promoted)
+    });
+    assert_eq!(older.oldest_guard, guard.revision());
+    assert!(matches!(
+        world.snapshot("r").ring.versions[&version(1)].state,
+        State::Primary { .. } | State::Retiring { .. } | State::Published { .. }
+    ));
+    assert!(world.snapshot("r").ring.path.is_some(), "the promotion is not confirmed yet");
+    drop(guard);
+    eventually("the older work is reported as done", || {
+        let snapshot = world.snapshot("r");
+        let mut held = snapshot.view.instances.iter().filter_map(|instance| instance.held);
+        held.all(|held| held.oldest_guard >= promoted).then_some(())
+    });
+    eventually("the path ends", || world.snapshot("r").ring.path.is_none().then_some(()));
+}
+
+#[test]
+fn an_unknown_kid_is_looked_up_at_once_and_not_too_often() {
+    let world = World::new();
+    world.put("r", &with(spec("signing"), &json!({ "lease_ttl": "10m", "offline_max": "1h" })));
+    let relay = Relay::before(&world);
+    relay.set(Fault::DropFeed);
+    let edge = keywheel_client::Client::builder(relay.endpoint(), world.token("edge"))
+        .consumer("edge")
+        .ring("r")
+        .build()
+        .unwrap();
+    let ring = edge.ring("r").unwrap();
+    ring.current().unwrap();
+    eventually("it proves", || (world.proved("r").len() == 1).then_some(()));
+    world.rotate("r");
+    let kid = eventually("v2 is published", || {
+        let snapshot = world.snapshot("r");
+        let found = snapshot.ring.versions.get(&version(2))?;
+        matches!(found.state, State::Published { .. }).then(|| found.kid.clone())
+    });
+    assert_eq!(ring.version(&kid.0).unwrap().number(), version(2));
+    // What nobody knows is asked for a few times, and then not any more.
+    let unknown = || ring.version("nobody-has-this").err().unwrap();
+    let answers: Vec<_> = (0..30).map(|_| unknown()).collect();
+    assert!(answers.iter().all(|answer| matches!(answer, ProcessError::UnknownKid)));
+}
+
+#[test]
+fn an_outage_is_survived_reported_and_bounded() {
+    let mut world = World::new();
+    let times = json!({ "lease_ttl": "1s", "offline_max": "3s", "longest_lifetime": "1s" });
+    world.put("r", &with(spec("secret"), &times));
+    let api = world.client("api", "r");
+    let ring = api.ring("r").unwrap();
+    let (kid, signature) = ring.sign(b"x").unwrap();
+    eventually("it proves", || (world.proved("r").len() == 1).then_some(()));
+    assert!(!ring.health().stale);
+    world.stop();
+    ring.sign(b"y").unwrap();
+    eventually("staleness shows", || ring.health().stale.then_some(()));
+    let refusal = eventually("protecting ends", || ring.sign(b"z").err());
+    assert!(matches!(refusal, ProtectError::Offline { .. }), "{refusal}");
+    assert!(ring.health().offline && ring.health().trouble.is_some());
+    // Processing goes on.
+    ring.verify(&kid.0, b"x", &signature).unwrap();
+    world.start();
+    eventually("protecting begins again", || ring.sign(b"w").ok());
+    eventually("all is well", || {
+        let health = ring.health();
+        (!health.stale && health.listening && health.trouble.is_none()).then_some(())
+    });
+}
+
+#[test]
+fn a_process_starts_from_the_host_cache_when_no_server_answers() {
+    let mut world = World::new();
+    world.put("r", &spec("secret"));
+    let cache = world.folder.path().join("cache");
+    let token = world.token("api");
+    let build = || {
+        keywheel_client::Client::builder(world.endpoint(), token.clone())
+            .consumer("api")
+            .ring("r")
+            .host_cache(&cache)
+            .build()
+            .unwrap()
+    };
+    let (first, second, third, fourth) = (build(), build(), build(), build());
+    let (kid, signature) = first.ring("r").unwrap().sign(b"x").unwrap();
+    eventually("the cache is written", || std::fs::read_dir(&cache).ok()?.next().map(|_| ()));
+    let key = {
+        let guard = first.ring("r").unwrap().guard().unwrap();
+        guard.material().expose().to_vec()
+    };
+    world.stop();
+    let second = second.ring("r").unwrap();
+    second.verify(&kid.0, b"x", &signature).unwrap();
+    second.sign(b"y").unwrap();
+    let health = second.health();
+    assert!(health.from_cache && health.stale && health.instance.is_none());
+    for file in std::fs::read_dir(&cache).unwrap() {
+        let raw = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!raw.windows(key.len()).any(|window| window == key));
+    }
+
+    // A goodbye takes the permission to protect along; to process remains.
+    world.start();
+    eventually("the first is heard again", || {
+        let health = first.ring("r").unwrap().health();
+        (!health.stale && health.listening).then_some(())
+    });
+    eventually("the second is heard", || {
+        (!second.health().from_cache && second.health().listening).then_some(())
+    });
+    assert!(first.shutdown());
+    drop(second);
+    third.start().unwrap();
+    eventually("the third is heard", || third.ring("r").unwrap().health().listening.then_some(()));
+    eventually("the third proves", || (!world.proved("r").is_empty()).then_some(()));
+    assert!(third.shutdown());
+    let files: Vec<_> = std::fs::read_dir(&cache).unwrap().collect();
+    assert_eq!(files.len(), 1);
+    world.stop();
+    let fourth = fourth.ring("r").unwrap();
+    fourth.verify(&kid.0, b"x", &signature).unwrap();
+    let _ = fourth.guard().map(|_| ());
+}
+
+#[test]
+fn a_goodbye_ends_the_instance_and_a_closed_client_says_so() {
+    let world = World::new();
+    world.put("r", &spec("secret"));
+    let api = world.client("api", "r");
+    let ring = api.ring("r").unwrap();
+    ring.sign(b"x").unwrap();
+    eventually("it proves", || (world.proved("r").len() == 1).then_some(()));
+    assert!(api.shutdown());
+    assert!(world.snapshot("r").view.instances.iter().all(|instance| instance.ended));
+    assert!(matches!(ring.sign(b"y"), Err(ProtectError::Client(ClientError::Closed))));
+
+    // The last handle says goodbye by itself; one that holds a guard does not, and is lost later.
+    let other = world.client("api", "r");
+    other.start().unwrap();
+    eventually("the other proves", || (world.proved("r").len() == 1).then_some(()));
+    drop(other);
+    assert!(world.snapshot("r").view.instances.iter().all(|instance| instance.ended));
+    let busy = world.client("api", "r");
+    let guard = busy.ring("r").unwrap().guard().unwrap();
+    eventually("the busy one proves", || (world.proved("r").len() == 1).then_some(()));
+    busy.shutdown();
+    assert_eq!(world.proved("r").len(), 1, "what still protects has not ended");
+    drop(guard);
+}
+
+#[test]
+fn a_restored_ring_is_followed_without_a_gap() {
+    let world = World::new();
+    let times = json!({ "offline_max": "3s", "lease_ttl": "1s", "longest_lifetime": "1s" });
+    world.put("r", &with(spec("signing"), &times));
+    let (api, edge) = (world.client("api", "r"), world.client("edge", "r"));
+    let (signer, checker) = (api.ring("r").unwrap(), edge.ring("r").unwrap());
+    signer.current().unwrap();
+    checker.current().unwrap();
+    eventually("both prove", || (world.proved("r").len() == 2).then_some(()));
+    let before = signer.current().unwrap().incarnation().clone();
+    world.engine.adopt(&support::context()).unwrap();
+    let exchange = || {
+        let (kid, signature) = signer.sign(b"m").unwrap();
+        checker.verify(&kid.0, b"m", &signature).unwrap();
+    };
+    eventually("both follow into the new life", || {
+        exchange();
+        let there =
+            |ring: &keywheel_client::RingHandle| *ring.current().unwrap().incarnation() != before;
+        (there(&signer) && there(&checker)).then_some(())
+    });
+    eventually("the new life has a primary", || {
+        exchange();
+        world.primary("r")
+    });
+    eventually("the signer uses the new life", || {
+        exchange();
+        let guard = signer.guard().unwrap();
+        (*guard.incarnation() != before).then_some(())
+    });
+}
+
+#[test]
+fn without_a_stream_the_long_poll_serves() {
+    let world = World::new();
+    world.put("r", &with(spec("secret"), &json!({ "lease_ttl": "10m", "offline_max": "1h" })));
+    let relay = Relay::before(&world);
+    relay.set(Fault::PageForStream);
+    let api = keywheel_client::Client::builder(relay.endpoint(), world.token("api"))
+        .consumer("api")
+        .ring("r")
+        .build()
+        .unwrap();
+    let ring = api.ring("r").unwrap();
+    ring.sign(b"x").unwrap();
+    eventually("it proves", || (world.proved("r").len() == 1).then_some(()));
+    assert!(relay.hits.load(Ordering::SeqCst) > 0);
+    let edge = world.client("edge", "r");
+    edge.start().unwrap();
+    world.rotate("r");
+    eventually("the change arrives", || {
+        (ring.guard().unwrap().number() == version(2)).then_some(())
+    });
+}
+
+#[test]
+fn lost_acknowledgements_and_a_mute_server_do_no_harm() {
+    let world = World::new();
+    world.put("r", &spec("secret"));
+    let relay = Relay::before(&world);
+    let api = keywheel_client::Client::builder(relay.endpoint(), world.token("api"))
+        .consumer("api")
+        .ring("r")
+        .build()
+        .unwrap();
+    let ring = api.ring("r").unwrap();
+    ring.sign(b"x").unwrap();
+    eventually("it proves", || (world.proved("r").len() == 1).then_some(()));
+    let edge = world.client("edge", "r");
+    edge.start().unwrap();
+    let instance = ring.health().instance.unwrap();
+    relay.set(Fault::SwallowAcknowledgements);
+    world.rotate("r");
+    eventually("answers are swallowed", || (relay.hits.load(Ordering::SeqCst) > 2).then_some(()));
+    relay.set(Fault::None);
+    eventually("it switches all the same", || {
+        (ring.guard().unwrap().number() == version(2)).then_some(())
+    });
+    assert_eq!(ring.health().instance, Some(instance), "a lost answer is not a forged proof");
+    relay.set(Fault::Mute);
+    ring.sign(b"y").unwrap();
+    assert!(!api.shutdown() || world.proved("r").len() <= 1);
+}
