@@ -56,7 +56,7 @@ pub struct Engine {
     pub(crate) agenda: Mutex<Agenda>,
     lease_ttl: Span,
     lead: Mutex<Lead>,
-    feed: Mutex<Seq>,
+    pub(crate) feed: Mutex<Seq>,
     poked: Mutex<bool>,
     woken: Condvar,
 }
@@ -230,8 +230,10 @@ impl Engine {
         let (wall, monotonic) = (self.clock.wall(), self.clock.monotonic());
         let due = lock(&self.agenda).due(monotonic, wall, ROUND_RINGS_MAX);
         let full = due.len() == ROUND_RINGS_MAX;
+        // What all of them would read alike is read once; a ring that cannot use it reads anew.
+        let round = if due.is_empty() { None } else { self.round().ok() };
         for ring in due {
-            self.reconcile(&ring);
+            self.reconcile(&ring, round.as_ref());
         }
         if full {
             return Duration::ZERO;

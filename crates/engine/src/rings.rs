@@ -24,6 +24,7 @@ use crate::mint::NewKey;
 use crate::outbox::{self, PendingNotice};
 use crate::ports::{Commit, CommitError, Elapsed, Expect, Key, Seq};
 use crate::presence::InstanceInfo;
+use crate::records::Record;
 
 /// A document as it was read, believed and opened.
 pub(crate) struct Loaded {
@@ -56,6 +57,13 @@ struct Rest {
     loaded: Arc<Loaded>,
     view: View,
     now: Now,
+}
+
+/// What one round reads for all of its rings: who else serves, and up to where the store had been
+/// followed before that.
+pub(crate) struct Round {
+    followed: Seq,
+    servers: Vec<(Key, Record<ServerRecord>)>,
 }
 
 /// A server counts as live while its record is at most this old.
@@ -120,7 +128,8 @@ impl Engine {
                 "Restore the store from a backup",
             ));
         }
-        if let Some(mark) = self.high_water.mark(key.as_str())? {
+        let mark = self.high_water.mark(key.as_str())?;
+        if let Some(mark) = &mark {
             if mark.incarnation != own.incarnation.0 {
                 let cause =
                     format!("it is of incarnation {}, not {}", own.incarnation, mark.incarnation);
@@ -131,7 +140,9 @@ impl Engine {
                 return Err(distrust(cause, REPLAY_REMEDY));
             }
         }
-        self.raise(key.as_str(), &own.incarnation.0, own.revision.0)?;
+        if mark.is_none_or(|mark| mark.revision < own.revision.0) {
+            self.raise(key.as_str(), &own.incarnation.0, own.revision.0)?;
+        }
         self.keep(document, stored.seq)
     }
 
@@ -152,13 +163,29 @@ impl Engine {
     /// What is seen of the world, read after the ring was.
     pub(crate) fn view(&self, loaded: &Loaded) -> Result<View, EngineError> {
         self.follow()?;
+        self.view_among(loaded, &self.server_records()?)
+    }
+
+    /// Reads what the rings of one round have in common, so that a round costs one list of the
+    /// servers and not one for each ring.
+    pub(crate) fn round(&self) -> Result<Round, EngineError> {
+        let followed = *lock(&self.feed);
+        Ok(Round { followed, servers: self.server_records()? })
+    }
+
+    /// What is seen of the world when these are the servers.
+    fn view_among(
+        &self,
+        loaded: &Loaded,
+        servers: &[(Key, Record<ServerRecord>)],
+    ) -> Result<View, EngineError> {
         let ring = &loaded.document.ring;
         let instances = self.presence.instances(ring);
         let uses = ring.primary().map(|number| self.presence.uses(&ring.name, number));
         Ok(View {
             digest: Self::convergence(ring, &instances)?,
             instances,
-            servers: self.servers(loaded)?,
+            servers: self.servers(loaded, servers),
             settled_at: self.leads_since().after(ring.policy.lease_ttl),
             uses: uses.map_or(0, |uses| uses.count),
             last_use: uses.and_then(|uses| uses.last),
@@ -174,13 +201,16 @@ impl Engine {
         Ok(audit::hex(digest::digest(&digest::SHA256, &evidence).as_ref()))
     }
 
+    fn server_records(&self) -> Result<Vec<(Key, Record<ServerRecord>)>, EngineError> {
+        self.records.list::<ServerRecord>("server/", None, 64)
+    }
+
     /// The live servers, and whether each serves this document's keyset.
-    fn servers(&self, loaded: &Loaded) -> Result<Vec<Server>, EngineError> {
+    fn servers(&self, loaded: &Loaded, records: &[(Key, Record<ServerRecord>)]) -> Vec<Server> {
         let ring = &loaded.document.ring;
         let now = self.now().cluster;
-        let rows = self.records.list::<ServerRecord>("server/", None, 64)?;
-        let mut servers = Vec::with_capacity(rows.len());
-        for (key, record) in rows {
+        let mut servers = Vec::with_capacity(records.len());
+        for (key, record) in records {
             // This server reads the store before each answer, so it serves what it just read.
             let own = key.tail() == self.server;
             let silent = now.since(record.value.at) > SERVER_SILENCE_MAX;
@@ -191,7 +221,7 @@ impl Engine {
             let revision = if current { ring.keyset_revision } else { Revision::default() };
             servers.push(Server { id: key.tail().into(), serves: revision });
         }
-        Ok(servers)
+        servers
     }
 
     /// How a ring stands.
@@ -220,8 +250,8 @@ impl Engine {
 
     /// Moves a ring as far as it can go now. It takes no input besides the name: whatever is to be
     /// done follows from what is stored and seen, so that any server can go on after any crash.
-    pub(crate) fn reconcile(&self, ring: &RingName) {
-        match self.reconcile_steps(ring) {
+    pub(crate) fn reconcile(&self, ring: &RingName, round: Option<&Round>) {
+        match self.reconcile_steps(ring, round) {
             Ok(rest) => self.schedule(ring, rest.as_ref()),
             Err(error) => {
                 if matches!(error, EngineError::NotLeader) {
@@ -239,10 +269,19 @@ impl Engine {
 
     /// Moves a ring until nothing is to be done, and returns what it then looked like; nothing when
     /// it moved so often that others come first.
-    fn reconcile_steps(&self, ring: &RingName) -> Result<Option<Rest>, EngineError> {
+    fn reconcile_steps(
+        &self,
+        ring: &RingName,
+        round: Option<&Round>,
+    ) -> Result<Option<Rest>, EngineError> {
         for _ in 0..ROUND_STEPS_MAX {
             let loaded = self.load(ring)?;
-            let view = self.view(&loaded)?;
+            // A stage may only be judged by what was seen after its commit; what the round read is
+            // too old for a document that somebody, or the step before, has committed since.
+            let view = match round.filter(|round| round.followed >= loaded.seq) {
+                Some(round) => self.view_among(&loaded, &round.servers)?,
+                None => self.view(&loaded)?,
+            };
             let now = self.now();
             let input = Input::Tick { view: view.clone() };
             let step = rotation::step(&loaded.document.ring, input.clone(), now)?;
