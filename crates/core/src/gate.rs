@@ -195,6 +195,10 @@ impl Scene<'_> {
     /// The gates that the tail of a replaced version stands before.
     pub fn tail_gates(&self, number: VersionNumber, version: &Version) -> Vec<Gate> {
         let gates = match &version.state {
+            State::Retiring { last_switch: None, .. } if self.ring.primary().is_none() => {
+                // After a restore clients go on with what they had until there is a primary.
+                vec![Gate::waiting("protectors", "a primary to switch to")]
+            }
             State::Retiring { last_switch: None, .. } => {
                 vec![self.protectors(version.revision, number)]
             }

@@ -9,14 +9,16 @@ use crate::id::{ConsumerName, InstanceId, Revision, VersionNumber};
 use crate::ring::Ring;
 use crate::time::{ClusterTime, WallTime};
 
-/// Everything a tick looks at besides the ring itself, read after the ring was.
+/// Everything a tick looks at besides the ring itself, read after the ring was and before the
+/// clocks were: what it shows must not be later than the present of the tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct View {
     /// Every registered instance of the ring that has not been forgotten.
     pub instances: Vec<Instance>,
     /// Every live server, with the keyset revision that it serves.
     pub servers: Vec<Server>,
-    /// Before this moment a new leader has not heard of everybody yet; gates stay closed.
+    /// Before this moment a new leader has not heard of everybody yet; gates stay closed. Unless
+    /// every renewal is durable, this is later than the takeover by more than [`Ring::silence`].
     pub settled_at: ClusterTime,
     /// How often the primary protected since its promotion, as reported.
     pub uses: u64,
@@ -33,7 +35,9 @@ pub struct Instance {
     pub id: InstanceId,
     /// Whose process it is.
     pub consumer: ConsumerName,
-    /// The last moment at which it was heard.
+    /// The last moment at which it was heard, or later. A server stamps a contact with the recorded
+    /// cluster clock, which may stand behind the leader's by up to one of the leader's leases;
+    /// whoever builds the view adds that lease, or a process would seem gone too early.
     pub last_contact: ClusterTime,
     /// Whether it said goodbye or was seen dead.
     pub ended: bool,

@@ -157,6 +157,8 @@ impl Work {
     ) {
         if let Some(former) = self.ring.primary() {
             self.put(former, State::Retiring { since: self.now, last_switch: None });
+        } else {
+            self.retire_former_life();
         }
         self.put(number, State::Primary { since: self.now, predecessor, convergence });
         let promises = self.ring.policy.promises();
@@ -164,6 +166,22 @@ impl Work {
         if let Some(version) = self.ring.versions.get_mut(&number) {
             version.promises = version.promises.widen(promises);
             version.protected_since.get_or_insert(now);
+        }
+    }
+
+    /// The first primary after a restore is what clients switch to, whichever version of the former
+    /// life they went on with until then.
+    fn retire_former_life(&mut self) {
+        let retiring = |version: &Version| matches!(version.state, State::Retiring { .. });
+        let numbers: Vec<_> = self
+            .ring
+            .versions
+            .iter()
+            .filter(|(_, version)| retiring(version))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            self.put(number, State::Retiring { since: self.now, last_switch: None });
         }
     }
 

@@ -17,9 +17,6 @@ use super::state::{
     Keys, Next, Node, Passive, Pending, Phase, Report, World, bit, members,
 };
 
-/// The lease of a leader. The cluster clock never moves by more at once.
-const LEADER_LEASE: u64 = 1;
-
 /// What the core answered that it never should.
 pub(crate) type Fault = String;
 
@@ -113,7 +110,7 @@ impl World {
         let step = if self.setup.rules.has(Flaw::WallClock) {
             by_wall
         } else {
-            by_wall.min(by_monotonic).min(LEADER_LEASE)
+            by_wall.min(by_monotonic).min(self.setup.leader_lease)
         };
         self.cluster = self.cluster.saturating_add(step);
     }
@@ -169,7 +166,7 @@ impl World {
         if self.setup.rules.has(Flaw::StampsTrusted) {
             return contact;
         }
-        contact.saturating_add(LEADER_LEASE).min(self.cluster.max(contact))
+        contact.saturating_add(self.setup.leader_lease).min(self.cluster.max(contact))
     }
 
     /// Asks the core, and checks the form of its answer.
@@ -553,6 +550,7 @@ impl World {
         let Some(keys) = keys else { return false };
         node.phase = Phase::Running;
         node.keys = Some(keys);
+        node.ever = keys.accepted;
         node.heard = self.real;
         self.put(index, node);
         self.hear(index, node.report());

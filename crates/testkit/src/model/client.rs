@@ -11,6 +11,7 @@ impl Node {
         phase: Phase::Absent,
         keys: None,
         former: None,
+        ever: 0,
         left_lives: 0,
         work: None,
         cut: false,
@@ -66,11 +67,16 @@ impl Node {
             }
         }
         self.keys = Some(new);
+        self.ever |= new.accepted;
         if let Some(former) = &mut self.former
             && new.primary.is_some()
             && former.until.is_none()
         {
-            former.until = Some(real.saturating_add(former.lifetime).saturating_add(skew));
+            // Others may hear of the new primary, and stop to protect with the former one, as much
+            // later as they may be without contact.
+            let patience = new.offline_max.saturating_add(skew);
+            let lifetime = former.lifetime.saturating_add(skew);
+            former.until = Some(real.saturating_add(patience).saturating_add(lifetime));
         }
         if rules.has(Flaw::FormerLifeForgotten) {
             self.former = None;

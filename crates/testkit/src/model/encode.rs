@@ -80,6 +80,8 @@ struct Writer {
     far: i64,
     /// Whether any policy destroys by itself.
     destroys: bool,
+    /// Whether there was a restore, or one may come.
+    restored: bool,
 }
 
 impl Writer {
@@ -90,6 +92,7 @@ impl Writer {
             real: world.real,
             revisions: Vec::with_capacity(64),
             far: i64::try_from(world.setup.far).unwrap_or(i64::MAX),
+            restored: world.ring_lives > 1 || world.budget.restore > 0,
             destroys: world.setup.policies.iter().any(|policy| policy.destroy_after.is_some()),
         };
         out.collect(world);
@@ -362,6 +365,9 @@ impl Writer {
             self.byte(former.until.is_some());
         }
         self.byte(node.left_lives);
+        if self.restored {
+            self.word(node.ever);
+        }
         if let Some(work) = node.work {
             self.byte(work.kid);
             self.byte(u8::try_from(work.lifetime).unwrap_or(u8::MAX));
@@ -397,5 +403,6 @@ impl Writer {
             left.leave,
             world.minted,
         ]);
+        self.word(world.pardoned);
     }
 }

@@ -3,7 +3,7 @@
 
 use keywheel_core::ring::{Direction, Exception, Law, Ring, Stage, State, Version};
 
-use super::state::{Phase, World, bit, kid_number};
+use super::state::{Node, Phase, World, bit, kid_number};
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +178,8 @@ fn invariant_promotion_has_a_quorum(before: &World, world: &World) -> Result<(),
     for (name, consumer) in &world.policy().consumers {
         let owners = world.setup.owners.iter().enumerate().filter(|(_, owner)| *owner == name);
         let phases = owners.filter_map(|(index, _)| world.nodes.get(index));
-        let running = phases.filter(|node| node.phase == Phase::Running).count();
+        let there = |node: &&Node| matches!(node.phase, Phase::Joining | Phase::Running);
+        let running = phases.filter(there).count();
         if running < consumer.min_instances {
             return Err(format!(
                 "{target} was promoted with {running} of {} processes of {name}",
@@ -216,10 +217,15 @@ fn excused_by(ring: &Ring, version: &Version, exception: Exception) -> bool {
 /// Whether the document records an exception that explains why a process does not accept a key.
 fn excused(world: &World, kid: u8, index: Option<usize>) -> bool {
     let doc = &world.doc;
+    let restored = doc.bent.iter().any(|bent| bent.exception == Exception::Restore);
+    if restored && world.pardoned & bit(kid) != 0 {
+        return true;
+    }
     let version = doc.versions.values().find(|version| kid_number(&version.kid) == kid);
     let Some(version) = version else {
-        // The key was made after the backup and lost with the store.
-        return doc.bent.iter().any(|bent| bent.exception == Exception::Restore);
+        // The key was made after the backup and lost with the store. Whoever had it keeps it.
+        let had = index.and_then(|index| world.nodes.get(index));
+        return restored && had.is_none_or(|node| node.ever & bit(kid) == 0);
     };
     let by = |exception| excused_by(doc, version, exception);
     match version.state {

@@ -23,6 +23,6 @@ mod words;
 
 pub use flaw::{Flaw, Rules};
 pub use law::Violation;
-pub use scenario::{Scenario, small};
+pub use scenario::{Scale, Scenario, scenario, scenarios};
 pub use search::{Counterexample, Outcome, search};
 pub use state::Budget;

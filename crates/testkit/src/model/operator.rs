@@ -13,7 +13,7 @@ use super::action::Action;
 use super::apply::Fault;
 use super::flaw::Flaw;
 use super::scenario::WITHIN;
-use super::state::{Backup, KIDS, Presence, Server, World, kid_number, ticks};
+use super::state::{Backup, KIDS, Presence, Server, World, bit, kid_number, ticks};
 
 /// Who does it all.
 pub(crate) fn operator() -> Attribution {
@@ -147,6 +147,10 @@ impl World {
             return Err("a restore changed nothing".into());
         };
         self.leader = None;
+        for bent in &self.doc.bent {
+            let version = self.doc.versions.get(&bent.version);
+            self.pardoned |= version.map_or(0, |version| bit(kid_number(&version.kid)));
+        }
         self.replace(next);
         let serves = self.current;
         for server in &mut self.servers {

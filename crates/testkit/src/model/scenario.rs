@@ -39,6 +39,7 @@ pub struct Scenario {
     pub(crate) nodes: Vec<(&'static str, bool)>,
     pub(crate) passive: bool,
     pub(crate) lagging_servers: bool,
+    pub(crate) leader_lease: u64,
 }
 
 /// A signing ring with one protector and two consumers that only check. Spans are a few ticks.
@@ -116,7 +117,8 @@ impl Scenario {
             owners,
             protectors,
             memo: RefCell::default(),
-            far: self.policies.iter().map(longest_wait).max().unwrap_or(0) + 2,
+            leader_lease: self.leader_lease,
+            far: self.policies.iter().map(longest_wait).max().unwrap_or(0) + 2 + self.leader_lease,
             lagging_servers: self.lagging_servers,
         };
         let mut world = World {
@@ -138,6 +140,7 @@ impl Scenario {
                 .then_some(Passive { accepted: current.accepted, fetched: BEGIN }),
             lives: [0; KIDS],
             backup: None,
+            pardoned: 0,
             minted: 1,
             ring_lives: 1,
             budget: self.budget,
@@ -188,7 +191,13 @@ fn presence(runs: bool) -> Presence {
 
 fn node(runs: bool, current: Keys) -> Node {
     if runs {
-        Node { phase: Phase::Running, keys: Some(current), heard: BEGIN, ..Node::ABSENT }
+        Node {
+            phase: Phase::Running,
+            keys: Some(current),
+            ever: current.accepted,
+            heard: BEGIN,
+            ..Node::ABSENT
+        }
     } else {
         Node::ABSENT
     }
@@ -205,6 +214,7 @@ fn base(name: &'static str, about: &'static str, budget: Budget) -> Scenario {
         nodes: THREE.to_vec(),
         passive: false,
         lagging_servers: false,
+        leader_lease: 1,
     }
 }
 
@@ -234,23 +244,49 @@ fn with(change: impl FnOnce(&mut Policy)) -> Policy {
     policy
 }
 
-/// The scenarios of CI.
-pub fn small() -> Vec<Scenario> {
-    let mut all = forward();
-    all.extend(backward());
-    all.extend(out_of_the_ordinary());
+/// How much is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// What a test run can wait for.
+    Ci,
+    /// More of everything.
+    Full,
+}
+
+/// Every scenario at a scale. Both scales have the same names.
+pub fn scenarios(scale: Scale) -> Vec<Scenario> {
+    let full = scale == Scale::Full;
+    let mut all = forward(full);
+    all.extend(leaders(full));
+    all.extend(company(full));
+    all.extend(backward(full));
+    all.extend(exceptions(full));
+    all.extend(restores(full));
     all
 }
 
-/// Rotations among crashes, delays and processes that come and go.
-fn forward() -> Vec<Scenario> {
-    let joiner = vec![("issuer", true), ("gateway", true), ("worker", true), ("gateway", false)];
+/// One of them by name.
+pub fn scenario(scale: Scale, name: &str) -> Option<Scenario> {
+    scenarios(scale).into_iter().find(|scenario| scenario.name == name)
+}
+
+/// Rotations among processes that fall silent or hold on to older work.
+fn forward(full: bool) -> Vec<Scenario> {
+    let more = u8::from(full);
     vec![
         base(
             "handover",
-            "two rotations; a process is cut off, older work outlives a swap",
-            Budget { rotate: 2, cut: 1, work: 1, ..NONE },
+            "rotations; a process is cut off, older work outlives a swap",
+            Budget { rotate: 1 + more, cut: 1, work: 1, ..NONE },
         ),
+        Scenario {
+            policies: vec![with(|policy| policy.offline_max = ticks(3))],
+            ..base(
+                "silence",
+                "processes are lost for a while before they are gone",
+                Budget { rotate: 1, cut: 1 + more, ..NONE },
+            )
+        },
         Scenario {
             policies: vec![with(|policy| {
                 policy.longest_lifetime = ticks(3);
@@ -258,43 +294,95 @@ fn forward() -> Vec<Scenario> {
             })],
             ..base(
                 "overlapping tails",
-                "three rotations whose replaced versions drain at the same time",
-                Budget { rotate: 3, work: 1, ..NONE },
+                "rotations whose replaced versions drain at the same time",
+                Budget { rotate: 2 + more, work: 1, ..NONE },
             )
         },
         base(
-            "takeover",
-            "the leader crashes or sleeps while a process is cut off",
-            Budget { rotate: 1, cut: 1, crash: 1, sleep: 1, ..NONE },
+            "late messages",
+            "keysets and reports arrive late and out of order",
+            Budget { rotate: 2, late: 1 + more, ..NONE },
         ),
         Scenario {
-            nodes: joiner.clone(),
+            policies: vec![with(|policy| {
+                policy.kind = Kind::Signing { algorithm: SigningAlgorithm::Hs256 };
+                policy.skew = ticks(1);
+            })],
+            ..base(
+                "symmetric",
+                "everybody who holds the key counts as a protector; clocks differ",
+                Budget { rotate: 1 + more, work: 1, cut: 1, ..NONE },
+            )
+        },
+    ]
+}
+
+/// Leaders that crash, sleep and wake late, under clocks that jump.
+fn leaders(full: bool) -> Vec<Scenario> {
+    let more = u8::from(full);
+    let joiner = [&THREE[..], &[("gateway", false)]].concat();
+    vec![
+        base(
+            "takeover",
+            "the leader crashes while a process is cut off",
+            Budget { rotate: 1, cut: 1, crash: 1, sleep: more, ..NONE },
+        ),
+        base(
+            "sleeping leader",
+            "a leader stands still in the middle of a tick, while an operator rolls back",
+            Budget { rotate: 1, sleep: 1, rollback: 1, cut: more, ..NONE },
+        ),
+        Scenario {
+            leader_lease: 2,
+            ..base(
+                "lagging clock",
+                "contacts are stamped by a clock that stands behind, because the leader sleeps",
+                Budget { rotate: 1, sleep: 1, cut: 1, ..NONE },
+            )
+        },
+        Scenario {
+            nodes: joiner,
             ..base(
                 "stale leader",
-                "a leader wakes late; a process joins meanwhile; messages arrive late",
-                Budget { rotate: 1, sleep: 1, rollback: 1, join: 1, late: 1, ..NONE },
+                "a leader wakes late; a process joined meanwhile",
+                Budget { rotate: 1, sleep: 1, join: 1, rollback: more, ..NONE },
             )
         },
         base(
             "clocks",
-            "the wall clock jumps while a leader sleeps or is away",
-            Budget { rotate: 1, jump: 1, sleep: 1, crash: 1, ..NONE },
+            "the wall clock jumps while a leader sleeps or leads",
+            Budget { rotate: 1, jump: 1 + more, sleep: 1, ..NONE },
         ),
         Scenario {
-            nodes: joiner,
+            policies: vec![with(|policy| policy.longest_lifetime = ticks(6))],
+            ..base(
+                "downtime",
+                "the wall clock jumps while nobody leads",
+                Budget { rotate: 1, jump: 1, crash: 1, cut: more, ..NONE },
+            )
+        },
+    ]
+}
+
+/// Processes that join and leave, servers that lag, consumers that cannot report.
+fn company(full: bool) -> Vec<Scenario> {
+    let more = u8::from(full);
+    vec![
+        Scenario {
+            nodes: [&THREE[..], &[("issuer", false)]].concat(),
             lagging_servers: true,
             ..base(
                 "join",
-                "a process joins at any moment; servers lag",
-                Budget { rotate: 1, join: 1, leave: 1, cut: 1, ..NONE },
+                "a protector joins at any moment, also between confirm and promote; servers lag",
+                Budget { rotate: 1, join: 1, leave: more, cut: more, ..NONE },
             )
         },
         Scenario {
             nodes: vec![("issuer", true), ("gateway", false), ("worker", true)],
             ..base(
                 "absent consumer",
-                "a declared consumer has no process yet",
-                Budget { rotate: 1, join: 1, leave: 1, ..NONE },
+                "a declared consumer has no process yet, or its last one leaves",
+                Budget { rotate: 1 + more, join: 1, leave: 1, ..NONE },
             )
         },
         Scenario {
@@ -306,49 +394,40 @@ fn forward() -> Vec<Scenario> {
             ..base(
                 "passive consumer",
                 "a cache that cannot report fetches from servers that lag",
-                Budget { rotate: 1, rollback: 1, ..NONE },
-            )
-        },
-        Scenario {
-            policies: vec![with(|policy| {
-                policy.kind = Kind::Signing { algorithm: SigningAlgorithm::Hs256 };
-                policy.skew = ticks(1);
-            })],
-            ..base(
-                "symmetric",
-                "everybody who holds the key counts as a protector; clocks differ",
-                Budget { rotate: 2, work: 1, cut: 1, ..NONE },
+                Budget { rotate: 1, rollback: more, ..NONE },
             )
         },
     ]
 }
 
-/// Ways back.
-fn backward() -> Vec<Scenario> {
+/// Ways back, and what must stay so that there is one.
+fn backward(full: bool) -> Vec<Scenario> {
+    let more = u8::from(full);
     vec![
         base(
             "rollback",
             "rotations taken back at any moment",
-            Budget { rotate: 2, rollback: 2, cut: 1, work: 1, ..NONE },
+            Budget { rotate: 1 + more, rollback: 1, cut: more, work: 1, ..NONE },
+        ),
+        base(
+            "rollback twice",
+            "rotations taken back, also to a version that had retired",
+            Budget { rotate: 2, rollback: 2, ..NONE },
         ),
         Scenario {
-            policies: vec![with(|policy| {
-                policy.max_accepted = 2;
-            })],
+            policies: vec![with(|policy| policy.max_accepted = 2)],
             ..base(
                 "narrow",
-                "only two versions may be accepted; rollback, suspension",
-                Budget { rotate: 3, rollback: 2, suspend: 1, ..NONE },
+                "only two versions may be accepted, among rollbacks and a suspension",
+                Budget { rotate: 2 + more, rollback: 1, suspend: 1, ..NONE },
             )
         },
         Scenario {
-            policies: vec![with(|policy| {
-                policy.destroy_after = Some(ticks(1));
-            })],
+            policies: vec![with(|policy| policy.destroy_after = Some(ticks(1)))],
             ..base(
                 "destroy",
-                "retired versions are destroyed; rollback, a process is cut off",
-                Budget { rotate: 2, rollback: 1, cut: 1, ..NONE },
+                "retired versions are destroyed, among rollbacks",
+                Budget { rotate: 1 + more, rollback: 1, cut: more, ..NONE },
             )
         },
         Scenario {
@@ -359,62 +438,78 @@ fn backward() -> Vec<Scenario> {
             ..base(
                 "stall",
                 "a stage that takes too long is taken back by itself; pauses",
-                Budget { rotate: 2, pause: 1, cut: 1, work: 1, ..NONE },
+                Budget { rotate: 1, pause: 1, cut: more, ..NONE },
             )
         },
     ]
 }
 
-/// Compromise, suspension, edits, waivers, restores.
-fn out_of_the_ordinary() -> Vec<Scenario> {
+/// Compromise, suspension, edits and waivers.
+fn exceptions(full: bool) -> Vec<Scenario> {
+    let more = u8::from(full);
     vec![
         base(
             "compromise",
             "any version is compromised at any moment, in both orders",
-            Budget { rotate: 1, compromise: 2, rollback: 1, cut: 1, ..NONE },
+            Budget { rotate: 1, compromise: 1, rollback: 1, cut: more, ..NONE },
+        ),
+        base(
+            "compromise twice",
+            "the successor is compromised too",
+            Budget { rotate: more, compromise: 2, ..NONE },
         ),
         base(
             "suspend",
             "versions are suspended and resumed among rollbacks and a compromise",
-            Budget { rotate: 2, suspend: 1, rollback: 2, compromise: 1, ..NONE },
+            Budget { rotate: 1, suspend: 1, rollback: 1, compromise: 1, ..NONE },
         ),
         Scenario {
             policies: vec![
-                policy(),
-                with(|policy| {
-                    policy.longest_lifetime = ticks(3);
-                    policy.offline_max = ticks(1);
-                }),
+                with(|policy| policy.longest_lifetime = ticks(3)),
+                with(|policy| policy.offline_max = ticks(1)),
                 with(|policy| policy.skew = ticks(1)),
             ],
             ..base(
                 "edit",
-                "the policy changes in mid-rotation and mid-drain, and back",
-                Budget { rotate: 1, edit: 2, cut: 1, ..NONE },
+                "the policy changes in mid-rotation and mid-drain",
+                Budget { rotate: 1, edit: 1 + more, cut: 1, ..NONE },
             )
         },
         base(
             "waive",
             "gates are waived, for all or for one process",
-            Budget { rotate: 1, waive: 1, rollback: 1, cut: 1, ..NONE },
+            Budget { rotate: 1, waive: 1, cut: more, ..NONE },
+        ),
+    ]
+}
+
+/// Restores of an older backup, while processes run on with what the lost time gave them.
+fn restores(full: bool) -> Vec<Scenario> {
+    let more = u8::from(full);
+    let joiner = [&THREE[..], &[("gateway", false)]].concat();
+    vec![
+        base(
+            "restore",
+            "an older backup is restored at any moment of a rotation",
+            Budget { rotate: 1, restore: 1, cut: more, ..NONE },
+        ),
+        base(
+            "restore and late messages",
+            "a keyset or a report of the former life arrives in the new one",
+            Budget { rotate: 1, restore: 1, late: 1, ..NONE },
         ),
         Scenario {
-            nodes: vec![
-                ("issuer", true),
-                ("gateway", true),
-                ("worker", true),
-                ("gateway", false),
-            ],
+            nodes: joiner,
             ..base(
-                "restore",
-                "an older backup is restored while processes run on",
-                Budget { rotate: 2, restore: 1, cut: 1, late: 1, ..NONE },
+                "restore and join",
+                "a process that the backup does not know runs on",
+                Budget { rotate: 1, restore: 1, join: 1, ..NONE },
             )
         },
         base(
             "restore and compromise",
-            "a restored ring is rotated, rolled back, compromised",
-            Budget { rotate: 1, restore: 1, compromise: 1, rollback: 1, suspend: 1, ..NONE },
+            "a restored ring is rotated, rolled back, compromised, suspended",
+            Budget { rotate: more, restore: 1, compromise: 1, rollback: 1, suspend: 1, ..NONE },
         ),
     ]
 }

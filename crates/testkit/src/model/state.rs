@@ -109,6 +109,8 @@ pub(crate) struct Node {
     pub(crate) phase: Phase,
     pub(crate) keys: Option<Keys>,
     pub(crate) former: Option<Former>,
+    /// Every key that it has ever accepted, as a set.
+    pub(crate) ever: u32,
     /// The lives that it has left, as a set.
     pub(crate) left_lives: u8,
     pub(crate) work: Option<Work>,
@@ -231,6 +233,8 @@ pub(crate) struct Setup {
     pub(crate) ids: Vec<InstanceId>,
     /// Processes of one class are interchangeable: same duties, same company.
     pub(crate) classes: Vec<u8>,
+    /// The lease of a leader; the cluster clock never moves by more at once.
+    pub(crate) leader_lease: u64,
     /// Longer than any wait that the policies can ask for.
     pub(crate) far: u64,
     /// Whether servers take up a new keyset in their own time.
@@ -267,6 +271,8 @@ pub(crate) struct World {
     /// For each kid, the real time until which something that it protected may live.
     pub(crate) lives: [u64; KIDS],
     pub(crate) backup: Option<Rc<Backup>>,
+    /// The kids for which an exception was recorded in a former life, as a set.
+    pub(crate) pardoned: u32,
     /// How many keys were minted so far.
     pub(crate) minted: u8,
     /// How many lives the ring had.
