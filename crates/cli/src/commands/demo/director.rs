@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::show::Tone;
 
 /// A look at the present state between two rotations.
-const PAUSE: Span = Span::from_millis(600);
+const PAUSE: Span = Span::from_millis(1_200);
 /// How long the tail of a rotation may take on a slow machine.
 const TAIL_WITHIN: Span = Span::from_secs(60);
 /// How long the load may go on to reach the number of requests that prove something.
@@ -87,7 +87,7 @@ fn turn(scene: &mut Scene, number: usize, trial: Trial) -> Result<Rotation, Fail
     let newest = scene.look()?.versions.iter().map(|version| version.number).max();
     let to = newest.unwrap_or(0) + 1;
     let before = scene.tally();
-    let recorded = scene.admin()?.audit(0)?.last().map_or(0, |entry| entry.number);
+    let recorded = scene.newest_entry()?;
     let seen = trials::perform(scene, trial, Turn { from, to })?;
     scene.until("the old version to drain and retire", TAIL_WITHIN, is_at_rest)?;
     let left = if trial == Trial::RolledBack { to } else { from };

@@ -6,6 +6,7 @@ use keywheel_client::clock::boot_time;
 use keywheel_core::time::Span;
 
 use super::board::{Board, Event, Shared};
+use super::stages;
 use super::summary::grouped;
 use super::trials::in_words;
 use crate::console::Console;
@@ -20,7 +21,7 @@ const SUM_UP_EVERY: Span = Span::from_secs(1);
 /// # Errors
 /// When standard output cannot be written.
 pub(super) fn present(
-    console: &Console,
+    console: Console,
     shared: &Shared,
     over: &dyn Fn() -> bool,
 ) -> Result<(), Failure> {
@@ -68,7 +69,7 @@ fn sum_up(board: &Board) -> Option<Line> {
         Piece::new(tone, format!("{:>5} failed", grouped(failed))),
     ];
     if let Some(ring) = &board.ring {
-        pieces.push(format!("  stage {}", ring.stage).into());
+        pieces.push(format!("  {}", stages::present(ring).unwrap_or("rest")).into());
         let gates = ring.gates.iter().flat_map(|stage| &stage.gates);
         if let Some(laggard) = gates.flat_map(|gate| &gate.missing).next() {
             pieces.push(Piece::new(Tone::Waiting, format!("  waits: {}", in_words(laggard))));

@@ -100,7 +100,7 @@ enum Shown {
 }
 
 fn perform(invocation: &Invocation, args: &Args) -> Outcome {
-    let console = &invocation.console;
+    let console = invocation.console;
     let shared = std::sync::Arc::new(Shared::default());
     signals::watch(&shared)?;
     let plan = plan::Plan::new(args);

@@ -32,7 +32,8 @@ pub(super) struct Swap {
     pub(super) requests: u64,
     pub(super) failed: u64,
     /// From the first restart to the last.
-    pub(super) took_millis: u64,
+    #[serde(rename = "took_millis")]
+    pub(super) took: Span,
 }
 
 /// Swaps a key as often as planned.
@@ -86,10 +87,5 @@ fn restart_all(scene: &mut Scene, number: usize) -> Result<Swap, Failure> {
     let after = scene.tally();
     let failed = after.failures.all().saturating_sub(before.failures.all());
     scene.shared.tell(Tone::Bad, format!("swap {number} cost {failed} failures"));
-    Ok(Swap {
-        number,
-        requests: after.requests.saturating_sub(before.requests),
-        failed,
-        took_millis: took.as_millis(),
-    })
+    Ok(Swap { number, requests: after.requests.saturating_sub(before.requests), failed, took })
 }

@@ -1,6 +1,5 @@
 //! The screen as an SVG picture, for the README: drawn from a real run, cell by cell.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use ratatui::Terminal;
@@ -39,109 +38,139 @@ fn svg(buffer: &Buffer) -> String {
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace\" \
-         font-size=\"{FONT_SIZE}\" fill=\"{INK}\">\n\
+         font-size=\"{FONT_SIZE}\" fill=\"{INK}\" xml:space=\"preserve\">\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"{PAPER}\"/>\n"
     );
     for row in 0..area.height {
         for run in runs(buffer, row) {
-            run.write(&mut text, row);
+            text.push_str(&run.drawn(row));
         }
     }
     text.push_str("</svg>\n");
     text
 }
 
+/// What is drawn as a shape, so that no font leaves gaps, and what is text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Glyph {
+    Text,
+    /// A part of a cell, in eighths of its height: where it begins and how high it is.
+    Block(u32, u32),
+    Horizontal,
+    Vertical,
+    /// From the middle of the cell towards the right or left, and down or up.
+    Corner {
+        right: bool,
+        down: bool,
+    },
+}
+
+impl Glyph {
+    fn of(symbol: &str) -> Self {
+        const RISING: &str = "▁▂▃▄▅▆▇█";
+        let Some(first) = symbol.chars().next() else { return Self::Text };
+        let rising = RISING.chars().position(|block| block == first);
+        match (first, rising.map(u32::try_from)) {
+            (_, Some(Ok(position))) => Self::Block(7 - position, position + 1),
+            ('▀', _) => Self::Block(0, 4),
+            ('─', _) => Self::Horizontal,
+            ('│', _) => Self::Vertical,
+            ('╭', _) => Self::Corner { right: true, down: true },
+            ('╮', _) => Self::Corner { right: false, down: true },
+            ('╰', _) => Self::Corner { right: true, down: false },
+            ('╯', _) => Self::Corner { right: false, down: false },
+            _ => Self::Text,
+        }
+    }
+
+    /// Words of the same look stay together over one blank.
+    const fn gap_max(self) -> usize {
+        match self {
+            Self::Text => 1,
+            _ => 0,
+        }
+    }
+}
+
+/// What neighbouring cells of a run have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Look {
+    glyph: Glyph,
+    fill: &'static str,
+    bold: bool,
+}
+
 /// Neighbouring cells that look the same.
 struct Run {
     column: u16,
-    text: String,
-    fill: &'static str,
-    bold: bool,
-    /// A block character is drawn as a shape, so that no font leaves gaps.
-    shape: Option<Shape>,
-}
-
-/// A part of a cell, in eighths of its height: where it begins and how high it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Shape(u32, u32);
-
-impl Shape {
-    fn of(symbol: &str) -> Option<Self> {
-        const RISING: &str = "▁▂▃▄▅▆▇█";
-        let first = symbol.chars().next()?;
-        if first == '▀' {
-            return Some(Self(0, 4));
-        }
-        let eighths = u32::try_from(RISING.chars().position(|block| block == first)?).ok()? + 1;
-        Some(Self(8 - eighths, eighths))
-    }
+    cells: Vec<String>,
+    look: Look,
 }
 
 fn runs(buffer: &Buffer, row: u16) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for column in 0..buffer.area.width {
         let Some(cell) = buffer.cell((column, row)) else { continue };
-        let fill = fill(cell);
-        let bold = cell.modifier.contains(Modifier::BOLD);
-        let shape = Shape::of(cell.symbol());
-        let blank = cell.symbol() == " ";
-        match runs.last_mut() {
-            Some(run)
-                if shape == run.shape && (blank || (run.fill == fill && run.bold == bold)) =>
-            {
-                run.text.push_str(cell.symbol());
-            }
-            _ if blank => {}
-            _ => runs.push(Run { column, text: cell.symbol().into(), fill, bold, shape }),
+        if cell.symbol() == " " {
+            continue;
         }
-        // A gap wide enough ends a run; what follows begins at its own column.
-        if let Some(run) = runs.last_mut()
-            && run.shape.is_none()
-            && run.text.ends_with("  ")
-        {
-            let text = run.text.trim_end().to_owned();
-            run.text = text;
-            runs.push(Run {
-                column,
-                text: String::new(),
-                fill: "",
-                bold: false,
-                shape: Some(Shape(0, 0)),
-            });
+        let glyph = Glyph::of(cell.symbol());
+        let bold = cell.modifier.contains(Modifier::BOLD);
+        let look = Look { glyph, fill: fill(cell), bold };
+        let gap = |run: &Run| usize::from(column - run.column) - run.cells.len();
+        match runs.last_mut() {
+            Some(run) if run.look == look && gap(run) <= glyph.gap_max() => {
+                run.cells.extend(std::iter::repeat_n(" ".to_owned(), gap(run)));
+                run.cells.push(cell.symbol().to_owned());
+            }
+            _ => runs.push(Run { column, cells: vec![cell.symbol().to_owned()], look }),
         }
     }
-    runs.retain(|run| !run.text.trim_end().is_empty());
     runs
 }
 
 impl Run {
-    fn write(&self, text: &mut String, row: u16) {
-        let words = self.text.trim_end();
-        let cells = u32::try_from(words.chars().count()).unwrap_or(u32::MAX);
-        let x = MARGIN + u32::from(self.column) * CELL.0;
-        let y = MARGIN + u32::from(row) * CELL.1;
-        let fill =
-            if self.fill == INK { String::new() } else { format!(" fill=\"{}\"", self.fill) };
-        // Writing to a string cannot fail.
-        let _ = match self.shape {
-            Some(Shape(from, high)) => writeln!(
-                text,
-                "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"{fill}/>",
-                tenths(x),
-                tenths(y + from * CELL.1 / 8),
-                tenths(cells * CELL.0),
-                tenths(high * CELL.1 / 8),
-            ),
-            None => writeln!(
-                text,
-                "<text x=\"{}\" y=\"{}\" textLength=\"{}\" xml:space=\"preserve\"{fill}{}>{}</text>",
-                tenths(x),
-                tenths(y + CELL.1 * 3 / 4),
-                tenths(cells * CELL.0),
-                if self.bold { " font-weight=\"bold\"" } else { "" },
-                escaped(words),
-            ),
+    fn drawn(&self, row: u16) -> String {
+        let (left, top) =
+            (MARGIN + u32::from(self.column) * CELL.0, MARGIN + u32::from(row) * CELL.1);
+        let wide = u32::try_from(self.cells.len()).unwrap_or(1) * CELL.0;
+        let (middle, centre) = (left + CELL.0 / 2, top + CELL.1 / 2);
+        let line = |path: String| {
+            format!("<path d=\"{path}\" stroke=\"{}\" fill=\"none\"/>\n", self.look.fill)
         };
+        match self.look.glyph {
+            Glyph::Text => self.words(left, top + CELL.1 * 3 / 4, wide),
+            Glyph::Block(from, high) => format!(
+                "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"/>\n",
+                tenths(left),
+                tenths(top + from * CELL.1 / 8),
+                tenths(wide),
+                tenths(high * CELL.1 / 8),
+                self.look.fill,
+            ),
+            Glyph::Horizontal => {
+                line(format!("M{} {}h{}", tenths(left), tenths(centre), tenths(wide)))
+            }
+            Glyph::Vertical => {
+                line(format!("M{} {}v{}", tenths(middle), tenths(top), tenths(CELL.1)))
+            }
+            Glyph::Corner { right, down } => {
+                let x = if right { left + CELL.0 } else { left };
+                let y = if down { top + CELL.1 } else { top };
+                let (middle, centre) = (tenths(middle), tenths(centre));
+                let (x, y) = (tenths(x), tenths(y));
+                line(format!("M{middle} {y}Q{middle} {centre} {x} {centre}"))
+            }
+        }
+    }
+
+    fn words(&self, x: u32, y: u32, wide: u32) -> String {
+        let Look { fill, bold, .. } = self.look;
+        let fill = if fill == INK { String::new() } else { format!(" fill=\"{fill}\"") };
+        let weight = if bold { " font-weight=\"bold\"" } else { "" };
+        let (x, y, wide) = (tenths(x), tenths(y), tenths(wide));
+        let words = escaped(&self.cells.concat());
+        format!("<text x=\"{x}\" y=\"{y}\" textLength=\"{wide}\"{fill}{weight}>{words}</text>\n")
     }
 }
 
@@ -175,9 +204,9 @@ mod tests {
 
     #[test]
     fn text_is_escaped_and_blocks_are_shapes() {
-        let buffer = Buffer::with_lines(["a<b  █▀ c"]);
+        let buffer = Buffer::with_lines(["a<b d  █▀ c"]);
         let text = svg(&buffer);
-        assert!(text.contains(">a&lt;b</text>"), "{text}");
+        assert!(text.contains(">a&lt;b d</text>"), "{text}");
         assert!(text.contains(">c</text>"), "{text}");
         assert_eq!(text.matches("<rect").count(), 3, "{text}");
     }

@@ -11,9 +11,11 @@ pub(super) const ROTATIONS_MAX: u8 = 4;
 /// The ring's name.
 pub(super) const RING: &str = "requests";
 /// How long a request lives; also the ring's `longest_lifetime`.
-pub(super) const LIFETIME: Span = Span::from_millis(2_000);
+pub(super) const LIFETIME: Span = Span::from_millis(3_000);
 /// How long the stopped process sleeps after the gate has named it.
-pub(super) const STOPPED_FOR: Span = Span::from_millis(3_000);
+pub(super) const STOPPED_FOR: Span = Span::from_millis(4_000);
+/// How long the new version signs before the rotation is taken back.
+pub(super) const USED_BEFORE_ROLLBACK: Span = Span::from_millis(800);
 /// How long the killed server stays away.
 pub(super) const SERVER_AWAY_FOR: Span = Span::from_millis(2_000);
 
@@ -28,7 +30,7 @@ lease_ttl = "2s"
 [ring.requests]
 kind = "signing"
 algorithm = "EdDSA"
-longest_lifetime = "2s"
+longest_lifetime = "3s"
 skew = "500ms"
 lease_ttl = "1s"
 offline_max = "15s"

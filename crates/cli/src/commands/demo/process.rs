@@ -45,9 +45,8 @@ impl Process {
         arguments: &[&std::ffi::OsStr],
     ) -> Result<(Self, ChildStdout), Failure> {
         let log = folder.join(name).with_extension("log");
-        let program = std::env::current_exe().map_err(|error| failed(name, &error))?;
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(folder).process_group(0);
+        let mut command = Command::new(this_program().map_err(|error| failed(name, &error))?);
+        command.arg0("keywheel").args(arguments).current_dir(folder).process_group(0);
         for variable in FOREIGN_VARIABLES {
             command.env_remove(variable);
         }
@@ -143,6 +142,15 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// On Linux this finds the program even after its file was replaced, as an upgrade or a build does.
+fn this_program() -> std::io::Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        Ok(PathBuf::from("/proc/self/exe"))
+    } else {
+        std::env::current_exe()
     }
 }
 

@@ -216,6 +216,14 @@ impl Scene {
         self.admin.as_ref().ok_or_else(none)
     }
 
+    /// The number of the newest entry in the server's record.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub(super) fn newest_entry(&self) -> Result<u64, Failure> {
+        Ok(self.admin()?.audit(0)?.last().map_or(0, |entry| entry.number))
+    }
+
     /// What all workers together have done.
     pub(super) fn tally(&self) -> Tally {
         self.shared.board().tally()

@@ -11,6 +11,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::widgets::{Block, BorderType, Paragraph, Sparkline};
 
 use super::board::{Board, Card, Server, Shared};
+use super::stages::{self, STAGES};
 use super::summary::grouped;
 use super::trials::in_words;
 use crate::failure::Failure;
@@ -20,9 +21,6 @@ use crate::show::{Line, Piece, Tone};
 const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// How wide the load is.
 const LOAD_COLUMNS: u16 = 34;
-/// The stages in their order.
-const STAGES: [&str; 6] = ["stage", "publish", "confirm", "promote", "drain", "retire"];
-
 /// Shows the screen until the demonstration is over.
 ///
 /// # Errors
@@ -86,7 +84,7 @@ fn block(title: &str) -> Block<'_> {
     Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(Style::new().fg(Color::DarkGray))
-        .title_style(Style::new().add_modifier(Modifier::BOLD))
+        .title_style(Style::new().fg(Color::Reset).add_modifier(Modifier::BOLD))
         .title(format!(" {title} "))
 }
 
@@ -133,9 +131,7 @@ fn draw_ring(frame: &mut Frame<'_>, area: Rect, board: &Board) {
 
 /// Where the rotation stands; the tail counts once the forward path is over.
 fn ladder(ring: &RingStatus) -> Line {
-    let tail =
-        ring.gates.iter().map(|gates| gates.stage.as_str()).find(|stage| *stage != "destroy");
-    let present = ring.path.as_ref().map(|_| ring.stage.as_str()).or(tail);
+    let present = stages::present(ring);
     let position = present.and_then(|present| STAGES.iter().position(|stage| *stage == present));
     let mut pieces: Vec<Piece> = vec!["  ".into()];
     for (index, stage) in STAGES.iter().enumerate() {
@@ -263,26 +259,26 @@ fn draw_workers(frame: &mut Frame<'_>, area: Rect, board: &Board) {
 }
 
 fn worker(card: &Card, primary: Option<u32>) -> Line {
+    let tally = &card.tally;
     let (mark, tone) = if card.stopped { ("■", Tone::Bad) } else { ("●", Tone::Good) };
-    let signs = match card.tally.signs_with {
+    let state = match tally.signs_with {
+        _ if card.stopped => Piece::new(Tone::Bad, "stopped   "),
         Some(version) => {
             let behind = primary.is_some_and(|primary| primary != version);
             let tone = if behind { Tone::Waiting } else { Tone::Good };
-            Piece::new(tone, format!("signs with v{version}"))
+            Piece::new(tone, format!("{:<10}", format!("signs v{version}")))
         }
-        None => Piece::new(Tone::Faint, "starts"),
+        None => Piece::new(Tone::Faint, "starts    "),
     };
-    let failed = card.tally.failures.all();
     let mut pieces = vec![
         Piece::new(tone, format!(" {mark} ")),
-        format!("{:<10} pid {:<8}", card.name, card.pid).into(),
-        signs,
-        Piece::new(Tone::Faint, format!("  {:>7} sent", grouped(card.tally.requests))),
+        format!("{:<11}pid {:<8}", card.name, card.pid).into(),
+        state,
+        Piece::new(Tone::Faint, format!("{:>6} sent", grouped(tally.requests))),
     ];
-    if card.stopped {
-        pieces.push(Piece::new(Tone::Bad, "  stopped"));
-    } else if failed > 0 {
-        pieces.push(Piece::new(Tone::Bad, format!("  {} failed", grouped(failed))));
+    let failed = tally.failures.all();
+    if failed > 0 {
+        pieces.push(Piece::new(Tone::Bad, format!(" {:>4} failed", grouped(failed))));
     }
     Line::new(pieces)
 }

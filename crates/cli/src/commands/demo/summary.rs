@@ -7,7 +7,7 @@ use super::naive::Swap;
 use super::stages::Stages;
 use super::tally::{Failures, Tally};
 use super::trials::Observation;
-use crate::show::{Line, Piece, Table, Tone};
+use crate::show::{Line, Piece, Table, Tone, coarse};
 
 /// One rotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +18,7 @@ pub(super) struct Rotation {
     pub(super) note: String,
     pub(super) requests: u64,
     pub(super) failed: u64,
+    #[serde(rename = "stages_millis")]
     pub(super) stages: Stages,
     pub(super) observations: Vec<Observation>,
 }
@@ -51,7 +52,8 @@ impl Load {
 pub(super) struct Summary {
     /// Whether everything was as it has to be.
     pub(super) passed: bool,
-    elapsed_millis: u64,
+    #[serde(rename = "elapsed_millis")]
+    elapsed: Span,
     load: Load,
     requests_min: u64,
     rotations: Vec<Rotation>,
@@ -78,7 +80,7 @@ impl Summary {
         let seen = rotations.iter().flat_map(|one| &one.observations).all(|one| one.seen);
         Self {
             passed: load.failed == 0 && load.requests >= requests_min && seen,
-            elapsed_millis: elapsed.as_millis(),
+            elapsed,
             load,
             requests_min,
             rotations,
@@ -150,14 +152,14 @@ impl Summary {
                 Piece::from(&one.note),
                 format!("{:>8}", grouped(one.requests)).into(),
                 failed(one.failed),
-                seconds(stages.stage_millis),
-                seconds(stages.publish_millis),
-                seconds(stages.confirm_millis),
-                seconds(stages.promote_millis),
-                seconds(stages.back_millis),
-                seconds(stages.drain_millis),
-                seconds(stages.retire_millis),
-                seconds(Some(stages.all().as_millis())),
+                seconds(stages.stage),
+                seconds(stages.publish),
+                seconds(stages.confirm),
+                seconds(stages.promote),
+                seconds(stages.back),
+                seconds(stages.drain),
+                seconds(stages.retire),
+                seconds(Some(stages.all())),
             ]);
         }
         table.lines()
@@ -169,9 +171,9 @@ impl Summary {
             Piece::new(Tone::Strong, format!("{} requests, ", grouped(load.requests))),
             Piece::new(tone_of(load.failed), format!("{} failed", grouped(load.failed))),
             format!(
-                "; {} of them were accepted again just before they expired. {}",
+                "; {} of them were accepted again just before they expired. It took {}.",
                 grouped(load.checked_again),
-                Span::from_millis(self.elapsed_millis),
+                coarse(self.elapsed),
             )
             .into(),
         ])];
@@ -227,7 +229,7 @@ impl Naive {
             let percent = (swap.failed * 100).checked_div(swap.requests).unwrap_or(0);
             table.row(vec![
                 Piece::new(Tone::Strong, swap.number.to_string()),
-                seconds(Some(swap.took_millis)),
+                seconds(Some(swap.took)),
                 format!("{:>8}", grouped(swap.requests)).into(),
                 failed(swap.failed),
                 format!("{percent} %").into(),
@@ -246,8 +248,9 @@ const fn tone_of(failed: u64) -> Tone {
 }
 
 /// Seconds with two places: `0.35s`.
-fn seconds(millis: Option<u64>) -> Piece {
-    millis.map_or(Piece::new(Tone::Faint, "-"), |millis| {
+fn seconds(span: Option<Span>) -> Piece {
+    span.map_or(Piece::new(Tone::Faint, "-"), |span| {
+        let millis = span.as_millis();
         format!("{}.{:02}s", millis / 1_000, millis % 1_000 / 10).into()
     })
 }
@@ -316,7 +319,7 @@ mod tests {
     #[test]
     fn numbers_and_times_are_written_for_people() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(seconds(Some(2_349)).text, "2.34s");
-        assert_eq!(seconds(Some(50)).text, "0.05s");
+        assert_eq!(seconds(Some(Span::from_millis(2_349))).text, "2.34s");
+        assert_eq!(seconds(Some(Span::from_millis(50))).text, "0.05s");
     }
 }

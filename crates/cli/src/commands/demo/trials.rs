@@ -3,11 +3,15 @@
 use keywheel_api::ring::{GateStatus, Laggard, RingStatus};
 use keywheel_client::clock::boot_time;
 use keywheel_core::time::Span;
+use keywheel_engine::ports::Clock as _;
+use keywheel_store::SystemClock;
 use serde::Serialize;
 
 use super::board::Board;
-use super::plan::{SERVER_AWAY_FOR, STOPPED_FOR, Trial};
+use super::plan::{SERVER_AWAY_FOR, STOPPED_FOR, Trial, USED_BEFORE_ROLLBACK};
 use super::scene::Scene;
+use super::stages;
+use super::summary::grouped;
 use crate::failure::Failure;
 use crate::show::Tone;
 
@@ -109,10 +113,12 @@ fn rolled_back(scene: &mut Scene, turn: Turn) -> Result<Seen, Failure> {
     scene.until_board("requests signed with the new version", STEP_WITHIN, |board| {
         board.tally().signed_with(to) >= SIGNED_BEFORE_ROLLBACK
     })?;
+    scene.pass(USED_BEFORE_ROLLBACK)?;
     let before = scene.admin()?.status()?;
     let promoted = before.primary == Some(to);
     scene.admin()?.act("rollback", "the demonstration goes back half way")?;
     let signed = scene.tally().signed_with(to);
+    let signed = grouped(signed);
     let words = format!("rollback: v{to} has signed {signed} requests, v{from} is primary again");
     scene.shared.tell(Tone::Waiting, words);
     let back = scene.until("the former version to be primary", STEP_WITHIN, |ring| {
@@ -141,32 +147,34 @@ fn rolled_back(scene: &mut Scene, turn: Turn) -> Result<Seen, Failure> {
 }
 
 fn killed(scene: &mut Scene, turn: Turn) -> Result<Seen, Failure> {
+    let recorded = scene.newest_entry()?;
     rotate(scene, turn)?;
-    // Now everybody is about to prove, and the server is missed most.
-    let ring = scene.until("the rotation to be under way", STEP_WITHIN, |ring| {
-        ring.stage == "confirm" || ring.primary == Some(turn.to)
-    })?;
     scene.kill_server();
-    let stage = ring.stage;
-    let under_way = ring.versions.iter().any(|version| {
-        (version.number == turn.to && version.state != "primary") || version.state == "retiring"
-    });
-    scene.shared.tell(Tone::Bad, format!("SIGKILL: the server is gone, in stage {stage}"));
+    let killed_at = SystemClock.wall();
+    scene.shared.tell(Tone::Bad, "SIGKILL: the server is gone");
     let before = scene.tally().requests;
     scene.pass(SERVER_AWAY_FOR)?;
     let alone = scene.tally().requests.saturating_sub(before);
-    scene.shared.tell(Tone::Good, format!("{alone} requests were answered without a server"));
+    let words = format!("{} requests were answered without a server", grouped(alone));
+    scene.shared.tell(Tone::Good, words);
     scene.start_server()?;
-    scene.shared.tell(Tone::Good, "the server is back on the same data");
+    let record = scene.admin()?.audit(recorded)?;
+    let stage = stages::reached(&record, killed_at);
+    let name = stage.unwrap_or("no stage");
+    let words = format!("the server is back on the same data; it was killed in stage {name}");
+    scene.shared.tell(Tone::Good, words);
     let ring = everybody_signs_with(scene, turn.to)?;
     let numbers: Vec<u32> = ring.versions.iter().map(|version| version.number).collect();
     let whole = numbers == (1..=turn.to).collect::<Vec<_>>();
     let primaries = ring.versions.iter().filter(|version| version.state == "primary").count();
     Ok(Seen {
-        note: format!("server killed in {stage}, away for {SERVER_AWAY_FOR}"),
+        note: format!("server killed in {name}, away for {SERVER_AWAY_FOR}"),
         observations: vec![
-            observed(format!("the server was killed in mid-rotation ({stage})"), under_way),
-            observed(format!("{alone} requests were answered while it was away"), alone > 0),
+            observed(format!("the server was killed in mid-rotation ({name})"), stage.is_some()),
+            observed(
+                format!("{} requests were answered while it was away", grouped(alone)),
+                alone > 0,
+            ),
             observed("it came back and finished the rotation", true),
             observed("no version was lost or doubled", whole && primaries == 1),
         ],

@@ -23,10 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 static KEPT: Mutex<VecDeque<Request>> = Mutex::new(VecDeque::new());
 
 /// Takes connections, each on a thread of its own: there are no more than workers.
-pub(super) fn serve(worker: Arc<Worker>, listener: &UnixListener) {
+pub(super) fn serve(worker: &Arc<Worker>, listener: &UnixListener) {
     for stream in listener.incoming() {
         let served = stream.map_err(|error| error.to_string()).and_then(|stream| {
-            spawn(&worker, move |worker| answer_all(&worker, stream))
+            spawn(worker, move |worker| answer_all(&worker, stream))
                 .map_err(|failure| failure.cause)
         });
         if let Err(cause) = served {

@@ -93,7 +93,7 @@ pub(super) fn run(file: &Path) -> Outcome {
         UnixListener::bind(&socket).map_err(|error| Failure::io("listened at", &socket, &error))?;
     let pace = Pace::new(settings.requests_per_sec);
     let worker = Arc::new(Worker { settings, keys, counters: Counters::default(), pace });
-    spawn(&worker, move |worker| desk::serve(worker, &listener))?;
+    spawn(&worker, move |worker| desk::serve(&worker, &listener))?;
     spawn(&worker, |worker| desk::check_again(&worker))?;
     for peer in worker.settings.peers.clone() {
         spawn(&worker, move |worker| sender::run(&worker, &peer))?;
