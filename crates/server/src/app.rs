@@ -52,10 +52,8 @@ impl App {
         F: FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
     {
         let waiting = Arc::clone(&self.turns).acquire_owned();
-        let turn = match tokio::time::timeout(self.limits.queue_timeout, waiting).await {
-            Ok(Ok(turn)) => turn,
-            Ok(Err(_)) | Err(_) => return Err(busy()),
-        };
+        let waited = tokio::time::timeout(self.limits.queue_timeout, waiting).await;
+        let Ok(Ok(turn)) = waited else { return Err(busy()) };
         let engine = Arc::clone(&self.engine);
         let done = tokio::task::spawn_blocking(move || {
             let answer = work(&engine);

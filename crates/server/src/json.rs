@@ -21,6 +21,10 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     Unambiguous::deserialize(&mut check)
         .and_then(|_| check.end())
         .map_err(|error| syntax(&error))?;
+    // Serde would take a list for the fields in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::new(Kind::Malformed, "the body is not a JSON object", REMEDY));
+    }
     let mut source = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
@@ -151,7 +155,8 @@ mod tests {
             (r#"{"reason": "a", "reason": "b"}"#, "twice"),
             (r#"{"reason": 7}"#, "reason"),
             (r#"{"import": {"format": "hex"}}"#, "value"),
-            ("[]", "the body"),
+            ("[]", "not a JSON object"),
+            ("7", "not a JSON object"),
         ] {
             let said = refused::<Verb>(body);
             assert!(said.contains(named), "{body}: {said}");

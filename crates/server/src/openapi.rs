@@ -137,7 +137,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
 
 fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let mut all = Map::new();
-    let json_of = |of: SchemaOf, generator: &mut SchemaGenerator| json!({ "application/json": { "schema": of(generator) } });
+
     let (status, mut answer) = match operation.answer {
         Answer::Json(status, of) => {
             (status, json!({ "description": "Done.", "content": json_of(of, generator) }))
@@ -166,9 +166,11 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         ),
         Answer::Events(event, poll) => {
             let event = event(generator);
-            let mut content = json_of(poll, generator);
-            content["text/event-stream"] = json!({
-                "schema": { "type": "string" }, "x-event": "change", "x-event-data": event,
+            let content = json!({
+                "application/json": { "schema": poll(generator) },
+                "text/event-stream": {
+                    "schema": { "type": "string" }, "x-event": "change", "x-event-data": event,
+                },
             });
             (200, json!({ "description": "Changes as they happen.", "content": content }))
         }
@@ -182,6 +184,10 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         add_refusal(&mut all, kind);
     }
     Value::Object(all)
+}
+
+fn json_of(of: SchemaOf, generator: &mut SchemaGenerator) -> Value {
+    json!({ "application/json": { "schema": of(generator) } })
 }
 
 fn add_refusal(all: &mut Map<String, Value>, kind: Kind) {

@@ -56,7 +56,7 @@ async fn serve(app: Arc<App>, operation: &'static Operation, request: Request) -
         Ok(answer) => answer,
         Err(_) => Err(Refusal::defect(&"a handler panicked")),
     };
-    let response = answer.unwrap_or_else(|refusal| refusal.into_response());
+    let response = answer.unwrap_or_else(Refusal::into_response);
     let status = response.status().as_u16();
     app.counters.request(operation.id, status);
     tracing::debug!(

@@ -141,7 +141,7 @@ impl Default for Limits {
             queue_timeout: Duration::from_secs(2),
             body_bytes: 256 * 1024,
             header_bytes: 16 * 1024,
-            header_timeout: Duration::from_secs(60),
+            header_timeout: Duration::from_mins(1),
             request_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(20),
             heartbeat: Duration::from_secs(15),

@@ -109,7 +109,7 @@ async fn list(call: Call) -> Result<Response, Refusal> {
     let after: Option<RingName> = call.query.name("after").and_then(|name| name.parse().ok());
     let scope = call.caller()?.rings.clone();
     let (snapshots, refused, next) =
-        call.engine(move |engine| page(engine, &scope, after, limit)).await?;
+        call.engine(move |engine| page(engine, &scope, after.as_ref(), limit)).await?;
     let caller = call.caller()?;
     let rings = snapshots.iter().filter_map(|snapshot| visible(caller, snapshot).ok()).collect();
     // What a consumer may know of a ring that cannot be read cannot be told either.
@@ -123,14 +123,14 @@ type Page = (Vec<Snapshot>, Vec<RefusedRing>, Option<String>);
 fn page(
     engine: &Engine,
     scope: &RingScope,
-    after: Option<RingName>,
+    after: Option<&RingName>,
     limit: usize,
 ) -> Result<Page, EngineError> {
     let mut names = match scope {
-        RingScope::All => engine.ring_names(after.as_ref(), limit.saturating_add(1))?,
+        RingScope::All => engine.ring_names(after, limit.saturating_add(1))?,
         RingScope::Only(rings) => {
             let mut names: Vec<_> =
-                rings.iter().filter(|ring| after.as_ref() < Some(ring)).cloned().collect();
+                rings.iter().filter(|ring| after < Some(ring)).cloned().collect();
             names.sort();
             names.dedup();
             names

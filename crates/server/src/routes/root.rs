@@ -1,11 +1,10 @@
 //! The way in: a pointer for people, and the document for programs.
 
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use hyper::{Method, StatusCode};
 
-use crate::call::{Call, json};
+use crate::call::json;
 use crate::operation::{Access, Answer, Body, Operation};
-use crate::refusal::Refusal;
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -32,7 +31,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         body: Body::Nothing,
         answer: Answer::Document,
         refusals: &[],
-        handler: |call| Box::pin(document(call)),
+        handler: |_| Box::pin(async { json(StatusCode::OK, &crate::openapi::openapi()) }),
     },
 ];
 
@@ -40,6 +39,3 @@ const POINTER: &str = "keywheel, API v1\n\n/openapi.json  what can be asked\n\
     /v1/rings      the rings that a token is good for\n/healthz       whether this server runs\n\
     /readyz        whether its store answers\n";
 
-async fn document(_: Call) -> Result<Response, Refusal> {
-    json(StatusCode::OK, &crate::openapi::openapi())
-}

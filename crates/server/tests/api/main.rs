@@ -1,0 +1,13 @@
+//! The server from outside: real engine, real sockets, one world for each test.
+
+mod support;
+
+mod bad_input;
+mod conditions;
+mod consumers;
+mod feed;
+mod notices;
+mod overload;
+mod rights;
+mod surface;
+mod transport;
