@@ -1,3 +1,4 @@
 //! The simulated world: virtual clock, faulty store, consumers, and the model check with its named invariants.
 
 pub mod model;
+pub mod world;

@@ -1,0 +1,101 @@
+//! The campaign: many seeds on all cores, and what they did as Markdown.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Tally, Violation, run};
+
+/// Runs so many seeds on all cores.
+///
+/// # Errors
+/// With the first few broken invariants.
+pub fn campaign(first_seed: u64, seeds: u64) -> Result<(Tally, String), Vec<Violation>> {
+    let next = AtomicU64::new(first_seed);
+    let all = Mutex::new((Tally::default(), Vec::new()));
+    let end = first_seed.saturating_add(seeds);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        break;
+                    }
+                    let outcome = run(seed, None, false);
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    match outcome {
+                        Ok(tally) => all.0.add(&tally),
+                        Err(violation) => all.1.push(*violation),
+                    }
+                    if all.1.len() >= 8 {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let (tally, violations) = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    let report = markdown(seeds, &tally);
+    Ok((tally, report))
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.rotations += other.rotations;
+        self.rollbacks += other.rollbacks;
+        self.compromises += other.compromises;
+        self.restores += other.restores;
+        for (what, count) in &other.counted {
+            *self.counted.entry(what).or_default() += count;
+        }
+    }
+}
+
+const INVARIANTS: &[(&str, &str)] = &[
+    ("invariant_accept_before_use", "what is protected is accepted by every process that counts"),
+    (
+        "invariant_stop_use_before_acceptance",
+        "what is still valid stays accepted, also across a restore",
+    ),
+    ("invariant_destroy_last", "nothing is destroyed before it was dropped and its time passed"),
+    ("invariant_material_until_destroyed", "material is there exactly until destruction"),
+    ("invariant_one_primary", "a document is sound, with at most one primary"),
+    ("invariant_no_version_lost", "versions are only added, and keep their key"),
+    ("invariant_revisions_grow", "revisions grow with every change"),
+    ("invariant_journal_replays", "each transition comes out the same when it is run again"),
+    ("invariant_audit_chain", "each audit entry follows the one before it, up to the head"),
+    ("invariant_fences_grow", "fences grow"),
+    ("invariant_cluster_time", "the cluster clock never goes back nor ahead of real time"),
+    ("invariant_store_is_believed", "no server distrusts what no one has touched"),
+    ("invariant_servers_start", "a server starts as soon as the store answers"),
+    ("invariant_restore_is_adopted", "a restored backup can be adopted"),
+    ("invariant_no_defect", "no call ends in a defect"),
+    ("invariant_no_panic", "nothing panics"),
+    ("liveness_every_ring_rests", "when faults stop, every path and tail comes to its end"),
+    ("liveness_ring_turns", "and one more rotation goes through"),
+];
+
+fn markdown(seeds: u64, tally: &Tally) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{seeds} seeds, {} events, no broken invariant.\n", tally.events);
+    let _ = writeln!(
+        text,
+        "{} rotations done, {} taken back, {} versions compromised, {} restores.\n",
+        tally.rotations, tally.rollbacks, tally.compromises, tally.restores
+    );
+    let _ = writeln!(text, "| fault or act | times |\n|---|---:|");
+    for (what, count) in &tally.counted {
+        let _ = writeln!(text, "| {what} | {count} |");
+    }
+    let _ = writeln!(text, "\n| invariant, checked after each event | what it says |\n|---|---|");
+    for (name, says) in INVARIANTS {
+        let _ = writeln!(text, "| `{name}` | {says} |");
+    }
+    text
+}
