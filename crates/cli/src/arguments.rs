@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands;
-use crate::exit;
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
 
 /// Rotates the secrets of running applications without dropping one request, and proves it.
 #[derive(Parser)]
@@ -15,7 +16,6 @@ use crate::exit;
     version,
     max_term_width = 100,
     after_help = exit::HELP,
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true
 )]
@@ -140,4 +140,38 @@ pub enum Command {
     /// For the build of keywheel itself
     #[command(hide = true)]
     Internal(commands::internal::Args),
+}
+
+/// Takes what clap says apart into a cause and a remedy: its tip if it has one, then the usage.
+pub fn refusal(rendered: &str) -> Failure {
+    let mut cause = Vec::new();
+    let mut remedy = Vec::new();
+    for paragraph in rendered.split("\n\n") {
+        let words = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some(first) = words.strip_prefix("error: ") {
+            cause.push(first.to_owned());
+        } else if let Some(tip) = words.strip_prefix("tip: ") {
+            remedy.push(tip.to_owned());
+        } else if let Some(usage) = words.strip_prefix("Usage: ") {
+            remedy.push(format!("usage: {usage}"));
+        } else if !words.starts_with("For more information") && !words.is_empty() {
+            cause.push(words);
+        }
+    }
+    if remedy.is_empty() {
+        remedy.push("see: keywheel --help".to_owned());
+    }
+    Failure::new(Exit::Usage, cause.join(" "), remedy.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_all_commands_fit_together() {
+        Cli::command().debug_assert();
+    }
 }

@@ -91,7 +91,8 @@ impl Failure {
             indented(&without_credentials(cause))
         ));
         if !remedy.is_empty() {
-            console.error_line(&format!("  remedy: {}", indented(&without_credentials(remedy))));
+            let remedy = uncapitalized(&without_credentials(remedy));
+            console.error_line(&format!("  remedy: {}", indented(&remedy)));
         }
     }
 
@@ -137,7 +138,40 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// Some crates write remedies as sentences, others as clauses; people see clauses. A word that is
+/// all capitals is a name.
+fn uncapitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain([second]).chain(characters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// Keeps the further lines of a text under its first one.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remedies_begin_small_but_names_stay() {
+        assert_eq!(uncapitalized("Correct the value"), "correct the value");
+        assert_eq!(uncapitalized("NTP keeps the clock"), "NTP keeps the clock");
+        assert_eq!(uncapitalized(""), "");
+    }
+
+    #[test]
+    fn a_chain_says_each_source_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error(transparent)]
+        struct Outer(std::io::Error);
+        let inner = std::io::Error::other("the disk is tired");
+        assert_eq!(chain(&Outer(inner)), "the disk is tired");
+    }
 }

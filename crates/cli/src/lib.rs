@@ -8,7 +8,6 @@ use clap::Parser as _;
 
 use crate::arguments::Cli;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::invocation::Invocation;
 
 pub mod arguments;
@@ -43,17 +42,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Shows help, or says what is wrong with the arguments; as JSON where that was asked for.
+/// Shows help, or says what is wrong with the arguments as every other error is said.
 fn refuse_arguments(error: &clap::Error) -> ExitCode {
-    let wants_json = std::env::args_os().any(|argument| argument == "--json");
-    if error.use_stderr() && wants_json {
-        let text = error.render().to_string();
-        let cause = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let failure = Failure::new(exit::Exit::Usage, cause, "see keywheel --help");
-        failure.report(&Console::new(true, false, true));
-        return failure.exit.into();
+    if !error.use_stderr() {
+        // Where even this cannot be written, nobody reads it.
+        let _ = error.print();
+        return exit::Exit::Done.into();
     }
-    // Where even this cannot be written, nobody reads it.
-    let _ = error.print();
-    if error.use_stderr() { exit::Exit::Usage.into() } else { exit::Exit::Done.into() }
+    let has = |flag: &str| std::env::args_os().any(|argument| argument == flag);
+    let failure = arguments::refusal(&error.render().to_string());
+    failure.report(&Console::new(has("--json"), false, has("--no-color")));
+    failure.exit.into()
 }

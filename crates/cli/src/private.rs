@@ -1,7 +1,7 @@
 //! Files that only their owner may read: made new, never replaced, on disk when they are said to be.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -35,10 +35,17 @@ impl Reserved {
     ///
     /// # Errors
     /// When the disk refuses; the file is then gone again.
-    pub fn fill(mut self, contents: &[u8]) -> Result<(), Failure> {
-        self.file
-            .write_all(contents)
-            .and_then(|()| self.file.sync_all())
+    pub fn fill(self, mut contents: &[u8]) -> Result<(), Failure> {
+        self.copy_from(&mut contents)
+    }
+
+    /// Copies the contents from a reader, durably.
+    ///
+    /// # Errors
+    /// As [`Reserved::fill`].
+    pub fn copy_from(mut self, reader: &mut impl Read) -> Result<(), Failure> {
+        std::io::copy(reader, &mut self.file)
+            .and_then(|_| self.file.sync_all())
             .map_err(|error| Failure::io("written", &self.path, &error))?;
         self.filled = true;
         Ok(())

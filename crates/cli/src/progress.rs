@@ -48,3 +48,14 @@ impl RotationBar {
         self.bar.finish_and_clear();
     }
 }
+
+/// A spinner for work whose end is not known; hidden when nobody watches.
+pub fn spinner(console: &Console, what: &'static str) -> ProgressBar {
+    if !console.is_live() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner();
+    spinner.set_message(what);
+    spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+    spinner
+}

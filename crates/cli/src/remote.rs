@@ -86,7 +86,8 @@ impl Remote {
         if_revision: Option<u64>,
     ) -> Result<T, Failure> {
         let key = idempotency_key();
-        let revision = if_revision.map(|revision| revision.to_string());
+        // An entity tag is quoted (RFC 9110 section 8.8.3).
+        let revision = if_revision.map(|revision| format!("\"{revision}\""));
         let mut headers = vec![("idempotency-key", key.as_str())];
         headers.extend(revision.as_deref().map(|revision| ("if-match", revision)));
         Ok(self.http.json(method, path, Some(body), &headers)?)

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use keywheel_engine::ports::{Kek as _, Key, Store as _};
+use keywheel_engine::ports::{Clock as _, Kek as _, Key, Store as _};
 use keywheel_engine::{Engine, EngineError, Parts};
 use keywheel_store::kek::PrivateFileError;
 use keywheel_store::{
@@ -42,11 +42,7 @@ impl State {
     /// When another process has it, the master key is missing or another one, or a file cannot be
     /// used. Nothing is changed then.
     pub fn open_or_create(config: &ServerConfig) -> Result<Self, Failure> {
-        private::make_folder(&config.state_dir)?;
-        keep_out_of_version_control(&config.state_dir)?;
-        if let Some(folder) = config.store.parent() {
-            private::make_folder(folder)?;
-        }
+        make_folders(config)?;
         Self::open_locked(config, Lock::take(&config.lock_file())?, true)
     }
 
@@ -56,27 +52,41 @@ impl State {
     /// As [`State::open_or_create`], and when there is none.
     pub fn open(config: &ServerConfig) -> Result<Self, Failure> {
         must_exist(config)?;
-        Self::open_locked(config, Lock::take(&config.lock_file())?, false)
+        Self::open_with(config, Lock::take(&config.lock_file())?)
+    }
+
+    /// The same under a lock that is held already.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub fn open_with(config: &ServerConfig, lock: Lock) -> Result<Self, Failure> {
+        must_exist(config)?;
+        Self::open_locked(config, lock, false)
     }
 
     fn open_locked(config: &ServerConfig, lock: Lock, may_create: bool) -> Result<Self, Failure> {
-        let sealed_under = if config.store.exists() { sealed_under(&config.store)? } else { None };
-        let is_new = sealed_under.is_none();
+        let (store, needed) = if config.store.exists() {
+            let store = open_store(config)?;
+            let needed = sealed_under(&store)?;
+            (Some(store), needed)
+        } else {
+            (None, None)
+        };
+        let is_new = needed.is_none();
+        // The key comes before the store, so that no store ever waits for a key that was not made.
         let kek = if is_new && may_create {
             config.kek.open_or_create(Arc::new(SystemEntropy))
         } else {
             config.kek.open(Arc::new(SystemEntropy))
         };
-        let kek = kek.map_err(|error| kek_failure(&error, sealed_under.as_deref()))?;
-        if let Some(needed) = &sealed_under {
+        let kek = kek.map_err(|error| kek_failure(&error, needed.as_deref()))?;
+        if let Some(needed) = &needed {
             let given = kek.id().0;
-            let former = kek.former_ids();
-            if *needed != given && !former.iter().any(|id| id.0 == *needed) {
+            if *needed != given && !kek.former_ids().iter().any(|id| id.0 == *needed) {
                 return Err(wrong_kek(needed, &given));
             }
         }
-        let store = SqliteStore::open(&config.store, Arc::new(SystemClock))
-            .map_err(|error| open_failure(&error))?;
+        let store = store.map_or_else(|| open_store(config), Ok)?;
         let high_water =
             FileHighWater::open(&config.high_water).map_err(|error| open_failure(&error))?;
         Ok(Self {
@@ -93,8 +103,20 @@ impl State {
     /// # Errors
     /// When the store holds something that is not believed. Nothing is changed then.
     pub fn engine(&self, config: &ServerConfig, keep_notices: bool) -> Result<Engine, Failure> {
+        Engine::open(self.parts(config, keep_notices)).map_err(|error| engine_failure(&error))
+    }
+
+    /// Opens the engine over a store that may be older than what this machine has seen.
+    ///
+    /// # Errors
+    /// When the store holds something that does not open.
+    pub fn engine_set_back(&self, config: &ServerConfig) -> Result<Engine, Failure> {
+        Engine::open_set_back(self.parts(config, false)).map_err(|error| engine_failure(&error))
+    }
+
+    fn parts(&self, config: &ServerConfig, keep_notices: bool) -> Parts {
         let sealer = Sealer::new(Arc::clone(&self.kek) as _, Arc::new(SystemEntropy));
-        let parts = Parts {
+        Parts {
             store: Arc::clone(&self.store) as _,
             seal: Arc::new(sealer),
             high_water: Arc::clone(&self.high_water) as _,
@@ -103,8 +125,7 @@ impl State {
             server: config.name.clone().unwrap_or_else(host_name),
             lease_ttl: config.lease_ttl,
             keep_notices,
-        };
-        Engine::open(parts).map_err(|error| engine_failure(&error))
+        }
     }
 
     /// Says in the lock who holds it.
@@ -127,10 +148,50 @@ pub fn must_exist(config: &ServerConfig) -> Result<(), Failure> {
     ))
 }
 
-/// The master key under which the store is sealed; nothing when it holds nothing yet.
-fn sealed_under(store: &Path) -> Result<Option<String>, Failure> {
-    let store =
-        SqliteStore::open(store, Arc::new(SystemClock)).map_err(|error| open_failure(&error))?;
+/// Makes the folders that the state needs.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn make_folders(config: &ServerConfig) -> Result<(), Failure> {
+    private::make_folder(&config.state_dir)?;
+    for file in [&config.store, &config.high_water] {
+        if let Some(folder) = file.parent() {
+            private::make_folder(folder)?;
+        }
+    }
+    keep_out_of_version_control(&config.state_dir)
+}
+
+/// Drives an engine until it leads. A server that was killed may have left a lease behind.
+///
+/// # Errors
+/// When the lease does not end.
+pub fn lead(engine: &Engine, config: &ServerConfig) -> Result<(), Failure> {
+    let deadline = SystemClock.monotonic().0 + config.lease_ttl.to_std() * 3;
+    loop {
+        let nap = engine.drive();
+        if engine.health().leads {
+            return Ok(());
+        }
+        if SystemClock.monotonic().0 >= deadline {
+            return Err(Failure::failed(
+                "another server leads this store, although it does not hold the lock",
+                "stop the servers that use this store from other machines",
+            ));
+        }
+        engine.nap(nap.min(std::time::Duration::from_millis(200)));
+    }
+}
+
+fn open_store(config: &ServerConfig) -> Result<SqliteStore, Failure> {
+    SqliteStore::open(&config.store, Arc::new(SystemClock)).map_err(|error| open_failure(&error))
+}
+
+/// The master key under which a store is sealed; nothing when it holds nothing yet.
+///
+/// # Errors
+/// When the store does not answer.
+pub fn sealed_under(store: &SqliteStore) -> Result<Option<String>, Failure> {
     let first = store.list("", None::<&Key>, 1).map_err(|error| {
         Failure::failed(chain(&error), "run: keywheel doctor; or restore a backup")
     })?;
@@ -140,7 +201,8 @@ fn sealed_under(store: &Path) -> Result<Option<String>, Failure> {
     Ok(Some(id.unwrap_or_default()))
 }
 
-fn wrong_kek(needed: &str, given: &str) -> Failure {
+/// The master key at hand is another one than the store wants.
+pub fn wrong_kek(needed: &str, given: &str) -> Failure {
     let cause = if needed.is_empty() {
         "the store holds values that are not sealed: it was damaged or edited".to_owned()
     } else {

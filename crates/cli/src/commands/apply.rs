@@ -37,6 +37,17 @@ struct Difference {
     revision: Option<u64>,
 }
 
+impl Difference {
+    /// Every consumer has a role, and one that has none any more is gone.
+    fn drops_consumer(&self) -> bool {
+        self.fields.iter().any(|change| {
+            change.field.starts_with("consumer.")
+                && change.field.ends_with(".role")
+                && change.to.is_null()
+        })
+    }
+}
+
 /// One field, from and to; `null` where it is not set.
 #[derive(Debug, PartialEq, Serialize)]
 struct FieldChange {
@@ -91,7 +102,8 @@ fn send(
     let body = PutRing {
         policy: (*spec).clone(),
         import: None,
-        removing_because: args.removing_because.clone(),
+        // Only for the ring that loses a consumer: the right to say so is not the right to edit.
+        removing_because: args.removing_because.clone().filter(|_| difference.drops_consumer()),
     };
     let path = format!("/v1/rings/{name}");
     let _: RingStatus = remote.change("PUT", &path, &body, difference.revision)?;

@@ -41,6 +41,7 @@ pub fn run(_invocation: &Invocation, args: &Args) -> Outcome {
     let Task::Generate { out } = &args.task;
     write(out, "cli.md", &reference())?;
     write(out, "keywheel.schema.json", &pretty(&schemars::schema_for!(RawConfig).to_value())?)?;
+    write(out, "openapi.json", &pretty(&keywheel_server::openapi())?)?;
     Ok(Exit::Done)
 }
 

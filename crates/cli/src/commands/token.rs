@@ -161,7 +161,12 @@ fn revoke(invocation: &Invocation, id: &str) -> Outcome {
     let id = id.strip_prefix("kw_").unwrap_or(id);
     let id = id.split('_').next().unwrap_or_default();
     let path = format!("/v1/tokens/{id}");
-    let _: serde_json::Value = Remote::open(invocation)?.change("DELETE", &path, &(), None)?;
-    invocation.console.tell(&format!("Token {id} is revoked."))?;
+    let remote = Remote::open(invocation)?;
+    let info: TokenInfo = remote.http().delete(&path, None::<&()>, &[])?;
+    if invocation.console.json() {
+        invocation.console.value(&info)?;
+    } else {
+        invocation.console.tell(&format!("Token {id} ({}) is revoked.", info.name))?;
+    }
     Ok(Exit::Done)
 }

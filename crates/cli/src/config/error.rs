@@ -70,33 +70,33 @@ impl ConfigErrors {
     pub(super) fn unreadable(file: &Path, text: &str, error: &toml::de::Error) -> Self {
         // Only the message is taken: the full display quotes the line, and with it any password.
         let message = error.message().trim().replace('\n', ", ");
-        let error = ConfigError {
-            line: error.span().map(|span| line_of(text, span.start)),
-            field: String::new(),
-            remedy: remedy_for(&message),
-            cause: message,
-        };
+        let (cause, remedy) = explain(&message);
+        let line = error.span().map(|span| line_of(text, span.start));
+        let error = ConfigError { line, field: String::new(), cause, remedy };
         Self { file: file.to_owned(), errors: vec![error] }
     }
 }
 
-fn remedy_for(message: &str) -> String {
+/// What a message of the parser means, and what to do.
+fn explain(message: &str) -> (String, String) {
+    const SEE: &str = "`keywheel init` writes a file with every field";
     if let Some(rest) = message.strip_prefix("unknown field `") {
-        let mut names = rest.split('`');
-        let unknown = names.next().unwrap_or_default();
+        let unknown = rest.split('`').next().unwrap_or_default();
         let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
-        return match nearest(unknown, &known) {
+        let remedy = match nearest(unknown, &known) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => "remove it; `keywheel init` writes a file with every field".to_owned(),
+            None => format!("use one of {}", known.join(", ")),
         };
+        return (format!("unknown field `{unknown}`"), remedy);
     }
-    if message.starts_with("duplicate key") {
-        return "keep one of the two; a ring is declared once".to_owned();
-    }
-    if message.starts_with("missing field") {
-        return "add it; `keywheel init` writes a file with every field".to_owned();
-    }
-    "correct the line; `keywheel init` writes a file with every field".to_owned()
+    let remedy = if message.starts_with("duplicate key") {
+        "keep one of the two; a ring is declared once".to_owned()
+    } else if message.starts_with("missing field") {
+        format!("add it; {SEE}")
+    } else {
+        format!("correct the line; {SEE}")
+    };
+    (message.to_owned(), remedy)
 }
 
 /// The known name that a mistyped one most resembles, if any does.

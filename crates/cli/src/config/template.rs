@@ -42,7 +42,7 @@ mod tests {
             let kek = table["server"]["kek"].as_table_mut().unwrap();
             // The sources of a master key exclude each other already where they are read.
             assert_eq!(kek.len(), 4);
-            kek.retain(|name, _| kept.contains(&name.as_str()));
+            kek.retain(|name, _| kept.iter().any(|kept| name == *kept));
             if let Err(error) = table.try_into::<RawConfig>() {
                 panic!("{kept:?}: {error}");
             }

@@ -8,5 +8,5 @@ mod text;
 pub mod time;
 
 pub use table::Table;
-pub use text::{Line, Piece, Tone};
+pub use text::{Line, Piece, Tone, counted};
 pub use time::{age, coarse, moment, until};

@@ -64,6 +64,11 @@ impl<T: AsRef<str>> From<T> for Line {
     }
 }
 
+/// A number of things: `1 ring`, `2 rings`.
+pub fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 /// Names and reasons come from other people; none of them may steer this terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()

@@ -56,6 +56,12 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
             "first start: keep a copy of the master key elsewhere, no backup opens without it"
         );
     }
+    if !state.kek.former_ids().is_empty() {
+        tracing::warn!(
+            "the master key is being replaced, and both keys are needed: \
+             stop the server and run keywheel kek rotate to finish"
+        );
+    }
     let engine = Arc::new(state.engine(&config.server, !config.notify.is_empty())?);
     admin_token::ensure(&engine, &config.server.admin_token(), args.new_admin_token)?;
     let driver = Driver::start(Arc::clone(&engine))?;

@@ -1,0 +1,120 @@
+//! Every error that a user can meet says its cause and then its remedy. The words are kept as
+//! snapshots, so that a change of them is seen.
+
+mod world;
+
+use world::{WEB, World};
+
+/// A configuration and what is said about it.
+fn refused(name: &str, text: &str) {
+    let world = World::new();
+    world.write("keywheel.toml", text);
+    let transcript = world.transcript(&["serve"]);
+    assert!(transcript.contains("exit code 2"), "{transcript}");
+    assert!(transcript.contains("remedy: "), "{transcript}");
+    assert!(!transcript.contains("hunter2"), "{transcript}");
+    assert!(!world.path(".keywheel").exists(), "a bad configuration made files");
+    insta::assert_snapshot!(name, transcript);
+}
+
+#[test]
+fn configurations_that_cannot_be() {
+    let ring = |field: &str| format!("[ring.web]\nkind = \"secret\"\n{field}\n");
+    refused("config_unknown_field", &ring("longest_lifetime = \"1h\"\nrotate_evry = \"1d\""));
+    refused("config_unknown_table", "[servers]\nlisten = []\n");
+    refused("config_missing_field", "[ring.web]\nkind = \"secret\"\n");
+    refused("config_no_toml", "[ring.web\nkind = \n");
+    refused("config_wrong_type", "[server]\nlisten = \"postgres://me:hunter2@db\"\n");
+    refused("config_duplicate_ring", &format!("{WEB}\n{WEB}"));
+    refused(
+        "config_ring_name",
+        "[ring.\"Web Session\"]\nkind = \"secret\"\nlongest_lifetime = \"1h\"\n",
+    );
+    refused("config_bad_cron", &ring("longest_lifetime = \"1h\"\ncron = \"every day\""));
+    refused(
+        "config_retires_early",
+        &ring("longest_lifetime = \"31d\"\nretire_after = \"1d\"\nrotate_every = \"90d\""),
+    );
+    refused("config_too_fast", &ring("longest_lifetime = \"31d\"\nrotate_every = \"1h\""));
+    refused(
+        "config_consumers",
+        "[ring.web]\nkind = \"secret\"\nlongest_lifetime = \"1h\"\n\
+         [[ring.web.consumer]]\nname = \"a\"\nrole = \"protect\"\n\
+         min_instances = 5\nmax_instances = 2\n\
+         [[ring.web.consumer]]\nname = \"nginx\"\nrole = \"process\"\none_slot = true\n",
+    );
+    refused("config_listen", "[server]\nlisten = [\"0.0.0.0:7117\", \"nonsense\"]\n");
+    refused("config_listen_nowhere", "[server]\nlisten = []\n");
+    refused("config_store_later", "[server]\nstore = \"postgres://me:hunter2@db/keys\"\n");
+    refused("config_store_unknown", "[server]\nstore = \"mysql://me:hunter2@db/keys\"\n");
+    refused("config_kek", "[server]\nkek = { file = \"a\", credential = \"b\" }\n");
+    refused("config_lease", "[server]\nlease_ttl = \"1h\"\nname = \"two words\"\n");
+    refused(
+        "config_notify",
+        "[[notify]]\non = [\"stalled\", \"sneezed\"]\n\
+         [[notify]]\non = [\"*\"]\ncommand = []\n\
+         [[notify]]\non = []\nrings = [\"web\"]\ncommand = [\"true\"]\n",
+    );
+}
+
+#[test]
+fn commands_without_what_they_need() {
+    let world = World::new();
+    let say = |name: &str, args: &[&str]| {
+        insta::assert_snapshot!(name, world.transcript(args));
+    };
+    say("no_configuration", &["status"]);
+    say("no_token", &["status", "--server", "unix:/nowhere.sock"]);
+    say("bad_endpoint", &["status", "--server", "http://10.0.0.1:1", "--token-file", "x"]);
+    world.configure(WEB);
+    say("no_store_to_back_up", &["backup", "--to", "b.db"]);
+    say("no_store_to_eject", &["eject", "--to", "out", "--reveal"]);
+    say("no_store_for_kek", &["kek", "status"]);
+    say("never_started", &["status"]);
+    say("eject_without_reveal", &["eject", "--to", "out"]);
+    say("init_never_replaces", &["init"]);
+    say("unknown_command", &["rotat", "web"]);
+    say("bad_ring_name", &["rotate", "Web"]);
+    say("token_goes_nowhere", &["token", "create", "a", "--role", "admin"]);
+    say("bad_role", &["token", "create", "a", "--role", "root", "--reveal"]);
+    say("apply_undeclared", &["apply", "other"]);
+    say("json_error", &["--json", "status"]);
+    say("json_usage", &["--json", "rotate"]);
+    let doctor = world.run(&["doctor"]);
+    assert_eq!(doctor.code, 1);
+    assert!(doctor.stdout.contains("warn  store"), "{}", doctor.stdout);
+    assert!(!world.path(".keywheel").exists(), "the doctor made files");
+}
+
+#[test]
+fn refusals_of_a_running_server() {
+    let world = World::with(WEB);
+    let server = world.serve();
+    let say = |name: &str, args: &[&str]| {
+        insta::assert_snapshot!(name, world.transcript(args));
+    };
+    say("no_such_ring", &["status", "absent"]);
+    say("nothing_to_promote", &["promote", "web"]);
+    say("nothing_to_roll_back", &["rollback", "web"]);
+    say("not_the_right", &["compromise", "web", "v1", "--reason", "leaked"]);
+    say("no_such_event", &["ring", "event", "web", "login"]);
+    say("no_such_token", &["token", "revoke", "0000"]);
+    say("not_declared", &["ring", "import", "absent", "--env", "HOME"]);
+    say("no_such_variable", &["ring", "import", "absent", "--env", "KW_ABSENT"]);
+    world.write("a.env", "KEY=a$b\nTWICE=1\nTWICE=2\n");
+    say("env_file_ambiguous", &["ring", "import", "absent", "--env-file", "a.env", "--key", "KEY"]);
+    say("env_file_twice", &["ring", "import", "absent", "--env-file", "a.env", "--key", "TWICE"]);
+    say("env_file_absent", &["ring", "import", "absent", "--env-file", "a.env", "--key", "NO"]);
+    say("json_problem", &["--json", "rollback", "web"]);
+    world
+        .write("forged.token", "kw_0123456789abcdef_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
+    world::set_mode(&world.path("forged.token"), 0o600);
+    say("forged_token", &["status", "--token-file", "forged.token"]);
+    world.write("junk.token", "hello\n");
+    world::set_mode(&world.path("junk.token"), 0o600);
+    say("no_token_in_the_file", &["status", "--token-file", "junk.token"]);
+    world.ok(&["ring", "delete", "web", "--reason", "nobody holds it"]);
+    say("deleted", &["rotate", "web"]);
+    server.stop();
+    say("unreachable", &["status"]);
+}
