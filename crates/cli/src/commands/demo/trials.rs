@@ -161,16 +161,19 @@ fn killed(scene: &mut Scene, turn: Turn) -> Result<Seen, Failure> {
     let record = scene.admin()?.audit(recorded)?;
     let stage = stages::reached(&record, killed_at);
     let name = stage.unwrap_or("no stage");
-    let words = format!("the server is back on the same data; it was killed in stage {name}");
+    let words = format!("the server is back on the same data; it was killed in `{name}`");
     scene.shared.tell(Tone::Good, words);
     let ring = everybody_signs_with(scene, turn.to)?;
     let numbers: Vec<u32> = ring.versions.iter().map(|version| version.number).collect();
     let whole = numbers == (1..=turn.to).collect::<Vec<_>>();
     let primaries = ring.versions.iter().filter(|version| version.state == "primary").count();
     Ok(Seen {
-        note: format!("server killed in {name}, away for {SERVER_AWAY_FOR}"),
+        note: format!("server killed in `{name}`, away for {SERVER_AWAY_FOR}"),
         observations: vec![
-            observed(format!("the server was killed in mid-rotation ({name})"), stage.is_some()),
+            observed(
+                format!("the server was killed in mid-rotation, in `{name}`"),
+                stage.is_some(),
+            ),
             observed(
                 format!("{} requests were answered while it was away", grouped(alone)),
                 alone > 0,
