@@ -13,9 +13,7 @@ use keywheel_core::view::{Held, Instance, Server as ServerView, View};
 use super::action::Action;
 use super::flaw::Flaw;
 use super::memo;
-use super::state::{
-    Keys, Next, Node, Passive, Pending, Phase, Report, World, bit, members,
-};
+use super::state::{Keys, Next, Node, Passive, Pending, Phase, Report, World, bit, members};
 
 /// What the core answered that it never should.
 pub(crate) type Fault = String;
@@ -75,15 +73,12 @@ impl World {
     }
 
     /// What a process may protect with now, and for how long.
-    pub(crate) fn protecting(
-        &self,
-        index: usize,
-    ) -> impl Iterator<Item = (u8, u64)> + use<> {
+    pub(crate) fn protecting(&self, index: usize) -> impl Iterator<Item = (u8, u64)> + use<> {
         let node = self.nodes.get(index).copied().unwrap_or(Node::ABSENT);
         let patience = node.keys.map_or(0, |keys| keys.offline_max).saturating_add(self.skew());
         let may = self.setup.protectors & (1 << index) != 0;
-        let fresh =
-            self.silent(&node) <= patience || self.setup.rules.has(Flaw::OfflineMaxIgnored);
+        let waited = self.real.saturating_sub(node.patient_since());
+        let fresh = waited <= patience || self.setup.rules.has(Flaw::OfflineMaxIgnored);
         let active = node.phase == Phase::Running && may && fresh;
         let work = node.work.map(|work| (work.kid, work.lifetime));
         node.protects().into_iter().chain(work).filter(move |_| active)
@@ -117,7 +112,7 @@ impl World {
 
     /// A connected process renews its lease. One that the store does not know registers again.
     fn heartbeat(&mut self, index: usize) {
-        let (cluster, real) = (self.cluster, self.real);
+        let (cluster, real, current) = (self.cluster, self.real, self.current);
         let (Some(node), Some(presence)) =
             (self.nodes.get_mut(index), self.presence.get_mut(index))
         else {
@@ -127,6 +122,9 @@ impl World {
             return;
         }
         node.heard = real;
+        if node.keys == Some(current) {
+            node.current_at = real;
+        }
         presence.contact = cluster;
         presence.registered = true;
     }
@@ -390,8 +388,7 @@ impl World {
 
     /// Whether a process has something to take or to say.
     pub(crate) fn has_news(&self, index: usize) -> bool {
-        let (Some(node), Some(presence)) = (self.nodes.get(index), self.presence.get(index))
-        else {
+        let (Some(node), Some(presence)) = (self.nodes.get(index), self.presence.get(index)) else {
             return false;
         };
         let said = node.report().map(|report| (report.revision, report.oldest_guard));
@@ -552,6 +549,7 @@ impl World {
         node.keys = Some(keys);
         node.ever = keys.accepted;
         node.heard = self.real;
+        node.current_at = self.real;
         self.put(index, node);
         self.hear(index, node.report());
         true

@@ -16,6 +16,7 @@ impl Node {
         work: None,
         cut: false,
         heard: 0,
+        current_at: 0,
         inbox: None,
         outbox: None,
     };
@@ -33,8 +34,7 @@ impl Node {
 
     /// The set of kids that it accepts.
     pub(crate) fn accepts(&self) -> u32 {
-        self.keys.map_or(0, |keys| keys.accepted)
-            | self.former.map_or(0, |former| former.accepted)
+        self.keys.map_or(0, |keys| keys.accepted) | self.former.map_or(0, |former| former.accepted)
     }
 
     /// Whether it takes a keyset: a newer one of the same life, or one of a life that it has not
@@ -59,14 +59,14 @@ impl Node {
             }
             if own.life != new.life {
                 self.left_lives |= 1 << own.life;
-                let (primary, lifetime) = self.protects().map_or((None, 0), |(kid, lifetime)| {
-                    (Some(kid), lifetime)
-                });
+                let (primary, lifetime) =
+                    self.protects().map_or((None, 0), |(kid, lifetime)| (Some(kid), lifetime));
                 let accepted = self.accepts();
                 self.former = Some(Former { accepted, primary, lifetime, until: None });
             }
         }
         self.keys = Some(new);
+        self.current_at = real;
         self.ever |= new.accepted;
         if let Some(former) = &mut self.former
             && new.primary.is_some()
@@ -92,6 +92,13 @@ impl Node {
             Some(_) => Revision(0),
         };
         Some(Report { life: keys.life, revision: keys.revision, oldest_guard })
+    }
+
+    /// Since when it has to count its patience. Work with a former life's key goes on only while it
+    /// knows that there is no primary yet: others forget that key a while after they hear of one.
+    pub(crate) fn patient_since(&self) -> u64 {
+        let borrowed = self.keys.is_some_and(|keys| keys.primary.is_none());
+        if borrowed { self.current_at.min(self.heard) } else { self.heard }
     }
 
     /// Forgets what has run out by now.

@@ -10,7 +10,6 @@ use keywheel_core::time::{ClusterTime, Span};
 
 use super::state::{Keys, Next, Node, Phase, Presence, Server, World, kid_number};
 
-
 /// A 128-bit fingerprint of a world's canonical form.
 pub(crate) fn fingerprint(world: &World) -> u128 {
     let bytes = encode(world);
@@ -162,8 +161,8 @@ impl Writer {
     }
 
     fn relative(&mut self, moment: u64, now: u64) {
-        let distance = i64::try_from(moment).unwrap_or(i64::MAX)
-            - i64::try_from(now).unwrap_or(i64::MAX);
+        let distance =
+            i64::try_from(moment).unwrap_or(i64::MAX) - i64::try_from(now).unwrap_or(i64::MAX);
         self.byte(u8::try_from(distance.clamp(-self.far, self.far) + self.far).unwrap_or(0));
     }
 
@@ -375,6 +374,9 @@ impl Writer {
         }
         self.byte(node.cut);
         self.relative(node.heard, self.real);
+        if node.keys.is_some_and(|keys| keys.primary.is_none()) {
+            self.relative(node.current_at, self.real);
+        }
         if let Some(report) = node.outbox {
             self.revision(report.life, report.revision);
             self.revision(report.life, report.oldest_guard);

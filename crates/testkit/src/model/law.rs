@@ -128,8 +128,7 @@ fn invariant_compromise_is_final(before: &World, world: &World) -> Result<(), St
     }
     for (number, version) in &before.doc.versions {
         let after = world.doc.versions.get(number).map(|version| &version.state);
-        let stays =
-            matches!(after, Some(State::Compromised { .. } | State::Destroyed { .. }));
+        let stays = matches!(after, Some(State::Compromised { .. } | State::Destroyed { .. }));
         if matches!(version.state, State::Compromised { .. }) && !stays {
             let after = after.map_or("missing", State::name);
             return Err(format!("{number} was compromised and is {after} now"));

@@ -154,8 +154,7 @@ impl World {
         self.replace(next);
         let serves = self.current;
         for server in &mut self.servers {
-            *server =
-                Server { fence: 0, asleep: false, pending: None, mark: server.mark, serves };
+            *server = Server { fence: 0, asleep: false, pending: None, mark: server.mark, serves };
         }
         Ok(true)
     }

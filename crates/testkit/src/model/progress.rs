@@ -35,6 +35,7 @@ impl Progress {
                 return Ok(());
             }
             seen.push(print);
+            way_back(&world).map_err(violation)?;
             if at_rest(&world) {
                 self.known.extend(seen);
                 return Ok(());
@@ -119,6 +120,25 @@ fn at_rest(world: &World) -> bool {
             State::Retired { dropped, .. } => dropped.is_some() && !destroys,
             _ => true,
         })
+}
+
+/// Until its predecessor is destroyed, a primary can be taken back; unless that one is compromised.
+fn way_back(world: &World) -> Result<(), String> {
+    let ring = &world.doc;
+    let former = ring.versions.values().find_map(|version| match version.state {
+        State::Primary { predecessor, .. } => predecessor,
+        _ => None,
+    });
+    let state = former.and_then(|former| ring.versions.get(&former)).map(|former| &former.state);
+    if ring.path.is_some() || !matches!(state, Some(State::Retiring { .. } | State::Retired { .. }))
+    {
+        return Ok(());
+    }
+    let back = Input::Rollback { by: operator() };
+    match rotation::step_with(ring, back, world.now(), world.setup.rules.guards) {
+        Ok(_) => Ok(()),
+        Err(refused) => Err(format!("the primary cannot be taken back: {refused}")),
+    }
 }
 
 /// Whether the ring says why it does not go on.

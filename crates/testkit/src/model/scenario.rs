@@ -1,8 +1,8 @@
 //! The scenarios: each a small world, what may go wrong in it, and how often. Together they cover
 //! what the issue asks of the model check; each is searched to its end.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Revision, RingName};
@@ -15,7 +15,8 @@ use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
 use super::flaw::Rules;
 use super::operator::minted;
 use super::state::{
-    Budget, KIDS, Keys, Node, Passive, Phase, Presence, SERVERS, Server, Setup, World, members, ticks,
+    Budget, KIDS, Keys, Node, Passive, Phase, Presence, SERVERS, Server, Setup, World, members,
+    ticks,
 };
 
 /// When every clock of the small world begins; late enough that nothing lies before zero.
@@ -135,9 +136,7 @@ impl Scenario {
             servers: std::array::from_fn::<_, SERVERS, _>(server),
             presence: self.nodes.iter().map(|(_, runs)| presence(*runs)).collect(),
             nodes: self.nodes.iter().map(|(_, runs)| node(*runs, current)).collect(),
-            passive: self
-                .passive
-                .then_some(Passive { accepted: current.accepted, fetched: BEGIN }),
+            passive: self.passive.then_some(Passive { accepted: current.accepted, fetched: BEGIN }),
             lives: [0; KIDS],
             backup: None,
             pardoned: 0,
@@ -244,6 +243,15 @@ fn with(change: impl FnOnce(&mut Policy)) -> Policy {
     policy
 }
 
+/// The policy for two consumers, or at full scale three.
+fn few(full: bool) -> Policy {
+    with(|policy| {
+        if !full {
+            policy.consumers.remove(&consumer("worker"));
+        }
+    })
+}
+
 /// How much is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
@@ -334,6 +342,8 @@ fn leaders(full: bool) -> Vec<Scenario> {
         ),
         Scenario {
             leader_lease: 2,
+            policies: vec![few(full)],
+            nodes: THREE[..2 + usize::from(more)].to_vec(),
             ..base(
                 "lagging clock",
                 "contacts are stamped by a clock that stands behind, because the leader sleeps",
@@ -486,20 +496,24 @@ fn exceptions(full: bool) -> Vec<Scenario> {
 /// Restores of an older backup, while processes run on with what the lost time gave them.
 fn restores(full: bool) -> Vec<Scenario> {
     let more = u8::from(full);
-    let joiner = [&THREE[..], &[("gateway", false)]].concat();
     vec![
         base(
             "restore",
             "an older backup is restored at any moment of a rotation",
             Budget { rotate: 1, restore: 1, cut: more, ..NONE },
         ),
-        base(
-            "restore and late messages",
-            "a keyset or a report of the former life arrives in the new one",
-            Budget { rotate: 1, restore: 1, late: 1, ..NONE },
-        ),
         Scenario {
-            nodes: joiner,
+            policies: vec![few(full)],
+            nodes: THREE[..2 + usize::from(more)].to_vec(),
+            ..base(
+                "restore and late messages",
+                "a keyset or a report of the former life arrives in the new one",
+                Budget { rotate: 1, restore: 1, late: 1, ..NONE },
+            )
+        },
+        Scenario {
+            policies: vec![few(full)],
+            nodes: [&THREE[..2 + usize::from(more)], &[("gateway", false)]].concat(),
             ..base(
                 "restore and join",
                 "a process that the backup does not know runs on",

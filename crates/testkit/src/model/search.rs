@@ -5,10 +5,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::action::Action;
 use super::encode::fingerprint;
+use super::flaw::Rules;
 use super::law::{self, Violation};
 use super::progress::Progress;
 use super::scenario::Scenario;
-use super::flaw::Rules;
 use super::state::World;
 use super::words;
 
@@ -34,6 +34,13 @@ pub struct Counterexample {
     pub violation: Violation,
     /// Each step in words.
     pub trace: Vec<String>,
+}
+
+impl Counterexample {
+    /// How many actions lead to it.
+    pub fn steps(&self) -> usize {
+        self.trace.len().saturating_sub(1)
+    }
 }
 
 impl std::fmt::Display for Counterexample {
@@ -81,8 +88,7 @@ struct Search<'a> {
 /// Visits every state that a scenario can reach under the given rules, or `most` of them.
 pub fn search(scenario: &Scenario, rules: Rules, most: usize) -> Outcome {
     let start = scenario.world(rules);
-    let outcome =
-        Outcome { states: 1, transitions: 0, depth: 0, complete: true, violation: None };
+    let outcome = Outcome { states: 1, transitions: 0, depth: 0, complete: true, violation: None };
     let mut search = Search {
         start: &start,
         seen: Seen::default(),

@@ -118,6 +118,8 @@ pub(crate) struct Node {
     pub(crate) cut: bool,
     /// Real time of its last contact, on its own account.
     pub(crate) heard: u64,
+    /// Real time at which it last knew that its keyset was the current one.
+    pub(crate) current_at: u64,
     /// An answer on its way to it.
     pub(crate) inbox: Option<Keys>,
     /// A report on its way to a server.
