@@ -35,6 +35,7 @@ skew = "500ms"
 lease_ttl = "1s"
 offline_max = "15s"
 destroy_after = "1d"
+passive = ["jwks-cache=1s"]
 
 [[ring.requests.consumer]]
 name = "api"

@@ -178,7 +178,7 @@ impl Scene {
     fn start_worker(&mut self, service: &'static str, settings: &Settings) -> Result<(), Failure> {
         let file = self.folder().join(&settings.name).with_extension("json");
         let text = serde_json::to_vec(settings)
-            .map_err(|error| Failure::failed(error, crate::console::REPORT))?;
+            .map_err(|error| Failure::failed(error.to_string(), crate::console::REPORT))?;
         private::write_new(&file, &text)?;
         let arguments = ["demo".as_ref(), "worker".as_ref(), file.as_os_str()];
         let (worker, output) = Process::start(&settings.name, self.folder(), &arguments)?;

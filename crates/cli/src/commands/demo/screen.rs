@@ -262,23 +262,23 @@ fn worker(card: &Card, primary: Option<u32>) -> Line {
     let tally = &card.tally;
     let (mark, tone) = if card.stopped { ("■", Tone::Bad) } else { ("●", Tone::Good) };
     let state = match tally.signs_with {
-        _ if card.stopped => Piece::new(Tone::Bad, "stopped   "),
+        _ if card.stopped => Piece::new(Tone::Bad, "stopped  "),
         Some(version) => {
             let behind = primary.is_some_and(|primary| primary != version);
             let tone = if behind { Tone::Waiting } else { Tone::Good };
-            Piece::new(tone, format!("{:<10}", format!("signs v{version}")))
+            Piece::new(tone, format!("{:<9}", format!("signs v{version}")))
         }
-        None => Piece::new(Tone::Faint, "starts    "),
+        None => Piece::new(Tone::Faint, "starts   "),
     };
     let mut pieces = vec![
         Piece::new(tone, format!(" {mark} ")),
-        format!("{:<11}pid {:<8}", card.name, card.pid).into(),
+        format!("{:<10}pid {:<7}", card.name, card.pid).into(),
         state,
-        Piece::new(Tone::Faint, format!("{:>6} sent", grouped(tally.requests))),
+        Piece::new(Tone::Faint, format!("{:>5} sent", grouped(tally.requests))),
     ];
     let failed = tally.failures.all();
     if failed > 0 {
-        pieces.push(Piece::new(Tone::Bad, format!(" {:>4} failed", grouped(failed))));
+        pieces.push(Piece::new(Tone::Bad, format!("  ✘ {}", grouped(failed))));
     }
     Line::new(pieces)
 }

@@ -149,6 +149,8 @@ fn rolled_back(scene: &mut Scene, turn: Turn) -> Result<Seen, Failure> {
 fn killed(scene: &mut Scene, turn: Turn) -> Result<Seen, Failure> {
     let recorded = scene.newest_entry()?;
     rotate(scene, turn)?;
+    scene
+        .until("the workers to be asked for proof", STEP_WITHIN, |ring| ring.stage == "confirm")?;
     scene.kill_server();
     let killed_at = SystemClock.wall();
     scene.shared.tell(Tone::Bad, "SIGKILL: the server is gone");
