@@ -38,4 +38,3 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 const POINTER: &str = "keywheel, API v1\n\n/openapi.json  what can be asked\n\
     /v1/rings      the rings that a token is good for\n/healthz       whether this server runs\n\
     /readyz        whether its store answers\n";
-

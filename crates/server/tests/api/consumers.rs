@@ -26,10 +26,7 @@ fn a_process_registers_loads_and_proves() {
     let instance = &consumer["instances"][0];
     assert_eq!(instance["process"], "host-a/42");
     assert_eq!(instance["holds"], status["keyset_revision"]);
-    assert_eq!(
-        instance["counts"]["1"],
-        json!({ "protected": 3, "processed": 2, "rejected": 1 })
-    );
+    assert_eq!(instance["counts"]["1"], json!({ "protected": 3, "processed": 2, "rejected": 1 }));
 
     // A proof that was made with another nonce, or that is none, does not count.
     let held = process.load(&world);
@@ -129,9 +126,7 @@ fn a_consumer_sees_its_own_processes_only() {
     own.converge(&world);
     other.converge(&world);
     assert_eq!(world.ask("operator", "POST", "/v1/rings/web/rotate").status, 200);
-    eventually("the confirm stage", || {
-        (world.status("web")["stage"] == "confirm").then_some(())
-    });
+    eventually("the confirm stage", || (world.status("web")["stage"] == "confirm").then_some(()));
 
     let seen = world.send(&Request::new("GET", "/v1/rings/web").token(&api));
     assert!(seen.body.contains(own.id.as_str()), "{seen:?}");

@@ -141,10 +141,8 @@ fn going_down_ends_watchers_and_lets_requests_end() {
     let mut world = World::new();
     let mut events = watch(&world, "");
     let address = world.address;
-    let request =
-        Request::new("GET", "/v1/watch?wait=30s").token(world.token("operator"));
-    let polling =
-        std::thread::spawn(move || crate::support::http::exchange(&address, &request));
+    let request = Request::new("GET", "/v1/watch?wait=30s").token(world.token("operator"));
+    let polling = std::thread::spawn(move || crate::support::http::exchange(&address, &request));
     eventually("the long poll", || {
         let text = world.ask("operator", "GET", "/metrics").body;
         text.contains("keywheel_watchers 2\n").then_some(())

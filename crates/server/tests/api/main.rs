@@ -1,4 +1,5 @@
 //! The server from outside: real engine, real sockets, one world for each test.
+#![cfg(test)]
 
 mod support;
 

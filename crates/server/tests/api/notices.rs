@@ -128,9 +128,7 @@ fn a_webhook_is_signed_and_repeated_until_it_is_taken() {
     // The other target took it at the first attempt and does not hear it again.
     let said = next(&slack_posts).json();
     assert!(said["text"].as_str().unwrap().contains("ring web"), "{said}");
-    eventually("the empty outbox", || {
-        (world.engine.notices_waiting().unwrap() == 0).then_some(())
-    });
+    eventually("the empty outbox", || (world.engine.notices_waiting().unwrap() == 0).then_some(()));
     assert!(slack_posts.try_recv().is_err());
 }
 
@@ -161,13 +159,12 @@ fn a_command_that_does_not_end_is_ended_and_tried_again() {
         settings.notify = vec![target("script", &["created"], sink)];
     });
     world.declare("web", &spec("secret"));
-    let notice = eventually("the second attempt", || {
+    eventually("the first attempt's end", || {
         // A failed notice is not due for a while; the outbox says that it waits.
         let waiting = world.engine.notices_waiting().unwrap() == 1;
         let due = !world.engine.due_notices(10).unwrap().is_empty();
         (waiting && !due).then_some(())
     });
-    assert_eq!(notice, ());
 }
 
 #[test]

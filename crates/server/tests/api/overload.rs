@@ -76,9 +76,7 @@ impl Store for Sluggish {
     }
 }
 
-fn slow_world(
-    change: impl FnOnce(&mut keywheel_server::Limits),
-) -> (Arc<Sluggish>, World) {
+fn slow_world(change: impl FnOnce(&mut keywheel_server::Limits)) -> (Arc<Sluggish>, World) {
     let store = Arc::new(Sluggish {
         inner: MemoryStore::new(Arc::new(SystemClock)),
         held: Mutex::new(false),

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::{Answer, ROLES, Request, World, spec};
 use keywheel_server::openapi;
 use serde_json::{Value, json};
-use crate::support::{Answer, ROLES, Request, World, spec};
 
 /// Operation, the roles that may do it, and a body with which it gets past its form.
 fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> {
@@ -29,10 +29,7 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
         ("destroyVersion", (breakglass.clone(), None)),
         ("waiveGate", (breakglass, Some(json!({ "reason": "a test", "lasts": "1m" })))),
         ("putEvidence", (vec!["evidence:probes"], Some(json!({ "verdict": "pass" })))),
-        (
-            "sendEvent",
-            (vec!["admin", "operator", "consumer"], Some(json!({ "name": "login" }))),
-        ),
+        ("sendEvent", (vec!["admin", "operator", "consumer"], Some(json!({ "name": "login" })))),
         ("planRing", (vec!["admin", "operator", "breakglass", "auditor"], None)),
         (
             "registerInstance",
@@ -63,6 +60,7 @@ const OPEN: [&str; 4] = ["pointer", "openApi", "healthz", "readyz"];
 
 struct Operation {
     id: String,
+    statuses: BTreeSet<u16>,
     method: String,
     path: String,
 }
@@ -72,8 +70,10 @@ fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
+            let statuses = operation["responses"].as_object().unwrap().keys();
             all.push(Operation {
                 id: operation["operationId"].as_str().unwrap().into(),
+                statuses: statuses.map(|status| status.parse().unwrap()).collect(),
                 method: method.to_ascii_uppercase(),
                 path: path.clone(),
             });
@@ -124,6 +124,7 @@ fn every_role_may_do_what_the_table_says_and_no_more() {
             let request = operation.request("web", Some(world.token(role)), body.as_ref());
             let answer = world.send(&request);
             let what = format!("{} by {role}: {answer:?}", operation.id);
+            assert!(operation.statuses.contains(&answer.status), "undocumented: {what}");
             if allowed.contains(&role) {
                 assert!(![401, 403, 405].contains(&answer.status), "{what}");
                 assert!(answer.status < 500 && !is_no_such_ring(&answer), "{what}");
@@ -141,7 +142,8 @@ fn nobody_does_anything_without_a_good_token() {
     let table = expectations();
     let good = world.token("admin").to_owned();
     let wrong_secret = format!("{}0", &good[..good.len() - 1]);
-    let wrong_secret = if wrong_secret == good { wrong_secret.replace('0', "1") } else { wrong_secret };
+    let wrong_secret =
+        if wrong_secret == good { wrong_secret.replace('0', "1") } else { wrong_secret };
     let bad = ["", "nonsense", "kw_", "kw_0123456789abcdef_00", &wrong_secret];
     for operation in operations() {
         let Some((_, body)) = table.get(operation.id.as_str()) else { continue };

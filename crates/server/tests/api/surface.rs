@@ -21,8 +21,7 @@ fn the_router_takes_what_the_document_names_and_nothing_else() {
     for (path, operations) in document["paths"].as_object().unwrap() {
         let named: BTreeSet<_> = operations.as_object().unwrap().keys().collect();
         for method in METHODS {
-            let answer =
-                world.send(&Request::new(&method.to_ascii_uppercase(), &concrete(path)));
+            let answer = world.send(&Request::new(&method.to_ascii_uppercase(), &concrete(path)));
             let known = named.contains(&method.to_owned());
             assert_eq!(answer.status != 405, known, "{method} {path}: {answer:?}");
             assert_ne!(answer.status, 404, "{method} {path}");

@@ -146,10 +146,8 @@ impl Authority {
         let params = CertificateParams::new([subject.to_owned()]).unwrap();
         let issuer: &Issuer<'_, KeyPair> = &self.issuer;
         let certificate = params.signed_by(&key, issuer).unwrap();
-        let files = (
-            self.folder.join(format!("{name}.pem")),
-            self.folder.join(format!("{name}.key")),
-        );
+        let files =
+            (self.folder.join(format!("{name}.pem")), self.folder.join(format!("{name}.key")));
         std::fs::write(&files.0, certificate.pem()).unwrap();
         std::fs::write(&files.1, key.serialize_pem()).unwrap();
         files
