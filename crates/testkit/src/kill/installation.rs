@@ -158,6 +158,15 @@ impl Installation {
         Token::from_file(&self.path("state/admin.token")).map_err(words)
     }
 
+    /// The same as text.
+    ///
+    /// # Errors
+    /// As [`Installation::admin_token`].
+    pub fn admin_token_text(&self) -> Fallible<String> {
+        let text = std::fs::read_to_string(self.path("state/admin.token")).map_err(words)?;
+        Ok(text.trim().to_owned())
+    }
+
     /// The API, as the first administrator sees it.
     ///
     /// # Errors
@@ -250,6 +259,14 @@ impl Admin {
     /// # Errors
     /// When the server refuses or does not answer.
     pub fn token(&self, name: &str, role: &str, rings: &[&str]) -> Fallible<Token> {
+        Token::new(self.token_text(name, role, rings)?).map_err(words)
+    }
+
+    /// The same as text, for those who do not speak through the client library.
+    ///
+    /// # Errors
+    /// As [`Admin::token`].
+    pub fn token_text(&self, name: &str, role: &str, rings: &[&str]) -> Fallible<String> {
         let body = CreateToken {
             name: name.into(),
             role: role.into(),
@@ -259,9 +276,8 @@ impl Admin {
             uid: None,
             expires_in: None,
         };
-        let created: CreatedToken =
-            self.http.post("/v1/tokens", Some(&body), &[]).map_err(words)?;
-        Token::new(created.token).map_err(words)
+        let created: Result<CreatedToken, _> = self.http.post("/v1/tokens", Some(&body), &[]);
+        Ok(created.map_err(words)?.token)
     }
 
     /// Any document.
