@@ -280,6 +280,8 @@ pub struct Health {
     pub stale: bool,
     /// Whether protecting is refused because it is longer ago than `offline_max`.
     pub offline: bool,
+    /// Whether a server has acknowledged the proof of what is held.
+    pub proved: bool,
     /// Whether changes are announced to this process.
     pub listening: bool,
     /// Whether what is held came from the host cache, and no server has confirmed it yet.
@@ -450,6 +452,7 @@ impl RingHandle {
             last_contact: None,
             stale: true,
             offline: true,
+            proved: false,
             listening: false,
             from_cache: false,
             refused_revisions: 0,
@@ -463,6 +466,7 @@ impl RingHandle {
         health.listening = status.listening;
         health.trouble.clone_from(&status.trouble);
         health.refused_revisions = slot.refused.load(Ordering::Relaxed);
+        health.proved = slot.proved.load(Ordering::Relaxed);
         health.from_cache = slot.from_cache.load(Ordering::Relaxed);
         health.last_contact = slot.contact().map(|at| boot_time().since(at));
         if let (Some(keyset), Some(silent_for)) = (&*slot.keyset.load(), health.last_contact) {

@@ -565,6 +565,7 @@ impl Events {
             let decoded = self.body.decode(self.connection.input(), &mut content);
             let used = decoded.map_err(|error| unreachable(&self.server, &garbled(error)))?;
             self.connection.consume(used);
+            self.is_mute &= content.is_empty();
             let events = self.parser.feed(&content).map_err(|error| HttpError::Protocol {
                 cause: format!("{} sent an event that cannot be read: {error}", self.server),
                 remedy: "check what stands between this process and the server".into(),
@@ -579,10 +580,7 @@ impl Events {
             let silence_ends = self.heard.after(EVENT_SILENCE);
             match self.connection.fill(deadline.min(silence_ends), wake) {
                 Ok(0) => return Ok(Next::Ended),
-                Ok(_) => {
-                    self.heard = boot_time();
-                    self.is_mute = false;
-                }
+                Ok(_) => self.heard = boot_time(),
                 Err(Stop::Woken) => return Ok(Next::Woken),
                 Err(Stop::Deadline) if boot_time() < silence_ends => return Ok(Next::Deadline),
                 Err(stop) => return Err(unreachable(&self.server, &stop)),

@@ -43,6 +43,8 @@ pub(crate) struct Slot {
     pub(crate) refresh_wanted: AtomicBool,
     pub(crate) refused: AtomicU64,
     pub(crate) from_cache: AtomicBool,
+    /// Whether the server has acknowledged a proof of what is held.
+    pub(crate) proved: AtomicBool,
 }
 
 impl Slot {
@@ -56,6 +58,7 @@ impl Slot {
             refresh_wanted: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             from_cache: AtomicBool::new(false),
+            proved: AtomicBool::new(false),
         }
     }
 

@@ -244,6 +244,15 @@ impl ConsumerState {
         self.standing.is_some()
     }
 
+    /// Whether the server has acknowledged a proof of what is held.
+    pub fn is_proved(&self) -> bool {
+        let keyset = self.held.as_ref().map(|held| &held.keyset);
+        let standing = self.standing.as_ref();
+        keyset
+            .zip(standing)
+            .is_some_and(|(keyset, standing)| standing.proves(&keyset.incarnation, keyset.revision))
+    }
+
     /// The process was registered; `asked_at` is when it asked. Everything is to be proved anew.
     pub fn registered(&mut self, nonce: Vec<u8>, asked_at: BootTime) {
         self.standing = Some(Standing { nonce, renew_at: asked_at, ..Standing::default() });

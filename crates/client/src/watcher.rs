@@ -169,6 +169,10 @@ impl Watcher {
     }
 
     fn publish_status(&self) {
+        for (index, slot) in self.live.slots.iter().enumerate() {
+            let proved = self.session.state(index).is_some_and(ConsumerState::is_proved);
+            slot.proved.store(proved, Ordering::Relaxed);
+        }
         let instance = self.identity.as_ref().map(|identity| identity.instance.clone());
         let listening = self.session.is_listening();
         let present = self.live.status.load();

@@ -1,4 +1,5 @@
 //! The constructor starts nothing. A test binary of its own, so that nothing else moves.
+#![cfg(test)]
 
 use keywheel_client::{Client, TokenSource};
 

@@ -1,0 +1,9 @@
+//! The client from outside: real servers, and some that misbehave.
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod http;
+mod relay;
+mod rotation;
