@@ -26,12 +26,12 @@ const CAMPAIGNS: &[Program] = &[
 
 #[rustfmt::skip]
 const BENCHES: &[Program] = &[
+    Program { name: "watchers", title: "10,000 watching consumers", needs_binary: false },
     Program { name: "rings", title: "100,000 rings", needs_binary: false },
-    Program { name: "rotation", title: "Commit to proof, 100 consumers", needs_binary: true },
-    Program { name: "watchers", title: "10,000 watching consumers", needs_binary: true },
-    Program { name: "server", title: "Start-up time and idle memory", needs_binary: true },
-    Program { name: "seal", title: "Sealing", needs_binary: false },
-    Program { name: "report", title: "Reports", needs_binary: false },
+    Program { name: "rotation", title: "Commit to proof, 100 instances", needs_binary: false },
+    Program { name: "server", title: "Start-up time and idle memory", needs_binary: false },
+    Program { name: "report", title: "A proof report", needs_binary: false },
+    Program { name: "seal", title: "Sealing and committing", needs_binary: false },
 ];
 
 /// Runs the named campaigns, or all of them, and writes docs/campaigns/<name>.md.

@@ -1,7 +1,8 @@
-//! A store that counts what is asked of it, and says when a ring was committed last.
+//! A store that counts what is asked of it, and remembers when rings were committed.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keywheel_engine::ports::{
@@ -15,8 +16,20 @@ pub(crate) struct Counting {
     store: Arc<dyn Store>,
     reads: AtomicU64,
     commits: AtomicU64,
-    ring_committed_nanos: AtomicU64,
+    rings: Mutex<VecDeque<Committed>>,
 }
+
+/// When a ring was committed, on the machine's monotonic clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Committed {
+    /// When the store was asked.
+    pub(crate) began: Duration,
+    /// When it had answered.
+    pub(crate) ended: Duration,
+}
+
+/// How many commits of rings are remembered.
+const REMEMBERED: usize = 64;
 
 /// How often a store was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +46,7 @@ impl Counting {
             store,
             reads: AtomicU64::new(0),
             commits: AtomicU64::new(0),
-            ring_committed_nanos: AtomicU64::new(0),
+            rings: Mutex::default(),
         }
     }
 
@@ -45,9 +58,18 @@ impl Counting {
         }
     }
 
-    /// When a ring was committed last, on the machine's monotonic clock.
-    pub(crate) fn ring_committed(&self) -> Duration {
-        Duration::from_nanos(self.ring_committed_nanos.load(Ordering::SeqCst))
+    /// The latest commits of rings, oldest first.
+    pub(crate) fn ring_commits(&self) -> Vec<Committed> {
+        self.rings().iter().copied().collect()
+    }
+
+    /// Forgets them.
+    pub(crate) fn forget_ring_commits(&self) {
+        self.rings().clear();
+    }
+
+    fn rings(&self) -> MutexGuard<'_, VecDeque<Committed>> {
+        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> &dyn Store {
@@ -80,10 +102,14 @@ impl Store for Counting {
     }
 
     fn commit(&self, commit: &Commit) -> Result<Seq, CommitError> {
+        let began = measure::monotonic();
         let seq = self.write().commit(commit)?;
         if commit.writes.iter().any(|write| write.key.as_str().starts_with("ring/")) {
-            let nanos = u64::try_from(measure::monotonic().as_nanos()).unwrap_or(u64::MAX);
-            self.ring_committed_nanos.store(nanos, Ordering::SeqCst);
+            let mut rings = self.rings();
+            if rings.len() >= REMEMBERED {
+                rings.pop_front();
+            }
+            rings.push_back(Committed { began, ended: measure::monotonic() });
         }
         Ok(seq)
     }

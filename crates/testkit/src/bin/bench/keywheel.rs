@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use keywheel_core::id::RingName;
-use keywheel_core::ring::Stage;
-use keywheel_engine::{Engine, NewToken, RingScope, Role, Snapshot, Verb};
+use keywheel_core::ring::{Ring, Stage};
+use keywheel_core::rotation::Input;
+use keywheel_engine::{Engine, JournalEntry, NewToken, RingScope, Role, Snapshot, Verb};
 use keywheel_server::{Listen, Server, Settings};
 use keywheel_store::{FileHighWater, SqliteStore, SystemClock};
 
-use crate::counting::Counting;
+use crate::counting::{Committed, Counting};
 use crate::world::{self, context};
 use crate::{Fallible, child, measure};
 
@@ -20,7 +21,7 @@ use crate::{Fallible, child, measure};
 const ROTATION_MAX: Duration = Duration::from_mins(2);
 
 /// How often a rotation is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Opens the state in a folder; makes it when there is none.
 pub(crate) fn open(folder: &Path) -> Fallible<(Engine, Arc<Counting>)> {
@@ -71,7 +72,7 @@ pub(crate) fn serve(folder: &Path, listen: &str) -> Fallible<()> {
     let obeyed = child::obey(port, |words| match words {
         ["pause", ring] => act(&engine, &store, ring, &Verb::Pause),
         ["resume", ring] => act(&engine, &store, ring, &Verb::Resume),
-        ["rotate", ring, instances] => rotate(&engine, &store, ring, instances.parse()?),
+        ["rotate", ring] => rotate(&engine, &store, ring),
         ["settle", ring] => settle(&engine, ring),
         other => Err(format!("{other:?} means nothing to the server").into()),
     });
@@ -86,7 +87,8 @@ pub(crate) fn serve(folder: &Path, listen: &str) -> Fallible<()> {
 /// One transition; answers when it was committed.
 fn act(engine: &Engine, store: &Counting, ring: &str, verb: &Verb) -> Fallible<Vec<u64>> {
     engine.act(&ring.parse()?, verb, &context())?;
-    Ok(vec![child::nanos(store.ring_committed())])
+    let committed = store.ring_commits().pop().ok_or("nothing was committed")?;
+    Ok(vec![child::nanos(committed.ended)])
 }
 
 /// Looks at a ring again and again until it is as wanted.
@@ -110,31 +112,61 @@ fn until(
     }
 }
 
-/// A whole rotation. Answers when the publish was committed, when the last instance had proved it,
-/// when the promotion was committed, and when the last one had switched.
-fn rotate(engine: &Engine, store: &Counting, ring: &str, instances: usize) -> Fallible<Vec<u64>> {
+/// A whole rotation. Answers how long after the commit of the publish the last proof before the
+/// promotion was accepted, when the promotion was committed, and when the last switch was; and how
+/// many instances had proved when it was promoted.
+///
+/// The moments of commits are the store's. Those of the proofs are in the journal: a promotion
+/// carries what was seen of each instance, and when it was heard last.
+fn rotate(engine: &Engine, store: &Counting, ring: &str) -> Fallible<Vec<u64>> {
     let ring: RingName = ring.parse()?;
     let former = engine.snapshot(&ring)?.ring.primary();
+    store.forget_ring_commits();
     engine.act(&ring, &Verb::Rotate { import: None }, &context())?;
-    let stage = |snapshot: &Snapshot| snapshot.ring.path.as_ref().map(|path| path.stage);
-    until(engine, &ring, "been published", |snapshot| {
-        stage(snapshot).is_some_and(|stage| stage >= Stage::Publish)
-            || snapshot.ring.primary() != former
+    until(engine, &ring, "finished its rotation", |snapshot| {
+        snapshot.ring.path.is_none() && snapshot.ring.primary() != former
     })?;
-    let published = store.ring_committed();
-    until(engine, &ring, "been proved", |snapshot| {
-        let published = snapshot.ring.keyset_revision;
-        let proved = snapshot.view.instances.iter().filter(|instance| {
-            instance.held.as_ref().is_some_and(|held| held.revision >= published)
-        });
-        proved.count() >= instances || snapshot.ring.primary() != former
+    let steps = steps(engine, store, &ring)?;
+    let find = |what: &str, wanted: &dyn Fn(&Ring) -> bool| {
+        let found = steps.iter().find(|(entry, _)| wanted(&entry.after));
+        found.ok_or_else(|| format!("the journal has no {what}"))
+    };
+    let (publish, published) = find("publish", &|ring| {
+        ring.path.as_ref().is_some_and(|path| path.stage >= Stage::Publish)
     })?;
-    let proved = measure::monotonic();
-    until(engine, &ring, "been promoted", |snapshot| snapshot.ring.primary() != former)?;
-    let promoted = store.ring_committed();
-    until(engine, &ring, "been switched to", |snapshot| snapshot.ring.path.is_none())?;
-    let switched = measure::monotonic();
-    Ok([published, proved, promoted, switched].map(child::nanos).to_vec())
+    let (promote, promoted) = find("promotion", &|ring| ring.primary() != former)?;
+    let (_, switched) =
+        find("last switch", &|ring| ring.primary() != former && ring.path.is_none())?;
+    let Ok(Input::Tick { view }) = &promote.input else {
+        return Err("the promotion was no tick".into());
+    };
+    let last = view.instances.iter().map(|instance| instance.last_contact).max();
+    let heard = last.ok_or("nobody was heard")?.since(publish.now.cluster).to_std();
+    let proved = heard.saturating_sub(published.ended.saturating_sub(published.began));
+    let instances = view.instances.iter().filter(|instance| {
+        let held = instance.held.as_ref();
+        held.is_some_and(|held| held.revision >= publish.after.keyset_revision)
+    });
+    let instances = u64::try_from(instances.count())?;
+    let since = |moment: &Committed| moment.ended.saturating_sub(published.ended);
+    let durations = [proved, since(promoted), since(switched)].map(child::nanos);
+    Ok(durations.into_iter().chain([instances]).collect())
+}
+
+/// The transitions since the commits were forgotten, each with its commit.
+fn steps(
+    engine: &Engine,
+    store: &Counting,
+    ring: &RingName,
+) -> Fallible<Vec<(JournalEntry, Committed)>> {
+    loop {
+        let commits = store.ring_commits();
+        let journal = engine.journal(ring)?;
+        if commits.len() == store.ring_commits().len() {
+            let older = journal.len().saturating_sub(commits.len());
+            return Ok(journal.into_iter().skip(older).zip(commits).collect());
+        }
+    }
 }
 
 /// Waits until nothing but the primary is accepted.
