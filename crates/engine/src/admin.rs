@@ -85,8 +85,9 @@ impl Engine {
             return Ok(Some(Arc::clone(known)));
         }
         let key = tokens::key(id);
-        let Some(record) = self.records.read::<StoredToken>(&key)? else { return Ok(None) };
+        // The mark before the record, so that a revocation in between is no forgery.
         let mark = self.high_water.mark(key.as_str())?;
+        let Some(record) = self.records.read::<StoredToken>(&key)? else { return Ok(None) };
         if mark.is_some_and(|mark| mark.revision > record.revision) {
             return Err(EngineError::Distrusted {
                 subject: key.as_str().into(),

@@ -175,7 +175,8 @@ impl Engine {
             counts: BTreeMap::new(),
             uses: BTreeMap::new(),
         };
-        self.presence.register(&self.records, &rings, &instance, &process)?;
+        let heard = self.clock.monotonic();
+        self.presence.register(&self.records, &rings, &instance, &process, heard)?;
         let mut nonces = BTreeMap::new();
         for ring in &rings {
             self.enlist_if_moving(ring);
@@ -248,9 +249,11 @@ impl Engine {
         let own = &loaded.document.ring;
         let verdict = self.judge(&loaded, &process, instance, report)?;
         let now = self.now();
-        let news = self.presence.update(ring, instance, |known| {
+        let heard = self.clock.monotonic();
+        let news = self.presence.update(ring, instance, heard, |known| {
             take_report(known, own, report, &verdict, goodbye, now)
         });
+        self.presence.secure(&self.records, ring, instance, own.policy.lease_ttl)?;
         let (sequence, news) = news.unwrap_or((process.sequence, false));
         let triggers = &own.policy.triggers;
         let by_use = triggers.max_uses.is_some() || triggers.max_age_at_use.is_some();
@@ -312,7 +315,11 @@ impl Engine {
         consumer: &ConsumerName,
         instance: &InstanceId,
     ) -> Result<Process, EngineError> {
-        let known = self.presence.process(ring, instance);
+        let mut known = self.presence.process(ring, instance);
+        if known.is_none() {
+            self.presence.fetch(&self.records, ring, instance, self.now().cluster)?;
+            known = self.presence.process(ring, instance);
+        }
         // Somebody else's instance looks like none at all.
         known
             .filter(|process| process.consumer == *consumer && !process.ended)

@@ -320,6 +320,12 @@ impl Engine {
         let mut lead = lock(&self.lead);
         let Some(fence) = lead.fence else { return self.take_lease(&mut lead) };
         let since_renewal = monotonic.0.saturating_sub(lead.renewed.0);
+        if since_renewal >= self.lease_ttl.to_std() {
+            // The lease ended, even if nobody else took it: what this server has not heard
+            // meanwhile says nothing, and the time counts for nobody.
+            lead.fence = None;
+            return self.take_lease(&mut lead);
+        }
         if since_renewal >= self.third_of_lease() {
             if !self.records.store.renew(fence, self.lease_ttl.to_std())? {
                 tracing::warn!(fence = fence.0, "another server took the lease");
@@ -403,7 +409,7 @@ impl Engine {
                 }
             }
             "instance" => {
-                self.presence.follow(&self.records, key, seq)?;
+                self.presence.follow(&self.records, key, seq, self.now().cluster)?;
                 if let Some((ring, _)) = name.split_once('/')
                     && let Ok(ring) = ring.parse::<RingName>()
                 {
@@ -413,7 +419,23 @@ impl Engine {
             "token" => {
                 lock(&self.tokens).remove(name);
             }
+            "cluster" if name == "time" => self.follow_clock()?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes over the cluster clock that the leader recorded. Who follows only estimates, and would
+    /// otherwise fall behind more and more: a process that it hears would seem to be silent.
+    fn follow_clock(&self) -> Result<(), EngineError> {
+        if self.fence().is_some() {
+            return Ok(());
+        }
+        let recorded = read_time(&self.records)?;
+        let (wall, monotonic) = (self.clock.wall(), self.clock.monotonic());
+        let mut lead = lock(&self.lead);
+        if lead.fence.is_none() && recorded > lead.clock.advance(wall, monotonic) {
+            lead.clock = ClusterClock::start(recorded, wall, monotonic, self.lease_ttl);
         }
         Ok(())
     }

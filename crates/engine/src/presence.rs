@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::SecretText;
 use crate::error::EngineError;
-use crate::ports::{Commit, Expect, Key, Seq, Write};
+use crate::ports::{Commit, CommitError, Elapsed, Expect, Key, Seq, StoreError, Write};
 use crate::records::{Record, Records};
 
 /// What is known of one process of one ring.
@@ -74,9 +74,31 @@ pub struct InstanceInfo {
 struct Entry {
     process: Process,
     stored: Seq,
+    /// When it was last heard here, on this server's own clock.
+    heard: Option<Elapsed>,
+    /// When what the store knows of its contact was heard here.
+    safe: Option<Elapsed>,
+}
+
+impl Entry {
+    const fn stored(process: Process, stored: Seq) -> Self {
+        Self { process, stored, heard: None, safe: None }
+    }
 }
 
 type Ids = BTreeMap<InstanceId, Entry>;
+
+/// A process on its way to the store.
+struct Changed {
+    ring: RingName,
+    id: InstanceId,
+    process: Process,
+    replaces: Seq,
+    heard: Option<Elapsed>,
+}
+
+/// How often a batch is written anew because another server was faster with one of its rows.
+const CONFLICTS_MAX: usize = 64;
 
 #[derive(Default)]
 struct Table {
@@ -109,7 +131,7 @@ impl Presence {
             let Some((last, _)) = page.last() else { return Ok(presence) };
             after = Some(last.clone());
             for (key, record) in page {
-                presence.adopt(&key, record);
+                presence.adopt(&key, record, ClusterTime::default());
             }
         }
     }
@@ -118,37 +140,50 @@ impl Presence {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a row as the store has it, unless what is in memory is newer.
-    fn adopt(&self, key: &Key, record: Record<Process>) {
+    /// Takes in a row as the store has it, unless what is in memory is newer. Whom another server
+    /// heard was heard `now` at the latest; that server's clock may be behind this one's.
+    fn adopt(&self, key: &Key, record: Record<Process>, now: ClusterTime) {
         let Some((ring, id)) = parse_key(key) else { return };
         let mut table = self.table();
         let ids = table.rings.entry(ring).or_default();
+        let mut theirs = record.value;
         match ids.get_mut(&id) {
             Some(known) if known.stored >= record.seq => {}
             Some(known) => {
-                let theirs = record.value;
-                let newest_contact = known.process.last_contact.max(theirs.last_contact);
-                if theirs.sequence >= known.process.sequence {
-                    known.process = theirs;
+                let own = &mut known.process;
+                let was_heard =
+                    theirs.sequence > own.sequence || theirs.last_contact > own.last_contact;
+                let contact = own.last_contact.max(theirs.last_contact);
+                let ended = own.ended || theirs.ended;
+                if theirs.sequence >= own.sequence {
+                    *own = theirs;
                 }
-                known.process.last_contact = newest_contact;
+                own.last_contact = if was_heard { contact.max(now) } else { contact };
+                own.ended = ended;
                 known.stored = record.seq;
             }
             None => {
-                ids.insert(id, Entry { process: record.value, stored: record.seq });
+                theirs.last_contact = theirs.last_contact.max(now);
+                ids.insert(id, Entry::stored(theirs, record.seq));
             }
         }
     }
 
     /// Follows a change that the store announced.
-    pub(crate) fn follow(&self, records: &Records, key: &Key, seq: Seq) -> Result<(), EngineError> {
+    pub(crate) fn follow(
+        &self,
+        records: &Records,
+        key: &Key,
+        seq: Seq,
+        now: ClusterTime,
+    ) -> Result<(), EngineError> {
         let Some((ring, id)) = parse_key(key) else { return Ok(()) };
         let known = self.table().rings.get(&ring).and_then(|ids| Some(ids.get(&id)?.stored));
         if known.is_some_and(|stored| stored >= seq) {
             return Ok(());
         }
         match records.read::<Process>(key)? {
-            Some(record) => self.adopt(key, record),
+            Some(record) => self.adopt(key, record, now),
             None => {
                 if let Some(ids) = self.table().rings.get_mut(&ring) {
                     ids.remove(&id);
@@ -158,6 +193,17 @@ impl Presence {
         Ok(())
     }
 
+    /// Reads a process that another server may have registered a moment ago.
+    pub(crate) fn fetch(
+        &self,
+        records: &Records,
+        ring: &RingName,
+        id: &InstanceId,
+        now: ClusterTime,
+    ) -> Result<(), EngineError> {
+        self.follow(records, &key(ring, id), Seq(u64::MAX), now)
+    }
+
     /// Registers a process for several rings, durably, before it returns.
     pub(crate) fn register(
         &self,
@@ -165,6 +211,7 @@ impl Presence {
         rings: &[RingName],
         id: &InstanceId,
         process: &Process,
+        heard: Elapsed,
     ) -> Result<(), EngineError> {
         let mut writes = Vec::with_capacity(rings.len());
         for ring in rings {
@@ -173,7 +220,8 @@ impl Presence {
         let seq = self.writer.write(records, writes)?;
         let mut table = self.table();
         for ring in rings {
-            let entry = Entry { process: process.clone(), stored: seq };
+            let mut entry = Entry::stored(process.clone(), seq);
+            (entry.heard, entry.safe) = (Some(heard), Some(heard));
             table.rings.entry(ring.clone()).or_default().insert(id.clone(), entry);
         }
         Ok(())
@@ -184,11 +232,13 @@ impl Presence {
         &self,
         ring: &RingName,
         id: &InstanceId,
+        heard: Elapsed,
         change: impl FnOnce(&mut Process) -> T,
     ) -> Option<T> {
         let mut table = self.table();
         let entry = table.rings.get_mut(ring)?.get_mut(id)?;
         let result = change(&mut entry.process);
+        entry.heard = Some(heard);
         table.changed.insert((ring.clone(), id.clone()));
         Some(result)
     }
@@ -207,8 +257,29 @@ impl Presence {
             .count()
     }
 
+    /// Sees to it that what a process is told about its own contact is never more than `at_most`
+    /// ahead of what the store knows, because this server may die and then only the store tells
+    /// how long the process may go on.
+    pub(crate) fn secure(
+        &self,
+        records: &Records,
+        ring: &RingName,
+        id: &InstanceId,
+        at_most: Span,
+    ) -> Result<(), EngineError> {
+        let ahead = {
+            let table = self.table();
+            let Some(entry) = table.rings.get(ring).and_then(|ids| ids.get(id)) else {
+                return Ok(());
+            };
+            let Some(heard) = entry.heard else { return Ok(()) };
+            entry.safe.is_none_or(|safe| heard.0.saturating_sub(safe.0) > at_most.to_std())
+        };
+        if ahead { self.write_some(records, &[(ring.clone(), id.clone())]) } else { Ok(()) }
+    }
+
     /// The processes of a ring as `core` looks at them.
-    pub(crate) fn instances(&self, ring: &Ring) -> Vec<Instance> {
+    pub(crate) fn instances(&self, ring: &Ring, now: ClusterTime) -> Vec<Instance> {
         let table = self.table();
         let Some(ids) = table.rings.get(&ring.name) else { return Vec::new() };
         ids.iter()
@@ -220,7 +291,7 @@ impl Presence {
                 Instance {
                     id: id.clone(),
                     consumer: process.consumer.clone(),
-                    last_contact: process.last_contact,
+                    last_contact: latest_contact(process, ring.policy.lease_ttl, now),
                     ended: process.ended,
                     held: held.map(|held| Held {
                         revision: held.revision,
@@ -265,45 +336,80 @@ impl Presence {
     /// Writes what changed since the last time, at most a thousand rows at once.
     pub(crate) fn flush(&self, records: &Records) -> Result<(), EngineError> {
         loop {
-            let batch: Vec<_> = {
-                let mut table = self.table();
-                let batch: Vec<_> = table.changed.iter().take(1_000).cloned().collect();
-                for one in &batch {
-                    table.changed.remove(one);
-                }
-                let rings = &table.rings;
-                batch
-                    .into_iter()
-                    .filter_map(|(ring, id)| {
-                        let process = rings.get(&ring)?.get(&id)?.process.clone();
-                        Some((ring, id, process))
-                    })
-                    .collect()
-            };
+            let batch: Vec<_> = self.table().changed.iter().take(1_000).cloned().collect();
             if batch.is_empty() {
                 return Ok(());
             }
-            let mut writes = Vec::with_capacity(batch.len());
-            for (ring, id, process) in &batch {
-                writes.push(records.write(key(ring, id), Expect::Any, process)?);
-            }
-            match self.writer.write(records, writes) {
-                Ok(seq) => self.mark_stored(&batch, seq),
-                Err(error) => {
-                    let mut table = self.table();
-                    table.changed.extend(batch.into_iter().map(|(ring, id, _)| (ring, id)));
-                    return Err(error);
-                }
-            }
+            self.write_some(records, &batch)?;
         }
     }
 
-    fn mark_stored(&self, batch: &[(RingName, InstanceId, Process)], seq: Seq) {
+    /// Writes these processes. Each write names the row that it replaces: another server may have
+    /// heard the same process, and neither may undo what the other wrote.
+    fn write_some(
+        &self,
+        records: &Records,
+        names: &[(RingName, InstanceId)],
+    ) -> Result<(), EngineError> {
+        for _ in 0..CONFLICTS_MAX {
+            let batch = self.take_changed(names);
+            let mut writes = Vec::with_capacity(batch.len());
+            for changed in &batch {
+                let at = Expect::At(changed.replaces);
+                let key = key(&changed.ring, &changed.id);
+                writes.push(records.write(key, at, &changed.process)?);
+            }
+            if writes.is_empty() {
+                return Ok(());
+            }
+            let error = match self.writer.write(records, writes) {
+                Ok(seq) => {
+                    self.mark_stored(&batch, seq);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let again = batch.into_iter().map(|changed| (changed.ring, changed.id));
+            self.table().changed.extend(again);
+            match error {
+                Refusal::Conflict(key) => {
+                    self.follow(records, &key, Seq(u64::MAX), ClusterTime::default())?;
+                }
+                error => return Err(error.into()),
+            }
+        }
+        Err(EngineError::Contended("the processes".into()))
+    }
+
+    fn take_changed(&self, names: &[(RingName, InstanceId)]) -> Vec<Changed> {
         let mut table = self.table();
-        for (ring, id, _) in batch {
-            let entry = table.rings.get_mut(ring).and_then(|ids| ids.get_mut(id));
+        let mut batch = Vec::with_capacity(names.len());
+        for name in names {
+            if !table.changed.remove(name) {
+                continue;
+            }
+            let (ring, id) = name.clone();
+            let entry = table.rings.get(&ring).and_then(|ids| ids.get(&id));
+            if let Some(entry) = entry {
+                batch.push(Changed {
+                    process: entry.process.clone(),
+                    replaces: entry.stored,
+                    heard: entry.heard,
+                    ring,
+                    id,
+                });
+            }
+        }
+        batch
+    }
+
+    fn mark_stored(&self, batch: &[Changed], seq: Seq) {
+        let mut table = self.table();
+        for changed in batch {
+            let entry = table.rings.get_mut(&changed.ring).and_then(|ids| ids.get_mut(&changed.id));
             if let Some(entry) = entry {
                 entry.stored = entry.stored.max(seq);
+                entry.safe = entry.safe.max(changed.heard);
             }
         }
     }
@@ -321,7 +427,7 @@ impl Presence {
             let Some(ids) = table.rings.get(&ring.name) else { return Ok(()) };
             ids.iter()
                 .filter(|(_, entry)| now.since(entry.process.last_contact) > after)
-                .map(|(id, _)| id.clone())
+                .map(|(id, entry)| (id.clone(), entry.stored))
                 .take(1_000)
                 .collect()
         };
@@ -330,11 +436,14 @@ impl Presence {
         }
         let writes = gone
             .iter()
-            .map(|id| Write { key: key(&ring.name, id), expect: Expect::Any, value: None })
+            .map(|(id, stored)| {
+                // Not when another server has just heard of it again.
+                Write { key: key(&ring.name, id), expect: Expect::At(*stored), value: None }
+            })
             .collect();
         self.writer.write(records, writes)?;
         let mut table = self.table();
-        for id in gone {
+        for (id, _) in gone {
             if let Some(ids) = table.rings.get_mut(&ring.name) {
                 ids.remove(&id);
             }
@@ -363,6 +472,14 @@ impl Presence {
         *self.table() = Table::default();
         Ok(())
     }
+}
+
+/// When a silent process may have been heard last. Another server may have answered it, and died
+/// before it wrote that down; [`Presence::secure`] bounds what is lost to one lease.
+fn latest_contact(process: &Process, lease_ttl: Span, now: ClusterTime) -> ClusterTime {
+    let beyond = now.since(process.last_contact).minus(lease_ttl);
+    // Whoever is silent for longer than a lease stays so in the eyes of the gates.
+    process.last_contact.after(beyond.minus(Span::from_millis(1)).min(lease_ttl))
 }
 
 impl Process {
@@ -402,23 +519,53 @@ struct GroupState {
     waiting: Vec<(u64, Vec<Write>)>,
     next_ticket: u64,
     writing: bool,
-    results: HashMap<u64, Result<Seq, String>>,
+    results: HashMap<u64, Result<Seq, Refusal>>,
+}
+
+/// Why a commit that many shared was refused.
+#[derive(Clone, Debug)]
+enum Refusal {
+    Conflict(Key),
+    Full(String),
+    Unknown(String),
+    Unavailable(String),
+}
+
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict(key) => Self::Conflict(key),
+            CommitError::Unknown(cause) => Self::Unknown(cause),
+            CommitError::Store(StoreError::Full(cause)) => Self::Full(cause),
+            CommitError::Store(StoreError::Unavailable(cause)) => Self::Unavailable(cause),
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for EngineError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Conflict(key) => Self::Contended(key.as_str().into()),
+            Refusal::Full(cause) => Self::Store(StoreError::Full(cause)),
+            Refusal::Unknown(cause) => Self::Unknown(cause),
+            Refusal::Unavailable(cause) => Self::Store(StoreError::Unavailable(cause)),
+        }
+    }
 }
 
 /// The most writes that one commit carries.
 const GROUP_WRITES_MAX: usize = 2_000;
 
 impl GroupWriter {
-    fn write(&self, records: &Records, writes: Vec<Write>) -> Result<Seq, EngineError> {
+    fn write(&self, records: &Records, writes: Vec<Write>) -> Result<Seq, Refusal> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         state.waiting.push((ticket, writes));
         loop {
             if let Some(result) = state.results.remove(&ticket) {
-                return result.map_err(|cause| {
-                    EngineError::Store(crate::ports::StoreError::Unavailable(cause))
-                });
+                return result;
             }
             if state.writing {
                 state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -458,19 +605,20 @@ fn take_batch(waiting: &mut Vec<(u64, Vec<Write>)>) -> Vec<(u64, Vec<Write>)> {
 fn commit_batch(
     records: &Records,
     batch: Vec<(u64, Vec<Write>)>,
-) -> Vec<(u64, Result<Seq, String>)> {
+) -> Vec<(u64, Result<Seq, Refusal>)> {
     let all = batch.iter().flat_map(|(_, writes)| writes.iter().cloned()).collect();
-    let together = records.store.commit(&Commit { fence: None, writes: all });
+    let together =
+        records.store.commit(&Commit { fence: None, writes: all }).map_err(Refusal::from);
     match together {
         Ok(seq) => batch.into_iter().map(|(ticket, _)| (ticket, Ok(seq))).collect(),
         Err(error) if batch.len() == 1 => {
-            batch.into_iter().map(|(ticket, _)| (ticket, Err(error.to_string()))).collect()
+            batch.into_iter().map(|(ticket, _)| (ticket, Err(error.clone()))).collect()
         }
         Err(_) => batch
             .into_iter()
             .map(|(ticket, writes)| {
                 let result = records.store.commit(&Commit { fence: None, writes });
-                (ticket, result.map_err(|error| error.to_string()))
+                (ticket, result.map_err(Refusal::from))
             })
             .collect(),
     }

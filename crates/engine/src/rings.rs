@@ -98,8 +98,11 @@ impl Engine {
 
     fn load_believed(&self, ring: &RingName) -> Result<Arc<Loaded>, EngineError> {
         let key = key(ring);
+        // The mark before the row: a mark follows its commit, so one that was read first is never
+        // ahead of the row, whoever commits meanwhile.
+        let mark = self.high_water.mark(key.as_str())?;
         let Some(stored) = self.records.store.read(&key)? else {
-            return Err(match self.high_water.mark(key.as_str())? {
+            return Err(match mark {
                 None => EngineError::NotFound { what: "ring", name: ring.to_string() },
                 Some(mark) => EngineError::Distrusted {
                     subject: key.as_str().into(),
@@ -128,7 +131,6 @@ impl Engine {
                 "Restore the store from a backup",
             ));
         }
-        let mark = self.high_water.mark(key.as_str())?;
         if let Some(mark) = &mark {
             if mark.incarnation != own.incarnation.0 {
                 let cause =
@@ -180,7 +182,7 @@ impl Engine {
         servers: &[(Key, Record<ServerRecord>)],
     ) -> Result<View, EngineError> {
         let ring = &loaded.document.ring;
-        let instances = self.presence.instances(ring);
+        let instances = self.presence.instances(ring, self.now().cluster);
         let uses = ring.primary().map(|number| self.presence.uses(&ring.name, number));
         Ok(View {
             digest: Self::convergence(ring, &instances)?,
