@@ -61,7 +61,9 @@ impl World {
             }
         }
         self.shared.count(if for_all { "store down" } else { "server cut from store" });
-        self.say(format_args!("the store is gone for server {chosen} (all: {for_all}) until {until}"));
+        self.say(format_args!(
+            "the store is gone for server {chosen} (all: {for_all}) until {until}"
+        ));
     }
 
     fn store_is_full(&mut self) {

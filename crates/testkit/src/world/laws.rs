@@ -67,11 +67,8 @@ fn describe(
     });
     let since = version.and_then(|(_, version)| version.accepted_since);
     let behind = same_life && since.is_some_and(|since| holds.is_none_or(|holds| holds < since));
-    let law = if behind {
-        "invariant_accept_before_use"
-    } else {
-        "invariant_stop_use_before_acceptance"
-    };
+    let law =
+        if behind { "invariant_accept_before_use" } else { "invariant_stop_use_before_acceptance" };
     format!(
         "{law}: p{number} of {} ({}) refuses what was protected with {name} of {}, which is {state} \
          at {} of {}; it holds {}",

@@ -100,7 +100,11 @@ impl Shared {
         }
     }
 
-    pub(crate) fn trouble<T>(&self, server: usize, with: impl FnOnce(&mut Trouble) -> T) -> Option<T> {
+    pub(crate) fn trouble<T>(
+        &self,
+        server: usize,
+        with: impl FnOnce(&mut Trouble) -> T,
+    ) -> Option<T> {
         lock(&self.trouble).get_mut(server).map(with)
     }
 
@@ -190,7 +194,12 @@ impl Clock for ServerClock {
     fn wall(&self) -> WallTime {
         let now = i64::try_from(self.shared.now()).unwrap_or(i64::MAX);
         let drift = now.saturating_mul(self.drift_per_million) / 1_000_000;
-        WallTime(WALL_START.saturating_add(now).saturating_add(drift).saturating_add(*lock(&self.jumped)))
+        WallTime(
+            WALL_START
+                .saturating_add(now)
+                .saturating_add(drift)
+                .saturating_add(*lock(&self.jumped)),
+        )
     }
 
     fn monotonic(&self) -> Elapsed {
@@ -227,8 +236,7 @@ impl FaultyStore {
     fn reach(&self) -> Result<(), StoreError> {
         let now = self.shared.now();
         let unreachable = self.shared.trouble(self.server, |trouble| {
-            trouble.down_until > now
-                || (trouble.flaky_until > now && trouble.random.chance(150))
+            trouble.down_until > now || (trouble.flaky_until > now && trouble.random.chance(150))
         });
         if unreachable == Some(true) {
             self.shared.count("store call failed");

@@ -28,9 +28,9 @@ fn name(generation: u64) -> KekId {
 }
 
 fn pad(generation: u64, context: &[u8]) -> Random {
-    let seed = context.iter().fold(generation ^ 0x6b65_6b21, |seed, byte| {
-        Random::new(seed ^ u64::from(*byte)).next()
-    });
+    let seed = context
+        .iter()
+        .fold(generation ^ 0x6b65_6b21, |seed, byte| Random::new(seed ^ u64::from(*byte)).next());
     Random::new(seed)
 }
 
@@ -43,10 +43,7 @@ fn apply(generation: u64, context: &[u8], data: &mut [u8]) -> u64 {
 }
 
 fn checksum(seal: u64, wrapped: &[u8]) -> [u8; CHECK_BYTES] {
-    wrapped
-        .iter()
-        .fold(seal, |sum, byte| Random::new(sum ^ u64::from(*byte)).next())
-        .to_le_bytes()
+    wrapped.iter().fold(seal, |sum, byte| Random::new(sum ^ u64::from(*byte)).next()).to_le_bytes()
 }
 
 impl Kek for WorldKek {

@@ -75,9 +75,8 @@ impl World {
         let Some(name) = self.truth.rings.get(ring).map(|one| one.name.clone()) else {
             return Ok(());
         };
-        let done = self
-            .with_leader(what, |engine| engine.act(&name, verb, &context()).map(drop))?
-            .is_ok();
+        let done =
+            self.with_leader(what, |engine| engine.act(&name, verb, &context()).map(drop))?.is_ok();
         if done {
             self.shared.count(verb_name(verb));
         }
@@ -181,9 +180,10 @@ impl World {
     fn emergency(&mut self, ring: usize, doc: &Ring) -> Check {
         let numbers: Vec<_> = doc.versions.keys().copied().collect();
         let Some(number) = self.random.pick(&numbers).copied() else { return Ok(()) };
-        let suspended = doc.versions.iter().find(|(_, version)| {
-            matches!(version.state, State::Suspended { .. })
-        });
+        let suspended = doc
+            .versions
+            .iter()
+            .find(|(_, version)| matches!(version.state, State::Suspended { .. }));
         let verb = match (self.random.below(3), suspended) {
             (0, Some((number, _))) => Verb::ResumeVersion(*number),
             (0 | 1, _) => Verb::Suspend(number),
@@ -348,9 +348,8 @@ impl World {
     }
 
     fn liveness_ring_turns(&mut self, ring: usize) -> Check {
-        let number = |world: &Self| {
-            world.truth.rings.get(ring).and_then(|one| one.doc.as_ref()?.primary())
-        };
+        let number =
+            |world: &Self| world.truth.rings.get(ring).and_then(|one| one.doc.as_ref()?.primary());
         let before = number(self);
         let end = self.now().saturating_add(REST_WITHIN);
         let newest = |world: &Self| {

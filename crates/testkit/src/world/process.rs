@@ -170,7 +170,8 @@ impl Process {
             let oldest = self.oldest(*index);
             let local = self.locals.get_mut(*index)?;
             let state = self.session.state_mut(*index)?;
-            let Some(plan) = state.report(oldest, boot, || std::mem::take(&mut local.counts)) else {
+            let Some(plan) = state.report(oldest, boot, || std::mem::take(&mut local.counts))
+            else {
                 continue;
             };
             let identity = self.identity.as_ref()?;
@@ -307,9 +308,11 @@ impl Process {
             (Err(_), _) => return None,
         };
         let former = state.former().iter().map(|former| &former.offer);
-        let offer = state.held().into_iter().chain(former).find(|offer| {
-            offer.keyset.incarnation == *protector.incarnation
-        })?;
+        let offer = state
+            .held()
+            .into_iter()
+            .chain(former)
+            .find(|offer| offer.keyset.incarnation == *protector.incarnation)?;
         let work = Work {
             epoch: state.epoch(),
             incarnation: protector.incarnation.clone(),
@@ -381,9 +384,7 @@ impl Process {
             return false;
         };
         let Some(held) = state.held() else { return false };
-        local.current_at.is_some_and(|at| {
-            self.boot(now).since(at) <= held.keyset.offline_max
-        })
+        local.current_at.is_some_and(|at| self.boot(now).since(at) <= held.keyset.offline_max)
     }
 }
 
@@ -428,7 +429,8 @@ fn write(local: &Local, identity: &Identity, plan: ReportPlan) -> ReportInput {
                 nonce: &plan.nonce,
             };
             let material = key.holder.material();
-            answer = material.and_then(|key| challenge.answer(key, &mut |bytes| bytes.fill(9)).ok());
+            answer =
+                material.and_then(|key| challenge.answer(key, &mut |bytes| bytes.fill(9)).ok());
         }
     }
     ReportInput {

@@ -36,7 +36,12 @@ impl Scenario {
     pub(crate) fn draw(random: &mut Random) -> Self {
         let servers = usize::try_from(random.between(1, 3)).unwrap_or(1);
         let mut services = vec![
-            Service { name: "api", role: Role::Protect, least: 1, begins_with: random.between(1, 3) },
+            Service {
+                name: "api",
+                role: Role::Protect,
+                least: 1,
+                begins_with: random.between(1, 3),
+            },
             Service {
                 name: "edge",
                 role: Role::Process,
@@ -70,11 +75,13 @@ impl Scenario {
 fn policy(random: &mut Random, services: &[Service]) -> Value {
     let consumers: Vec<_> = services
         .iter()
-        .map(|service| json!({
-            "name": service.name,
-            "role": service.role,
-            "min_instances": service.least,
-        }))
+        .map(|service| {
+            json!({
+                "name": service.name,
+                "role": service.role,
+                "min_instances": service.least,
+            })
+        })
         .collect();
     let offline_max = random.between(5_000, 15_000);
     let mut policy = json!({
@@ -126,7 +133,9 @@ pub(crate) fn edited(policy: &Value, random: &mut Random) -> Value {
     let mut next = policy.clone();
     if let Some(fields) = next.as_object_mut() {
         match random.below(4) {
-            0 => fields.insert("longest_lifetime".into(), secs(random.between(1_000, 12_000)).into()),
+            0 => {
+                fields.insert("longest_lifetime".into(), secs(random.between(1_000, 12_000)).into())
+            }
             1 => fields.insert("offline_max".into(), secs(random.between(4_000, 16_000)).into()),
             2 => fields.insert("lease_ttl".into(), secs(random.between(1_000, 4_000)).into()),
             _ => fields.insert("destroy_after".into(), secs(random.between(2_000, 20_000)).into()),

@@ -55,17 +55,54 @@ pub(crate) enum Answer {
 
 /// Something that happens at a moment.
 pub(crate) enum Event {
-    Drive { server: usize },
-    Start { server: usize },
-    Request { server: usize, process: usize, call: u64, body: Body },
-    Answer { process: usize, call: u64, server: usize, answer: Rc<Answer> },
-    Timeout { process: usize, call: u64, body: Body },
-    Hint { process: usize, seq: Seq, ring: RingName, life: keywheel_core::id::Incarnation, revision: Revision },
-    FeedEnds { process: usize, server: usize },
-    Step { process: usize },
-    Work { process: usize },
-    WorkEnds { process: usize, index: usize, work: u64 },
-    Join { service: usize },
+    Drive {
+        server: usize,
+    },
+    Start {
+        server: usize,
+    },
+    Request {
+        server: usize,
+        process: usize,
+        call: u64,
+        body: Body,
+    },
+    Answer {
+        process: usize,
+        call: u64,
+        server: usize,
+        answer: Rc<Answer>,
+    },
+    Timeout {
+        process: usize,
+        call: u64,
+        body: Body,
+    },
+    Hint {
+        process: usize,
+        seq: Seq,
+        ring: RingName,
+        life: keywheel_core::id::Incarnation,
+        revision: Revision,
+    },
+    FeedEnds {
+        process: usize,
+        server: usize,
+    },
+    Step {
+        process: usize,
+    },
+    Work {
+        process: usize,
+    },
+    WorkEnds {
+        process: usize,
+        index: usize,
+        work: u64,
+    },
+    Join {
+        service: usize,
+    },
     Fault,
     Act,
 }
@@ -394,13 +431,16 @@ impl World {
                     continue;
                 }
                 let delay = self.delay();
-                self.after(delay, Event::Hint {
-                    process,
-                    seq: change.seq,
-                    ring: change.ring.clone(),
-                    life: change.incarnation.clone(),
-                    revision: change.revision,
-                });
+                self.after(
+                    delay,
+                    Event::Hint {
+                        process,
+                        seq: change.seq,
+                        ring: change.ring.clone(),
+                        life: change.incarnation.clone(),
+                        revision: change.revision,
+                    },
+                );
             }
         }
         Ok(())
@@ -505,12 +545,7 @@ impl World {
         Ok(())
     }
 
-    fn answer(
-        &self,
-        engine: &Engine,
-        process: usize,
-        body: &Body,
-    ) -> Result<Answer, EngineError> {
+    fn answer(&self, engine: &Engine, process: usize, body: &Body) -> Result<Answer, EngineError> {
         let missing = || EngineError::Unauthenticated;
         let one = self.processes.get(process).ok_or_else(missing)?;
         match body {
@@ -573,9 +608,7 @@ impl World {
 
     /// Whether a process can act; one that stands still does so later.
     fn runs(&self, process: usize) -> bool {
-        self.processes
-            .get(process)
-            .is_some_and(|one| one.alive && one.paused_until <= self.now())
+        self.processes.get(process).is_some_and(|one| one.alive && one.paused_until <= self.now())
     }
 
     pub(crate) fn step_soon(&mut self, process: usize, millis: u64) {
@@ -611,17 +644,12 @@ impl World {
             (Action::Register, _) => Body::Register,
             (Action::OpenFeed { .. } | Action::Poll { .. }, _) => Body::OpenFeed,
             (Action::Load(index), Some(instance)) => Body::Load { index, instance },
-            (Action::Report(indices), Some(instance)) => {
-                match one.write_reports(&indices, now) {
-                    Some(reports) => Body::Report {
-                        indices: Rc::new(indices),
-                        instance,
-                        reports,
-                        goodbye: false,
-                    },
-                    None => return self.step_soon(process, 50),
+            (Action::Report(indices), Some(instance)) => match one.write_reports(&indices, now) {
+                Some(reports) => {
+                    Body::Report { indices: Rc::new(indices), instance, reports, goodbye: false }
                 }
-            }
+                None => return self.step_soon(process, 50),
+            },
             (Action::Rest { until }, _) => {
                 let wait = one.moment(until).saturating_sub(now).clamp(1, 1_000);
                 return self.step_soon(process, wait);
@@ -799,11 +827,20 @@ impl World {
         }
     }
 
+    /// Checks something that somebody protected and that is still valid.
     fn exercise(&mut self, process: usize, index: usize) {
+        let now = self.now();
         let Some(one) = self.processes.get_mut(process) else { return };
+        let Some(ring) = one.locals.get(index).and_then(|one| self.truth.rings.get(one.ring))
+        else {
+            return;
+        };
+        let valid = ring.protected.iter().filter(|(_, until)| **until > now);
+        let valid: BTreeSet<_> = valid.map(|((_, kid), _)| kid).collect();
         let held = one.state(index).and_then(|state| state.held());
+        let accepted = held.into_iter().flat_map(|offer| &offer.keyset.accepted);
         let numbers: Vec<_> =
-            held.map(|offer| offer.keyset.accepted.keys().copied().collect()).unwrap_or_default();
+            accepted.filter(|(_, kid)| valid.contains(kid)).map(|(number, _)| *number).collect();
         if let Some(number) = self.random.pick(&numbers) {
             one.exercise(index, *number);
         }
@@ -844,4 +881,3 @@ impl World {
         running.into_iter().collect()
     }
 }
-

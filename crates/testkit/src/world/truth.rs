@@ -304,7 +304,8 @@ impl RingTruth {
             let fail = |why: &str| Err(format!("invariant_destroy_last: {number} {why}"));
             match &former.state {
                 State::Retired { dropped: Some(_), .. } => {
-                    let grace = before.policy.destroy_after.map_or(u64::MAX, |span| span.as_millis());
+                    let grace =
+                        before.policy.destroy_after.map_or(u64::MAX, |span| span.as_millis());
                     let dropped = self.dropped_at.get(number).copied().unwrap_or(0);
                     if now.saturating_sub(dropped) < grace {
                         return fail("was destroyed before its time");
@@ -317,9 +318,8 @@ impl RingTruth {
                 || self.suspended.contains(&version.kid)
                 || self.waived.contains(number)
                 || self.restored > 0;
-            let needed = self.protected.iter().any(|((_, kid), until)| {
-                *kid == version.kid && *until > now
-            });
+            let needed =
+                self.protected.iter().any(|((_, kid), until)| *kid == version.kid && *until > now);
             if needed && !excepted {
                 return fail("was destroyed while something it protected lives");
             }
@@ -357,9 +357,10 @@ impl RingTruth {
             self.waived.insert(waiver.version);
             self.waived_instances.extend(waiver.instance.clone());
         }
-        let done = before.path.as_ref().filter(|path| {
-            path.stage == Stage::Promote && path.direction == Direction::Forward
-        });
+        let done = before
+            .path
+            .as_ref()
+            .filter(|path| path.stage == Stage::Promote && path.direction == Direction::Forward);
         if done.is_some_and(|path| after.path.is_none() && after.primary() == Some(path.target)) {
             self.done += 1;
         }
