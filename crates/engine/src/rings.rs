@@ -98,8 +98,13 @@ impl Engine {
 
     fn load_believed(&self, ring: &RingName) -> Result<Arc<Loaded>, EngineError> {
         let key = key(ring);
-        // The mark before the row: a mark follows its commit, so one that was read first is never
-        // ahead of the row, whoever commits meanwhile.
+        if let Some(stored) = self.records.store.read(&key)?
+            && let Some(known) = self.cached(ring, stored.seq)
+        {
+            return Ok(known);
+        }
+        // The mark, and the row after it: a mark follows its commit, so one that was read first is
+        // never ahead of the row, whoever commits meanwhile.
         let mark = self.high_water.mark(key.as_str())?;
         let Some(stored) = self.records.store.read(&key)? else {
             return Err(match mark {
@@ -111,10 +116,6 @@ impl Engine {
                 },
             });
         };
-        let cached = lock(&self.cache).get(ring).filter(|known| known.seq == stored.seq).cloned();
-        if let Some(known) = cached {
-            return Ok(known);
-        }
         let record = self.records.open::<Document>(&key, &stored.value, stored.seq)?;
         let document = record.value;
         let distrust = |cause: String, remedy: &str| EngineError::Distrusted {
@@ -146,6 +147,10 @@ impl Engine {
             self.raise(key.as_str(), &own.incarnation.0, own.revision.0)?;
         }
         self.keep(document, stored.seq)
+    }
+
+    fn cached(&self, ring: &RingName, seq: Seq) -> Option<Arc<Loaded>> {
+        lock(&self.cache).get(ring).filter(|known| known.seq == seq).cloned()
     }
 
     /// Opens the material of a document and keeps it for the next reader.
