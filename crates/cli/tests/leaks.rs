@@ -428,6 +428,7 @@ fn the_search_finds_every_form_at_every_offset() {
 macro_rules! has_debug {
     ($type:ty) => {{
         struct Probe<T>(std::marker::PhantomData<T>);
+        #[allow(dead_code, reason = "there for types without Debug only")]
         trait Otherwise {
             const HAS_DEBUG: bool = false;
         }

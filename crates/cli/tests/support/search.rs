@@ -11,7 +11,7 @@ const PART_BYTES: usize = 16;
 
 /// Known secrets, and everything that they may look like.
 #[derive(Default)]
-pub struct Search {
+pub(crate) struct Search {
     /// What to look for, and which secret it gives away; by the first two bytes.
     patterns: Vec<Vec<(Vec<u8>, String)>>,
 }
@@ -19,7 +19,7 @@ pub struct Search {
 impl Search {
     /// Adds a secret. Its first and last bytes are looked for by themselves, so that a line break
     /// in its middle hides nothing.
-    pub fn add(&mut self, name: &str, secret: &[u8]) {
+    pub(crate) fn add(&mut self, name: &str, secret: &[u8]) {
         assert!(secret.len() >= PART_BYTES, "{name} is too short to be told from noise");
         let first = &secret[..PART_BYTES];
         let last = &secret[secret.len() - PART_BYTES..];
@@ -49,7 +49,7 @@ impl Search {
     }
 
     /// Which secrets are in these bytes, and in which form.
-    pub fn find(&self, bytes: &[u8]) -> BTreeSet<&str> {
+    pub(crate) fn find(&self, bytes: &[u8]) -> BTreeSet<&str> {
         let mut found = BTreeSet::new();
         for (index, pair) in bytes.windows(2).enumerate() {
             let Some(candidates) = place(pair).and_then(|place| self.patterns.get(place)) else {

@@ -214,7 +214,9 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_is_noticed() {
         let mut ledger = Ledger::default();
-        [1.0, 1.0, 2.5].into_iter().for_each(|seconds| ledger.clock(seconds));
+        for seconds in [1.0, 1.0, 2.5] {
+            ledger.clock(seconds);
+        }
         assert!(ledger.faults.is_empty());
         ledger.clock(2.0);
         assert_eq!(ledger.faults.len(), 1);

@@ -21,7 +21,7 @@ pub mod ledger;
 pub mod report;
 
 use consumers::{Consumer, Consumers, Ring};
-use installation::{Admin, Fallible, Installation, Process, SERVER, eventually, words};
+use installation::{Admin, Fallible, Installation, SERVER, eventually, words};
 pub use report::Report;
 
 const RINGS: [Ring; 2] = [

@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+mod kill;
 mod model;
 
 /// What every campaign is told.
@@ -16,7 +17,7 @@ pub(crate) struct Options {
 /// A campaign returns its Markdown and what failed.
 type Campaign = fn(&Options) -> (String, Vec<String>);
 
-const CAMPAIGNS: &[(&str, Campaign)] = &[("model", model::run)];
+const CAMPAIGNS: &[(&str, Campaign)] = &[("kill", kill::run), ("model", model::run)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
