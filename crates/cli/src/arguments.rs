@@ -28,9 +28,12 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The heading of what every command takes.
+pub const EVERY_COMMAND: &str = "Options of every command";
+
 /// What every command takes.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = EVERY_COMMAND)]
 pub struct Global {
     /// The configuration file.
     #[arg(

@@ -10,6 +10,7 @@ use crate::show::{Line, Piece, Tone};
 
 /// How the user wants to be spoken to.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "two wishes, and a fact about each stream")]
 pub struct Console {
     json: bool,
     quiet: bool,
@@ -71,7 +72,7 @@ impl Console {
         })
     }
 
-    fn paint(&self, piece: &Piece) -> String {
+    fn paint(self, piece: &Piece) -> String {
         match code(piece.tone) {
             Some(code) if self.color_out && !piece.text.is_empty() => {
                 format!("\u{1b}[{code}m{}\u{1b}[0m", piece.text)

@@ -28,18 +28,18 @@ pub type Outcome = Result<Exit, Failure>;
 
 impl Failure {
     /// A failure with its cause and remedy.
-    pub fn new(exit: Exit, cause: impl ToString, remedy: impl ToString) -> Self {
+    pub fn new(exit: Exit, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             exit,
-            cause: cause.to_string(),
-            remedy: remedy.to_string(),
+            cause: cause.into(),
+            remedy: remedy.into(),
             fields: Vec::new(),
             problem_type: None,
         }
     }
 
     /// The same, with exit code 1.
-    pub fn failed(cause: impl ToString, remedy: impl ToString) -> Self {
+    pub fn failed(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Exit::Failed, cause, remedy)
     }
 
@@ -47,7 +47,7 @@ impl Failure {
     pub fn from_error(
         exit: Exit,
         error: &(dyn std::error::Error + 'static),
-        remedy: impl ToString,
+        remedy: impl Into<String>,
     ) -> Self {
         Self::new(exit, chain(error), remedy)
     }
@@ -76,23 +76,10 @@ impl Failure {
             return;
         }
         if self.fields.is_empty() {
-            self.report_one(console, &self.cause, &self.remedy);
+            report_one(*console, &self.cause, &self.remedy);
         }
         for field in &self.fields {
-            self.report_one(console, &format!("{}: {}", field.field, field.cause), &field.remedy);
-        }
-    }
-
-    #[expect(clippy::unused_self, reason = "it is a step of `report` and of nothing else")]
-    fn report_one(&self, console: &Console, cause: &str, remedy: &str) {
-        console.error_line(&format!(
-            "{} {}",
-            console.error_label("error:"),
-            indented(&without_credentials(cause))
-        ));
-        if !remedy.is_empty() {
-            let remedy = uncapitalized(&without_credentials(remedy));
-            console.error_line(&format!("  remedy: {}", indented(&remedy)));
+            report_one(*console, &format!("{}: {}", field.field, field.cause), &field.remedy);
         }
     }
 
@@ -119,6 +106,15 @@ impl From<Problem> for Failure {
             fields: problem.fields,
             problem_type: Some(problem.r#type),
         }
+    }
+}
+
+fn report_one(console: Console, cause: &str, remedy: &str) {
+    let label = console.error_label("error:");
+    console.error_line(&format!("{label} {}", indented(&without_credentials(cause))));
+    if !remedy.is_empty() {
+        let remedy = uncapitalized(&without_credentials(remedy));
+        console.error_line(&format!("  remedy: {}", indented(&remedy)));
     }
 }
 

@@ -36,12 +36,6 @@ impl<'remote> Follower<'remote> {
         Ok(follower)
     }
 
-    /// Milliseconds on a clock that only moves forward.
-    #[expect(clippy::unused_self, reason = "the clock belongs to whoever waits")]
-    pub fn now(&self) -> u64 {
-        boot_time().0
-    }
-
     /// Waits for the next change.
     ///
     /// # Errors

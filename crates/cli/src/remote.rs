@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keywheel_api::ring::{RingStatus, Rings};
 use keywheel_client::http::{Endpoint, Http, HttpError, TlsOptions, Token, TokenError};
 use keywheel_core::id::RingName;
@@ -123,7 +125,7 @@ impl Remote {
 fn idempotency_key() -> String {
     let mut bytes = [0_u8; 16];
     SystemEntropy.fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Reads the address of a server as a user wrote it.

@@ -39,6 +39,7 @@ fn the_reference_documents_are_the_same_each_time() {
     let reference = std::fs::read_to_string(world.path("one/cli.md")).unwrap();
     assert!(reference.contains("## keywheel ring import"));
     assert!(!reference.contains("internal"), "a hidden command is in the reference");
+    assert_eq!(reference.matches("Options of every command").count(), 1);
 }
 
 #[test]

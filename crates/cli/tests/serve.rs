@@ -97,7 +97,7 @@ fn the_supervisor_is_told() {
     let world = World::with(WEB);
     let path = world.path("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_mins(1))).unwrap();
     let mut command = world.command(&["serve", "--log", "json"]);
     command.env("NOTIFY_SOCKET", &path);
     let server = world.start(command);

@@ -41,8 +41,8 @@ impl Difference {
     /// Every consumer has a role, and one that has none any more is gone.
     fn drops_consumer(&self) -> bool {
         self.fields.iter().any(|change| {
-            change.field.starts_with("consumer.")
-                && change.field.ends_with(".role")
+            let of_consumer = change.field.strip_prefix("consumer.");
+            of_consumer.and_then(|field| field.strip_suffix(".role")).is_some()
                 && change.to.is_null()
         })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 
-use crate::arguments::Cli;
+use crate::arguments::{Cli, EVERY_COMMAND};
 use crate::config::RawConfig;
 use crate::console::REPORT;
 use crate::exit::Exit;
@@ -73,8 +73,15 @@ fn describe(text: &mut String, command: &mut clap::Command) {
     let name = command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned();
     let help = command.render_long_help().to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    let mut help = help.join("\n");
+    // What every command takes is said once, for `keywheel` itself.
+    if name.contains(' ')
+        && let Some(start) = help.find(&format!("\n\n{EVERY_COMMAND}"))
+    {
+        help.truncate(start);
+    }
     // Writing to a string cannot fail.
-    let _ = write!(text, "\n## {name}\n\n```text\n{}\n```\n", help.join("\n").trim_end());
+    let _ = write!(text, "\n## {name}\n\n```text\n{}\n```\n", help.trim_end());
     for below in command.get_subcommands_mut() {
         if !below.is_hide_set() && below.get_name() != "help" {
             describe(text, below);

@@ -1,6 +1,7 @@
 //! `keywheel rotate`: begins a rotation now and, if asked, waits until it is over.
 
 use keywheel_api::ring::{RingStatus, Verb};
+use keywheel_client::clock::boot_time;
 use keywheel_core::time::Span;
 
 use super::verb::{self, OnRing};
@@ -54,7 +55,7 @@ fn wait(
     };
     let mut bar = RotationBar::new(&invocation.console, &args.on.ring);
     let mut told = String::new();
-    let started = follower.now();
+    let started = boot_time();
     loop {
         bar.show(&ring);
         let line = show::ring::line(&ring);
@@ -66,7 +67,7 @@ fn wait(
             bar.finish();
             return end(invocation, &ring, exit);
         }
-        let spent = Span::from_millis(follower.now().saturating_sub(started));
+        let spent = boot_time().since(started);
         if args.timeout.is_some_and(|limit| spent >= limit) {
             bar.finish();
             return Err(late(&ring, "the rotation is not over yet, and it goes on"));

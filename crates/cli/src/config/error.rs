@@ -48,12 +48,17 @@ impl<'text> Faults<'text> {
     }
 
     /// Notes that the field at this path is wrong.
-    pub(super) fn add(&mut self, path: &[&str], cause: impl ToString, remedy: impl ToString) {
+    pub(super) fn add(
+        &mut self,
+        path: &[&str],
+        cause: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.errors.push(ConfigError {
             line: self.locator.line(path),
             field: path.join("."),
-            cause: cause.to_string(),
-            remedy: remedy.to_string(),
+            cause: cause.into(),
+            remedy: remedy.into(),
         });
     }
 

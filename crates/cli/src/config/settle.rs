@@ -187,7 +187,7 @@ fn lease_ttl(raw: Option<&str>, faults: &mut Faults<'_>) -> Span {
             default
         }
         Err(error) => {
-            faults.add(&at, error, "10s is the default");
+            faults.add(&at, error.to_string(), "10s is the default");
             default
         }
     }
@@ -199,7 +199,7 @@ fn rings(raw: BTreeMap<String, Spec>, faults: &mut Faults<'_>) -> BTreeMap<RingN
         let settled = match name.parse::<RingName>() {
             Ok(settled) => settled,
             Err(error) => {
-                faults.add(&["ring", &name], error, "rename the ring");
+                faults.add(&["ring", &name], error.to_string(), "rename the ring");
                 continue;
             }
         };

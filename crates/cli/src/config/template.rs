@@ -42,7 +42,7 @@ mod tests {
             let kek = table["server"]["kek"].as_table_mut().unwrap();
             // The sources of a master key exclude each other already where they are read.
             assert_eq!(kek.len(), 4);
-            kek.retain(|name, _| kept.iter().any(|kept| name == *kept));
+            kek.retain(|name, _| kept.contains(&name));
             if let Err(error) = table.try_into::<RawConfig>() {
                 panic!("{kept:?}: {error}");
             }
@@ -68,10 +68,14 @@ mod tests {
                 if let Some(serde_json::Value::Object(fields)) = object.get("properties") {
                     names.extend(fields.keys().cloned());
                 }
-                object.values().for_each(|value| field_names(value, names));
+                for value in object.values() {
+                    field_names(value, names);
+                }
             }
             serde_json::Value::Array(values) => {
-                values.iter().for_each(|value| field_names(value, names));
+                for value in values {
+                    field_names(value, names);
+                }
             }
             _ => {}
         }
@@ -81,9 +85,15 @@ mod tests {
         match value {
             toml::Value::Table(table) => {
                 names.extend(table.keys().cloned());
-                table.values().for_each(|value| key_names(value, names));
+                for value in table.values() {
+                    key_names(value, names);
+                }
             }
-            toml::Value::Array(values) => values.iter().for_each(|value| key_names(value, names)),
+            toml::Value::Array(values) => {
+                for value in values {
+                    key_names(value, names);
+                }
+            }
             _ => {}
         }
     }

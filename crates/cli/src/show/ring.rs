@@ -26,16 +26,12 @@ pub fn table(rings: &[RingStatus], now: WallTime) -> Vec<Line> {
 
 /// How a ring stands, in one line without times: for logs and for the end of a command.
 pub fn line(ring: &RingStatus) -> String {
-    let mut text = format!("{}: {}", ring.name, stage(ring).text);
-    if let Some(path) = &ring.path {
-        text.push_str(&format!(" of v{} ({})", path.version, path.direction));
-    }
-    text.push_str(&format!(", primary {}", primary(ring).text));
+    let path = ring.path.as_ref();
+    let path = path.map(|path| format!(" of v{} ({})", path.version, path.direction));
     let gates = gates_in_short(ring).text;
-    if gates != "-" {
-        text.push_str(&format!(", gates: {gates}"));
-    }
-    text
+    let gates = if gates == "-" { String::new() } else { format!(", gates: {gates}") };
+    let (stage, primary) = (stage(ring).text, primary(ring).text);
+    format!("{}: {stage}{}, primary {primary}{gates}", ring.name, path.unwrap_or_default())
 }
 
 /// The operator's page of one ring.

@@ -13,15 +13,12 @@ pub fn coarse(span: Span) -> String {
         return "0s".into();
     };
     let mut rest = secs;
-    let mut text = String::new();
-    for (unit, length) in units.iter().skip(first).take(2) {
+    let parts = units.iter().skip(first).take(2).map(|(unit, length)| {
         let count = rest / length;
         rest %= length;
-        if count > 0 {
-            text.push_str(&format!("{count}{unit}"));
-        }
-    }
-    text
+        if count > 0 { format!("{count}{unit}") } else { String::new() }
+    });
+    parts.collect()
 }
 
 /// Reads a moment as the server writes it.

@@ -1,6 +1,7 @@
 //! A world for one test: a folder, a configuration, and the real binary, with and without a server.
 //! Every wait is for a condition and has a deadline.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(unreachable_pub, reason = "each test binary has its own copy")]
 
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 

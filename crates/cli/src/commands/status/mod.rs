@@ -24,7 +24,8 @@ pub struct Args {
     /// Stays and follows: a live screen on a terminal, else a line for each change
     #[arg(long, conflicts_with = "overdue")]
     watch: bool,
-    /// Lists only rings that should have rotated and have not; exit code 3 when there is one
+    /// Lists only rings that should have rotated and have not: those whose time has passed, and
+    /// those whose rotation stalls. Exit code 3 when there is one
     #[arg(long)]
     overdue: bool,
 }
@@ -37,24 +38,22 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     let remote = Remote::open(invocation)?;
     if args.watch {
         return if invocation.console.is_live() {
-            screen::run(&remote, args.ring.as_ref())
+            screen::run(remote, args.ring.clone())
         } else {
             lines::run(invocation, &remote, args.ring.as_ref())
         };
     }
     let mut rings = read(&remote, args.ring.as_ref())?;
     if args.overdue {
-        rings.retain(|ring| ring.overdue && ring.deleted.is_none());
+        rings.retain(should_have_rotated);
         show_all(invocation, &rings)?;
         return Ok(if rings.is_empty() { Exit::Done } else { Exit::Late });
     }
-    match (&args.ring, rings.as_slice()) {
-        (Some(_), [ring]) => show_one(invocation, ring),
-        _ => {
-            show_all(invocation, &rings)?;
-            Ok(Exit::Done)
-        }
+    if let (Some(_), [ring]) = (&args.ring, rings.as_slice()) {
+        return show_one(invocation, ring);
     }
+    show_all(invocation, &rings)?;
+    Ok(Exit::Done)
 }
 
 /// Shows the page of one ring.
@@ -78,6 +77,11 @@ fn show_all(invocation: &Invocation, rings: &[RingStatus]) -> Result<(), Failure
         return invocation.console.tell("No ring.");
     }
     invocation.console.lines(&show::ring::table(rings, now()))
+}
+
+fn should_have_rotated(ring: &RingStatus) -> bool {
+    let stalls = ring.path.as_ref().is_some_and(|path| path.stalled);
+    (ring.overdue || stalls) && ring.deleted.is_none()
 }
 
 /// What is watched: one ring, or all that exist.

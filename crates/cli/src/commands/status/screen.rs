@@ -36,26 +36,23 @@ struct View {
 }
 
 /// Shows the screen until `q`, Escape or Ctrl-C.
-pub(super) fn run(remote: &Remote, ring: Option<&RingName>) -> Outcome {
-    let first = read(remote, ring)?;
+pub(super) fn run(remote: Remote, ring: Option<RingName>) -> Outcome {
+    let first = read(&remote, ring.as_ref())?;
+    let one = ring.is_some();
     let mut terminal = ratatui::try_init().map_err(|error| terminal_failure(&error))?;
     let (sender, receiver) = mpsc::sync_channel(4);
-    let shown = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // Ends at the first send after the screen is gone.
-            loop {
-                let state = follow(remote, ring, &sender);
-                if sender.send(Err(state)).is_err() {
-                    return;
-                }
-                std::thread::sleep(Duration::from_secs(1));
+    // Nobody waits for this thread: a server that hangs must not keep a screen that was closed.
+    std::thread::spawn(move || {
+        loop {
+            let ended = follow(&remote, ring.as_ref(), &sender);
+            if sender.send(Err(ended)).is_err() {
+                return;
             }
-        });
-        let shown = show(&mut terminal, first, ring.is_some(), &receiver);
-        drop(receiver);
-        ratatui::restore();
-        shown
+            std::thread::sleep(Duration::from_secs(1));
+        }
     });
+    let shown = show(&mut terminal, first, one, &receiver);
+    ratatui::restore();
     shown.map(|()| Exit::Done)
 }
 
@@ -148,4 +145,72 @@ fn terminal_failure(error: &std::io::Error) -> Failure {
         format!("the terminal cannot be used: {error}"),
         "watch without a screen: keywheel status --watch | cat",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::KeyEvent;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    fn ring() -> RingStatus {
+        serde_json::from_value(serde_json::json!({
+            "name": "web", "kind": "secret", "incarnation": "1", "revision": 7,
+            "keyset_revision": 6, "stage": "confirm", "primary": 1, "overdue": false,
+            "path": {
+                "version": 2, "direction": "forward", "cause": "somebody asked",
+                "since": "2026-01-01T00:00:00Z", "stalled": true
+            },
+            "versions": [],
+            "gates": [{
+                "version": 2, "stage": "confirm",
+                "gates": [{
+                    "name": "instances", "status": "waiting", "detail": "1 of 2",
+                    "missing": [{
+                        "consumer": "web", "process": "host/4242", "standing": "lost",
+                        "silent_for": "41s", "why": "has not proved v2"
+                    }]
+                }]
+            }],
+            "consumers": [],
+            "policy": { "kind": "secret", "longest_lifetime": "1h" }
+        }))
+        .unwrap()
+    }
+
+    fn shown(view: &View, one: bool) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(90, 24)).unwrap();
+        terminal.draw(|frame| draw(frame, view, one)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn the_screen_names_who_is_missing_and_what_went_wrong() {
+        let mut view = View { rings: vec![ring()], ..View::default() };
+        let page = shown(&view, true);
+        assert!(page.contains("web host/4242 lost, silent for 41s: has not proved v2"), "{page}");
+        assert!(page.contains("confirm (stalled) of v2"), "{page}");
+        assert!(page.contains("q quits"), "{page}");
+        let table = shown(&view, false);
+        assert!(table.contains("instances waiting on 1"), "{table}");
+        view.trouble = Some("the server cannot be reached".into());
+        assert!(shown(&view, true).contains(" the server cannot be reached"));
+    }
+
+    #[test]
+    fn keys_scroll_and_end_the_screen() {
+        let press = |code| Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
+        let mut view = View::default();
+        assert!(heed(&mut view, &press(KeyCode::Down)));
+        assert!(heed(&mut view, &press(KeyCode::PageDown)));
+        assert_eq!(view.scroll, 21);
+        assert!(heed(&mut view, &press(KeyCode::Home)));
+        assert_eq!(view.scroll, 0);
+        assert!(!heed(&mut view, &press(KeyCode::Char('q'))));
+        assert!(!heed(&mut view, &press(KeyCode::Esc)));
+        let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert!(!heed(&mut view, &Event::Key(interrupt)));
+    }
 }
