@@ -104,7 +104,7 @@ fn perform(invocation: &Invocation, args: &Args) -> Outcome {
     let shared = std::sync::Arc::new(Shared::default());
     signals::watch(&shared)?;
     let plan = plan::Plan::new(args);
-    let shown = match (console.json(), console.is_live()) {
+    let shown = match (console.json() || invocation.global.quiet, console.is_live()) {
         (true, _) => Shown::Silent,
         (false, true) => Shown::Screen,
         (false, false) => Shown::Lines,

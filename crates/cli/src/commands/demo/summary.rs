@@ -181,8 +181,7 @@ impl Summary {
             lines.push(Line::new(vec![Piece::new(
                 Tone::Faint,
                 format!(
-                    "{} requests had expired unread while their receiver was stopped, and were \
-                     sent again.",
+                    "Expired unread while their receiver was stopped, and sent again: {}.",
                     load.sent_again
                 ),
             )]));
