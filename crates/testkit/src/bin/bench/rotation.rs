@@ -123,8 +123,8 @@ fn prepare(folder: &Path) -> Fallible<Vec<String>> {
     let ring: RingName = RING.parse()?;
     let spec = world::spec(serde_json::json!({
         "kind": "signing",
-        "longest_lifetime": "1s",
-        "skew": "1s",
+        "longest_lifetime": "500ms",
+        "skew": "250ms",
         "lease_ttl": "5s",
         "consumer": [
             { "name": "web", "role": "protect" },
