@@ -1,6 +1,8 @@
 //! The demonstration, smaller, without a terminal: what it must show, and that it leaves nothing
 //! behind, however it ends.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
