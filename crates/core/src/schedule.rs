@@ -62,7 +62,15 @@ impl Cron {
                 "it needs five fields: minute, hour, day of month, month, day of week".into(),
             ));
         }
-        let table = cron.parse().map_err(|error| refuse(error.to_string()))?;
+        if jiff::tz::TimeZone::get(time_zone).is_err() {
+            return Err(refuse(format!("`{time_zone}` is not an IANA time zone")));
+        }
+        let table = cron.parse().map_err(|error| {
+            // The parser draws an arrow under the place; its last line says what is wrong there.
+            let text = error.to_string();
+            let last = text.lines().next_back().unwrap_or_default();
+            refuse(last.trim_start_matches([' ', '^']).to_owned())
+        })?;
         table
             .find_next(jiff::Timestamp::UNIX_EPOCH)
             .map_err(|_| refuse("no moment ever fits it".into()))?;
@@ -213,25 +221,37 @@ impl Triggers {
 
     /// Why a rotation should begin now, or nothing.
     pub fn due(&self, usage: &Usage, now: WallTime) -> Option<Cause> {
-        if self.quiet_hours.as_ref().is_some_and(|quiet| quiet.end(now).is_some()) {
+        if self.is_quiet(now) {
             return None;
         }
+        let scheduled = || self.scheduled(usage).filter(|(moment, _)| *moment <= now);
+        self.used_up(usage).or_else(|| scheduled().map(|(_, cause)| cause))
+    }
+
+    /// Whether automatic rotations are held back at a moment.
+    pub fn is_quiet(&self, moment: WallTime) -> bool {
+        self.quiet_hours.as_ref().is_some_and(|quiet| quiet.end(moment).is_some())
+    }
+
+    /// Why the primary's use asks for a rotation, whatever the hour.
+    fn used_up(&self, usage: &Usage) -> Option<Cause> {
         if self.max_uses.is_some_and(|most| usage.uses >= most) {
             return Some(Cause::Uses);
         }
-        if let (Some(most), Some(used)) = (self.max_age_at_use, usage.last_use)
-            && used >= usage.promoted.after(most)
-        {
-            return Some(Cause::AgeAtUse);
-        }
-        self.scheduled(usage).filter(|(moment, _)| *moment <= now).map(|(_, cause)| cause)
+        let (most, used) = (self.max_age_at_use?, usage.last_use?);
+        (used >= usage.promoted.after(most)).then_some(Cause::AgeAtUse)
     }
 
     /// The next moment at which [`Self::due`] may change by time alone.
     pub fn wake(&self, usage: &Usage, now: WallTime) -> Option<WallTime> {
-        let (moment, _) = self.scheduled(usage)?;
-        let moment = moment.max(now);
-        Some(self.quiet_hours.as_ref().and_then(|quiet| quiet.end(moment)).unwrap_or(moment))
+        let used_up = self.used_up(usage).map(|_| now);
+        let scheduled = self.scheduled(usage).map(|(moment, _)| moment);
+        Some(self.not_quiet(used_up.or(scheduled)?.max(now)))
+    }
+
+    /// The same moment, or the end of the quiet hours around it.
+    pub fn not_quiet(&self, moment: WallTime) -> WallTime {
+        self.quiet_hours.as_ref().and_then(|quiet| quiet.end(moment)).unwrap_or(moment)
     }
 
     fn spread(&self, seed: u64) -> Span {

@@ -18,7 +18,8 @@ pub struct View {
     /// Every live server, with the keyset revision that it serves.
     pub servers: Vec<Server>,
     /// Before this moment a new leader has not heard of everybody yet; gates stay closed. Unless
-    /// every renewal is durable, this is later than the takeover by more than [`Ring::silence`].
+    /// every renewal is durable, this is later than the takeover by more than [`Ring::silence`] and
+    /// one of the leader's leases, which may pass between reading this view and deciding on it.
     pub settled_at: ClusterTime,
     /// How often the primary protected since its promotion, as reported.
     pub uses: u64,

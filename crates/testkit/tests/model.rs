@@ -111,6 +111,7 @@ scenarios! {
     restore_and_late_messages_hold: "restore and late messages",
     restore_and_join_holds: "restore and join",
     restore_and_compromise_holds: "restore and compromise",
+    restore_and_rotate_holds: "restore and rotate",
 }
 
 mutants! {

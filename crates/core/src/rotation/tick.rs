@@ -53,6 +53,9 @@ impl Work {
 
     /// A rotation that should have begun a whole `stall_after` ago is told once.
     fn report_overdue(&mut self, usage: &Usage) {
+        if self.ring.policy.triggers.is_quiet(self.now.wall) {
+            return;
+        }
         let Some((moment, cause)) = self.ring.policy.triggers.scheduled(usage) else { return };
         let late = moment.after(self.ring.policy.stall_after);
         if self.now.wall >= late && self.ring.overdue_reported != Some(moment) {
@@ -114,11 +117,15 @@ pub(super) fn usage(ring: &Ring, view: &View) -> Option<Usage> {
 
 /// A weak imported primary is replaced first, wherever the ring rotates by itself at all.
 fn weak(ring: &Ring, now: WallTime) -> Option<Cause> {
+    let quiet = ring.policy.triggers.is_quiet(now);
+    (is_weak(ring) && !quiet).then_some(Cause::WeakImport)
+}
+
+fn is_weak(ring: &Ring) -> bool {
     let triggers = &ring.policy.triggers;
     let automatic = triggers.rotate_every.is_some() || triggers.cron.is_some();
-    let quiet = triggers.quiet_hours.as_ref().is_some_and(|hours| hours.end(now).is_some());
-    let version = ring.versions.get(&ring.primary()?)?;
-    (automatic && !quiet && !version.weaknesses().is_empty()).then_some(Cause::WeakImport)
+    let primary = ring.primary().and_then(|number| ring.versions.get(&number));
+    automatic && primary.is_some_and(|version| !version.weaknesses().is_empty())
 }
 
 /// When the engine should look at a ring again, were nothing to be reported before.
@@ -156,6 +163,9 @@ pub fn wake(ring: &Ring, view: &View, now: Now) -> Wake {
         }
         soon |= !gates.is_empty() && gates.iter().all(Gate::passes);
     }
+    for waiver in &ring.waivers {
+        earliest(waiver.until);
+    }
     if let Some(path) = &ring.path {
         if path.stalled.is_none() {
             earliest(path.since.cluster.after(ring.policy.stall_after));
@@ -179,7 +189,8 @@ pub fn wake(ring: &Ring, view: &View, now: Now) -> Wake {
     if ring.paused.is_none() && ring.path.is_none() {
         wake.wall = usage(ring, view).and_then(|usage| {
             let triggers = &ring.policy.triggers;
-            triggers.wake(&usage, now.wall)
+            let weak = is_weak(ring).then(|| triggers.not_quiet(now.wall));
+            weak.into_iter().chain(triggers.wake(&usage, now.wall)).min()
         });
     }
     wake

@@ -283,7 +283,8 @@ impl World {
     }
 
     /// A server gets the lease. Whatever renewals the former leader had heard are lost, so it keeps
-    /// the gates closed until whoever was heard just before has had its time to be silent.
+    /// the gates closed until whoever was heard just before has had its time to be silent; and for
+    /// one lease more, because so much may pass between what a tick reads and what it decides.
     fn take_over(&mut self, index: usize) -> bool {
         if self.leader.is_some() || self.servers.get(index).is_none_or(|server| server.asleep) {
             return false;
@@ -302,7 +303,7 @@ impl World {
         for one in &mut self.presence {
             one.contact = 0;
         }
-        let patience = self.doc.silence().plus(Span::from_millis(1));
+        let patience = self.doc.silence().plus(Span::from_millis(1 + self.setup.leader_lease));
         self.settled_at = self.cluster.saturating_add(patience.as_millis());
         self.leader = Some(index);
         true

@@ -16,6 +16,9 @@ use super::state::World;
 /// A question to the core: document, view, time and input.
 pub(crate) type Question = u128;
 
+/// More answers than this are not worth their memory.
+const MOST_ANSWERS: usize = 1_000_000;
+
 /// Documents and answers met so far.
 #[derive(Default)]
 pub(crate) struct Memo {
@@ -43,6 +46,9 @@ impl Memo {
     }
 
     pub(crate) fn learn(&mut self, question: Question, answer: Option<Rc<Ring>>) {
+        if self.answers.len() >= MOST_ANSWERS {
+            self.answers.clear();
+        }
         self.answers.insert(question, answer);
     }
 

@@ -257,7 +257,7 @@ fn few(full: bool) -> Policy {
 pub enum Scale {
     /// What a test run can wait for.
     Ci,
-    /// More of everything.
+    /// More of most things.
     Full,
 }
 
@@ -338,7 +338,7 @@ fn leaders(full: bool) -> Vec<Scenario> {
         base(
             "sleeping leader",
             "a leader stands still in the middle of a tick, while an operator rolls back",
-            Budget { rotate: 1, sleep: 1, rollback: 1, cut: more, ..NONE },
+            Budget { rotate: 1, sleep: 1, rollback: 1, ..NONE },
         ),
         Scenario {
             leader_lease: 2,
@@ -355,7 +355,7 @@ fn leaders(full: bool) -> Vec<Scenario> {
             ..base(
                 "stale leader",
                 "a leader wakes late; a process joined meanwhile",
-                Budget { rotate: 1, sleep: 1, join: 1, rollback: more, ..NONE },
+                Budget { rotate: 1, sleep: 1, join: 1, leave: more, ..NONE },
             )
         },
         base(
@@ -522,8 +522,13 @@ fn restores(full: bool) -> Vec<Scenario> {
         },
         base(
             "restore and compromise",
-            "a restored ring is rotated, rolled back, compromised, suspended",
-            Budget { rotate: more, restore: 1, compromise: 1, rollback: 1, suspend: 1, ..NONE },
+            "a ring is compromised before or after a restore, rolled back, suspended",
+            Budget { restore: 1, compromise: 1, rollback: 1, suspend: 1, ..NONE },
+        ),
+        base(
+            "restore and rotate",
+            "a restored ring is rotated, with or without a compromise",
+            Budget { rotate: 1, restore: 1, compromise: more, ..NONE },
         ),
     ]
 }

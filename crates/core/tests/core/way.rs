@@ -1,0 +1,189 @@
+//! The way of a ring through a rotation and back, and the flaws that the model check once found:
+//! each stands here as the shortest story that showed it.
+
+use keywheel_core::id::{Incarnation, Revision, VersionNumber};
+use keywheel_core::policy::OnCompromise;
+use keywheel_core::ring::{Direction, Exception, Stage};
+use keywheel_core::rotation::{Input, RefusedKind};
+use keywheel_core::time::Span;
+
+use crate::common::{Driver, by, policy};
+
+fn suspend(number: u32) -> Input {
+    Input::Suspend { version: VersionNumber(number), by: by() }
+}
+
+fn resume(number: u32) -> Input {
+    Input::ResumeVersion { version: VersionNumber(number) }
+}
+
+fn restore() -> Input {
+    Input::Restore { incarnation: Incarnation("two".into()), by: by() }
+}
+
+fn compromise(driver: &mut Driver, number: u32, stale: bool) -> Input {
+    let view = if stale { driver.stale_view() } else { driver.view() };
+    let (version, fresh) = (VersionNumber(number), driver.fresh());
+    let order = Some(OnCompromise::RejectFirst);
+    Input::Compromise { version, by: by(), order, fresh, view }
+}
+
+#[test]
+fn a_rotation_from_begin_to_end() {
+    let mut driver = Driver::new(policy());
+    driver.rotate();
+    let mut stages = Vec::new();
+    while let Some(path) = driver.ring.path.clone() {
+        stages.push((path.stage, driver.state(1), driver.state(2)));
+        driver.tick();
+    }
+    assert_eq!(
+        stages,
+        [
+            (Stage::Stage, "primary", "staged"),
+            (Stage::Publish, "primary", "published"),
+            (Stage::Confirm, "primary", "published"),
+            (Stage::Promote, "retiring", "primary"),
+        ]
+    );
+    driver.wait(610).tick().tick();
+    assert_eq!(driver.state(1), "retired");
+    driver.wait(86_400).tick();
+    assert_eq!(driver.state(1), "destroyed");
+}
+
+#[test]
+fn a_rollback_to_a_retired_version_waits_for_room() {
+    let mut policy = policy();
+    policy.max_accepted = 2;
+    let mut driver = Driver::new(policy);
+    driver.rotate().finish().wait(700).tick().tick();
+    driver.go(Input::Rollback { by: by() });
+    let path = driver.ring.path.clone().unwrap();
+    assert_eq!((path.stage, path.direction), (Stage::Stage, Direction::Back));
+    assert_eq!(driver.state(1), "retired", "nobody accepts it before there is room");
+    // Taken back before it began, it stays what it was.
+    let mut back = Driver { ring: driver.ring.clone(), ..driver };
+    back.go(Input::Rollback { by: by() });
+    assert_eq!((back.state(1), back.ring.path.clone()), ("retired", None));
+    driver.finish();
+    assert_eq!((driver.state(1), driver.state(2)), ("primary", "retiring"));
+}
+
+#[test]
+fn a_version_on_its_way_back_is_not_destroyed() {
+    let mut policy = policy();
+    policy.max_accepted = 2;
+    let mut driver = Driver::new(policy);
+    driver.rotate().finish().wait(700).tick().tick().tick();
+    driver.go(Input::Rollback { by: by() });
+    driver.wait(90_000);
+    let view = driver.view();
+    let refused = driver.ask(Input::Destroy { version: VersionNumber(1), view }).unwrap_err();
+    assert_eq!(refused.cause, "v1 is on its way back");
+    driver.tick();
+    assert_eq!(driver.state(1), "published");
+}
+
+#[test]
+fn a_suspended_version_does_not_overfill_the_accepted_set() {
+    let mut policy = policy();
+    policy.max_accepted = 2;
+    let mut driver = Driver::new(policy);
+    driver.rotate().finish().go(suspend(1)).rotate().tick();
+    assert_eq!(driver.ring.accepted().count(), 2);
+    let refused = driver.ask(resume(1)).unwrap_err();
+    assert_eq!(refused.kind, RefusedKind::GateClosed);
+    assert_eq!(refused.cause, "2 versions are accepted already");
+}
+
+#[test]
+fn an_emergency_marks_a_successor_that_not_everybody_has() {
+    let mut driver = Driver::new(policy());
+    driver.rotate().finish().wait(700).tick().tick();
+    driver.go(suspend(1)).go(resume(1));
+    assert_eq!(driver.state(1), "retiring");
+    let input = compromise(&mut driver, 2, true);
+    driver.go(input);
+    assert_eq!(driver.state(1), "primary");
+    let marked = |exception| {
+        driver
+            .ring
+            .bent
+            .iter()
+            .any(|bent| bent.version == VersionNumber(1) && bent.exception == exception)
+    };
+    assert!(marked(Exception::Compromise));
+}
+
+#[test]
+fn a_restored_ring_that_is_compromised_gets_another_primary() {
+    let mut driver = Driver::new(policy());
+    driver.go(restore());
+    assert_eq!(driver.ring.primary(), None);
+    let refused = driver.ask(suspend(1)).unwrap_err();
+    assert_eq!(refused.cause, "v1 is to be the primary of a restored ring");
+    let input = compromise(&mut driver, 1, false);
+    driver.go(input);
+    assert_eq!(driver.ring.primary(), Some(VersionNumber(2)));
+}
+
+#[test]
+fn what_was_on_its_way_at_a_backup_stays_accepted_after_the_restore() {
+    let mut driver = Driver::new(policy());
+    // It may have been promoted after the backup was taken.
+    driver.rotate().tick().tick().go(restore());
+    assert_eq!((driver.state(1), driver.state(2)), ("published", "retiring"));
+    // Clients go on with either of them until there is a primary, so no tail moves before.
+    driver.wait(700).tick().tick().tick();
+    assert_eq!((driver.ring.primary(), driver.state(2)), (None, "retiring"));
+    driver.wait(3_600).finish();
+    assert_eq!((driver.state(1), driver.state(2)), ("primary", "retiring"));
+    driver.wait(609).tick();
+    assert_eq!(driver.state(2), "retiring", "its wait began with the switch");
+    driver.wait(1).tick();
+    assert_eq!(driver.state(2), "retired");
+}
+
+#[test]
+fn a_larger_skew_counts_for_what_is_draining_already() {
+    let mut driver = Driver::new(policy());
+    driver.rotate().finish();
+    let mut policy = policy();
+    policy.skew = Span::from_secs(100);
+    policy.longest_lifetime = Span::from_secs(1);
+    let view = driver.view();
+    driver.go(Input::Edit { policy: Box::new(policy), removing: None, view });
+    driver.wait(699).tick();
+    assert_eq!(driver.state(1), "retiring", "600 s of life and 100 s of skew");
+    driver.wait(1).tick();
+    assert_eq!(driver.state(1), "retired");
+}
+
+#[test]
+fn a_waiver_for_one_instance_does_not_reach_another_version() {
+    let mut driver = Driver::new(policy());
+    driver.rotate().finish();
+    // Make v2's promotion and v1's tail both wait for the same protector.
+    driver.rotate().tick().tick().tick();
+    let mut view = driver.view();
+    for instance in &mut view.instances {
+        instance.held.as_mut().unwrap().oldest_guard = Revision(1);
+    }
+    let instance = view.instances.iter().find(|one| one.consumer.as_str() == "issuer");
+    let input = Input::Waive {
+        gate: "protectors".parse().unwrap(),
+        version: Some(VersionNumber(3)),
+        instance: instance.map(|one| one.id.clone()),
+        by: by(),
+        lasts: Span::from_secs(60),
+        view: view.clone(),
+    };
+    driver.go(input).go(Input::Tick { view });
+    assert_eq!(driver.ring.path, None, "the path may end");
+    let switched = matches!(
+        driver.ring.versions[&VersionNumber(2)].state,
+        keywheel_core::ring::State::Retiring { last_switch: None, .. }
+    );
+    assert!(switched, "the tail of v2 goes on waiting");
+}
