@@ -2,7 +2,7 @@
 //! store is torn, its store is put back. Real servers, real clients; what commands say about files
 //! and locks stands in `state.rs`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 mod support;
 

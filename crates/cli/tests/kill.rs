@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 #[path = "../../testkit/src/kill/mod.rs"]
-#[allow(dead_code, unreachable_pub, reason = "a part of the testkit; see support")]
+#[expect(dead_code, unreachable_pub, reason = "a part of the testkit; see support")]
 mod kill;
 mod support;
 

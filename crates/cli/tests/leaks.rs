@@ -3,7 +3,12 @@
 //! files of the store and its backup. Known secrets are looked for in all of these, and the search
 //! itself is shown to find what is leaked on purpose.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking"
+)]
 
 mod support;
 #[path = "support/search.rs"]
@@ -257,7 +262,7 @@ impl World {
             format!(r#"{{{policy},"import":{{"format":"hex","value":"{secret}"}}}}"#),
             format!(r#"{{{policy},"import":{{"format":"jwk","value":"{secret}"}}}}"#),
             format!(r#"{{{policy},"import":{{"format":"text","value":"{secret}"}}"#),
-            format!(r#"{secret}"#),
+            secret.clone(),
             format!(r#""{secret}""#),
         ];
         for body in bodies {
@@ -392,7 +397,7 @@ fn secrets_are_nowhere_but_where_they_belong() {
     append(&world.installation.path("server.log"), format!("seeded {token}\n").as_bytes());
     let odd = STANDARD.encode([b"x", seed.as_slice(), b"y"].concat());
     append(&world.installation.path("state/seeded"), odd.as_bytes());
-    world.said.push(("seeded".into(), format!("{:02X?}", seed).replace(", ", "").into()));
+    world.said.push(("seeded".into(), format!("{seed:02X?}").replace(", ", "").into()));
     let leaks = world.leaks();
     for leak in [
         "the token of admin in raw: the log",
@@ -412,7 +417,7 @@ fn the_search_finds_every_form_at_every_offset() {
         let noise = known_bytes(4, before);
         for whole in [&secret[..], &secret[..16], &secret[24..]] {
             let bytes = [&noise[..], whole, b"after"].concat();
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = search::hex(&bytes);
             assert!(search.find(&bytes).contains("it in raw"));
             assert!(search.find(hex.as_bytes()).contains("it in hex"));
             for text in [STANDARD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
@@ -423,42 +428,38 @@ fn the_search_finds_every_form_at_every_offset() {
     assert!(search.find(&known_bytes(5, 100_000)).is_empty());
 }
 
-/// Whether a type can be printed with `{:?}`: an associated constant of the type itself, which is
-/// there only then, goes before that of the trait.
-macro_rules! has_debug {
-    ($type:ty) => {{
-        struct Probe<T>(std::marker::PhantomData<T>);
-        #[allow(dead_code, reason = "there for types without Debug only")]
-        trait Otherwise {
-            const HAS_DEBUG: bool = false;
-        }
-        impl<T> Otherwise for Probe<T> {}
-        #[allow(dead_code, reason = "there for types with Debug only")]
-        impl<T: std::fmt::Debug> Probe<T> {
-            const HAS_DEBUG: bool = true;
-        }
-        <Probe<$type>>::HAS_DEBUG
-    }};
+/// Tells whether a type can be printed with `{:?}`: its own constant, which is there only then, goes
+/// before that of the trait.
+struct Probe<T>(std::marker::PhantomData<T>);
+
+trait Otherwise {
+    const HAS_DEBUG: bool = false;
+}
+
+impl<T> Otherwise for Probe<T> {}
+
+impl<T: std::fmt::Debug> Probe<T> {
+    const HAS_DEBUG: bool = true;
 }
 
 #[test]
 fn what_holds_a_secret_cannot_be_printed() {
     let printable = [
-        ("jose::Material", has_debug!(keywheel_jose::Material)),
-        ("jose::DangerDelivery", has_debug!(keywheel_jose::DangerDelivery)),
-        ("client::Token", has_debug!(Token)),
-        ("client::Version", has_debug!(keywheel_client::Version)),
-        ("client::Keyset", has_debug!(keywheel_client::Keyset)),
-        ("client::Guard", has_debug!(keywheel_client::Guard)),
-        ("api::Material", has_debug!(keywheel_api::material::Material)),
-        ("api::VersionMaterial", has_debug!(keywheel_api::material::VersionMaterial)),
-        ("api::CreatedToken", has_debug!(keywheel_api::token::CreatedToken)),
-        ("api::Registered", has_debug!(keywheel_api::instance::Registered)),
+        ("jose::Material", Probe::<keywheel_jose::Material>::HAS_DEBUG),
+        ("jose::DangerDelivery", Probe::<keywheel_jose::DangerDelivery>::HAS_DEBUG),
+        ("client::Token", Probe::<Token>::HAS_DEBUG),
+        ("client::Version", Probe::<keywheel_client::Version>::HAS_DEBUG),
+        ("client::Keyset", Probe::<keywheel_client::Keyset>::HAS_DEBUG),
+        ("client::Guard", Probe::<keywheel_client::Guard>::HAS_DEBUG),
+        ("api::Material", Probe::<keywheel_api::material::Material>::HAS_DEBUG),
+        ("api::VersionMaterial", Probe::<keywheel_api::material::VersionMaterial>::HAS_DEBUG),
+        ("api::CreatedToken", Probe::<keywheel_api::token::CreatedToken>::HAS_DEBUG),
+        ("api::Registered", Probe::<keywheel_api::instance::Registered>::HAS_DEBUG),
     ];
     let printable: Vec<_> =
         printable.iter().filter(|(_, printable)| *printable).map(|(name, _)| name).collect();
     assert!(printable.is_empty(), "{printable:?}");
-    assert!(has_debug!(keywheel_api::ring::RingStatus), "the probe sees no Debug at all");
+    assert!(Probe::<keywheel_api::ring::RingStatus>::HAS_DEBUG, "the probe sees no Debug at all");
 
     // This one has a Debug that leaves the key out.
     let secret = URL_SAFE_NO_PAD.encode(known_bytes(6, 48));

@@ -2,6 +2,7 @@
 //! begin. What is searched is the test's business.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -24,7 +25,7 @@ impl Search {
         let first = &secret[..PART_BYTES];
         let last = &secret[secret.len() - PART_BYTES..];
         for part in [first, last] {
-            let hex: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = hex(part);
             self.pattern(name, "raw", part.to_vec());
             self.pattern(name, "hex", hex.to_ascii_uppercase().into_bytes());
             self.pattern(name, "hex", hex.into_bytes());
@@ -63,6 +64,14 @@ impl Search {
         }
         found
     }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn place(bytes: &[u8]) -> Option<usize> {
