@@ -26,8 +26,6 @@ struct RingSeen {
     incarnation: Option<String>,
     revision: u64,
     keyset_revision: u64,
-    /// What the clock had said before this ring was last looked at in this life of the server.
-    clock: Option<f64>,
     versions: BTreeMap<u32, Seen>,
 }
 
@@ -36,8 +34,6 @@ struct RingSeen {
 pub struct Ledger {
     rings: BTreeMap<String, RingSeen>,
     clock: f64,
-    /// The clock was recorded with a commit at this time or later.
-    recorded: f64,
     /// How often something was looked at.
     pub looks: u64,
     /// What cannot be.
@@ -49,10 +45,9 @@ const WAY: [&str; 6] = ["staged", "published", "primary", "retiring", "retired",
 
 impl Ledger {
     /// Takes note that another server begins. What the clock had gained since it was last recorded
-    /// is lost, so that nothing is retired early; what was recorded with a commit is not.
+    /// is lost, which retires nothing early; so it is compared within one life only.
     pub fn another_life(&mut self) {
-        self.clock = self.recorded;
-        self.rings.values_mut().for_each(|ring| ring.clock = None);
+        self.clock = 0.0;
     }
 
     /// Takes note of how a ring stands.
@@ -71,12 +66,6 @@ impl Ledger {
                 seen.revision, seen.keyset_revision, status.revision, status.keyset_revision
             ));
         }
-        if let Some(clock) = seen.clock
-            && status.revision > seen.revision
-        {
-            self.recorded = self.recorded.max(clock);
-        }
-        seen.clock = Some(self.clock);
         seen.revision = status.revision;
         seen.keyset_revision = status.keyset_revision;
         for (expected, version) in (1_u32..).zip(&status.versions) {
@@ -220,22 +209,8 @@ mod tests {
         assert!(ledger.faults.is_empty());
         ledger.clock(2.0);
         assert_eq!(ledger.faults.len(), 1);
-    }
-
-    #[test]
-    fn a_clock_goes_back_to_the_last_commit_at_most() {
-        let mut ledger = Ledger::default();
-        let versions = [version(1, "a", "primary")];
-        ledger.clock(3.0);
-        ledger.ring(&ring(1, &versions));
-        ledger.clock(4.0);
-        ledger.ring(&ring(2, &versions));
-        ledger.clock(5.0);
         ledger.another_life();
-        ledger.clock(3.1);
-        assert!(ledger.faults.is_empty());
-        ledger.another_life();
-        ledger.clock(2.9);
+        ledger.clock(1.5);
         assert_eq!(ledger.faults.len(), 1);
     }
 }
