@@ -20,7 +20,12 @@ use crate::live::{Live, Slot};
 /// Permission to protect with the primary version, until it is dropped. Keep it as short as the
 /// work that it covers: a rotation waits for it.
 ///
-/// It does not cover a child that is forked meanwhile, which has to take its own.
+/// It does not cover a child that is forked meanwhile, which has to take its own. Nor can it be
+/// printed:
+/// ```compile_fail,E0277
+/// fn needs<T: std::fmt::Debug>() {}
+/// needs::<keywheel_client::Guard>();
+/// ```
 #[must_use = "a guard covers the work that is done while it lives"]
 pub struct Guard {
     keyset: Arc<Keyset>,
@@ -29,11 +34,27 @@ pub struct Guard {
     index: usize,
 }
 
+/// Where another thread may come in between; tests let it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Loaded,
+    Counted,
+}
+
 impl Guard {
     pub(crate) fn take(
         live: &Arc<Live>,
         index: usize,
         now: BootTime,
+    ) -> Result<Self, ProtectError> {
+        Self::take_between(live, index, now, |_| ())
+    }
+
+    fn take_between(
+        live: &Arc<Live>,
+        index: usize,
+        now: BootTime,
+        mut between: impl FnMut(Moment),
     ) -> Result<Self, ProtectError> {
         let Some(slot) = live.slots.get(index) else {
             return Err(ClientError::Closed.into());
@@ -49,10 +70,12 @@ impl Guard {
                 (None, Some(_)) => return Err(ProtectError::NotAProtector),
                 (None, None) => return Err(ProtectError::NoPrimary),
             };
+            between(Moment::Loaded);
             keyset.in_use.guards.fetch_add(1, Ordering::SeqCst);
             let epoch = keyset.in_use.epoch.0;
             // From here on dropping the guard counts it out again.
             let guard = Self { keyset, primary, live: Arc::clone(live), index };
+            between(Moment::Counted);
             if live.closing.load(Ordering::SeqCst) {
                 return Err(ClientError::Closed.into());
             }
@@ -124,3 +147,6 @@ impl Drop for Guard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

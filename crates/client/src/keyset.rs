@@ -37,7 +37,15 @@ pub(crate) enum Key {
     Half(PublicKey),
 }
 
-/// One version that this process holds. Like the key in it, it can be neither printed nor compared.
+/// One version that this process holds. Like the key in it, it can be neither printed nor compared:
+/// ```compile_fail,E0277
+/// fn needs<T: std::fmt::Debug>() {}
+/// needs::<keywheel_client::Version>();
+/// ```
+/// ```compile_fail,E0277
+/// fn needs<T: PartialEq>() {}
+/// needs::<keywheel_client::Version>();
+/// ```
 pub struct Version {
     pub(crate) incarnation: Incarnation,
     pub(crate) number: VersionNumber,
@@ -152,6 +160,10 @@ pub(crate) struct Primary {
 }
 
 /// The versions of a ring as of one moment.
+/// ```compile_fail,E0277
+/// fn needs<T: std::fmt::Debug>() {}
+/// needs::<keywheel_client::Keyset>();
+/// ```
 pub struct Keyset {
     pub(crate) ring: RingName,
     pub(crate) incarnation: Incarnation,

@@ -102,3 +102,6 @@ pub(crate) fn parse(
     let offer = Offer { keyset, skew: Span::from_millis(wire.skew_millis) };
     Ok(Arrived { offer, versions, cacheable: wire.cacheable })
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -184,6 +184,10 @@ pub struct ConsumerState {
     /// Which revision of which life each earlier epoch protected with.
     earlier: BTreeMap<Epoch, Option<(Incarnation, Revision)>>,
     last_contact: Option<BootTime>,
+    /// A contact at which the server did not agree that what is held is current. It counts once
+    /// the keyset that was served then has arrived: until it has, a process that comes back after a
+    /// long silence must not protect with what others have retired meanwhile.
+    unconfirmed: Option<BootTime>,
     standing: Option<Standing>,
     pending: Option<Pending>,
     refused: Option<Revision>,
@@ -201,6 +205,7 @@ impl ConsumerState {
             left: Vec::new(),
             earlier: BTreeMap::new(),
             last_contact: None,
+            unconfirmed: None,
             standing: None,
             pending: None,
             refused: None,
@@ -228,8 +233,8 @@ impl ConsumerState {
         &self.former
     }
 
-    /// When this process was last heard: the moment at which it began the call that the server
-    /// answered, since the way back tells nothing.
+    /// When this process last knew that what it holds is current: the moment at which it began the
+    /// call that the server answered, since the way back tells nothing.
     pub const fn last_contact(&self) -> Option<BootTime> {
         self.last_contact
     }
@@ -256,12 +261,13 @@ impl ConsumerState {
     /// The process was registered; `asked_at` is when it asked. Everything is to be proved anew.
     pub fn registered(&mut self, nonce: Vec<u8>, asked_at: BootTime) {
         self.standing = Some(Standing { nonce, renew_at: asked_at, ..Standing::default() });
-        self.heard(asked_at);
+        self.unconfirmed = Some(asked_at);
     }
 
     /// The server does not know the instance any more.
     pub fn forgotten(&mut self) {
         self.standing = None;
+        self.unconfirmed = None;
     }
 
     /// Takes the time of the last contact from the host cache.
@@ -283,7 +289,10 @@ impl ConsumerState {
         };
         let left = self.left.iter().find(|(incarnation, _)| incarnation == life);
         match (known, left) {
-            (Some(known), _) if known == revision => return Applied::Unchanged,
+            (Some(known), _) if known == revision => {
+                self.confirm();
+                return Applied::Unchanged;
+            }
             (Some(known), _) if known > revision => return self.refuse(revision),
             (None, Some((_, seen))) if *seen >= revision => return self.refuse(revision),
             _ => {}
@@ -294,7 +303,15 @@ impl ConsumerState {
         }
         self.held = Some(offer);
         self.end_former_lives(now);
+        self.confirm();
         Applied::Swapped
+    }
+
+    /// What was served after the last contact has arrived.
+    fn confirm(&mut self) {
+        if let Some(asked_at) = self.unconfirmed.take() {
+            self.heard(asked_at);
+        }
     }
 
     fn refuse(&mut self, revision: Revision) -> Applied {
@@ -525,10 +542,14 @@ impl ConsumerState {
             Verdict::Stale | Verdict::Rejected => standing.proved = None,
         }
         self.refused = None;
-        self.heard(asked_at);
         let current = self.held.as_ref().is_some_and(|held| {
             held.keyset.incarnation == answer.incarnation && held.keyset.revision == answer.revision
         });
+        if current {
+            self.heard(asked_at);
+        } else {
+            self.unconfirmed = Some(asked_at);
+        }
         match (current, answer.verdict) {
             (false, _) => Then::Load,
             (true, Verdict::Stale) => Then::Prove,

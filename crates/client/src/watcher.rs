@@ -323,6 +323,8 @@ impl Watcher {
         let cacheable = arrived.cacheable;
         let applied = self.session.loaded(index, arrived.offer, boot_time(), random());
         self.applied(index, applied, arrived.versions);
+        // After what arrived is shown: it may end a silence.
+        self.share_contacts();
         if let Some(local) = self.locals.get_mut(index)
             && applied != Applied::Refused
         {

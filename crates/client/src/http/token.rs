@@ -13,7 +13,11 @@ pub const TOKEN_FILE_VARIABLE: &str = "KEYWHEEL_TOKEN_FILE";
 
 const MAX_TOKEN_BYTES: u64 = 512;
 
-/// A caller's token, `kw_<id>_<secret>`. It cannot be printed.
+/// A caller's token, `kw_<id>_<secret>`. It cannot be printed:
+/// ```compile_fail,E0277
+/// fn needs<T: std::fmt::Debug>() {}
+/// needs::<keywheel_client::Token>();
+/// ```
 #[derive(Clone)]
 pub struct Token(Zeroizing<Box<str>>);
 

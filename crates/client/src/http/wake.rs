@@ -49,10 +49,14 @@ impl Wake {
         }
     }
 
-    /// Silences the bell. Do this before looking at what it was rung for.
-    pub fn silence(&self) {
+    /// Silences the bell, and says whether it rang. Do this before looking at what it was rung for.
+    pub fn silence(&self) -> bool {
         let mut heard = [0; 64];
-        while matches!((&self.receiver).read(&mut heard), Ok(1..)) {}
+        let mut rang = false;
+        while matches!((&self.receiver).read(&mut heard), Ok(1..)) {
+            rang = true;
+        }
+        rang
     }
 }
 

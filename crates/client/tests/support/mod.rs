@@ -142,6 +142,11 @@ impl World {
     }
 
     pub(crate) fn token(&self, consumer: &str) -> Token {
+        Token::new(self.token_text(consumer).0).unwrap()
+    }
+
+    /// A token as text, and its id.
+    pub(crate) fn token_text(&self, consumer: &str) -> (String, String) {
         let new = NewToken {
             name: consumer.into(),
             role: Role::Consumer,
@@ -151,8 +156,8 @@ impl World {
             uid: None,
             expires_in: None,
         };
-        let (token, _) = self.engine.create_token(new, &context()).unwrap();
-        Token::new(token.to_string()).unwrap()
+        let (token, info) = self.engine.create_token(new, &context()).unwrap();
+        (token.to_string(), info.id)
     }
 
     pub(crate) fn builder(&self, consumer: &str, ring: &str) -> Builder {

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     PageForStream,
     /// Passes reports on and swallows their answers.
     SwallowAcknowledgements,
+    /// Sends the first report twice, as one who repeats what was heard would.
+    ReplayOnce,
     /// Says nothing to anybody.
     Mute,
 }
@@ -100,19 +102,28 @@ fn serve(
         return None;
     }
     let mut server = UnixStream::connect(upstream).ok()?;
-    server.write_all(&head).ok()?;
     let (back, front) = (server.try_clone().ok()?, client.try_clone().ok()?);
     let deaf = Arc::new(AtomicBool::new(false));
     let watch = |bytes: &[u8]| {
         let reports = b"POST /v1/reports";
-        if is(Fault::SwallowAcknowledgements)
-            && bytes.windows(reports.len()).any(|window| window == reports)
-        {
+        if !bytes.windows(reports.len()).any(|window| window == reports) {
+            return;
+        }
+        if is(Fault::SwallowAcknowledgements) {
             hits.fetch_add(1, Ordering::SeqCst);
             deaf.store(true, Ordering::SeqCst);
         }
+        if is(Fault::ReplayOnce) {
+            fault.store(Fault::None as u8, Ordering::SeqCst);
+            hits.fetch_add(1, Ordering::SeqCst);
+            let mut first = UnixStream::connect(upstream).unwrap();
+            first.write_all(bytes).unwrap();
+            let count = first.read(&mut [0; 8192]).unwrap();
+            assert!(count > 0);
+        }
     };
     watch(&head);
+    server.write_all(&head).ok()?;
     let swallow = Arc::clone(&deaf);
     std::thread::spawn(move || copy(back, front, |_| !swallow.load(Ordering::SeqCst)));
     copy(client, server, |bytes| {

@@ -210,7 +210,7 @@ fn a_process_starts_from_the_host_cache_when_no_server_answers() {
     world.stop();
     let fourth = fourth.ring("r").unwrap();
     fourth.verify(&kid.0, b"x", &signature).unwrap();
-    let _ = fourth.guard().map(|_| ());
+    assert!(matches!(fourth.guard().err().unwrap(), ProtectError::Unconfirmed));
 }
 
 #[test]
@@ -319,4 +319,69 @@ fn lost_acknowledgements_and_a_mute_server_do_no_harm() {
     ring.sign(b"y").unwrap();
     api.shutdown();
     assert!(matches!(ring.sign(b"z"), Err(ProtectError::Client(ClientError::Closed))));
+}
+
+#[test]
+fn a_rejected_process_takes_a_new_name_and_ends_the_old_one() {
+    let world = World::new();
+    world.put("r", &spec("signing"));
+    let relay = Relay::before(&world);
+    let api = keywheel_client::Client::builder(relay.endpoint(), world.token("api"))
+        .consumer("api")
+        .ring("r")
+        .build()
+        .unwrap();
+    let ring = api.ring("r").unwrap();
+    ring.sign(b"x").unwrap();
+    eventually("it proves", || ring.health().proved.then_some(()));
+    let first = ring.health().instance.unwrap();
+    relay.set(Fault::ReplayOnce);
+    eventually("it has another name", || {
+        ring.sign(b"y").unwrap();
+        let health = ring.health();
+        (health.proved && health.instance.is_some_and(|name| name != first)).then_some(())
+    });
+    assert!(relay.hits.load(Ordering::SeqCst) == 1);
+    let snapshot = world.snapshot("r");
+    let old = snapshot.view.instances.iter().find(|instance| instance.id == first);
+    assert!(old.is_none_or(|old| old.ended));
+    assert_eq!(world.proved("r").len(), 1);
+}
+
+#[test]
+fn a_replaced_token_is_read_again_and_several_rings_share_a_name() {
+    let world = World::new();
+    world.put("r", &spec("secret"));
+    world.put("s", &spec("signing"));
+    let path = world.folder.path().join("token");
+    let place = |text: &str| {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let _ = std::fs::remove_file(&path);
+        let mut options = std::fs::File::options();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    };
+    let (token, id) = world.token_text("api");
+    place(&token);
+    let client = keywheel_client::Client::builder(
+        world.endpoint(),
+        keywheel_client::TokenSource::File(path.clone()),
+    )
+    .consumer("api")
+    .ring("r")
+    .ring("s")
+    .build()
+    .unwrap();
+    client.start().unwrap();
+    let (r, s) = (client.ring("r").unwrap(), client.ring("s").unwrap());
+    let well = |ring: &keywheel_client::RingHandle| {
+        let health = ring.health();
+        (health.proved && health.trouble.is_none() && !health.stale).then_some(())
+    };
+    eventually("both prove", || well(&r).and(well(&s)));
+    assert_eq!(r.health().instance, s.health().instance);
+    world.engine.revoke_token(&id, &context()).unwrap();
+    eventually("the token is refused", || r.health().trouble);
+    place(&world.token_text("api").0);
+    eventually("the new token serves", || well(&r).and(well(&s)));
 }
