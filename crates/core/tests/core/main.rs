@@ -1,6 +1,13 @@
 //! The tests of the core, as one program: what moves, what is refused and in which words, and what
 //! holds of every ring that random inputs can bring about.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    reason = "helpers of tests may stop a test, and tables are built line by line"
+)]
+
 mod common;
 mod plan;
 mod policy;

@@ -85,7 +85,7 @@ fn view(ring: &Ring, now: Now, roll: &Roll) -> View {
         let counts = Counts {
             processed: roll.choice.into(),
             rejected: u64::from(roll.choice > 250) * 1_000,
-            last_processed: (roll.choice % 7 == 0).then_some(moment),
+            last_processed: (roll.choice.is_multiple_of(7)).then_some(moment),
         };
         instances.push(Instance {
             id: InstanceId::try_from(format!("{name}-{index}")).unwrap(),
@@ -104,7 +104,7 @@ fn view(ring: &Ring, now: Now, roll: &Roll) -> View {
         servers: vec![Server { id: "s".into(), serves }],
         settled_at: ClusterTime(now.cluster.0 + u64::from(roll.choice % 9 == 8) * 30_000),
         uses: u64::from(roll.choice % 5),
-        last_use: (roll.choice % 4 == 0).then_some(now.wall),
+        last_use: (roll.choice.is_multiple_of(4)).then_some(now.wall),
         digest: "digest".into(),
     }
 }
@@ -129,15 +129,23 @@ fn input(ring: &Ring, now: Now, roll: &Roll) -> Input {
         18 => Input::Destroy { version, view },
         19 => Input::Waive {
             gate,
-            version: (roll.choice % 2 == 0).then_some(version),
-            instance: view.instances.first().filter(|_| roll.choice % 3 == 0).map(|i| i.id.clone()),
+            version: (roll.choice.is_multiple_of(2)).then_some(version),
+            instance: view
+                .instances
+                .first()
+                .filter(|_| roll.choice.is_multiple_of(3))
+                .map(|i| i.id.clone()),
             by: by(),
             lasts: Span::from_secs(roll.choice.into()),
             view,
         },
         20 => Input::Evidence {
-            gate: if roll.choice % 2 == 0 { "reencryption".parse().unwrap() } else { gate },
-            version: (roll.choice % 3 == 0).then_some(version),
+            gate: if roll.choice.is_multiple_of(2) {
+                "reencryption".parse().unwrap()
+            } else {
+                gate
+            },
+            version: (roll.choice.is_multiple_of(3)).then_some(version),
             verdict: verdicts[usize::from(roll.choice) % 2].clone(),
             level: EvidenceLevel::Probed,
             by: "scanner".into(),
@@ -146,18 +154,18 @@ fn input(ring: &Ring, now: Now, roll: &Roll) -> Input {
         22 => {
             let policies = policies();
             let mut policy = policies[usize::from(roll.choice) % policies.len()].clone();
-            if roll.choice % 3 != 0 {
+            if !roll.choice.is_multiple_of(3) {
                 policy.kind = ring.policy.kind.clone();
             }
-            let removing = (roll.choice % 2 == 0).then(by);
+            let removing = (roll.choice.is_multiple_of(2)).then(by);
             Input::Edit { policy: Box::new(policy), removing, view }
         }
         23 => Input::Restore {
             incarnation: Incarnation(format!("life{}", ring.revision.0)),
             by: by(),
         },
-        24 if roll.choice % 8 == 0 => {
-            Input::Delete { by: by(), lose_data: roll.choice % 16 == 0, view }
+        24 if roll.choice.is_multiple_of(8) => {
+            Input::Delete { by: by(), lose_data: roll.choice.is_multiple_of(16), view }
         }
         _ => Input::Tick { view },
     }
