@@ -165,6 +165,28 @@ fn protecting_ends_offline_max_after_the_call_that_was_answered_began() {
     assert_eq!(state.protector(T), Err(ProtectRefusal::NoPrimary));
 }
 
+#[test]
+fn who_comes_back_protects_only_after_it_has_loaded_what_is_served() {
+    let mut state = state();
+    state.apply(offer("a", 7, Some(1), &[1]), T);
+    report(&mut state, None);
+    state.acknowledge(answer(Verdict::Proved, "a", 7), T, T);
+    let back = BootTime(T.0 + 7_200_000);
+    assert!(state.protector(back).is_err());
+    // The server has heard it, but others may have retired version 1 long ago.
+    report(&mut state, None);
+    assert_eq!(state.acknowledge(answer(Verdict::Stale, "a", 9), back, back), Then::Load);
+    assert!(state.protector(back).is_err());
+    state.apply(offer("a", 9, Some(2), &[2]), back);
+    assert_eq!(state.protector(back).unwrap().version, VersionNumber(2));
+    // The same after a registration.
+    let again = BootTime(back.0 + 7_200_000);
+    state.registered(vec![2], again);
+    assert!(state.protector(again).is_err());
+    assert_eq!(state.apply(offer("a", 9, Some(2), &[2]), again), Applied::Unchanged);
+    assert!(state.protector(again).is_ok());
+}
+
 /// What a run of the state machine may meet.
 #[derive(Clone, Copy, Debug)]
 enum Step {
