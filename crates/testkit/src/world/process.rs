@@ -152,10 +152,21 @@ impl Process {
         self.locals.get(index)?.works.values().map(|work| work.epoch).min()
     }
 
-    /// Lets former lives end whose time is over.
+    /// Lets former lives end whose time is over, and gives up work that a long silence has
+    /// overtaken: others may have retired meanwhile what it protects with.
     pub(crate) fn expire(&mut self, now: u64) {
         let boot = self.boot(now);
         for index in 0..self.locals.len() {
+            let lapsed = self.session.state(index).is_some_and(|state| {
+                let contact = state.last_contact();
+                contact.is_some_and(|at| boot.since(at) > state.offline_max())
+            });
+            if lapsed
+                && self.flaw != Some(Flaw::ClientIgnoresOfflineMax)
+                && let Some(local) = self.locals.get_mut(index)
+            {
+                local.works.clear();
+            }
             if let Some(state) = self.session.state_mut(index) {
                 state.expire(boot);
             }
@@ -328,18 +339,11 @@ impl Process {
         Some(number)
     }
 
-    /// Ends a work. What it makes is made now, unless the process has been offline for too long.
+    /// Ends a work. What it makes is made now, unless the process was offline for too long.
     pub(crate) fn end_work(&mut self, index: usize, number: u64, now: u64) -> Option<Artefact> {
-        let boot = self.boot(now);
-        let state = self.session.state(index)?;
-        let silent = state.last_contact().map_or(u64::MAX, |at| boot.since(at).as_millis());
-        let may = silent <= state.offline_max().as_millis()
-            || self.flaw == Some(Flaw::ClientIgnoresOfflineMax);
+        self.expire(now);
         let local = self.locals.get_mut(index)?;
         let work = local.works.remove(&number)?;
-        if !may {
-            return None;
-        }
         let counts = local.counts.entry(work.version).or_default();
         counts.protected += 1;
         Some(Artefact {

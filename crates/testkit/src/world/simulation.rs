@@ -737,6 +737,7 @@ impl World {
         let now = self.now();
         let random = &mut self.random;
         let Some(one) = self.processes.get_mut(process) else { return Ok(()) };
+        one.expire(now);
         match answer.as_ref() {
             Answer::Registered(registration) => {
                 one.registered(registration, asked_at);

@@ -28,8 +28,6 @@ pub(crate) struct RingTruth {
     pub(crate) waived: BTreeSet<VersionNumber>,
     pub(crate) waived_instances: BTreeSet<InstanceId>,
     pub(crate) restored: u32,
-    /// When each version was seen to be dropped by everybody.
-    pub(crate) dropped_at: BTreeMap<VersionNumber, u64>,
     pub(crate) done: u64,
     pub(crate) rolled_back: u64,
     pub(crate) emergencies: u64,
@@ -74,7 +72,6 @@ impl Truth {
             waived: BTreeSet::new(),
             waived_instances: BTreeSet::new(),
             restored: 0,
-            dropped_at: BTreeMap::new(),
             done: 0,
             rolled_back: 0,
             emergencies: 0,
@@ -100,7 +97,6 @@ impl Truth {
         for ring in &mut self.rings {
             ring.seen = Seq(0);
             ring.doc = None;
-            ring.dropped_at.clear();
             ring.restored += 1;
         }
     }
@@ -210,7 +206,7 @@ impl Truth {
             if let Some(known) = self.rings.get_mut(index) {
                 invariant_no_version_lost(&before, &entry.after)?;
                 known.invariant_destroy_last(&before, &entry.after, now)?;
-                known.note(&before, &entry.after, now);
+                known.note(&before, &entry.after);
             }
             before = entry.after;
         }
@@ -303,11 +299,10 @@ impl RingTruth {
             }
             let fail = |why: &str| Err(format!("invariant_destroy_last: {number} {why}"));
             match &former.state {
-                State::Retired { dropped: Some(_), .. } => {
-                    let grace =
-                        before.policy.destroy_after.map_or(u64::MAX, |span| span.as_millis());
-                    let dropped = self.dropped_at.get(number).copied().unwrap_or(0);
-                    if now.saturating_sub(dropped) < grace {
+                State::Retired { dropped: Some(dropped), .. } => {
+                    // Whether cluster time is true is for another invariant to say.
+                    let waited = version.state.since().cluster.since(*dropped);
+                    if before.policy.destroy_after.is_none_or(|grace| waited < grace) {
                         return fail("was destroyed before its time");
                     }
                 }
@@ -328,8 +323,8 @@ impl RingTruth {
     }
 
     /// Remembers what a transition says about exceptions, and counts what it did.
-    fn note(&mut self, before: &Ring, after: &Ring, now: u64) {
-        for (number, version) in &after.versions {
+    fn note(&mut self, before: &Ring, after: &Ring) {
+        for version in after.versions.values() {
             match &version.state {
                 State::Compromised { .. } => {
                     if self.compromised.insert(version.kid.clone()) {
@@ -339,13 +334,7 @@ impl RingTruth {
                 State::Suspended { .. } => {
                     self.suspended.insert(version.kid.clone());
                 }
-                State::Retired { dropped: Some(_), .. } => {
-                    self.dropped_at.entry(*number).or_insert(now);
-                }
-                State::Destroyed { .. } => {}
-                _ => {
-                    self.dropped_at.remove(number);
-                }
+                _ => {}
             }
         }
         for bent in &after.bent {
