@@ -66,6 +66,26 @@ pub(crate) const fn allows(role: &Role, right: Right) -> bool {
     }
 }
 
+/// The roles that hold a right, as they are written.
+pub(crate) fn roles(right: Right) -> Vec<&'static str> {
+    let all = [
+        ("admin", Role::Admin),
+        ("operator", Role::Operator),
+        ("breakglass", Role::Breakglass),
+        ("consumer", Role::Consumer),
+        ("auditor", Role::Auditor),
+    ];
+    let mut named: Vec<_> =
+        all.iter().filter(|(_, role)| allows(role, right)).map(|(name, _)| *name).collect();
+    // What holds for one gate holds for all.
+    if let Ok(gate) = "probes".parse()
+        && allows(&Role::Evidence(gate), right)
+    {
+        named.push("evidence:<gate>");
+    }
+    named
+}
+
 /// Checks the role, then the ring.
 ///
 /// # Errors
@@ -103,6 +123,6 @@ fn lacks(caller: &Caller) -> Refusal {
     Refusal::new(
         Kind::Forbidden,
         format!("a token of role {} may not do this", String::from(caller.role.clone())),
-        "Use a token whose role has the right; docs/reference lists rights and roles",
+        "Use a token whose role has the right; /openapi.json names them as x-roles",
     )
 }

@@ -71,6 +71,9 @@ impl StartError {
                         .into()
                 }
                 std::io::ErrorKind::NotFound => "Create the socket's directory".into(),
+                std::io::ErrorKind::InvalidInput => {
+                    "Choose a shorter path; a socket's has room for about 100 bytes".into()
+                }
                 _ => "Choose an address of this machine".into(),
             },
             Self::SocketInUse(_) => "Stop it first, or choose another path".into(),

@@ -4,7 +4,7 @@
 //! and nothing else; one that falls behind what is kept is cut off, and comes back with its cursor.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub(crate) struct Feed {
     bell: watch::Sender<Signal>,
     keep: usize,
     watchers: AtomicUsize,
+    attended: AtomicU64,
 }
 
 struct Recent {
@@ -72,6 +73,7 @@ impl Feed {
             bell,
             keep: keep.max(PAGE),
             watchers: AtomicUsize::new(0),
+            attended: AtomicU64::new(0),
         }
     }
 
@@ -98,7 +100,8 @@ impl Feed {
     /// Counts a watcher for as long as the result lives.
     pub(crate) fn attend(self: &Arc<Self>) -> Attendance {
         self.watchers.fetch_add(1, Ordering::Relaxed);
-        Attendance(Arc::clone(self))
+        let number = self.attended.fetch_add(1, Ordering::Relaxed);
+        Attendance { feed: Arc::clone(self), number }
     }
 
     /// The events after a cursor, as they go onto the wire; one alone is shared, not copied.
@@ -166,11 +169,23 @@ impl Feed {
 }
 
 /// A watcher that is counted.
-pub(crate) struct Attendance(Arc<Feed>);
+pub(crate) struct Attendance {
+    feed: Arc<Feed>,
+    number: u64,
+}
+
+impl Attendance {
+    /// Between one half of a span and one and a half, spread evenly over watchers, so that those
+    /// who came together do not act together.
+    pub(crate) fn spread(&self, span: Duration) -> Duration {
+        let drawn = self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+        span / 2 + span * u32::try_from(drawn).unwrap_or(0) / 256
+    }
+}
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        self.0.watchers.fetch_sub(1, Ordering::Relaxed);
+        self.feed.watchers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -255,4 +270,84 @@ fn follow_once(engine: &Engine, feed: &Feed, since: &mut Seq) -> Result<(), Engi
         *since = known;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use keywheel_core::id::{Incarnation, Revision};
+
+    use super::*;
+
+    fn change(seq: u64, ring: &str) -> RingChange {
+        RingChange {
+            seq: Seq(seq),
+            ring: ring.parse().unwrap(),
+            revision: Revision(seq),
+            incarnation: Incarnation("one".into()),
+        }
+    }
+
+    fn news<T>(taken: Taken<T>) -> (T, u64) {
+        match taken {
+            Taken::News(news, cursor) => (news, cursor),
+            Taken::Behind => panic!("behind"),
+        }
+    }
+
+    #[test]
+    fn one_event_is_shared_and_not_copied() {
+        let feed = Feed::new(Seq(5), PAGE);
+        feed.publish(vec![change(6, "web")], 8);
+        let (first, cursor) = news(feed.events(5, &RingScope::All));
+        let (second, _) = news(feed.events(5, &RingScope::All));
+        assert_eq!(first.unwrap().as_ptr(), second.unwrap().as_ptr());
+        assert_eq!(cursor, 8);
+        assert_eq!(news(feed.events(cursor, &RingScope::All)), (None, 8));
+    }
+
+    #[test]
+    fn a_scope_hides_what_is_outside_of_it() {
+        let feed = Feed::new(Seq(0), PAGE);
+        feed.publish(vec![change(1, "a"), change(2, "b"), change(3, "a")], 3);
+        let only = RingScope::Only(vec!["a".parse().unwrap()]);
+        let (changes, cursor) = news(feed.changes(0, &only));
+        assert_eq!(changes.iter().map(|change| change.seq).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(cursor, 3);
+        let none = RingScope::Only(vec!["c".parse().unwrap()]);
+        assert_eq!(news(feed.events(0, &none)), (None, 3));
+    }
+
+    #[test]
+    fn pages_are_bounded_and_nothing_is_left_out_between_them() {
+        let feed = Feed::new(Seq(0), 10 * PAGE);
+        let last = 2 * PAGE as u64 + 7;
+        feed.publish((1..=last).map(|seq| change(seq, "web")).collect(), last);
+        let (mut cursor, mut heard) = (0, Vec::new());
+        while cursor < last {
+            let (changes, next) = news(feed.changes(cursor, &RingScope::All));
+            assert!(changes.len() <= PAGE);
+            heard.extend(changes.iter().map(|change| change.seq));
+            cursor = next;
+        }
+        assert_eq!(heard, (1..=last).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn who_is_too_far_behind_is_told() {
+        let feed = Feed::new(Seq(0), PAGE);
+        feed.publish((1..=PAGE as u64 + 3).map(|seq| change(seq, "web")).collect(), 0);
+        assert_eq!(feed.floor(), 3);
+        assert!(matches!(feed.events(2, &RingScope::All), Taken::Behind));
+        assert!(matches!(feed.events(3, &RingScope::All), Taken::News(Some(_), _)));
+    }
+
+    #[test]
+    fn watchers_that_come_together_are_spread() {
+        let feed = Arc::new(Feed::new(Seq(0), PAGE));
+        let span = Duration::from_secs(60);
+        let drawn: Vec<_> = (0..64).map(|_| feed.attend().spread(span)).collect();
+        assert!(drawn.iter().all(|one| (span / 2..=span * 3 / 2).contains(one)));
+        let early = drawn.iter().filter(|one| **one < span).count();
+        assert!((24..=40).contains(&early), "{early} of 64 are early");
+    }
 }

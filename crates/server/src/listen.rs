@@ -75,7 +75,7 @@ fn bind_unix(path: &Path, mode: SocketMode) -> Result<(UnixListener, SocketFile)
     refuse_what_lives(path)?;
     // The socket gets its mode before it gets its name, and takes the place of a stale one in the
     // same moment.
-    let fresh = beside(path, ".new");
+    let fresh = beside(path, "~");
     match std::fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refuse(error)),
         _ => {}

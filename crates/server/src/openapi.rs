@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use keywheel_api::problem::{self, Kind, Problem};
 
+use crate::authz::{self, Right};
 use crate::call::IDEMPOTENCY_KEY_MAX;
 use crate::operation::{self, Access, Answer, Body, Operation, Parameter, SchemaOf, Shape, schema};
 
@@ -58,6 +59,11 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
             Access::Open => json!([]),
             Access::Right(_) => json!([{ "token": [] }]),
             Access::Metrics => json!([{ "token": [] }, {}]),
+        },
+        "x-roles": match operation.access {
+            Access::Open => Vec::new(),
+            Access::Right(right) => authz::roles(right),
+            Access::Metrics => authz::roles(Right::ReadMetrics),
         },
         "parameters": parameters(operation),
         "responses": responses(operation, generator),

@@ -81,3 +81,32 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
         self.judge(context, progress)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_stopped_ends_the_stream() {
+        let (near, far) = tokio::io::duplex(16);
+        let mut stream = Stalling::new(near, Duration::from_millis(10));
+        let error = stream.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(far);
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_that_goes_on_does_not() {
+        let (near, mut far) = tokio::io::duplex(16);
+        let mut stream = Stalling::new(near, Duration::from_secs(20));
+        let writing = tokio::spawn(async move { stream.write_all(&[7; 64]).await });
+        let mut heard = [0; 64];
+        for byte in &mut heard {
+            far.read_exact(std::slice::from_mut(byte)).await.unwrap();
+        }
+        writing.await.unwrap().unwrap();
+        assert_eq!(heard, [7; 64]);
+    }
+}

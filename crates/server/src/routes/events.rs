@@ -9,7 +9,7 @@ use crate::authz::Right;
 use crate::call::Call;
 use crate::operation::{Access, Answer, Body, Operation, schema};
 use crate::refusal::Refusal;
-use crate::routes::verbs;
+use crate::routes::{rings, verbs};
 
 /// The longest name of an event, in characters.
 const NAME_MAX: usize = 64;
@@ -37,5 +37,9 @@ async fn send(call: Call) -> Result<Response, Refusal> {
             "Give the name as the policy's on_event has it",
         ));
     }
+    let ring = call.ring()?;
+    let snapshot = call.engine(move |engine| engine.snapshot(&ring)).await?;
+    // A consumer that the ring does not declare triggers nothing.
+    rings::visible(call.caller()?, &snapshot)?;
     verbs::act(call, Verb::Event { name }, None).await
 }

@@ -167,11 +167,11 @@ async fn put(call: Call) -> Result<Response, Refusal> {
     authz::needs_breakglass(call.caller()?, removing_because.is_some())?;
     let import = import.map(imported).transpose()?;
     let context = call.context(removing_because.clone())?;
-    let only_change = removing_because.is_some();
+    let only_change = removing_because.is_some() || context.if_match.is_some();
     let snapshot = call
         .engine(move |engine| {
             if only_change {
-                // Whoever may only remove consumers must not create rings.
+                // Whoever may only remove consumers, or expects a revision, must not create rings.
                 engine.snapshot(&ring)?;
             }
             engine.put_ring(&ring, &policy, import.as_ref(), removing_because, &context)

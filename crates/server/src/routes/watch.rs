@@ -30,8 +30,8 @@ use crate::refusal::Refusal;
 /// The longest long poll.
 const WAIT_MAX_SECS: u64 = 60;
 
-/// A watcher's token is checked again after this many silent heartbeats, or this many changes.
-const CHECK_EVERY: u8 = 4;
+/// A watcher's token is checked again after about this many heartbeats.
+const CHECK_EVERY: u32 = 4;
 
 const CURSOR_MAX: u64 = i64::MAX.unsigned_abs();
 
@@ -75,6 +75,7 @@ async fn watch(call: Call) -> Result<Response, Refusal> {
     // A cursor from the future comes from a store that was set back.
     let cursor = since.map_or(head, |since| since.min(head));
     let attendance = app.feed.attend();
+    let check_at = Instant::now() + attendance.spread(app.limits.heartbeat * CHECK_EVERY);
     let watcher = Watcher {
         app,
         caller,
@@ -83,8 +84,8 @@ async fn watch(call: Call) -> Result<Response, Refusal> {
         bell,
         cursor,
         greeted: false,
-        unchecked: 0,
-        _attendance: attendance,
+        check_at,
+        attendance,
     };
     match wait {
         Some(wait) => watcher.poll(wait).await,
@@ -117,8 +118,8 @@ struct Watcher {
     bell: Receiver<Signal>,
     cursor: u64,
     greeted: bool,
-    unchecked: u8,
-    _attendance: Attendance,
+    check_at: Instant,
+    attendance: Attendance,
 }
 
 impl Watcher {
@@ -151,17 +152,18 @@ impl Watcher {
                 }
                 Taken::Behind => self.catch_up_events().await.ok()?,
             };
-            if let Some(events) = news {
+            // Whoever is due to be checked hears first what others hear now, but not for ever.
+            let overdue = Instant::now().saturating_duration_since(self.check_at);
+            if news.is_none() || overdue > self.app.limits.heartbeat * CHECK_EVERY {
                 self.is_still_good().await.then_some(())?;
+            }
+            if let Some(events) = news {
                 return Some((events, self));
             }
             match timeout(self.app.limits.heartbeat, self.bell.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return None,
-                Err(_) => {
-                    self.is_still_good().await.then_some(())?;
-                    return Some((Bytes::from_static(b": beat\n\n"), self));
-                }
+                Err(_) => return Some((Bytes::from_static(b": beat\n\n"), self)),
             }
         }
     }
@@ -169,11 +171,11 @@ impl Watcher {
     /// Asks now and then whether the token is still good. A store that does not answer ends no
     /// stream: nothing that is told is secret from who could hear it a moment ago.
     async fn is_still_good(&mut self) -> bool {
-        self.unchecked += 1;
-        if self.unchecked < CHECK_EVERY {
+        let now = Instant::now();
+        if now < self.check_at {
             return true;
         }
-        self.unchecked = 0;
+        self.check_at = now + self.attendance.spread(self.app.limits.heartbeat * CHECK_EVERY);
         match pipeline::still_good(&self.app, &self.credential, self.peer).await {
             Ok(()) => true,
             Err(refusal) => !pipeline::is_unauthenticated(&refusal),

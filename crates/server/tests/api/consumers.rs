@@ -137,6 +137,10 @@ fn a_consumer_sees_its_own_processes_only() {
     // A ring that does not declare the consumer does not exist for it.
     let unused = world.send(&Request::new("GET", "/v1/rings/unused").token(&api));
     assert_eq!(unused.problem(), "not-found");
+    let login = Request::new("POST", "/v1/rings/unused/events").json(&json!({ "name": "login" }));
+    assert_eq!(world.send(&login.clone().token(&api)).problem(), "not-found");
+    assert_eq!(world.status("unused")["versions"].as_array().unwrap().len(), 1);
+    assert_eq!(world.send(&login.token(world.token("operator"))).status, 200);
     let listed = world.send(&Request::new("GET", "/v1/rings").token(&api)).json();
     assert_eq!(listed["rings"].as_array().unwrap().len(), 1);
 }

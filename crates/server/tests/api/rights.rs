@@ -60,6 +60,7 @@ const OPEN: [&str; 4] = ["pointer", "openApi", "healthz", "readyz"];
 
 struct Operation {
     id: String,
+    roles: BTreeSet<String>,
     statuses: BTreeSet<u16>,
     method: String,
     path: String,
@@ -73,6 +74,7 @@ fn operations() -> Vec<Operation> {
             let statuses = operation["responses"].as_object().unwrap().keys();
             all.push(Operation {
                 id: operation["operationId"].as_str().unwrap().into(),
+                roles: serde_json::from_value(operation["x-roles"].clone()).unwrap(),
                 statuses: statuses.map(|status| status.parse().unwrap()).collect(),
                 method: method.to_ascii_uppercase(),
                 path: path.clone(),
@@ -112,6 +114,20 @@ fn the_table_names_every_operation() {
     let real = operations();
     let real: BTreeSet<_> = real.iter().map(|operation| operation.id.as_str()).collect();
     assert_eq!(expected, real);
+}
+
+#[test]
+fn the_document_names_the_roles_of_the_table() {
+    let table = expectations();
+    for operation in operations() {
+        let Some((allowed, _)) = table.get(operation.id.as_str()) else { continue };
+        let mut allowed: BTreeSet<_> =
+            allowed.iter().map(|role| role.replace("probes", "<gate>")).collect();
+        if ["putRing", "deleteRing"].contains(&operation.id.as_str()) {
+            allowed.insert("breakglass".into());
+        }
+        assert_eq!(operation.roles, allowed, "{}", operation.id);
+    }
 }
 
 #[test]
