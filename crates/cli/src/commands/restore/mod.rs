@@ -62,6 +62,14 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
         counted(rings.len(), "ring"),
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     ))?;
+    let admin_token = server.admin_token();
+    if !admin_token.exists() {
+        console.tell(&format!(
+            "{} is not there, and no backup holds it: start once with keywheel serve \
+             --new-admin-token",
+            admin_token.display()
+        ))?;
+    }
     console.tell("Start the server, then look at: keywheel status")?;
     Ok(Exit::Done)
 }

@@ -133,9 +133,12 @@ fn draw(frame: &mut Frame<'_>, view: &View, one: bool) {
     let longest = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_sub(1);
     let scroll = (view.scroll.min(longest), 0);
     frame.render_widget(Paragraph::new(lines).scroll(scroll), page);
+    let clock = now.to_timestamp().strftime("%Y-%m-%d %H:%M:%S UTC");
     let foot_line = match &view.trouble {
         Some(trouble) => text::Line::styled(format!(" {trouble}"), style(Tone::Bad)),
-        None => text::Line::styled(format!(" {now}   q quits, arrows scroll"), style(Tone::Faint)),
+        None => {
+            text::Line::styled(format!(" {clock}   q quits, arrows scroll"), style(Tone::Faint))
+        }
     };
     frame.render_widget(foot_line, foot);
 }
