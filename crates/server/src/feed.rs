@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn watchers_that_come_together_are_spread() {
         let feed = Arc::new(Feed::new(Seq(0), PAGE));
-        let span = Duration::from_secs(60);
+        let span = Duration::from_mins(1);
         let drawn: Vec<_> = (0..64).map(|_| feed.attend().spread(span)).collect();
         assert!(drawn.iter().all(|one| (span / 2..=span * 3 / 2).contains(one)));
         let early = drawn.iter().filter(|one| **one < span).count();
