@@ -133,7 +133,7 @@ impl EngineError {
                 "Start the server with the master key that it names; nothing was changed"
             }
             SealFault::Damaged(_) => {
-                "Restore the store from a backup, or accept its loss with `keywheel restore --adopt`"
+                "Put the undamaged row back, or restore the store from a backup"
             }
             SealFault::Provider(_) => "See that the master key provider works",
         };
