@@ -242,7 +242,9 @@ impl Work {
     /// Begins a new life from a backup. Nothing that was said in the former life counts, and what
     /// was primary then must be confirmed again before anybody protects with it.
     pub(super) fn restore(&mut self, incarnation: Incarnation, by: Attribution) {
-        let primary = self.ring.primary();
+        // A ring that was restored before, and has no primary yet, was on the way to this one.
+        let on_its_way = self.ring.path.as_ref().map(|path| path.target);
+        let primary = self.ring.primary().or(on_its_way);
         let suspects = self.may_have_protected();
         self.ring.incarnation = incarnation;
         self.ring.created = self.now;

@@ -117,6 +117,17 @@ fn an_emergency_marks_a_successor_that_not_everybody_has() {
 }
 
 #[test]
+fn a_ring_that_is_restored_twice_still_gets_a_primary() {
+    let mut driver = Driver::new(policy());
+    // As when an adoption broke off half way and is begun again.
+    driver.go(restore());
+    driver.go(Input::Restore { incarnation: Incarnation("three".into()), by: by() });
+    let path = driver.ring.path.clone().unwrap();
+    assert_eq!((path.target, path.direction), (VersionNumber(1), Direction::Restore));
+    assert_eq!(driver.state(1), "published");
+}
+
+#[test]
 fn a_restored_ring_that_is_compromised_gets_another_primary() {
     let mut driver = Driver::new(policy());
     driver.go(restore());
