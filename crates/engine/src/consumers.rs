@@ -290,6 +290,14 @@ impl Engine {
         let proved = held.is_some_and(|held| {
             held.incarnation == ring.incarnation && held.revision == ring.keyset_revision
         });
+        let shown = held.filter(|held| held.incarnation == report.incarnation);
+        if let Some(shown) = shown.filter(|held| report.revision < held.revision) {
+            let why = format!(
+                "it holds {}, but had shown {}: two processes share one identity",
+                report.revision, shown.revision
+            );
+            return Ok(ReportVerdict::Rejected { why });
+        }
         if report.proofs.is_empty() {
             let verdict =
                 if current && proved { ReportVerdict::Renewed } else { ReportVerdict::Stale };
