@@ -5,7 +5,9 @@
 //! writes the answer. [`Server::start`] is the way in.
 //!
 //! ```no_run
-//! # async fn run(engine: std::sync::Arc<keywheel_engine::Engine>) -> Result<(), Box<dyn std::error::Error>> {
+//! # use std::error::Error;
+//! # use std::sync::Arc;
+//! # async fn run(engine: Arc<keywheel_engine::Engine>) -> Result<(), Box<dyn Error>> {
 //! use keywheel_server::{Listen, Server, Settings};
 //!
 //! let settings = Settings { listen: vec![Listen::parse("127.0.0.1:0")?], ..Settings::default() };

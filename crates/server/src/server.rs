@@ -78,7 +78,8 @@ impl Server {
 }
 
 impl Running {
-    /// Where the server listens, in the order of the settings, with the ports that the system chose.
+    /// Where the server listens, in the order of the settings, with the ports that the system
+    /// chose.
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
     }

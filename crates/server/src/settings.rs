@@ -1,5 +1,6 @@
-//! What a server is started with. Parsing `keywheel.toml` is left to the command line; only the form
-//! of a listening address is settled here, because it is the server that must refuse a bad one.
+//! What a server is started with. Parsing `keywheel.toml` is left to the command line; only the
+//! form of a listening address is settled here, because it is the server that must refuse a bad
+//! one.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -221,7 +221,8 @@ impl Round {
                 continue;
             }
             let why = failures.join("; ");
-            tracing::warn!(notice = notice.id, attempts = notice.attempts + 1, %why, "not delivered");
+            let attempts = notice.attempts + 1;
+            tracing::warn!(notice = notice.id, attempts, %why, "not delivered");
             if !engine.notice_failed(notice.id, &why)? {
                 tracing::error!(notice = notice.id, "given up: see the audit record");
                 self.had.retain(|(id, _)| *id != notice.id);

@@ -177,7 +177,8 @@ async fn put(call: Call) -> Result<Response, Refusal> {
             engine.put_ring(&ring, &policy, import.as_ref(), removing_because, &context)
         })
         .await?;
-    tracing::info!(ring = %snapshot.ring.name, revision = snapshot.ring.revision.0, "ring declared");
+    let revision = snapshot.ring.revision.0;
+    tracing::info!(ring = %snapshot.ring.name, revision, "ring declared");
     ring_json(&visible(call.caller()?, &snapshot)?)
 }
 

@@ -135,17 +135,38 @@ fn policies() -> Vec<Case> {
         Case("a bad cron", changed("cron", json!("99 99 * * *")), "invalid"),
         Case("retiring too early", changed("retire_after", json!("1s")), "invalid"),
         Case("rotating too fast", changed("rotate_every", json!("1s")), "invalid"),
-        Case("too many instances", changed("consumer",
-            json!([{ "name": "a", "role": "protect", "min_instances": 5, "max_instances": 2 }])),
-            "invalid"),
-        Case("one slot without a cutover", changed("consumer",
-            json!([{ "name": "a", "role": "process", "one_slot": true }])), "invalid"),
+        Case(
+            "too many instances",
+            changed(
+                "consumer",
+                json!([{ "name": "a", "role": "protect", "min_instances": 5, "max_instances": 2 }]),
+            ),
+            "invalid",
+        ),
+        Case(
+            "one slot without a cutover",
+            changed("consumer", json!([{ "name": "a", "role": "process", "one_slot": true }])),
+            "invalid",
+        ),
         Case("an unknown policy field", changed("nonsense", json!(1)), "malformed"),
-        Case("an import into a ring that exists", Request::new("PUT", "/v1/rings/web").json(&json!({
-            "policy": spec("secret"), "import": { "format": "text", "value": "aHVudGVyMmh1bnRlcjI" },
-        })), "exists"),
-        Case("another event", json_request("POST", "/v1/rings/web/events", r#"{"name": ""}"#), "invalid"),
-        Case("a promotion at rest", Request::new("POST", "/v1/rings/web/promote"), "illegal-transition"),
+        Case(
+            "an import into a ring that exists",
+            Request::new("PUT", "/v1/rings/web").json(&json!({
+                "policy": spec("secret"),
+                "import": { "format": "text", "value": "aHVudGVyMmh1bnRlcjI" },
+            })),
+            "exists",
+        ),
+        Case(
+            "another event",
+            json_request("POST", "/v1/rings/web/events", r#"{"name": ""}"#),
+            "invalid",
+        ),
+        Case(
+            "a promotion at rest",
+            Request::new("POST", "/v1/rings/web/promote"),
+            "illegal-transition",
+        ),
     ]
 }
 
