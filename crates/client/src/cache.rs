@@ -34,7 +34,11 @@ const BOOT_ID_BYTES: usize = 36;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CacheError {
     /// The system refused.
-    #[error("the host cache {} cannot be used ({source}); give this process a directory of its own with mode 0700", path.display())]
+    #[error(
+        "the host cache {} cannot be used ({source}); give this process a directory of its own \
+         with mode 0700",
+        path.display()
+    )]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -42,7 +46,11 @@ pub(crate) enum CacheError {
         source: io::Error,
     },
     /// Somebody else could have put it there, or could read it.
-    #[error("the host cache {} is not private: {why}; remove it, and give this process a directory of its own with mode 0700", path.display())]
+    #[error(
+        "the host cache {} is not private: {why}; remove it, and give this process a directory of \
+         its own with mode 0700",
+        path.display()
+    )]
     NotPrivate {
         /// The file or directory.
         path: PathBuf,
@@ -51,7 +59,8 @@ pub(crate) enum CacheError {
     },
     /// It was torn, edited, or sealed under another token.
     #[error(
-        "the host cache of ring {ring} does not open and was ignored: it is damaged or belongs to another token; it is written anew with the next contact"
+        "the host cache of ring {ring} does not open and was ignored: it is damaged or belongs to \
+         another token; it is written anew with the next contact"
     )]
     Damaged {
         /// The ring.

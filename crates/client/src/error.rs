@@ -31,6 +31,8 @@ pub enum BuildError {
     UnknownRing(String),
 }
 
+const NO_ANSWER_YET: &str = "the server has not answered yet; check that it runs, then try again";
+
 /// Why the client cannot do its work now.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,7 +44,7 @@ pub enum ClientError {
         cause: String,
     },
     /// No keyset has arrived.
-    #[error("ring {ring} has not arrived: {}", trouble.as_deref().unwrap_or("the server has not answered yet; check that it runs, then try again"))]
+    #[error("ring {ring} has not arrived: {}", trouble.as_deref().unwrap_or(NO_ANSWER_YET))]
     NotLoaded {
         /// The ring.
         ring: String,

@@ -1,6 +1,7 @@
 //! What to do next: registers, loads, reports and listens for all rings of one process, in the
-//! right order and never too often. Pure, like [`crate::state`]: the watcher asks [`Session::next`],
-//! does it, and tells what came of it. Random numbers for the jitter are arguments.
+//! right order and never too often. Pure, like [`crate::state`]: the watcher asks
+//! [`Session::next`], does it, and tells what came of it. Random numbers for the jitter are
+//! arguments.
 
 use keywheel_core::id::{Incarnation, Revision, RingName};
 use keywheel_core::time::Span;

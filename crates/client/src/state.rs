@@ -5,8 +5,8 @@
 //! answered; [`ConsumerState::apply`] for every keyset that arrives; before work protects,
 //! [`ConsumerState::protector`], and remember [`ConsumerState::epoch`] until that work ends;
 //! [`ConsumerState::report`] with the oldest epoch that work in progress still holds, whenever
-//! [`ConsumerState::report_due`] says so; and [`ConsumerState::acknowledge`] with the answer. When no
-//! answer comes, report again: what was counted goes out again under a new number.
+//! [`ConsumerState::report_due`] says so; and [`ConsumerState::acknowledge`] with the answer. When
+//! no answer comes, report again: what was counted goes out again under a new number.
 
 use std::collections::BTreeMap;
 

@@ -40,7 +40,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_than_the_burst_and_the_rate(steps in prop::collection::vec(0_u64..300, 1..200)) {
+        fn never_more_than_the_burst_and_the_rate(
+            steps in prop::collection::vec(0_u64..300, 1..200),
+        ) {
             let throttle = Throttle::new(Span::from_millis(100), 3);
             let mut now = 5_000;
             let mut passed = 0;

@@ -293,7 +293,8 @@ impl Connection {
     /// Whether a kept connection can carry another request: nothing arrived, and it has not ended.
     pub(super) fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
-        let nothing = matches!(self.socket.read(&mut byte), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        let looked = self.socket.read(&mut byte);
+        let nothing = looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         // Over TLS an unread record (a new session ticket) would be torn by this look, but then
         // the connection is given up and opened again.
         nothing && self.start == self.end

@@ -121,7 +121,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn events_do_not_depend_on_how_the_bytes_arrive(cuts in prop::collection::vec(1_usize..9, 1..80)) {
+        fn events_do_not_depend_on_how_the_bytes_arrive(
+            cuts in prop::collection::vec(1_usize..9, 1..80),
+        ) {
             let mut parser = Parser::default();
             let mut events = Vec::new();
             let mut rest = STREAM.as_bytes();

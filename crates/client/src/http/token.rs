@@ -26,7 +26,10 @@ pub struct Token(Zeroizing<Box<str>>);
 #[non_exhaustive]
 pub enum TokenError {
     /// The file cannot be read.
-    #[error("the token file {} cannot be read; check that it exists and belongs to this user", path.display())]
+    #[error(
+        "the token file {} cannot be read; check that it exists and belongs to this user",
+        path.display()
+    )]
     Read {
         /// The file.
         path: PathBuf,
@@ -35,7 +38,11 @@ pub enum TokenError {
         source: std::io::Error,
     },
     /// Others may read the file.
-    #[error("the token file {} may be read by others (mode {mode:o}); chmod 600 it, and replace the token if it was so for long", path.display())]
+    #[error(
+        "the token file {} may be read by others (mode {mode:o}); chmod 600 it, and replace the \
+         token if it was so for long",
+        path.display()
+    )]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -43,7 +50,10 @@ pub enum TokenError {
         mode: u32,
     },
     /// The file is not a file.
-    #[error("the token file {} is not a regular file; name the file that holds the token", path.display())]
+    #[error(
+        "the token file {} is not a regular file; name the file that holds the token",
+        path.display()
+    )]
     NotAFile {
         /// The path.
         path: PathBuf,

@@ -205,7 +205,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(life, revision, primary)| Step::Offer { life, revision, primary }),
         4 => Just(Step::Guard),
         3 => any::<usize>().prop_map(Step::Drop),
-        4 => (0_u8..4, any::<bool>()).prop_map(|(verdict, behind)| Step::Report { verdict, behind }),
+        4 => (0_u8..4, any::<bool>())
+            .prop_map(|(verdict, behind)| Step::Report { verdict, behind }),
         1 => Just(Step::Lose),
         1 => Just(Step::Forget),
         2 => (0_u64..2_000_000).prop_map(Step::Wait),

@@ -117,7 +117,8 @@ fn a_problem_document_arrives_whole() {
     let problem = Problem::new(Kind::RevisionConflict, "it changed", "read it again");
     let body = serde_json::to_string(&problem).unwrap();
     let answer = format!(
-        "HTTP/1.1 412 X\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{body}",
+        "HTTP/1.1 412 X\r\ncontent-type: application/problem+json\r\n\
+         content-length: {}\r\n\r\n{body}",
         body.len()
     );
     let error = failure(&says(answer));
