@@ -393,13 +393,13 @@ impl World {
             return false;
         };
         let said = node.report().map(|report| (report.revision, report.oldest_guard));
-        presence.held != said || node.takes(&self.current, &self.setup.rules)
+        presence.held != said || node.takes(&self.current, self.setup.rules)
     }
 
     fn sync(&mut self, index: usize, keep: bool) -> bool {
         let Some(mut node) = self.connected(index, Phase::Running) else { return false };
         let rules = self.setup.rules;
-        let takes = node.takes(&self.current, &rules);
+        let takes = node.takes(&self.current, rules);
         if keep && (!takes || node.work.is_some() || self.budget.work == 0) {
             return false;
         }
@@ -410,7 +410,7 @@ impl World {
             self.budget.work -= 1;
         }
         if takes {
-            node.swap(self.current, keep, self.real, self.skew(), &rules);
+            node.swap(self.current, keep, self.real, self.skew(), rules);
         }
         node.heard = self.real;
         node.outbox = None;
@@ -453,8 +453,8 @@ impl World {
         let Some(mut node) = self.nodes.get(index).copied() else { return false };
         let Some(keys) = node.inbox.take() else { return false };
         let rules = self.setup.rules;
-        if node.phase == Phase::Running && node.takes(&keys, &rules) {
-            node.swap(keys, false, self.real, self.skew(), &rules);
+        if node.phase == Phase::Running && node.takes(&keys, rules) {
+            node.swap(keys, false, self.real, self.skew(), rules);
         }
         self.put(index, node);
         true

@@ -39,7 +39,7 @@ impl Node {
 
     /// Whether it takes a keyset: a newer one of the same life, or one of a life that it has not
     /// left.
-    pub(crate) fn takes(&self, new: &Keys, rules: &Rules) -> bool {
+    pub(crate) fn takes(&self, new: &Keys, rules: Rules) -> bool {
         let Some(own) = self.keys else { return true };
         if rules.has(Flaw::OlderKeysetTaken) {
             return *new != own;
@@ -51,7 +51,7 @@ impl Node {
     }
 
     /// Swaps to a keyset. `keep` says that work which began before is still in progress.
-    pub(crate) fn swap(&mut self, new: Keys, keep: bool, real: u64, skew: u64, rules: &Rules) {
+    pub(crate) fn swap(&mut self, new: Keys, keep: bool, real: u64, skew: u64, rules: Rules) {
         if let Some(own) = self.keys {
             if keep && let Some((kid, lifetime)) = self.protects() {
                 let work = Work { kid, lifetime, life: own.life, revision: own.revision };

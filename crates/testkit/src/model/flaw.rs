@@ -70,7 +70,7 @@ impl Rules {
         Self { guards: Guards::ALL, flaw: Some(flaw) }
     }
 
-    pub(crate) fn has(&self, flaw: Flaw) -> bool {
+    pub(crate) fn has(self, flaw: Flaw) -> bool {
         self.flaw == Some(flaw)
     }
 }

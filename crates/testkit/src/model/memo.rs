@@ -16,6 +16,9 @@ use super::state::World;
 /// A question to the core: document, view, time and input.
 pub(crate) type Question = u128;
 
+/// The next document, or nothing when the core leaves the present one or refuses.
+pub(crate) type Answer = Option<Rc<Ring>>;
+
 /// More answers than this are not worth their memory.
 const MOST_ANSWERS: usize = 1_000_000;
 
@@ -23,7 +26,7 @@ const MOST_ANSWERS: usize = 1_000_000;
 #[derive(Default)]
 pub(crate) struct Memo {
     docs: HashMap<u64, Vec<Rc<Ring>>>,
-    answers: HashMap<Question, Option<Rc<Ring>>>,
+    answers: HashMap<Question, Answer>,
     sound: HashSet<usize>,
 }
 
@@ -41,11 +44,11 @@ impl Memo {
         ring
     }
 
-    pub(crate) fn answer(&self, question: Question) -> Option<Option<Rc<Ring>>> {
+    pub(crate) fn answer(&self, question: Question) -> Option<Answer> {
         self.answers.get(&question).cloned()
     }
 
-    pub(crate) fn learn(&mut self, question: Question, answer: Option<Rc<Ring>>) {
+    pub(crate) fn learn(&mut self, question: Question, answer: Answer) {
         if self.answers.len() >= MOST_ANSWERS {
             self.answers.clear();
         }

@@ -163,8 +163,7 @@ fn named(world: &World) -> Result<(), String> {
         }
     }
     let missing = world.nodes.iter().all(|node| node.phase == Phase::Running);
-    if missing && !gates.is_empty() {
-        let (version, stage, gates) = &gates[0];
+    if let Some((version, stage, gates)) = gates.first().filter(|_| missing) {
         return Err(format!("{version} is stuck at {stage} with everybody there: {gates:?}"));
     }
     let waits = ring.path.as_ref().filter(|path| path.stage != keywheel_core::ring::Stage::Promote);

@@ -252,6 +252,19 @@ fn few(full: bool) -> Policy {
     })
 }
 
+/// Their processes.
+fn hands(full: bool) -> Vec<(&'static str, bool)> {
+    THREE.into_iter().take(if full { 3 } else { 2 }).collect()
+}
+
+fn and(
+    mut nodes: Vec<(&'static str, bool)>,
+    one: (&'static str, bool),
+) -> Vec<(&'static str, bool)> {
+    nodes.push(one);
+    nodes
+}
+
 /// How much is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
@@ -328,7 +341,7 @@ fn forward(full: bool) -> Vec<Scenario> {
 /// Leaders that crash, sleep and wake late, under clocks that jump.
 fn leaders(full: bool) -> Vec<Scenario> {
     let more = u8::from(full);
-    let joiner = [&THREE[..], &[("gateway", false)]].concat();
+    let joiner = and(THREE.to_vec(), ("gateway", false));
     vec![
         base(
             "takeover",
@@ -343,7 +356,7 @@ fn leaders(full: bool) -> Vec<Scenario> {
         Scenario {
             leader_lease: 2,
             policies: vec![few(full)],
-            nodes: THREE[..2 + usize::from(more)].to_vec(),
+            nodes: hands(full),
             ..base(
                 "lagging clock",
                 "contacts are stamped by a clock that stands behind, because the leader sleeps",
@@ -379,7 +392,7 @@ fn company(full: bool) -> Vec<Scenario> {
     let more = u8::from(full);
     vec![
         Scenario {
-            nodes: [&THREE[..], &[("issuer", false)]].concat(),
+            nodes: and(THREE.to_vec(), ("issuer", false)),
             lagging_servers: true,
             ..base(
                 "join",
@@ -504,7 +517,7 @@ fn restores(full: bool) -> Vec<Scenario> {
         ),
         Scenario {
             policies: vec![few(full)],
-            nodes: THREE[..2 + usize::from(more)].to_vec(),
+            nodes: hands(full),
             ..base(
                 "restore and late messages",
                 "a keyset or a report of the former life arrives in the new one",
@@ -513,7 +526,7 @@ fn restores(full: bool) -> Vec<Scenario> {
         },
         Scenario {
             policies: vec![few(full)],
-            nodes: [&THREE[..2 + usize::from(more)], &[("gateway", false)]].concat(),
+            nodes: and(hands(full), ("gateway", false)),
             ..base(
                 "restore and join",
                 "a process that the backup does not know runs on",
