@@ -1,4 +1,5 @@
-//! Files that only their owner may read: made new, never replaced, on disk when they are said to be.
+//! Files that only their owner may read: made new, never replaced, on disk when they are said to
+//! be.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;

@@ -135,6 +135,7 @@ fn processes_end_with_a_demonstration_that_is_killed() {
     let deadline = boot_time().after(GONE_WITHIN);
     while !processes_of(folder.path()).is_empty() {
         assert!(boot_time() < deadline, "{:?}", processes_of(folder.path()));
+        // tidy: sleeps because it looks again whether the processes have ended.
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,7 +1,7 @@
 //! Secrets never leave by a side door: logs at the most talkative level, answers of commands and of
-//! the API to those without the right, errors that quote what they were given, the process list, the
-//! files of the store and its backup. Known secrets are looked for in all of these, and the search
-//! itself is shown to find what is leaked on purpose.
+//! the API to those without the right, errors that quote what they were given, the process list,
+//! the files of the store and its backup. Known secrets are looked for in all of these, and the
+//! search itself is shown to find what is leaked on purpose.
 
 #![expect(
     clippy::indexing_slicing,
@@ -428,8 +428,8 @@ fn the_search_finds_every_form_at_every_offset() {
     assert!(search.find(&known_bytes(5, 100_000)).is_empty());
 }
 
-/// Tells whether a type can be printed with `{:?}`: its own constant, which is there only then, goes
-/// before that of the trait.
+/// Tells whether a type can be printed with `{:?}`: its own constant, which is there only then,
+/// goes before that of the trait.
 struct Probe<T>(std::marker::PhantomData<T>);
 
 trait Otherwise {

@@ -1,5 +1,5 @@
-//! What stands on the disk: locks, master keys, modes, edited and replayed rows, backups, and a disk
-//! that takes no more. Each a clear error with a remedy, and nothing lost.
+//! What stands on the disk: locks, master keys, modes, edited and replayed rows, backups, and a
+//! disk that takes no more. Each a clear error with a remedy, and nothing lost.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 

@@ -12,7 +12,10 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let mut seed = 1_u8;
 //! # let mut fill = move |buffer: &mut [u8]| {
-//! #     buffer.iter_mut().for_each(|byte| { seed = seed.wrapping_mul(5).wrapping_add(7); *byte = seed; });
+//! #     for byte in buffer {
+//! #         seed = seed.wrapping_mul(5).wrapping_add(7);
+//! #         *byte = seed;
+//! #     }
 //! # };
 //! let kind = Kind::Signing { algorithm: SigningAlgorithm::EdDsa };
 //! let material = Material::generate(&kind, &mut fill)?;

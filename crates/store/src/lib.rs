@@ -1,9 +1,10 @@
 //! Adapters of the engine's ports: where documents, leases, master keys and marks really live.
 //!
-//! [`SqliteStore`] is the embedded default and [`MemoryStore`] the one of tests and of the simulated
-//! world; both pass the one suite in [`conformance`], which later engines must pass too. [`Sealer`]
-//! turns documents into the only bytes that a store ever sees, under a data key that a master key of
-//! [`kek`] wraps. What the documents say, and when they change, is the engine's business.
+//! [`SqliteStore`] is the embedded default and [`MemoryStore`] the one of tests and of the
+//! simulated world; both pass the one suite in [`conformance`], which later engines must pass too.
+//! [`Sealer`] turns documents into the only bytes that a store ever sees, under a data key that a
+//! master key of [`kek`] wraps. What the documents say, and when they change, is the engine's
+//! business.
 
 pub mod conformance;
 pub mod kek;

@@ -1,9 +1,9 @@
 //! Sealing: what turns a document into the only bytes that a store ever sees, and back.
 //!
-//! Each subject (a store key such as `ring/web-session`) has a data key of its own, which the master
-//! key wraps. The ciphertext is bound to subject, incarnation and revision, so a row that was edited,
-//! torn, or moved to another key does not open. That an old row was put back whole is left to the
-//! high-water mark to notice, from the revision.
+//! Each subject (a store key such as `ring/web-session`) has a data key of its own, which the
+//! master key wraps. The ciphertext is bound to subject, incarnation and revision, so a row that
+//! was edited, torn, or moved to another key does not open. That an old row was put back whole is
+//! left to the high-water mark to notice, from the revision.
 
 mod port;
 

@@ -1,4 +1,5 @@
-//! The simulated world: virtual clock, faulty store, consumers, and the model check with its named invariants.
+//! The simulated world: virtual clock, faulty store, consumers, and the model check with its named
+//! invariants.
 
 pub mod kill;
 pub mod model;

@@ -1,4 +1,5 @@
-//! `keywheel pause`: holds a ring still. Consumers go on; nothing is promoted, retired or destroyed.
+//! `keywheel pause`: holds a ring still. Consumers go on; nothing is promoted, retired or
+//! destroyed.
 
 use super::verb::{self, OnRing};
 use crate::failure::Outcome;

@@ -1,4 +1,5 @@
-//! `keywheel rollback`: makes the former key primary again; what the new one protected stays accepted.
+//! `keywheel rollback`: makes the former key primary again; what the new one protected stays
+//! accepted.
 
 use super::verb::{self, OnRing};
 use crate::failure::Outcome;

@@ -1,6 +1,6 @@
 //! `keywheel.toml` as people write it. The published JSON schema is generated from these types, and
-//! the file that `keywheel init` writes is tested against it; so every field is documented here with
-//! its unit and default.
+//! the file that `keywheel init` writes is tested against it; so every field is documented here
+//! with its unit and default.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,7 +69,8 @@ struct KekSchema {
     file: Option<PathBuf>,
     /// The name of a systemd credential (`LoadCredential=`, `LoadCredentialEncrypted=`).
     credential: Option<String>,
-    /// A file with a passphrase, turned into a key by Argon2id. Relative paths start in `state_dir`.
+    /// A file with a passphrase, turned into a key by Argon2id. Relative paths start in
+    /// `state_dir`.
     passphrase_file: Option<PathBuf>,
     /// With `passphrase_file`: the file with salt and cost. Default: the passphrase file's name
     /// and `.kdf`.

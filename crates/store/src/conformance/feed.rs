@@ -132,8 +132,8 @@ fn a_commit_larger_than_the_limit_comes_whole(fixture: &dyn Fixture) -> Outcome 
     Ok(())
 }
 
-/// A watcher pages through the feed while several writers commit. At the end it must know the newest
-/// commit of every key.
+/// A watcher pages through the feed while several writers commit. At the end it must know the
+/// newest commit of every key.
 fn no_change_is_missed_beside_writers(fixture: &dyn Fixture) -> Outcome {
     const WRITERS: usize = 3;
     const TURNS: usize = 30;

@@ -88,7 +88,8 @@ pub fn cases() -> Vec<Case> {
     [commits::CASES, reads::CASES, feed::CASES, leases::CASES].concat()
 }
 
-/// Runs the whole suite, each case on an empty store of its own, and says how many cases there were.
+/// Runs the whole suite, each case on an empty store of its own, and says how many cases there
+/// were.
 ///
 /// ```
 /// use std::sync::Arc;

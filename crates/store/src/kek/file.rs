@@ -73,9 +73,9 @@ impl FileKek {
 /// The replacement of a key file, in steps that can each be repeated after a crash.
 ///
 /// While it lasts, the next key stands beside the present one in `<file>.next`, and
-/// [`KekSource::open`](super::KekSource::open) gives a ring of both. Once every value was rewrapped,
-/// [`FileRotation::finish`] gives the next key the file's name and keeps the former one, which older
-/// backups still need, under its id.
+/// [`KekSource::open`](super::KekSource::open) gives a ring of both. Once every value was
+/// rewrapped, [`FileRotation::finish`] gives the next key the file's name and keeps the former one,
+/// which older backups still need, under its id.
 pub struct FileRotation {
     path: PathBuf,
     former: KekId,

@@ -1,4 +1,5 @@
-//! What sealing promises: only the right bytes, in the right place, under the right master key, open.
+//! What sealing promises: only the right bytes, in the right place, under the right master key,
+//! open.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! The lease: one row with a fencing token that only grows.
 //!
 //! A lease saves work and gives no safety; the fence in each commit does that. Still it should end
-//! neither early nor late when somebody sets the wall clock. Processes share no other clock, so each
-//! reads the wall once, when it first sees a grant or a renewal, and counts down from there on its
-//! own monotonic clock.
+//! neither early nor late when somebody sets the wall clock. Processes share no other clock, so
+//! each reads the wall once, when it first sees a grant or a renewal, and counts down from there on
+//! its own monotonic clock.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

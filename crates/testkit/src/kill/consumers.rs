@@ -171,6 +171,7 @@ impl Worker {
                     }
                 }
             }
+            // tidy: sleeps because work is paced.
             std::thread::sleep(SIGN_EVERY);
         }
     }
@@ -226,6 +227,7 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     open = false;
+                    // tidy: sleeps because work is paced.
                     std::thread::sleep(LOOK_EVERY);
                 }
             }

@@ -314,6 +314,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Fallible<Option<T>>) 
         if boot_time() >= deadline {
             return Err(format!("{what}: it did not happen within {PATIENCE}"));
         }
+        // tidy: sleeps because it looks again whether it has happened.
         std::thread::sleep(LOOK_EVERY);
     }
 }

@@ -126,6 +126,7 @@ impl<'a> Campaign<'a> {
         self.report.ledger.another_life();
         let mut server = self.installation.spawn(&[])?;
         if let Moment::Starting(span) = moment {
+            // tidy: sleeps because the moment of a kill is drawn at random.
             std::thread::sleep(span.to_std());
             server.kill();
             self.report.killed("starting".into());
@@ -285,6 +286,7 @@ fn stage_of(ring: &RingStatus) -> String {
 /// Sleeps a little, at most to the end; says whether there was any time left.
 fn sleep_towards(end: BootTime) -> bool {
     let left = end.since(boot_time());
+    // tidy: sleeps because the moment of a kill is drawn at random.
     std::thread::sleep(left.to_std().min(LOOK_EVERY));
     left > Span::ZERO
 }

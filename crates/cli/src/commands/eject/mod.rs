@@ -1,5 +1,6 @@
 //! `keywheel eject`: every key that is accepted now as a plain file, in the forms that other tools
-//! read, with a page that says which is primary. So that leaving keywheel is as easy as adopting it.
+//! read, with a page that says which is primary. So that leaving keywheel is as easy as adopting
+//! it.
 
 use std::path::{Path, PathBuf};
 

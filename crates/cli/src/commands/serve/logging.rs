@@ -1,5 +1,5 @@
-//! Where the server's events go: standard error, for people or as JSON. Fingerprints and names only;
-//! no key, token or body ever gets into an event.
+//! Where the server's events go: standard error, for people or as JSON. Fingerprints and names
+//! only; no key, token or body ever gets into an event.
 
 use std::io::IsTerminal as _;
 

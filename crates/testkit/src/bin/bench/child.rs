@@ -100,6 +100,7 @@ impl Child {
     /// CPU time that it uses in this time in which nobody asks anything of it.
     pub(crate) fn idle(&mut self, pause: Duration) -> Fallible<Duration> {
         let before = self.usage()?.cpu;
+        // tidy: sleeps because idling is what it measures.
         std::thread::sleep(pause);
         Ok(self.usage()?.cpu.saturating_sub(before))
     }

@@ -108,6 +108,7 @@ fn until(
             let stage = snapshot.ring.path.as_ref().map(|path| path.stage);
             return Err(format!("{ring} has not {what} in time; it stands at {stage:?}").into());
         }
+        // tidy: sleeps because it looks again whether the ring has come there.
         std::thread::sleep(LOOK_EVERY);
     }
 }

@@ -95,6 +95,7 @@ fn measure_one(
             if measure::monotonic() > started + READY_MAX {
                 return Err("a server did not become ready".into());
             }
+            // tidy: sleeps because it looks again whether the server is ready.
             std::thread::sleep(Duration::from_micros(500));
         }
         ready.add(measure::monotonic().saturating_sub(started));
