@@ -2,7 +2,12 @@
 //! running server gives out: no answer is a server error or not as documented, and bad input
 //! changes nothing. `cargo xtask test` installs the tester.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking, and says what it left out"
+)]
 
 mod support;
 

@@ -1,7 +1,11 @@
 //! Kills the real server at random moments of rotations. `KEYWHEEL_SCALE=full` kills it 200 times;
 //! `KEYWHEEL_SEED` repeats a run.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::duplicate_mod,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking; the campaign brings its own installation"
+)]
 
 #[path = "../../testkit/src/kill/mod.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a part of the testkit; see support")]

@@ -459,7 +459,8 @@ fn what_holds_a_secret_cannot_be_printed() {
     let printable: Vec<_> =
         printable.iter().filter(|(_, printable)| *printable).map(|(name, _)| name).collect();
     assert!(printable.is_empty(), "{printable:?}");
-    assert!(Probe::<keywheel_api::ring::RingStatus>::HAS_DEBUG, "the probe sees no Debug at all");
+    let sees_debug = Probe::<keywheel_api::ring::RingStatus>::HAS_DEBUG;
+    assert!(sees_debug, "the probe sees no Debug at all");
 
     // This one has a Debug that leaves the key out.
     let secret = URL_SAFE_NO_PAD.encode(known_bytes(6, 48));

@@ -1,4 +1,5 @@
-//! What goes wrong: machines, clocks, stores, networks and processes, one fault at a time, at random.
+//! What goes wrong: machines, clocks, stores, networks and processes, one fault at a time, at
+//! random.
 
 use super::simulation::{Event, World};
 

@@ -1,5 +1,6 @@
-//! Laws 1 and 2 over the whole world: whatever was protected and is still valid is accepted by every
-//! process that a rotation answers for. Exceptions count only where the document declares them.
+//! Laws 1 and 2 over the whole world: whatever was protected and is still valid is accepted by
+//! every process that a rotation answers for. Exceptions count only where the document declares
+//! them.
 
 use keywheel_core::id::{Incarnation, Kid};
 use keywheel_core::ring::{Exception, Ring, State};

@@ -211,8 +211,8 @@ impl World {
         self.ask(ring, "waive", &Verb::Waive { gate, version, instance: None, lasts })
     }
 
-    /// Puts the store back to a backup, as `keywheel restore --adopt` does on one server; the others
-    /// start with an empty memory outside the store.
+    /// Puts the store back to a backup, as `keywheel restore --adopt` does on one server; the
+    /// others start with an empty memory outside the store.
     fn restore(&mut self) -> Check {
         if self.truth.rings.iter().any(|ring| ring.restored >= 2) {
             return Ok(());

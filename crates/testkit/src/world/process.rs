@@ -285,7 +285,7 @@ impl Process {
             ReportVerdict::Proved => Verdict::Proved,
             ReportVerdict::Renewed => Verdict::Renewed,
             ReportVerdict::Rejected { .. } => Verdict::Rejected,
-            _ => Verdict::Stale,
+            ReportVerdict::Stale => Verdict::Stale,
         };
         let answer = Acknowledged {
             verdict,

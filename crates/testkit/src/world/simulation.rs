@@ -393,7 +393,7 @@ impl World {
             return Ok(());
         }
         let nap = engine.drive();
-        self.refused_nothing(server, &engine)?;
+        Self::refused_nothing(server, &engine)?;
         self.send_hints(server, &engine)?;
         let nap = u64::try_from(nap.as_millis()).unwrap_or(1_000).clamp(5, 1_000);
         self.drive_soon(server, nap);
@@ -401,7 +401,7 @@ impl World {
     }
 
     /// Nobody edits the store here, so everything in it must be believed.
-    fn refused_nothing(&mut self, server: usize, engine: &Engine) -> Check {
+    fn refused_nothing(server: usize, engine: &Engine) -> Check {
         match engine.health().refused.first() {
             Some((ring, why)) => {
                 Err(format!("invariant_store_is_believed: server {server}, {ring}: {why}"))
@@ -597,7 +597,7 @@ impl World {
             .collect();
         let server = self.random.index(self.servers.len());
         // One flawed process among sound ones is harder to notice than many.
-        let flaw = self.flaw.filter(|_| self.processes.len() % 2 == 0);
+        let flaw = self.flaw.filter(|_| self.processes.len().is_multiple_of(2));
         let process = Process::new(consumer, role, &rings, server, flaw, &mut self.random);
         self.processes.push(process);
         let number = self.processes.len() - 1;

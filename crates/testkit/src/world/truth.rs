@@ -326,10 +326,8 @@ impl RingTruth {
     fn note(&mut self, before: &Ring, after: &Ring) {
         for version in after.versions.values() {
             match &version.state {
-                State::Compromised { .. } => {
-                    if self.compromised.insert(version.kid.clone()) {
-                        self.emergencies += 1;
-                    }
+                State::Compromised { .. } if self.compromised.insert(version.kid.clone()) => {
+                    self.emergencies += 1;
                 }
                 State::Suspended { .. } => {
                     self.suspended.insert(version.kid.clone());
