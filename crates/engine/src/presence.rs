@@ -623,3 +623,40 @@ fn commit_batch(
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(ticket: u64, keys: &[&str]) -> (u64, Vec<Write>) {
+        let write = |key: &&str| Write {
+            key: Key::new(&[key]),
+            expect: Expect::Absent,
+            value: Some(vec![0]),
+        };
+        (ticket, keys.iter().map(write).collect())
+    }
+
+    #[test]
+    fn one_commit_carries_everybody_but_writes_each_key_once() {
+        let mut waiting =
+            vec![group(0, &["a"]), group(1, &["b", "c"]), group(2, &["a"]), group(3, &["d"])];
+        let tickets = |batch: &[(u64, Vec<Write>)]| -> Vec<u64> {
+            batch.iter().map(|(ticket, _)| *ticket).collect()
+        };
+        let batch = take_batch(&mut waiting);
+        assert_eq!(tickets(&batch), [0, 1]);
+        assert_eq!(tickets(&waiting), [2, 3]);
+        assert_eq!(tickets(&take_batch(&mut waiting)), [2, 3]);
+        assert!(take_batch(&mut waiting).is_empty());
+    }
+
+    #[test]
+    fn a_group_that_is_too_large_for_the_rest_goes_alone() {
+        let keys: Vec<String> = (0..GROUP_WRITES_MAX).map(|index| index.to_string()).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let mut waiting = vec![group(0, &keys), group(1, &["x"])];
+        assert_eq!(take_batch(&mut waiting).len(), 1);
+        assert_eq!(take_batch(&mut waiting).len(), 1);
+    }
+}
