@@ -21,7 +21,7 @@ mod truth;
 
 use std::collections::BTreeMap;
 
-pub use report::campaign;
+pub use report::{campaign, find};
 
 /// A defect that is put into a world on purpose, to show that the world would notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +40,17 @@ pub enum Flaw {
     ClientProvesWhatItDoesNotUse,
 }
 
-/// What a run did.
+/// A run that kept every invariant.
 #[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// What it did.
+    pub tally: Tally,
+    /// What happened, when the run kept it.
+    pub log: Vec<String>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Events that were acted out.
     pub events: u64,
@@ -88,7 +97,7 @@ impl std::fmt::Display for Violation {
 ///
 /// # Errors
 /// With the first invariant that broke.
-pub fn run(seed: u64, flaw: Option<Flaw>, keep_log: bool) -> Result<Tally, Box<Violation>> {
+pub fn run(seed: u64, flaw: Option<Flaw>, keep_log: bool) -> Result<Run, Box<Violation>> {
     let run = || simulation::run(seed, flaw, keep_log);
     // An engine must never panic; if one does, the seed is what matters.
     std::panic::catch_unwind(run).unwrap_or_else(|_| {

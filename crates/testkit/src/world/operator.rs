@@ -275,7 +275,34 @@ impl World {
         for ring in 0..self.policies.len() {
             self.liveness_ring_turns(ring)?;
         }
-        self.liveness_every_ring_rests("after one more rotation")
+        self.liveness_every_ring_rests("after one more rotation")?;
+        if self.scenario.ends_in_deletion { self.liveness_ring_can_be_deleted() } else { Ok(()) }
+    }
+
+    /// Every process leaves, and then every ring can go, with all of its keys.
+    fn liveness_ring_can_be_deleted(&mut self) -> Check {
+        for number in self.running() {
+            self.say_goodbye(number);
+        }
+        let end = self.now().saturating_add(REST_WITHIN);
+        for ring in 0..self.policies.len() {
+            loop {
+                self.run_for(1_000)?;
+                let known = self.truth.rings.get(ring);
+                let Some(doc) = known.and_then(|one| one.doc.as_ref()) else { break };
+                if doc.deleted.is_some() {
+                    if known.is_some_and(|one| !one.material.is_empty()) {
+                        return Err("liveness_ring_can_be_deleted: keys are left over".into());
+                    }
+                    break;
+                }
+                if self.now() > end {
+                    return Err("liveness_ring_can_be_deleted: it is still there".into());
+                }
+                self.ask(ring, "delete", &Verb::Delete { lose_data: false })?;
+            }
+        }
+        Ok(())
     }
 
     fn heal(&mut self) {
@@ -430,6 +457,7 @@ const fn verb_name(verb: &Verb) -> &'static str {
         Verb::Event { .. } => "event reported",
         Verb::Promote => "promotion asked",
         Verb::Approve => "promotion approved",
+        Verb::Delete { .. } => "ring deleted",
         _ => "other act",
     }
 }

@@ -26,6 +26,7 @@ pub(crate) struct Scenario {
     /// Whether operators use what bends the laws: compromise, suspension, waivers, restore.
     pub(crate) has_emergencies: bool,
     pub(crate) has_restores: bool,
+    pub(crate) ends_in_deletion: bool,
 }
 
 fn secs(millis: u64) -> String {
@@ -63,11 +64,12 @@ impl Scenario {
             servers,
             policies,
             services,
-            rough_for: random.between(60_000, 120_000),
+            rough_for: random.between(40_000, 100_000),
             fault_every: random.between(1_500, 8_000),
             act_every: random.between(3_000, 10_000),
             has_emergencies: random.chance(350),
             has_restores: random.chance(120),
+            ends_in_deletion: random.chance(150),
         }
     }
 }

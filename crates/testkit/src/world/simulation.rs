@@ -23,7 +23,7 @@ use super::process::{Process, Reports};
 use super::random::{Random, SeededEntropy};
 use super::scenario::Scenario;
 use super::truth::{Check, Truth};
-use super::{Flaw, Tally, Violation, laws};
+use super::{Flaw, Run, Tally, Violation, laws};
 
 /// How long a server's lease lasts, in milliseconds.
 const LEASE_MILLIS: u64 = 2_000;
@@ -140,10 +140,10 @@ pub(crate) struct World {
     log: Option<Vec<String>>,
 }
 
-pub(crate) fn run(seed: u64, flaw: Option<Flaw>, keep_log: bool) -> Result<Tally, Box<Violation>> {
+pub(crate) fn run(seed: u64, flaw: Option<Flaw>, keep_log: bool) -> Result<Run, Box<Violation>> {
     let mut world = World::new(seed, flaw, keep_log);
     match world.live() {
-        Ok(()) => Ok(world.tally()),
+        Ok(()) => Ok(Run { tally: world.tally(), log: world.log.take().unwrap_or_default() }),
         Err(why) => Err(Box::new(Violation {
             seed,
             at_millis: world.now(),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 mod kill;
 mod model;
+mod world;
 
 /// What every campaign is told.
 pub(crate) struct Options {
@@ -17,7 +18,8 @@ pub(crate) struct Options {
 /// A campaign returns its Markdown and what failed.
 type Campaign = fn(&Options) -> (String, Vec<String>);
 
-const CAMPAIGNS: &[(&str, Campaign)] = &[("kill", kill::run), ("model", model::run)];
+const CAMPAIGNS: &[(&str, Campaign)] =
+    &[("kill", kill::run), ("model", model::run), ("world", world::run)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
