@@ -34,7 +34,7 @@ const BENCHES: &[Program] = &[
     Program { name: "seal", title: "Sealing and committing", needs_binary: false },
 ];
 
-/// Runs the named campaigns, or all of them, and writes docs/campaigns/<name>.md.
+/// Runs the named campaigns, or all of them, and writes `docs/campaigns/NAME.md`.
 pub(crate) fn campaign(root: &Path, names: &[&str]) -> Result<(), Failure> {
     let programs = chosen("campaign", CAMPAIGNS, names)?;
     let machine = machine(root)?;
