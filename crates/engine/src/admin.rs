@@ -172,6 +172,7 @@ impl Engine {
                 action: action.into(),
                 detail: detail.clone(),
             };
+            let _turn = lock(&self.turn);
             let appended = audit::append(&self.records, &at, vec![event])?;
             let mut all = writes()?;
             let first = all.first().map(|write| write.key.clone());

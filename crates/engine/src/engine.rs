@@ -54,6 +54,9 @@ pub struct Engine {
     pub(crate) tokens: Mutex<HashMap<String, Arc<StoredToken>>>,
     pub(crate) refused: Mutex<BTreeMap<RingName, String>>,
     pub(crate) agenda: Mutex<Agenda>,
+    /// Held over each commit that moves the audit record or the cluster clock: they would only
+    /// conflict with each other, or put the clock back. Always taken before `lead`.
+    pub(crate) turn: Mutex<()>,
     lease_ttl: Span,
     lead: Mutex<Lead>,
     pub(crate) feed: Mutex<Seq>,
@@ -152,6 +155,7 @@ impl Engine {
             tokens: Mutex::default(),
             refused: Mutex::default(),
             agenda: Mutex::default(),
+            turn: Mutex::default(),
             lease_ttl: parts.lease_ttl,
             lead: Mutex::new(Lead {
                 fence: None,
@@ -265,6 +269,7 @@ impl Engine {
     /// Writes what is in memory and gives the lease back.
     pub fn stop(&self) {
         let _retried_at_next_start = self.presence.flush(&self.records);
+        let _turn = lock(&self.turn);
         let mut lead = lock(&self.lead);
         if let Some(fence) = lead.fence.take() {
             let _expires_by_itself = self.record_time(&mut lead, fence);
@@ -316,6 +321,7 @@ impl Engine {
     }
 
     fn keep_lease(&self) -> Result<bool, EngineError> {
+        let _turn = lock(&self.turn);
         let monotonic = self.clock.monotonic();
         let mut lead = lock(&self.lead);
         let Some(fence) = lead.fence else { return self.take_lease(&mut lead) };

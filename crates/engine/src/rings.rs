@@ -399,6 +399,7 @@ impl Engine {
     ) -> Result<Arc<Loaded>, EngineError> {
         let ring = document.ring.name.clone();
         let at = change.now.wall.to_string();
+        let _turn = lock(&self.turn);
         let appended = audit::append(&self.records, &at, change.events(&ring)?)?;
         document.audit_head.clone_from(&appended.head);
         let (incarnation, revision) =
@@ -413,7 +414,8 @@ impl Engine {
         if self.keep_notices {
             writes.extend(self.notices(&ring, change, appended.number)?);
         }
-        writes.push(self.time_write(change.now.cluster)?);
+        // Others may have moved the clock since this change was decided on.
+        writes.push(self.time_write(self.now().cluster.max(change.now.cluster))?);
         let seq = self.records.store.commit(&Commit { fence, writes }).map_err(|error| {
             if let CommitError::Unknown(cause) = &error {
                 tracing::warn!(%ring, %cause, "the answer to a commit was lost");

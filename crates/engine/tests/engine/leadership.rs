@@ -37,7 +37,7 @@ fn another_server_takes_over_when_the_lease_has_ended_and_hears_everybody_first(
     // Everybody has proved to the first server, which then stands still.
     api.converge(&world.engine);
     edge.converge(&world.engine);
-    world.pass_with(&[&second], Duration::from_millis(1_000));
+    world.pass_with(&[&second], Duration::from_secs(1));
     assert!(!second.health().leads);
     world.pass_with(&[&second], Duration::from_millis(1_200));
     assert!(second.health().leads);
@@ -85,7 +85,7 @@ fn a_leader_that_could_not_renew_begins_anew() {
     let (mut api, mut edge) = world.settled(&spec("secret"));
     let (fence, cluster) = (world.engine.health().fence, world.engine.health().cluster);
     // Cut off from the store for five minutes: nobody else took the lease.
-    world.clock.advance(Duration::from_secs(300));
+    world.clock.advance(Duration::from_mins(5));
     world.engine.drive();
     assert!(world.engine.health().fence > fence);
     let credited = world.engine.health().cluster.since(cluster);

@@ -111,6 +111,27 @@ fn whoever_always_loses_gives_up_and_changes_nothing() {
 }
 
 #[test]
+fn many_callers_at_once_take_turns() {
+    let world = World::new();
+    world.create(&ring(), &spec("secret"));
+    let engine = &world.engine;
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || {
+                for turn in 0..10 {
+                    let name = named(&format!("ring-{thread}-{turn}"));
+                    engine.put_ring(&name, &spec("secret"), None, None, &context()).unwrap();
+                    engine.create_token(token(format!("t{turn}")), &context()).unwrap();
+                    engine.drive();
+                }
+            });
+        }
+    });
+    assert_eq!(world.audit().len(), 1 + 8 * 10 * 2);
+    assert_eq!(world.engine.ring_names(None, 1_000).unwrap().len(), 81);
+}
+
+#[test]
 fn a_ring_is_created_once_and_a_tombstone_stays() {
     let world = World::new();
     world.create(&ring(), &spec("secret"));

@@ -229,9 +229,9 @@ impl World {
         while !left.is_zero() {
             let now = left.min(step);
             self.clock.advance(now);
-            engines.iter().for_each(|engine| {
+            for engine in engines {
                 engine.drive();
-            });
+            }
             left -= now;
         }
     }

@@ -157,7 +157,7 @@ fn a_rotation_that_should_have_begun_long_ago_is_told_once() {
     // The server was away at the moment, and for longer than a stage may take.
     let world = World::new();
     let (mut api, mut edge) = world.settled(&spec);
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.advance(Duration::from_mins(1));
     world.live(&mut [&mut api, &mut edge], 5);
     let actions = world.audit();
     assert_eq!(actions.iter().filter(|action| *action == "overdue").count(), 1, "{actions:?}");
