@@ -1,6 +1,7 @@
 //! What goes wrong: machines, clocks, stores, networks and processes, one fault at a time, at
 //! random.
 
+use super::Flaw;
 use super::simulation::{Event, World};
 
 impl World {
@@ -12,6 +13,9 @@ impl World {
         let mean = self.scenario.fault_every;
         let again = self.random.between(mean / 4, mean * 2);
         self.after(again, Event::Fault);
+        if self.flaw() == Some(Flaw::ClockFollowsTheWall) {
+            return self.jump_clock();
+        }
         match self.random.below(15) {
             0 => self.crash_server(),
             1 => self.pause_server(),
@@ -100,7 +104,12 @@ impl World {
     fn jump_clock(&mut self) {
         let server = self.any_server();
         let far = i64::try_from(self.random.between(100, 7_200_000)).unwrap_or(0);
-        let millis = if self.random.chance(500) { far } else { -far };
+        let millis = match self.flaw() {
+            // Small steps forward: a large one ends the lease, and counts for nothing.
+            Some(Flaw::ClockFollowsTheWall) => 1_500,
+            _ if self.random.chance(500) => far,
+            _ => -far,
+        };
         if let Some(one) = self.servers.get(server) {
             one.clock.jump(millis);
         }

@@ -253,7 +253,7 @@ impl Process {
             if old_life.as_ref().is_some_and(|old| old != life) {
                 local.left.extend(before.iter().cloned());
             }
-            if lags {
+            if lags && !before.is_empty() {
                 let kids = before.into_iter().map(|(_, kid)| kid).collect();
                 local.lagging = Some((now.saturating_add(8_000), kids));
             }

@@ -14,20 +14,23 @@ const VIOLATIONS_MAX: usize = 8;
 /// # Errors
 /// With the first few broken invariants.
 pub fn campaign(first_seed: u64, seeds: u64) -> Result<String, Vec<Violation>> {
-    let (tally, violations) = on_all_cores(first_seed, seeds, None, VIOLATIONS_MAX);
+    let (tally, violations) = on_all_cores(first_seed, seeds, None, (&|_| true, VIOLATIONS_MAX));
     if violations.is_empty() { Ok(markdown(seeds, &tally)) } else { Err(violations) }
 }
 
-/// Looks for a defect that was put in on purpose, in so many seeds.
-pub fn find(flaw: Flaw, seeds: u64) -> Option<Violation> {
-    on_all_cores(0, seeds, Some(flaw), 1).1.into_iter().min_by_key(|violation| violation.seed)
+/// Looks for a defect that was put in on purpose, in so many seeds, until one of these invariants
+/// breaks. That a ring does not come to rest is noticed too, but says less.
+pub fn find(flaw: Flaw, seeds: u64, invariants: &[&str]) -> Option<Violation> {
+    let named =
+        |violation: &Violation| invariants.iter().any(|name| violation.why.starts_with(name));
+    on_all_cores(0, seeds, Some(flaw), (&named, 1)).1.pop()
 }
 
 fn on_all_cores(
     first_seed: u64,
     seeds: u64,
     flaw: Option<Flaw>,
-    violations_max: usize,
+    (counts, violations_max): (&(dyn Fn(&Violation) -> bool + Sync), usize),
 ) -> (Tally, Vec<Violation>) {
     let next = AtomicU64::new(first_seed);
     let all = Mutex::new((Tally::default(), Vec::new()));
@@ -44,7 +47,8 @@ fn on_all_cores(
                     }
                     match run(seed, flaw, false) {
                         Ok(run) => lock().0.add(&run.tally),
-                        Err(violation) => lock().1.push(*violation),
+                        Err(violation) if counts(&violation) => lock().1.push(*violation),
+                        Err(_) => {}
                     }
                 }
             });

@@ -1,6 +1,8 @@
 //! The world's clockwork: a queue of events in the order of true time, and what each of them does.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod work;
+
+use std::collections::BTreeMap;
 use std::fmt::Arguments;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::sync::Arc;
 use keywheel_client::clock::BootTime;
 use keywheel_client::session::Action;
 use keywheel_core::id::{ConsumerName, InstanceId, Revision, RingName};
-use keywheel_core::policy::{Role, Spec};
+use keywheel_core::policy::Spec;
 use keywheel_core::time::Span;
 use keywheel_engine::ports::Seq;
 use keywheel_engine::{
@@ -203,6 +205,10 @@ impl World {
 
     pub(crate) fn now(&self) -> u64 {
         self.shared.now()
+    }
+
+    pub(crate) const fn flaw(&self) -> Option<Flaw> {
+        self.flaw
     }
 
     pub(crate) fn say(&mut self, what: Arguments<'_>) {
@@ -796,89 +802,5 @@ impl World {
             one.forget_identity(now, &mut self.random);
             self.shared.count("proof rejected");
         }
-    }
-
-    fn work(&mut self, process: usize) {
-        let now = self.now();
-        let Some(one) = self.processes.get(process) else { return };
-        if !one.alive {
-            return;
-        }
-        let again = self.random.between(150, 700);
-        let moment = now.saturating_add(again).max(one.paused_until);
-        self.at(moment, Event::Work { process });
-        if !self.runs(process) {
-            return;
-        }
-        let rings = self.processes.get(process).map_or(0, |one| one.locals.len());
-        for index in 0..rings {
-            self.exercise(process, index);
-            let share = self.random.between(30, 100);
-            let Some(one) = self.processes.get_mut(process) else { return };
-            if one.role != Role::Protect {
-                continue;
-            }
-            let Some(work) = one.begin_work(index, now, share) else { continue };
-            let takes = if self.random.chance(60) {
-                self.random.between(1_000, 9_000)
-            } else {
-                self.random.below(150)
-            };
-            self.after(takes, Event::WorkEnds { process, index, work });
-        }
-    }
-
-    /// Checks something that somebody protected and that is still valid.
-    fn exercise(&mut self, process: usize, index: usize) {
-        let now = self.now();
-        let Some(one) = self.processes.get_mut(process) else { return };
-        let Some(ring) = one.locals.get(index).and_then(|one| self.truth.rings.get(one.ring))
-        else {
-            return;
-        };
-        let valid = ring.protected.iter().filter(|(_, until)| **until > now);
-        let valid: BTreeSet<_> = valid.map(|((_, kid), _)| kid).collect();
-        let held = one.state(index).and_then(|state| state.held());
-        let accepted = held.into_iter().flat_map(|offer| &offer.keyset.accepted);
-        let numbers: Vec<_> =
-            accepted.filter(|(_, kid)| valid.contains(kid)).map(|(number, _)| *number).collect();
-        if let Some(number) = self.random.pick(&numbers) {
-            one.exercise(index, *number);
-        }
-    }
-
-    fn end_work(&mut self, process: usize, index: usize, work: u64) {
-        let now = self.now();
-        let Some(one) = self.processes.get_mut(process) else { return };
-        if !one.alive {
-            return;
-        }
-        if one.paused_until > now {
-            let until = one.paused_until;
-            return self.at(until, Event::WorkEnds { process, index, work });
-        }
-        if let Some(artefact) = one.end_work(index, work, now) {
-            self.truth.protected(&artefact);
-        }
-        self.step_soon(process, 1);
-    }
-
-    pub(crate) fn spec(&self, ring: usize) -> Option<Spec> {
-        serde_json::from_value(self.policies.get(ring)?.clone()).ok()
-    }
-
-    /// The processes that run, by number.
-    pub(crate) fn running(&self) -> Vec<usize> {
-        let running = self.processes.iter().enumerate().filter(|(_, one)| one.alive);
-        running.map(|(number, _)| number).collect()
-    }
-
-    /// The kinds of role that still have somebody running.
-    pub(crate) fn running_of(&self, service: &str) -> BTreeSet<usize> {
-        let mut running = self.running();
-        running.retain(|number| {
-            self.processes.get(*number).is_some_and(|one| one.consumer.as_str() == service)
-        });
-        running.into_iter().collect()
     }
 }
