@@ -10,7 +10,6 @@ use std::sync::Arc;
 use keywheel_client::clock::BootTime;
 use keywheel_client::session::Action;
 use keywheel_core::id::{ConsumerName, InstanceId, Revision, RingName};
-use keywheel_core::policy::Spec;
 use keywheel_core::time::Span;
 use keywheel_engine::ports::Seq;
 use keywheel_engine::{
@@ -778,29 +777,5 @@ impl World {
         }
         self.step_soon(process, 1);
         Ok(())
-    }
-
-    fn take_outcomes(
-        &mut self,
-        process: usize,
-        asked_at: BootTime,
-        indices: &[usize],
-        outcomes: &[ReportOutcome],
-    ) {
-        let now = self.now();
-        let mut rejected = false;
-        for (index, outcome) in indices.iter().zip(outcomes) {
-            let Some(one) = self.processes.get_mut(process) else { return };
-            rejected |= one.acknowledged(*index, outcome, asked_at, now, &mut self.random);
-            if !matches!(outcome.verdict, keywheel_engine::ReportVerdict::Renewed) {
-                let (verdict, revision) = (&outcome.verdict, outcome.revision);
-                self.say(format_args!("p{process} is told {verdict:?} at {revision}"));
-            }
-        }
-        if rejected && let Some(one) = self.processes.get_mut(process) {
-            one.farewell = one.farewell_reports(now);
-            one.forget_identity(now, &mut self.random);
-            self.shared.count("proof rejected");
-        }
     }
 }
