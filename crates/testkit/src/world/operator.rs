@@ -95,7 +95,7 @@ impl World {
         let Some(doc) = self.truth.rings.get(ring).and_then(|one| one.doc.clone()) else {
             return Ok(());
         };
-        match self.random.below(20) {
+        match self.random.below(23) {
             0..=6 => self.ask(ring, "rotate", &Verb::Rotate { import: None }),
             7 | 8 => self.ask(ring, "rollback", &Verb::Rollback),
             9 => self.ask(ring, "pause", &Verb::Pause),
@@ -108,9 +108,9 @@ impl World {
             }
             14 => self.rewrap(),
             15 => self.ask(ring, "promote", &Verb::Promote),
-            16 if self.scenario.has_emergencies => self.emergency(ring, &doc),
-            17 if self.scenario.has_emergencies => self.waive(ring, &doc),
-            18 if self.scenario.has_restores => self.restore(),
+            16..=18 if self.scenario.has_emergencies => self.emergency(ring, &doc),
+            19 | 20 if self.scenario.has_emergencies => self.waive(ring, &doc),
+            21 if self.scenario.has_restores => self.restore(),
             _ => self.nudge(ring, &doc),
         }
     }

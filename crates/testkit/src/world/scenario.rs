@@ -67,8 +67,8 @@ impl Scenario {
             rough_for: random.between(40_000, 100_000),
             fault_every: random.between(1_500, 8_000),
             act_every: random.between(3_000, 10_000),
-            has_emergencies: random.chance(350),
-            has_restores: random.chance(120),
+            has_emergencies: random.chance(450),
+            has_restores: random.chance(250),
             ends_in_deletion: random.chance(150),
         }
     }

@@ -321,8 +321,6 @@ impl World {
         Ok(())
     }
 
-    // Servers.
-
     pub(crate) fn start(&mut self, server: usize) -> Check {
         if self.shared.engine(server).is_some() {
             return Ok(());
@@ -478,8 +476,6 @@ impl World {
         }
     }
 
-    // The network.
-
     fn delay(&mut self) -> u64 {
         let bad = self.network_bad_until > self.now();
         if bad && self.random.chance(300) {
@@ -585,8 +581,6 @@ impl World {
         let delay = self.delay();
         self.after(delay, Event::Answer { process, call, server, answer: Rc::new(answer) });
     }
-
-    // Processes.
 
     pub(crate) fn join(&mut self, service: usize) {
         let Some(service) = self.scenario.services.get(service) else { return };
