@@ -1,5 +1,5 @@
-//! A small world for the engine's tests: a manual clock, seeded entropy, a store that can be made to
-//! fail, engines, and processes that prove with real keys.
+//! A small world for the engine's tests: a manual clock, seeded entropy, a store that can be made
+//! to fail, engines, and processes that prove with real keys.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! Rows that were edited, torn, moved, put back or removed: refused with a remedy, while every other
-//! ring goes on.
+//! Rows that were edited, torn, moved, put back or removed: refused with a remedy, while every
+//! other ring goes on.
 
 use keywheel_engine::{Engine, EngineError, Verb};
 
