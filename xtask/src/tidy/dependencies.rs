@@ -16,8 +16,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("keywheel-api", &["core", "jose"]),
     ("keywheel-server", &["core", "engine", "api", "jose"]),
     ("keywheel-client", &["core", "jose", "api"]),
+    ("keywheel-scan", &[]),
+    ("keywheel-deliver", &["core", "jose", "client", "scan"]),
     ("keywheel-testkit", &["core", "jose", "engine", "store", "api", "server", "client"]),
-    ("keywheel", &["core", "jose", "engine", "store", "api", "server", "client"]),
+    (
+        "keywheel",
+        &["core", "jose", "engine", "store", "api", "server", "client", "deliver", "scan"],
+    ),
     ("xtask", &[]),
 ];
 
