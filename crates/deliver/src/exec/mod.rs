@@ -7,3 +7,17 @@
 
 pub mod plan;
 pub mod programs;
+pub mod settings;
+pub mod shim;
+pub mod sockets;
+pub mod supervisor;
+
+mod environment;
+mod error;
+mod follow;
+mod process;
+mod reaper;
+
+pub use environment::EnvironmentError;
+pub use error::ExecError;
+pub use follow::{Checked, Event};
