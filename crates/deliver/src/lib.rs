@@ -1,4 +1,5 @@
 //! Brings keys to consumers that cannot speak: files, environment variables, nginx. Writes, checks,
 //! reloads, and tries the real path before anything is proved in the consumer's name.
 
+pub mod saga;
 pub mod settings;
