@@ -32,6 +32,7 @@ pub const BUILT_IN: &[&str] = &[
 
 /// How strongly something is known, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceLevel {
     /// A time passed.
