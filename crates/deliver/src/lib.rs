@@ -1,5 +1,19 @@
 //! Brings keys to consumers that cannot speak: files, environment variables, nginx. Writes, checks,
 //! reloads, and tries the real path before anything is proved in the consumer's name.
 
+pub mod artefact;
 pub mod exec;
+pub mod file;
+pub mod hook;
+pub mod probe;
+pub mod redact;
+pub mod reload;
+pub mod render;
+pub mod saga;
 pub mod settings;
+pub mod values;
+
+mod processes;
+mod secret;
+
+pub use secret::SecretText;

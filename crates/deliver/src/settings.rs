@@ -117,7 +117,7 @@ pub enum Content {
     Raw(Take),
     /// `NAME=value` lines. Variables that are not named here, comments, order and line ends stay as
     /// they are, byte for byte.
-    Env(BTreeMap<String, Take>),
+    Env(EnvFile),
     /// A JSON object; a member that holds several values is an array.
     Json(BTreeMap<String, Take>),
     /// A template in the language of Jinja; see [`crate::render`] for what it can see.
@@ -126,6 +126,27 @@ pub enum Content {
     Nginx(NginxInclude),
     /// The public keys of signing rings as a JWK set (RFC 7517 section 5).
     Jwks(Vec<RingName>),
+}
+
+/// Variables of an environment file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFile {
+    /// The variables and what is in them.
+    pub set: BTreeMap<String, Take>,
+    /// Who reads the file.
+    pub readers: EnvReaders,
+}
+
+/// Those who read environment files differ about quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EnvReaders {
+    /// Any of them: a value that they would not all read alike is refused.
+    #[default]
+    Any,
+    /// Shells, systemd, and dotenv libraries, which take quotes off.
+    Unquoting,
+    /// `docker --env-file`, to which everything behind the `=` is the value.
+    Literal,
 }
 
 /// Where a template comes from. A file is read for each delivery, and a change of it is one.
@@ -175,8 +196,10 @@ pub enum Order {
 /// How one value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As the ring's kind is delivered: the text of a secret, PEM of a private key.
+    /// The text of a secret, PEM of a private key. A key that is bytes and no text is refused.
     Text,
+    /// The bytes themselves, for a file that holds one value and nothing else.
+    Bytes,
     /// The bytes in standard base64 with padding.
     Base64,
     /// The bytes in lower-case hexadecimal.
@@ -192,7 +215,7 @@ pub enum Form {
 /// How several values become one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Several {
-    /// With this between them. A value that contains it is an error.
+    /// With this between them. Values that could not be told apart again are an error.
     Join(String),
     /// As a JSON array.
     Json,
@@ -203,8 +226,8 @@ pub enum Several {
 pub struct NginxInclude {
     /// `set $name "value";` for each. Holds one value: such a consumer is one-slot.
     pub set: BTreeMap<String, Take>,
-    /// `map $from $name { default 0; "value" 1; … }` for each, which accepts every version. Stands
-    /// in the `http` context.
+    /// `map $from $name { default 0; "~^value\z" 1; … }` for each, which accepts every version.
+    /// Stands in the `http` context.
     pub accept: BTreeMap<String, Accept>,
 }
 
@@ -309,20 +332,32 @@ pub enum Attempt {
     },
     /// No worker of nginx is older than the reload.
     NginxWorkers(Nginx),
-    /// A TCP connection, with TLS where a server name is given.
+    /// A TCP connection, with a TLS handshake where that is said.
     Tcp {
         /// Host and port.
         address: String,
-        /// The name that the certificate must bear.
-        tls_name: Option<String>,
+        /// Whom to trust.
+        tls: Option<Tls>,
     },
+}
+
+/// How a probe speaks TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The name that the certificate must bear, which is also asked for (SNI).
+    pub name: String,
+    /// Certificates in PEM that may have signed it; the system's bundle when absent.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// HTTP requests that show which key a server uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAttempt {
-    /// `http://…` or `unix:/path.sock:/path`.
+    /// `http://…` on loopback, `https://…` or `unix:/path.sock:/path`.
     pub url: String,
+    /// For https: the name that the certificate must bear, and whom to trust. The host of the URL
+    /// and the system's bundle when absent.
+    pub tls: Option<Tls>,
     /// GET, HEAD or POST.
     pub method: String,
     /// Headers; `{artefact}` in a value is the artefact.
@@ -335,10 +370,19 @@ pub struct HttpAttempt {
     pub accepted: Vec<u16>,
     /// What a bogus artefact is answered with; 401 and 403 when empty.
     pub refused: Vec<u16>,
-    /// The header whose value must be the fingerprint of the primary.
-    pub fingerprint_header: Option<String>,
+    /// The header whose value must be the fingerprint of a ring's primary.
+    pub fingerprint: Option<FingerprintHeader>,
     /// Every worker must have answered.
     pub workers: Option<Workers>,
+}
+
+/// A response header that shows which key is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FingerprintHeader {
+    /// Its name.
+    pub header: String,
+    /// The ring whose primary it must show.
+    pub ring: RingName,
 }
 
 /// Which processes must all have answered.

@@ -115,14 +115,15 @@ pub(super) fn end(
     id: ChildId,
     process: Unattended,
     client: &Client,
-    ring: &RingName,
+    ring: Option<&RingName>,
     over: &AtomicBool,
     events: &SyncSender<Event>,
 ) {
     let status = process.wait();
     let _ = events.send(Event::Ended(id, status));
     // Silence may never count as its end, so the server has to hear of it, however long that takes.
-    let is_heard = || client.ring(ring.as_str()).is_ok_and(|handle| handle.health().listening);
+    let handle = ring.and_then(|ring| client.ring(ring.as_str()).ok());
+    let is_heard = || handle.as_ref().is_none_or(|handle| handle.health().listening);
     while !over.load(Ordering::Acquire) && !is_heard() {
         let wakes = || is_heard() || over.load(Ordering::Acquire);
         if client.wait_until(GOODBYE_LOOK, wakes).is_err() {
