@@ -17,9 +17,9 @@ use crate::state::State;
 
 mod admin_token;
 mod hardening;
-mod logging;
+pub(in crate::commands) mod logging;
 mod rings;
-mod supervisor;
+pub(in crate::commands) mod supervisor;
 
 use logging::LogFormat;
 

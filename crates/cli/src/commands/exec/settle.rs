@@ -1,0 +1,156 @@
+//! From arguments to what `keywheel_deliver::exec` runs: everything that cannot work is refused
+//! before anything starts.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use keywheel_core::time::Span;
+use keywheel_deliver::exec::plan::Shape;
+use keywheel_deliver::exec::programs::{self, Sockets, UNKNOWN};
+use keywheel_deliver::exec::settings::{ExecSettings, OWN_SOCKET, OfflineExec, Ready, Restart};
+use keywheel_deliver::settings::{Attempt, HttpAttempt, Probe};
+
+use super::Args;
+use crate::config;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// One request of a readiness check takes no longer.
+const ONE_TRY: Span = Span::from_secs(5);
+
+/// When the program is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum RestartWhen {
+    /// Never
+    Never,
+    /// When it failed
+    OnFailure,
+    /// Always
+    Always,
+}
+
+/// What happens without a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum OfflineWhat {
+    /// The program goes on
+    Keep,
+    /// The program ends
+    Stop,
+}
+
+fn usage(cause: impl Into<String>, remedy: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, cause, remedy)
+}
+
+/// Settles the arguments.
+pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
+    let program = programs::known(&args.argv).copied().unwrap_or(UNKNOWN);
+    let beside = !args.listen.is_empty();
+    let floor = args.floor.unwrap_or_else(|| Shape::highest_floor(args.copies, beside));
+    let shape = Shape { copies: args.copies, floor, beside }
+        .checked()
+        .map_err(|error| usage(error.to_string(), error.remedy()))?;
+    if let Some((one, _)) = args.variables.iter().enumerate().find(|(index, variable)| {
+        args.variables.iter().skip(index + 1).any(|other| other.name == variable.name)
+    }) {
+        let name = args.variables.get(one).map_or("", |variable| variable.name.as_str());
+        return Err(usage(format!("--env {name} is given twice"), "keep one of the two"));
+    }
+    let restart = match args.restart {
+        Some(RestartWhen::Never) => Restart::Never,
+        Some(RestartWhen::OnFailure) => Restart::OnFailure,
+        Some(RestartWhen::Always) => Restart::Always,
+        None if args.copies == 1 => Restart::Never,
+        None => Restart::Always,
+    };
+    let settings = ExecSettings {
+        argv: args.argv.clone(),
+        program,
+        variables: args.variables.clone(),
+        shape,
+        stop_signal: args.stop_signal.unwrap_or(program.stop),
+        stop_timeout: args.stop_timeout,
+        start_timeout: args.start_timeout,
+        ready: ready(args, program.sockets)?,
+        probes: probes(args)?,
+        restart,
+        when_offline: match args.when_offline {
+            OfflineWhat::Keep => OfflineExec::Keep,
+            OfflineWhat::Stop => OfflineExec::Stop,
+        },
+    };
+    if settings.rings().is_empty() {
+        return Err(usage(
+            "no variable is of a ring",
+            "add one: --env SECRET_KEY=ring:web-session",
+        ));
+    }
+    Ok(settings)
+}
+
+fn ready(args: &Args, sockets: Sockets) -> Result<Ready, Failure> {
+    let Some(text) = &args.ready else { return Ok(Ready::Settled(args.settle)) };
+    if !text.starts_with('/') {
+        return Ok(Ready::Probed(ready_probe(args, text.clone())));
+    }
+    if args.listen.is_empty() || sockets != Sockets::All {
+        return Err(usage(
+            format!("--ready {text} needs a socket of each child's own, and this program takes none"),
+            "give a URL, such as http://127.0.0.1:8000/healthz; paths are for programs that take \
+             all sockets of --listen, see --explain",
+        ));
+    }
+    Ok(Ready::Own(ready_probe(args, format!("{OWN_SOCKET}{text}"))))
+}
+
+fn ready_probe(args: &Args, url: String) -> Probe {
+    let attempt = HttpAttempt {
+        url,
+        tls: None,
+        method: "GET".to_owned(),
+        headers: Vec::new(),
+        artefact: None,
+        fresh: 1,
+        accepted: Vec::new(),
+        refused: Vec::new(),
+        fingerprint: None,
+        workers: None,
+    };
+    Probe {
+        name: "ready".to_owned(),
+        attempt: Attempt::Http(attempt),
+        within: args.ready_timeout,
+        timeout: ONE_TRY.min(args.ready_timeout),
+    }
+}
+
+fn probes(args: &Args) -> Result<Vec<Probe>, Failure> {
+    let Some(file) = &args.probe else { return Ok(Vec::new()) };
+    config::agent::probes_of(file)
+}
+
+/// Looks for the program as the kernel would, so that a misspelt name is told at once.
+pub(super) fn find_program(settings: &ExecSettings) -> Result<(), Failure> {
+    let Some(program) = settings.argv.first() else {
+        return Err(usage("no program was named", "name it behind --"));
+    };
+    if found(program) {
+        return Ok(());
+    }
+    let shown = program.to_string_lossy();
+    Err(Failure::new(
+        Exit::Program(127),
+        format!("there is no program {shown}"),
+        "check the name, and PATH",
+    ))
+}
+
+fn found(program: &OsStr) -> bool {
+    let is_file = |path: &Path| path.is_file();
+    if Path::new(program).components().count() > 1 {
+        return is_file(Path::new(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.iter().any(|folder| is_file(&folder.join(program)))
+}
