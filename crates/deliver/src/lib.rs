@@ -10,3 +10,6 @@ pub mod settings;
 pub mod values;
 
 mod processes;
+mod secret;
+
+pub use secret::SecretText;
