@@ -2,14 +2,17 @@
 //! reloads, and tries the real path before anything is proved in the consumer's name.
 
 pub mod artefact;
+pub mod file;
 pub mod hook;
 pub mod probe;
 pub mod redact;
 pub mod reload;
+pub mod render;
 pub mod settings;
 pub mod values;
 
 mod processes;
 mod secret;
 
+pub use processes::PidFileError;
 pub use secret::SecretText;
