@@ -11,6 +11,7 @@ use crate::failure::Failure;
 
 mod act;
 mod check;
+mod exec_probes;
 mod place;
 mod probe;
 mod raw;
@@ -19,6 +20,7 @@ mod sink;
 mod take;
 mod template;
 
+pub use exec_probes::probes_of;
 pub use raw::{
     RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawHook, RawNginx,
     RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
