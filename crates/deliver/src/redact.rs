@@ -39,19 +39,24 @@ impl Redactor {
     /// Knows every secret of these rings in each form in which it can be delivered.
     pub fn of(values: &AllValues) -> Self {
         let mut redactor = Self::none();
+        redactor.also(values);
+        redactor
+    }
+
+    /// Knows every secret of these rings too.
+    pub fn also(&mut self, values: &AllValues) {
         let versions = values.values().flat_map(|ring| ring.versions());
         for material in versions.filter_map(|version| version.material()) {
             let bytes = material.expose();
-            redactor.hide(bytes);
-            redactor.hide(material.delivery(Use::Protect).expose().as_bytes());
+            self.hide(bytes);
+            self.hide(material.delivery(Use::Protect).expose().as_bytes());
             for engine in [&BASE64_STANDARD_NO_PAD, &BASE64_URL_SAFE_NO_PAD] {
-                redactor.add(Zeroizing::new(engine.encode(bytes).into_bytes()));
+                self.add(Zeroizing::new(engine.encode(bytes).into_bytes()));
             }
             for hex in [lower_hex(bytes), upper_hex(bytes)] {
-                redactor.add(hex);
+                self.add(hex);
             }
         }
-        redactor
     }
 
     /// Hides one more secret, as it is and as a JSON string has it, and each of its lines.
