@@ -17,4 +17,5 @@ pub mod values;
 mod processes;
 mod secret;
 
+pub use processes::PidFileError;
 pub use secret::SecretText;

@@ -38,25 +38,26 @@ impl Redactor {
 
     /// Knows every secret of these rings in each form in which it can be delivered.
     pub fn of(values: &AllValues) -> Self {
-        let mut redactor = Self::none();
-        redactor.also(values);
-        redactor
+        Self::none().and(values)
     }
 
-    /// Knows every secret of these rings too.
-    pub fn also(&mut self, values: &AllValues) {
+    /// Knows the secrets of these rings as well.
+    #[must_use]
+    pub fn and(&self, values: &AllValues) -> Self {
+        let mut redactor = self.clone();
         let versions = values.values().flat_map(|ring| ring.versions());
         for material in versions.filter_map(|version| version.material()) {
             let bytes = material.expose();
-            self.hide(bytes);
-            self.hide(material.delivery(Use::Protect).expose().as_bytes());
+            redactor.hide(bytes);
+            redactor.hide(material.delivery(Use::Protect).expose().as_bytes());
             for engine in [&BASE64_STANDARD_NO_PAD, &BASE64_URL_SAFE_NO_PAD] {
-                self.add(Zeroizing::new(engine.encode(bytes).into_bytes()));
+                redactor.add(Zeroizing::new(engine.encode(bytes).into_bytes()));
             }
             for hex in [lower_hex(bytes), upper_hex(bytes)] {
-                self.add(hex);
+                redactor.add(hex);
             }
         }
+        redactor
     }
 
     /// Hides one more secret, as it is and as a JSON string has it, and each of its lines.

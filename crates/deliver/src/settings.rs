@@ -320,6 +320,7 @@ pub struct Probe {
 
 /// What a probe tries.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are few probes, each made once")]
 pub enum Attempt {
     /// HTTP requests on connections of their own.
     Http(HttpAttempt),

@@ -249,7 +249,7 @@ impl Worker {
     fn carry(&mut self, values: &AllValues, forced: bool, halt: &dyn Fn() -> Option<String>) -> End {
         let mut hide = Redactor::of(values);
         if let Some(former) = &self.former {
-            hide.also(former);
+            hide = hide.and(former);
         }
         let carrier = Carrier {
             delivery: &self.delivery,
