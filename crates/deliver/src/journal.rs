@@ -128,10 +128,6 @@ impl JournalError {
     }
 }
 
-fn file(source: FileError) -> JournalError {
-    JournalError::File { source }
-}
-
 /// The journal of one consumer.
 pub struct Journal {
     folder: PathBuf,
@@ -166,7 +162,7 @@ impl Journal {
             bytes
         } else {
             let mut bytes = Zeroizing::new(vec![0_u8; KEY_BYTES]);
-            rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+            rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty())
                 .map_err(|error| JournalError::Entropy(error.into()))?;
             write(disk, &path, &bytes)?;
             bytes
@@ -370,7 +366,7 @@ impl Journal {
                 continue;
             };
             if !self.touched().iter().any(|touched| touched.sink == sink)
-                && let Err(error) = file::remove_with(&*self.disk, &entry.path())
+                && let Err(error) = file::put_back_on(&*self.disk, &private(&entry.path()), None)
             {
                 tracing::warn!(%error, "a former content that nothing needs cannot be removed");
             }
@@ -391,11 +387,12 @@ fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, JournalError> {
 fn write(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
     let options = private(path);
     let present = file::read(&options).map_err(file_error)?;
-    file::stage_with(disk, &options, bytes, present.as_ref())
+    file::stage_on(disk, &options, bytes, present.as_ref())
         .and_then(|staged| staged.swap(present.as_ref()))
+        .and_then(|()| file::settle_on(disk, &options))
         .map_err(file_error)
 }
 
 fn file_error(source: FileError) -> JournalError {
-    file(source)
+    JournalError::File { source }
 }

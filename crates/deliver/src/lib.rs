@@ -1,10 +1,12 @@
 //! Brings keys to consumers that cannot speak: files, environment variables, nginx. Writes, checks,
 //! reloads, and tries the real path before anything is proved in the consumer's name.
 
+pub mod agent;
 pub mod artefact;
 pub mod exec;
 pub mod file;
 pub mod hook;
+pub mod journal;
 pub mod probe;
 pub mod redact;
 pub mod reload;

@@ -1,7 +1,6 @@
 //! Carries out one delivery: does what the saga asks for, and tells it what came of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::place::{Place, Prepared};
 use super::world::{self, Trouble, World};
@@ -24,7 +23,7 @@ pub struct Carrier<'a> {
     /// Everything beside files.
     pub world: &'a dyn World,
     /// The files.
-    pub disk: &'a Arc<dyn Disk>,
+    pub disk: &'a dyn Disk,
     /// Why the delivery may not go on forward, when it may not.
     pub halt: &'a dyn Fn() -> Option<String>,
 }
@@ -32,7 +31,7 @@ pub struct Carrier<'a> {
 /// Nothing stops the way back, except what bounds each of its steps.
 const NEVER: &dyn Fn() -> bool = &|| false;
 
-impl Carrier<'_> {
+impl<'a> Carrier<'a> {
     /// Delivers, or takes everything back.
     ///
     /// # Errors
@@ -49,7 +48,7 @@ impl Carrier<'_> {
             })
             .collect();
         let mut saga = Saga::new(&shapes, journal.is_past_return());
-        let mut prepared: Vec<Option<Prepared>> = shapes.iter().map(|_| None).collect();
+        let mut prepared: Vec<Option<Prepared<'a>>> = shapes.iter().map(|_| None).collect();
         loop {
             let act = match saga.next() {
                 Next::Ended(end) => return Ok(end),
@@ -89,7 +88,7 @@ impl Carrier<'_> {
     fn act(
         &self,
         act: Act,
-        prepared: &mut [Option<Prepared>],
+        prepared: &mut [Option<Prepared<'a>>],
         journal: &mut Journal,
     ) -> Outcome {
         match act {
@@ -97,9 +96,9 @@ impl Carrier<'_> {
             Act::Record => done(act, self.record(prepared, journal)),
             Act::Swap(index) => self.swap(index, prepared),
             Act::RecordNoReturn(_) => done(act, journal.pass_return().map_err(of_journal)),
-            Act::Write(index) => self.with(index, prepared, |sink, prepared| {
+            Act::Write(index) => self.with(index, prepared, |sink, content| {
                 let Target::Irreversible(hook, _) = &sink.target else { return Ok(()) };
-                self.world.run(hook, prepared.content(), &|| (self.halt)().is_some())
+                self.world.run(hook, content, &|| (self.halt)().is_some())
             }),
             Act::Reload(index) => self.with(index, prepared, |sink, _| {
                 let stop = || (self.halt)().is_some();
@@ -123,7 +122,7 @@ impl Carrier<'_> {
     fn prepare(
         &self,
         index: usize,
-        prepared: &mut [Option<Prepared>],
+        prepared: &mut [Option<Prepared<'a>>],
         journal: &Journal,
     ) -> Outcome {
         let (Some(sink), Some(slot)) = (self.delivery.sinks.get(index), prepared.get_mut(index))
@@ -151,7 +150,8 @@ impl Carrier<'_> {
             }
         }
         let need = match made.need() {
-            Need::Nothing if self.forced && place.is_reversible() => Need::Reload,
+            Need::Nothing if self.forced && Place::path_of(sink).is_some() => Need::Reload,
+            Need::Nothing if self.forced => Need::Write,
             need => need,
         };
         *slot = Some(made);
@@ -160,7 +160,7 @@ impl Carrier<'_> {
 
     fn record(
         &self,
-        prepared: &[Option<Prepared>],
+        prepared: &[Option<Prepared<'a>>],
         journal: &mut Journal,
     ) -> Result<(), Trouble> {
         let pairs = self.delivery.sinks.iter().zip(prepared);
@@ -178,7 +178,7 @@ impl Carrier<'_> {
         journal.begin(&intents).map_err(of_journal)
     }
 
-    fn swap(&self, index: usize, prepared: &mut [Option<Prepared>]) -> Outcome {
+    fn swap(&self, index: usize, prepared: &mut [Option<Prepared<'a>>]) -> Outcome {
         let (Some(sink), Some(Some(prepared))) =
             (self.delivery.sinks.get(index), prepared.get_mut(index))
         else {
@@ -193,7 +193,7 @@ impl Carrier<'_> {
 
     fn settle(
         &self,
-        prepared: &[Option<Prepared>],
+        prepared: &[Option<Prepared<'a>>],
         journal: &mut Journal,
     ) -> Result<(), Trouble> {
         let pairs = self.delivery.sinks.iter().zip(prepared);
@@ -202,22 +202,34 @@ impl Carrier<'_> {
                 Some((sink.name.clone(), prepared.as_ref()?.digest().clone()))
             })
             .collect();
-        journal.settle(taken).map_err(of_journal)
+        journal.settle(taken).map_err(of_journal)?;
+        for sink in &self.delivery.sinks {
+            // The delivery stands; a backup that is missing takes nothing from it.
+            if let Err(trouble) = (Place { sink, disk: self.disk }).settle() {
+                tracing::warn!(
+                    consumer = %self.delivery.consumer,
+                    sink = sink.name,
+                    cause = trouble.cause,
+                    remedy = trouble.remedy,
+                    "the former content was not kept as a backup"
+                );
+            }
+        }
+        Ok(())
     }
 
     fn put_back(
         &self,
         index: usize,
-        prepared: &[Option<Prepared>],
+        prepared: &[Option<Prepared<'a>>],
         journal: &Journal,
     ) -> Outcome {
         let Some(sink) = self.delivery.sinks.get(index) else {
             return Outcome::Refused(format!("there is no sink {index}"));
         };
-        let was_touched = |prepared: &Prepared| prepared.was_touched;
         let prepared = prepared.get(index).and_then(Option::as_ref);
         let kept;
-        let former = match prepared.filter(|prepared| !was_touched(prepared)) {
+        let former = match prepared.filter(|prepared| !prepared.was_touched) {
             Some(prepared) => prepared.present(),
             None => match journal.former(&sink.name) {
                 Ok(bytes) => {
@@ -270,15 +282,14 @@ impl Carrier<'_> {
     fn with(
         &self,
         index: usize,
-        prepared: &[Option<Prepared>],
-        act: impl FnOnce(&Sink, &Prepared) -> Result<(), Trouble>,
+        prepared: &[Option<Prepared<'a>>],
+        act: impl FnOnce(&Sink, &[u8]) -> Result<(), Trouble>,
     ) -> Outcome {
         let Some(sink) = self.delivery.sinks.get(index) else {
             return Outcome::Refused(format!("there is no sink {index}"));
         };
-        let nothing = Prepared::nothing();
-        let prepared = prepared.get(index).and_then(Option::as_ref).unwrap_or(&nothing);
-        match act(sink, prepared) {
+        let prepared = prepared.get(index).and_then(Option::as_ref);
+        match act(sink, prepared.map_or(&[], Prepared::content)) {
             Ok(()) => Outcome::Done,
             Err(trouble) => self.failed(&sink.name, trouble),
         }

@@ -22,7 +22,7 @@ mod template;
 
 pub use exec_probes::probes_of;
 pub use raw::{
-    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawHook, RawNginx,
+    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint, RawHook, RawNginx,
     RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
 };
 pub use template::EXAMPLE;
