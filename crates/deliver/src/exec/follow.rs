@@ -35,7 +35,7 @@ pub enum Event {
     /// A child has ended, and everything in its process group.
     Ended(ChildId, std::io::Result<ExitStatus>),
     /// The server was told that a child has ended, if it could be reached.
-    Left,
+    Left(ChildId),
 }
 
 /// What was checked.
@@ -131,7 +131,7 @@ pub(super) fn end(
         }
     }
     client.leave();
-    let _ = events.send(Event::Left);
+    let _ = events.send(Event::Left(id));
 }
 
 /// Runs probes one after the other.

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::plan::Shape;
 use super::programs::Program;
-use crate::settings::{Form, Order, Probe, Several, Take, Which};
+use crate::settings::{Attempt, Form, Order, Probe, Several, Take, Which};
 
 /// In arguments and variables this becomes the number of the copy, from 0.
 pub const INDEX: &str = "{index}";
@@ -34,7 +34,8 @@ pub struct ExecSettings {
     pub start_timeout: Span,
     /// What shows that a child works, before its predecessor goes.
     pub ready: Ready,
-    /// What shows that the keys are used, once no child holds anything older.
+    /// What shows that the keys are used: over the child's own socket before its predecessor goes,
+    /// else once no child holds anything older.
     pub probes: Vec<Probe>,
     /// What happens when a child ends by itself.
     pub restart: Restart,
@@ -219,7 +220,17 @@ fn one_of<T: Copy>(name: &str, text: &str, known: &[(&str, T)]) -> Result<T, Var
     })
 }
 
+/// Whether a probe asks over the child's own socket.
+pub(super) fn is_own(probe: &Probe) -> bool {
+    matches!(&probe.attempt, Attempt::Http(http) if http.url.starts_with(OWN_SOCKET))
+}
+
 impl ExecSettings {
+    /// Whether each child needs a socket of its own, to be asked over.
+    pub fn needs_own_sockets(&self) -> bool {
+        matches!(self.ready, Ready::Own(_)) || self.probes.iter().any(is_own)
+    }
+
     /// The rings that the variables name, each once.
     pub fn rings(&self) -> Vec<RingName> {
         let mut rings: Vec<RingName> = self.takes().map(|take| take.ring.clone()).collect();

@@ -48,8 +48,9 @@ const CHECK_FAILED: Span = Span::from_secs(5);
 
 /// What the supervisor needs of whoever starts it.
 pub struct World<'a> {
-    /// Makes the client that answers for a child, from the child's process id.
-    pub connect: &'a dyn Fn(u32) -> Result<Client, String>,
+    /// Makes the client that answers for a child, from the child's process id and a place that no
+    /// other client has.
+    pub connect: &'a dyn Fn(u32, usize) -> Result<Client, String>,
     /// The sockets of the program, in the order in which it gets them.
     pub sockets: Vec<Socket>,
     /// A folder that only this user may enter, for the sockets of single children.
@@ -86,6 +87,8 @@ struct Ending {
     error: Option<ExecError>,
     /// How the children ended: the first code that is not 0.
     seen: u8,
+    /// The code for a child that was told to end before it became the program.
+    unstarted: u8,
 }
 
 /// Runs a program and its copies.
@@ -105,8 +108,8 @@ pub struct Supervisor<'a> {
     is_offline: bool,
     /// Tells the threads that wait for a server that the end has come.
     over: Arc<AtomicBool>,
-    /// How many children are not known to have said goodbye.
-    goodbyes: usize,
+    /// The clients that have not said goodbye, and the place of each.
+    places: BTreeMap<ChildId, usize>,
     reaper: Reaper,
 }
 
@@ -131,7 +134,7 @@ impl<'a> Supervisor<'a> {
             has_started: false,
             is_offline: false,
             over: Arc::new(AtomicBool::new(false)),
-            goodbyes: 0,
+            places: BTreeMap::new(),
             reaper: Reaper::default(),
         }
     }
@@ -208,8 +211,9 @@ impl<'a> Supervisor<'a> {
         let (process, unattended) = started;
         let pid = process.pid();
         // From here on a failure ends the child: its shim gets no environment.
-        let client =
-            (self.world.connect)(pid).map_err(|cause| ExecError::Client { cause })?;
+        let place = self.free_place();
+        let client = (self.world.connect)(pid, place);
+        let client = client.map_err(|cause| ExecError::Client { cause })?;
         self.attend(id, &client, unattended)?;
         tracing::info!(pid, slot, "a child waits for its keys");
         let member = Member {
@@ -231,6 +235,7 @@ impl<'a> Supervisor<'a> {
             checks_over: Arc::new(AtomicBool::new(false)),
         };
         self.members.insert(id, member);
+        self.places.insert(id, place);
         Ok(())
     }
 
@@ -253,15 +258,18 @@ impl<'a> Supervisor<'a> {
         follow::thread("keywheel-child", move || {
             follow::end(id, process, &left, ring.as_ref(), &over, &events);
         })
-        .map_err(failed)?;
-        self.goodbyes = self.goodbyes.saturating_add(1);
-        Ok(())
+        .map_err(failed)
+    }
+
+    /// The lowest place that no client has. After this process was killed, its next self fills the
+    /// same places, and so each child succeeds one that is no more.
+    fn free_place(&self) -> usize {
+        let is_free = |place: &usize| !self.places.values().any(|taken| taken == place);
+        (0..).find(is_free).unwrap_or_default()
     }
 
     fn own_socket(&self, id: ChildId) -> Result<Option<(Socket, PathBuf)>, ExecError> {
-        let (Ready::Own(_), Some(folder)) = (&self.settings.ready, &self.world.own_sockets) else {
-            return Ok(None);
-        };
+        let Some(folder) = &self.world.own_sockets else { return Ok(None) };
         let path = folder.join(id.0.to_string());
         let socket = Socket::open(&Address::Unix(path.clone()))?;
         Ok(Some((socket, path)))
@@ -290,7 +298,7 @@ impl<'a> Supervisor<'a> {
     /// Begins the end of everything. Children are told by the plan.
     fn end(&mut self, code: Option<u8>, error: Option<ExecError>) {
         if self.ending.is_none() {
-            self.ending = Some(Ending { code, error, seen: 0 });
+            self.ending = Some(Ending { code, error, seen: 0, unstarted: 0 });
             self.over.store(true, Ordering::Release);
             self.members.values().for_each(|member| member.client.nudge());
         }
@@ -300,10 +308,10 @@ impl<'a> Supervisor<'a> {
     /// that is not there.
     fn await_goodbyes(&mut self) {
         let deadline = boot_time().after(GOODBYES);
-        while self.goodbyes > 0 && boot_time() < deadline {
+        while !self.places.is_empty() && boot_time() < deadline {
             let left = deadline.since(boot_time()).to_std();
-            if let Ok(Event::Left) = self.world.events.1.recv_timeout(left) {
-                self.goodbyes = self.goodbyes.saturating_sub(1);
+            if let Ok(Event::Left(id)) = self.world.events.1.recv_timeout(left) {
+                self.places.remove(&id);
             }
         }
     }

@@ -1,13 +1,13 @@
 //! `keywheel exec`: runs a program with keys in its environment, anew when they change. How that is
 //! done is in `keywheel_deliver::exec`; here arguments become its settings, and signals its events.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use keywheel_client::{Client, TlsOptions, TokenSource};
 use keywheel_core::time::Span;
 use keywheel_deliver::exec::ExecError;
-use keywheel_deliver::exec::settings::{ExecSettings, OfflineExec, Ready, Variable};
+use keywheel_deliver::exec::settings::{ExecSettings, OfflineExec, Variable};
 use keywheel_deliver::exec::shim::CoreLimit;
 use keywheel_deliver::exec::sockets::{Address, Socket};
 use keywheel_deliver::exec::supervisor::{Supervisor, World};
@@ -60,8 +60,9 @@ pub struct Args {
     /// Without --ready: how long a child must run to count as ready
     #[arg(long, value_name = "TIME", default_value = "1s")]
     settle: Span,
-    /// A file of [[probe]] tables as in agent.toml, which show that the program uses its keys.
-    /// They must pass before anything is proved, and are tried again with the lease
+    /// A file of [[probe]] tables as in agent.toml, which show that the program uses its keys. They
+    /// must pass before anything is proved, and are tried again about as often as the lease is
+    /// renewed. An http that is a path is asked over a socket of the child's own
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
     /// The signal with which the program ends in good order. Default: see --explain
@@ -81,6 +82,10 @@ pub struct Args {
     /// rotations wait for this program however long it takes; stop ends it until one is reached
     #[arg(long, value_enum, default_value = "keep")]
     when_offline: settle::OfflineWhat,
+    /// A folder of mode 0700 for who the children are at the server: when exec was killed, its next
+    /// start then ends what it left there at once. Use it for one exec only
+    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", hide_env_values = true)]
+    state_dir: Option<PathBuf>,
     /// Shows what is known of the program and what would be done, and runs nothing
     #[arg(long)]
     explain: bool,
@@ -134,13 +139,17 @@ fn connector(
     invocation: &Invocation,
     args: &Args,
     settings: &ExecSettings,
-) -> Result<impl Fn(u32) -> Result<Client, String> + use<>, Failure> {
+) -> Result<impl Fn(u32, usize) -> Result<Client, String> + use<>, Failure> {
     let (endpoint, token_file) = remote::of_consumer(invocation)?;
     let ca_file = invocation.global.ca_file.clone();
     let consumer = args.consumer.clone().unwrap_or_default();
     let rings = settings.rings();
     let endures = settings.when_offline == OfflineExec::Keep;
-    let build = move |pid| {
+    let state_dir = args.state_dir.clone();
+    if let Some(folder) = &state_dir {
+        make_private(folder)?;
+    }
+    let build = move |pid, place| {
         let token = TokenSource::File(token_file.clone());
         let mut builder = Client::builder(endpoint.clone(), token)
             .consumer(consumer.clone())
@@ -153,17 +162,27 @@ fn connector(
         if endures {
             builder = builder.endures();
         }
+        if let Some(folder) = &state_dir {
+            builder = builder.identity_file(folder.join(format!("{consumer}-{place}")));
+        }
         builder.build().map_err(|error| error.to_string())
     };
     // What is wrong with names and addresses is told before anything starts.
-    build(std::process::id())
+    build(std::process::id(), 0)
         .map_err(|cause| Failure::new(Exit::Usage, cause, "correct the argument"))?;
     Ok(build)
 }
 
+/// Makes a folder that only this user may enter, where it is missing.
+fn make_private(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| Failure::io("made", folder, &error))
+}
+
 /// A folder for sockets of single children.
 fn own_sockets(settings: &ExecSettings) -> Result<Option<tempfile::TempDir>, Failure> {
-    if !matches!(settings.ready, Ready::Own(_)) {
+    if !settings.needs_own_sockets() {
         return Ok(None);
     }
     // Names of unix sockets are short, so this folder has a short one; tempfile makes it 0700.

@@ -71,7 +71,7 @@ pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
         stop_signal: args.stop_signal.unwrap_or(program.stop),
         stop_timeout: args.stop_timeout,
         start_timeout: args.start_timeout,
-        ready: ready(args, program.sockets)?,
+        ready: ready(args),
         probes: probes(args)?,
         restart,
         when_offline: match args.when_offline {
@@ -85,22 +85,22 @@ pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
             "add one: --env SECRET_KEY=ring:web-session",
         ));
     }
-    Ok(settings)
-}
-
-fn ready(args: &Args, sockets: Sockets) -> Result<Ready, Failure> {
-    let Some(text) = &args.ready else { return Ok(Ready::Settled(args.settle)) };
-    if !text.starts_with('/') {
-        return Ok(Ready::Probed(ready_probe(args, text.clone())));
-    }
-    if args.listen.is_empty() || sockets != Sockets::All {
+    if settings.needs_own_sockets() && !(beside && program.sockets == Sockets::All) {
         return Err(usage(
-            format!("--ready {text} needs a socket of each child's own, and this program takes none"),
+            "a path is asked over a socket of each child's own, and this program takes none",
             "give a URL, such as http://127.0.0.1:8000/healthz; paths are for programs that take \
              all sockets of --listen, see --explain",
         ));
     }
-    Ok(Ready::Own(ready_probe(args, format!("{OWN_SOCKET}{text}"))))
+    Ok(settings)
+}
+
+fn ready(args: &Args) -> Ready {
+    let Some(text) = &args.ready else { return Ready::Settled(args.settle) };
+    if !text.starts_with('/') {
+        return Ready::Probed(ready_probe(args, text.clone()));
+    }
+    Ready::Own(ready_probe(args, format!("{OWN_SOCKET}{text}")))
 }
 
 fn ready_probe(args: &Args, url: String) -> Probe {

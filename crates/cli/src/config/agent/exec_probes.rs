@@ -33,9 +33,13 @@ pub fn probes_of(file: &Path) -> Result<Vec<Probe>, Failure> {
 fn parse(file: &Path, text: &str) -> Result<Vec<Probe>, ConfigErrors> {
     let mut raw: RawProbes = toml::from_str(text)
         .map_err(|error| ConfigErrors::unreadable(file, text, &error, &MANUAL))?;
-    for url in raw.probe.iter_mut().filter_map(|probe| probe.http.as_mut()) {
-        if url.starts_with('/') {
+    for probe in &mut raw.probe {
+        if let Some(url) = probe.http.as_mut().filter(|url| url.starts_with('/')) {
             url.insert_str(0, OWN_SOCKET);
+        }
+        if let Some(workers) = &mut probe.workers {
+            // Each child is the parent of its workers; exec puts its number here.
+            workers.pid_file.get_or_insert_with(|| "/exec".into());
         }
     }
     let mut faults = Faults::new(text);
@@ -44,4 +48,24 @@ fn parse(file: &Path, text: &str) -> Result<Vec<Probe>, ConfigErrors> {
     }
     let probes = probe::probes("probe", raw.probe, &mut Place::new(&mut faults, &[]));
     faults.into_result(file, Some(probes))
+}
+
+#[cfg(test)]
+mod tests {
+    use keywheel_deliver::settings::Attempt;
+
+    use super::*;
+
+    #[test]
+    fn probes_are_those_of_the_agent_and_a_path_is_asked_over_the_childs_own_socket() {
+        let text = "[[probe]]\nhttp = \"/proof\"\nheaders = { X-Proof = \"{artefact}\" }\n\
+                    artefact = { ring = \"web\", hmac = \"a probe\" }\n\
+                    workers = { header = \"X-Pid\" }\n";
+        let probes = parse(Path::new("probes.toml"), text).unwrap();
+        let Attempt::Http(http) = &probes[0].attempt else { panic!("it asks over HTTP") };
+        assert_eq!(http.url, "unix:/own:/proof");
+        assert!(http.workers.is_some());
+        assert!(parse(Path::new("probes.toml"), "").is_err());
+        assert!(parse(Path::new("probes.toml"), "[[probe]]\nhttp = \"x\"\n").is_err());
+    }
 }

@@ -13,7 +13,7 @@ impl Supervisor<'_> {
             Event::Keys(id, Err(cause)) => self.heed_no_keys(id, cause),
             Event::Checked(id, checked, outcome) => self.heed_check(id, checked, outcome),
             Event::Ended(id, status) => self.heed_end(id, status),
-            Event::Left => self.goodbyes = self.goodbyes.saturating_sub(1),
+            Event::Left(id) => drop(self.places.remove(&id)),
         }
     }
 
@@ -28,8 +28,11 @@ impl Supervisor<'_> {
             return;
         }
         tracing::info!("told to end");
-        let signal = if signal == Signal::TERM { self.settings.stop_signal } else { signal };
         self.end(None, None);
+        if let Some(ending) = &mut self.ending {
+            ending.unstarted = u8::try_from(signal.as_raw()).unwrap_or(0).saturating_add(128);
+        }
+        let signal = if signal == Signal::TERM { self.settings.stop_signal } else { signal };
         let kill_at = boot_time().after(self.settings.stop_timeout);
         self.members.values_mut().for_each(|member| member.stop(signal, kill_at));
     }
@@ -90,9 +93,12 @@ impl Supervisor<'_> {
         member.given = Some((self.wanted.edition, given));
         member.is_current = true;
         member.born_at.clone_from(&self.wanted.born_at);
-        match (&self.settings.ready, member.ready_probe(self.settings)) {
-            (Ready::Settled(span), _) => member.look_at = Some(boot_time().after(*span)),
-            (_, probe) => self.check(id, Checked::Ready, probe.into_iter().collect()),
+        let probes = member.ready_probes(self.settings);
+        match &self.settings.ready {
+            Ready::Settled(span) if probes.is_empty() => {
+                member.look_at = Some(boot_time().after(*span));
+            }
+            _ => self.check(id, Checked::Ready, probes),
         }
     }
 
@@ -136,6 +142,9 @@ impl Supervisor<'_> {
         member.is_checking = false;
         match (checked, member.phase, outcome) {
             (_, Phase::Stopping, _) => {}
+            (Checked::Used, _, Err(_)) if !member.is_current => {
+                member.look_at = Some(boot_time().after(LOOK));
+            }
             (Checked::Ready, Phase::Starting, Ok(())) => self.ready(id),
             (Checked::Ready, Phase::Starting, Err(cause)) => self.not_ready(id, &cause),
             (_, _, Ok(())) => {
@@ -162,8 +171,8 @@ impl Supervisor<'_> {
         if let Some(slot) = self.slots.get_mut(member.slot) {
             slot.failures = 0;
         }
-        let is_probed = member.ready_probe(self.settings).is_some();
-        if self.settings.probes.is_empty() {
+        let is_probed = !member.ready_probes(self.settings).is_empty();
+        if member.common_probes(self.settings).is_empty() {
             let level = if is_probed { EvidenceLevel::Probed } else { EvidenceLevel::Attested };
             member.level = Some(level);
             member.confirm(&self.one_slot);
@@ -187,18 +196,16 @@ impl Supervisor<'_> {
             edition.is_some_and(|edition| edition != wanted)
         });
         let Some(member) = self.members.get_mut(&id) else { return };
-        if member.is_checking {
+        let mut probes = member.ready_probes(self.settings);
+        let common = member.common_probes(self.settings);
+        let too_early = others_are_older && !common.is_empty();
+        if too_early || member.is_checking || !member.is_current {
+            // One that is about to be replaced cannot accept what its client holds already. The end
+            // of a child is an event, after which this is asked again.
+            member.look_at = Some(boot_time().after(LOOK));
             return;
         }
-        let mut probes: Vec<_> = member.ready_probe(self.settings).into_iter().collect();
-        if !self.settings.probes.is_empty() {
-            if others_are_older || !member.is_current {
-                // The end of a child is an event, after which this is asked again.
-                member.look_at = Some(boot_time().after(LOOK));
-                return;
-            }
-            probes.extend(member.used_probes(self.settings));
-        }
+        probes.extend(common);
         self.check(id, Checked::Used, probes);
     }
 
@@ -232,6 +239,8 @@ impl Supervisor<'_> {
         tracing::info!(pid = member.process.pid(), slot = member.slot, "a child {told}");
         self.check_again_soon();
         if let Some(ending) = &mut self.ending {
+            // A shim that never became the program says nothing about it.
+            let code = if member.given.is_some() { code } else { ending.unstarted };
             if ending.seen == 0 {
                 ending.seen = code;
             }

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use super::super::environment::{Given, Position, awaits_newer, position};
 use super::super::plan::{Child, ChildId, Edition, Phase};
 use super::super::process::Process;
-use super::super::settings::{ExecSettings, OWN_SOCKET, Ready};
+use super::super::settings::{ExecSettings, OWN_SOCKET, Ready, is_own};
 use super::super::sockets::Socket;
 use crate::settings::{Attempt, Parent, Probe};
 use crate::values::AllValues;
@@ -104,17 +104,20 @@ impl Member {
         })
     }
 
-    /// What shows that it works, for this child; nothing when time shows it.
-    pub(super) fn ready_probe(&self, settings: &ExecSettings) -> Option<Probe> {
-        match &settings.ready {
+    /// What shows that it works before its predecessor goes; nothing when time shows it.
+    pub(super) fn ready_probes(&self, settings: &ExecSettings) -> Vec<Probe> {
+        let ready = match &settings.ready {
             Ready::Settled(_) => None,
-            Ready::Probed(probe) | Ready::Own(probe) => Some(self.for_me(probe)),
-        }
+            Ready::Probed(probe) | Ready::Own(probe) => Some(probe),
+        };
+        let own = settings.probes.iter().filter(|probe| is_own(probe));
+        ready.into_iter().chain(own).map(|probe| self.for_me(probe)).collect()
     }
 
-    /// What shows that it uses the keys.
-    pub(super) fn used_probes(&self, settings: &ExecSettings) -> Vec<Probe> {
-        settings.probes.iter().map(|probe| self.for_me(probe)).collect()
+    /// What shows that it uses the keys, and may be answered by any child.
+    pub(super) fn common_probes(&self, settings: &ExecSettings) -> Vec<Probe> {
+        let common = settings.probes.iter().filter(|probe| !is_own(probe));
+        common.map(|probe| self.for_me(probe)).collect()
     }
 
     /// A probe with the socket of this child, and with its workers.
