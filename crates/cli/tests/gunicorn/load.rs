@@ -19,23 +19,23 @@ const FAILURES_MAX: usize = 10;
 
 /// What all users together saw.
 #[derive(Debug, Default)]
-pub struct Seen {
-    pub requests: u64,
+pub(crate) struct Seen {
+    pub(crate) requests: u64,
     /// Sessions that were shown again after a while, and were accepted.
-    pub shown_again: u64,
-    pub failures: Vec<String>,
+    pub(crate) shown_again: u64,
+    pub(crate) failures: Vec<String>,
 }
 
 /// Users at work.
-pub struct Load {
+pub(crate) struct Load {
     users: Vec<JoinHandle<Seen>>,
     stop: Vec<Sender<()>>,
 }
 
 /// An answer of the application.
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
     head: String,
 }
 
@@ -47,7 +47,7 @@ impl Answer {
 }
 
 /// Asks once, on a connection of its own.
-pub fn ask(socket: &Path, path: &str, cookie: Option<&str>) -> Result<Answer, String> {
+pub(crate) fn ask(socket: &Path, path: &str, cookie: Option<&str>) -> Result<Answer, String> {
     let words = |error: std::io::Error| format!("{path}: {error}");
     let mut stream = UnixStream::connect(socket).map_err(words)?;
     stream.set_read_timeout(Some(ANSWERS_WITHIN)).map_err(words)?;
@@ -64,7 +64,7 @@ pub fn ask(socket: &Path, path: &str, cookie: Option<&str>) -> Result<Answer, St
 
 impl Load {
     /// Lets users come. A session lives for at least `lifetime`.
-    pub fn start(socket: &Path, users: usize, lifetime: Span) -> Self {
+    pub(crate) fn start(socket: &Path, users: usize, lifetime: Span) -> Self {
         let (mut threads, mut stop) = (Vec::new(), Vec::new());
         for number in 0..users {
             let (sender, receiver) = channel();
@@ -79,7 +79,7 @@ impl Load {
     }
 
     /// Lets them go, and tells what they saw.
-    pub fn stop(self) -> Seen {
+    pub(crate) fn stop(self) -> Seen {
         drop(self.stop);
         let mut all = Seen::default();
         for user in self.users {

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use keywheel_api::ring::{RingStatus, Verb};
+use keywheel_api::ring::{RingStatus, StageGates, Verb};
 use keywheel_core::time::Span;
-use load::{Load, ask};
+use load::{Load, Seen, ask};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Admin, Installation, Process, eventually, installation, write_private};
 
@@ -73,6 +73,7 @@ impl Bench {
         ]);
         command.args(options).arg("--").arg(gunicorn);
         command.args(["--workers", &WORKERS.to_string(), "--graceful-timeout", "20"]);
+        command.arg("--no-control-socket");
         command.args(arguments).arg("app:app");
         let log = installation.path("exec.log");
         let exec = spawn(command, &log);
@@ -141,9 +142,11 @@ impl Bench {
             assert_eq!(worker.primary, new, "{pid} protects with another one");
         }
         self.until("the former one is dropped", |ring| {
-            let former = ring.versions.iter().find(|version| version.number == former);
-            let dropped = former.is_none_or(|former| former.state != "retiring");
-            dropped && ring.gates.is_empty()
+            let mut versions = ring.versions.iter();
+            let state = versions.find(|version| version.number == former).map(|v| &*v.state);
+            let of_former = |gates: &&StageGates| gates.version == former;
+            let stages = || ring.gates.iter().filter(of_former).map(|gates| &*gates.stage);
+            state.is_none_or(|state| state != "retiring") && stages().all(|s| s == "destroy")
         });
         for (pid, worker) in self.workers() {
             assert!(!worker.accepted.contains(&old), "{pid} still accepts {old}");
@@ -212,7 +215,8 @@ fn run(options: &[&str], arguments: &[&str]) {
     let seen = load.stop();
     assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.requests);
     assert!(seen.requests > 100 && seen.shown_again > 10, "{seen:?}");
-    eprintln!("{arguments:?}: {} requests, {} sessions shown again", seen.requests, seen.shown_again);
+    let Seen { requests, shown_again, .. } = seen;
+    eprintln!("{arguments:?}: {requests} requests, {shown_again} sessions shown again");
     bench.end();
 }
 

@@ -38,8 +38,8 @@ pub const PROGRAMS: &[Program] = &[
         name: "gunicorn",
         stop: Signal::TERM,
         sockets: Sockets::All,
-        hint: "keep graceful_timeout below --stop-timeout; it overrides --bind with what --listen \
-               opened",
+        hint: "keep graceful_timeout below --stop-timeout; --bind gives way to what --listen \
+               opened; give --no-control-socket, which a successor would share",
     },
     Program {
         name: "uvicorn",
