@@ -3,6 +3,7 @@
 
 pub mod artefact;
 pub mod hook;
+pub mod nginx;
 pub mod probe;
 pub mod redact;
 pub mod reload;

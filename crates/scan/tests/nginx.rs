@@ -1,5 +1,8 @@
 //! Reads configurations of nginx as nginx does, whatever bytes they are.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use keywheel_scan::nginx::{
@@ -13,11 +16,11 @@ fn shown(directives: &[Directive]) -> String {
     let mut text = String::new();
     for directive in directives {
         for word in std::iter::once(&directive.name).chain(&directive.arguments) {
-            text += &format!("‹{}›", String::from_utf8_lossy(&word.value));
+            write!(text, "‹{}›", String::from_utf8_lossy(&word.value)).unwrap();
         }
         match &directive.body {
             Body::None => text += ";",
-            Body::Block(children) => text += &format!("{{{}}}", shown(children)),
+            Body::Block(children) => write!(text, "{{{}}}", shown(children)).unwrap(),
             Body::Foreign(_) => text += "{…}",
         }
     }
@@ -337,8 +340,8 @@ proptest! {
             prop_assert!(token.span.start >= at && token.span.end > token.span.start);
             at = token.span.end;
             let before = &bytes[..token.span.start];
-            let lines = before.iter().filter(|byte| **byte == b'\n').count();
-            prop_assert_eq!(token.span.line as usize, lines + 1);
+            let lines = before.split(|byte| *byte == b'\n').count();
+            prop_assert_eq!(token.span.line as usize, lines);
             if let TokenKind::Word(word) = token.kind {
                 prop_assert!(word.value.len() <= word.span.end - word.span.start);
             }
@@ -371,7 +374,7 @@ fn written(directives: &[Directive], source: &[u8]) -> Vec<u8> {
             }
             Body::Foreign(span) => {
                 text.push(b'{');
-                text.extend_from_slice(&source[span.start..span.end]);
+                text.extend_from_slice(source.get(span.start..span.end).unwrap());
                 text.push(b'}');
             }
         }
