@@ -92,6 +92,19 @@ impl Version {
         }
     }
 
+    /// The whole key, for whoever outlives the keyset; see [`Version::material`].
+    pub fn shared_material(&self) -> Option<Arc<Material>> {
+        match &self.key {
+            Key::Whole(material) => Some(Arc::clone(material)),
+            Key::Half(_) => None,
+        }
+    }
+
+    /// The salt of this version's proofs, which only those who hold the version know.
+    pub fn proof_salt(&self) -> &[u8] {
+        &self.salt
+    }
+
     /// The half that verifies; `None` for symmetric keys.
     pub fn public_key(&self) -> Option<&PublicKey> {
         match &self.key {
@@ -192,6 +205,11 @@ impl Keyset {
         self.revision
     }
 
+    /// Grows with each change of what this process holds, also when only a former life ends.
+    pub fn epoch(&self) -> Epoch {
+        self.in_use.epoch
+    }
+
     /// Every accepted version: those of the present life in order of number, then those of a
     /// former life that are accepted for a while longer.
     pub fn versions(&self) -> &[Arc<Version>] {
@@ -202,6 +220,16 @@ impl Keyset {
     /// with it, take a guard.
     pub const fn primary_number(&self) -> Option<VersionNumber> {
         self.primary_number
+    }
+
+    /// How long the server goes without a report until it counts the process as lost.
+    pub const fn lease_ttl(&self) -> Span {
+        self.lease_ttl
+    }
+
+    /// How long this process may protect without having reached a server.
+    pub const fn offline_max(&self) -> Span {
+        self.offline_max
     }
 
     /// The accepted version with this kid.

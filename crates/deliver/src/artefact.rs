@@ -3,17 +3,20 @@
 //! The bogus one has the same form as the good one, so that a server cannot refuse it for its form
 //! alone, and it is compared with every accepted version, so that it is wrong for sure.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use keywheel_core::id::{RingName, VersionNumber};
 use keywheel_core::kind::{Kind, SigningAlgorithm};
-use keywheel_jose::{Material, Use, jose_name};
+use keywheel_jose::{DeliveryFormat, Material, Use, jose_name};
 use serde_json::{Map, Value as Json};
 use zeroize::Zeroizing;
 
+use crate::SecretText;
 use crate::settings::{Artefact, Make};
-use crate::values::{SecretText, Value, Values};
+use crate::values::{Value, Values};
 
 /// How long a token lives.
 const TOKEN_LIFE_SECS: i64 = 60;
@@ -27,6 +30,9 @@ pub enum ArtefactError {
     /// The ring is not among those of the delivery.
     #[error("the ring {0} is not delivered here")]
     UnknownRing(RingName),
+    /// The ring has no version.
+    #[error("the ring {0} has no version that could be shown")]
+    NoVersion(RingName),
     /// This agent holds the verifying half of the key only.
     #[error("this agent holds only the public half of version {0}")]
     OnlyHalf(VersionNumber),
@@ -46,6 +52,7 @@ impl ArtefactError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::UnknownRing(_) => "name a ring that a sink of the same consumer delivers",
+            Self::NoVersion(_) => "wait until its first version is published",
             Self::OnlyHalf(_) => {
                 "give the consumer the role protect, or probe without an artefact of this ring"
             }
@@ -68,13 +75,13 @@ pub fn good(
     value: &Value,
     now_secs: i64,
 ) -> Result<SecretText, ArtefactError> {
-    let (key, text) = held(value)?;
+    let key = whole(value)?;
     match &artefact.make {
-        Make::Value => Ok(secret(plain(key, &text)?.as_bytes())),
-        Make::Hmac(message) => Ok(hex(&tag(key, &text, message)?)),
+        Make::Value => Ok(SecretText::new(plain(key)?)),
+        Make::Hmac(message) => Ok(hex(&tag(key, message)?)),
         Make::Jwt(claims) => {
             let signed = signing_input(key, value, claims, now_secs)?;
-            let signature = sign(key, &text, signed.as_bytes(), value.number())?;
+            let signature = sign(key, signed.as_bytes(), value.number())?;
             Ok(token(&signed, &signature))
         }
     }
@@ -90,64 +97,63 @@ pub fn bogus(
     value: &Value,
     now_secs: i64,
 ) -> Result<SecretText, ArtefactError> {
-    let (key, text) = held(value)?;
-    let others = || ring.versions().iter().filter_map(|version| held(version).ok());
-    let nothing = ArtefactError::NothingWrong(value.number());
-    match &artefact.make {
+    let key = whole(value)?;
+    let accepted = || ring.versions().iter().filter_map(Value::material);
+    let found = match &artefact.make {
         Make::Value => {
-            let plain = plain(key, &text)?;
-            let wrong = |candidate: &Zeroizing<String>| {
-                others().all(|(_, accepted)| accepted.as_str() != candidate.as_str())
+            let right = plain(key)?;
+            let texts: Vec<_> = accepted().filter_map(|key| plain(key).ok()).collect();
+            let is_wrong = |text: &Zeroizing<String>| {
+                texts.iter().all(|accepted| accepted.as_str() != text.as_str())
             };
-            let found = (0..CHANGES_MAX).find_map(|nth| changed(plain, nth).filter(&wrong));
-            found.map(|text| secret(text.as_bytes())).ok_or(nothing)
+            let found = (0..CHANGES_MAX).filter_map(|nth| changed(&right, nth)).find(is_wrong);
+            found.map(SecretText::new)
         }
         Make::Hmac(message) => {
-            let right = tag(key, &text, message)?;
-            let accepted: Vec<Vec<u8>> =
-                others().filter_map(|(key, text)| tag(key, &text, message).ok()).collect();
-            let found = flips(&right).find(|flipped| !accepted.contains(flipped));
-            found.map(|tag| hex(&tag)).ok_or(nothing)
+            let right = tag(key, message)?;
+            let tags: Vec<_> = accepted().filter_map(|key| tag(key, message).ok()).collect();
+            flips(&right).find(|flipped| !tags.contains(flipped)).map(|tag| hex(&tag))
         }
         Make::Jwt(claims) => {
             let signed = signing_input(key, value, claims, now_secs)?;
-            let right = sign(key, &text, signed.as_bytes(), value.number())?;
+            let right = sign(key, signed.as_bytes(), value.number())?;
             let is_wrong = |flipped: &Vec<u8>| {
-                !others().any(|(key, text)| is_right(key, &text, signed.as_bytes(), flipped))
+                accepted().all(|key| !is_right(key, signed.as_bytes(), flipped))
             };
-            let found = flips(&right).find(is_wrong);
-            found.map(|signature| token(&signed, &signature)).ok_or(nothing)
+            flips(&right).find(is_wrong).map(|signature| token(&signed, &signature))
         }
+    };
+    found.ok_or(ArtefactError::NothingWrong(value.number()))
+}
+
+fn whole(value: &Value) -> Result<&Material, ArtefactError> {
+    value.material().ok_or(ArtefactError::OnlyHalf(value.number()))
+}
+
+/// The key as the text that an application reads.
+fn plain(key: &Material) -> Result<Zeroizing<String>, ArtefactError> {
+    let delivery = key.delivery(Use::Protect);
+    match delivery.format() {
+        DeliveryFormat::Text => Ok(Zeroizing::new(delivery.expose().to_owned())),
+        _ => Err(ArtefactError::WrongKind("a value in a request")),
     }
 }
 
-/// The key, and the text that an application reads of it.
-fn held(value: &Value) -> Result<(&Material, Zeroizing<String>), ArtefactError> {
-    let material = value.material().ok_or(ArtefactError::OnlyHalf(value.number()))?;
-    let text = Zeroizing::new(material.delivery(Use::Protect).expose().to_owned());
-    Ok((material, text))
-}
-
-fn plain<'a>(key: &Material, text: &'a Zeroizing<String>) -> Result<&'a str, ArtefactError> {
-    match key.kind() {
-        kind if kind.is_symmetric() && !text.is_empty() => Ok(text),
-        _ => Err(ArtefactError::WrongKind("a value")),
-    }
-}
-
-fn tag(key: &Material, text: &str, message: &str) -> Result<Vec<u8>, ArtefactError> {
+fn tag(key: &Material, message: &str) -> Result<Vec<u8>, ArtefactError> {
     if !key.kind().is_symmetric() {
         return Err(ArtefactError::WrongKind("an HMAC"));
     }
-    Ok(hs256(text, message.as_bytes()))
+    Ok(hs256(key, message.as_bytes()))
 }
 
-fn hs256(text: &str, message: &[u8]) -> Vec<u8> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes());
+/// What an application computes that knows nothing of keywheel: the text or the bytes of the key
+/// are the key.
+fn hs256(key: &Material, message: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
     hmac::sign(&key, message).as_ref().to_vec()
 }
 
-/// The algorithm of tokens. An application signs with the text of a secret, as HS256.
+/// The algorithm of tokens. Applications use a secret as the key of HS256.
 fn algorithm(key: &Material) -> Result<&'static str, ArtefactError> {
     match key.kind() {
         Kind::Signing { algorithm } => Ok(jose_name(*algorithm)),
@@ -159,7 +165,7 @@ fn algorithm(key: &Material) -> Result<&'static str, ArtefactError> {
 fn signing_input(
     key: &Material,
     value: &Value,
-    claims: &std::collections::BTreeMap<String, Json>,
+    claims: &BTreeMap<String, Json>,
     now_secs: i64,
 ) -> Result<String, ArtefactError> {
     let header = serde_json::json!({ "alg": algorithm(key)?, "kid": value.kid().0, "typ": "JWT" });
@@ -170,22 +176,17 @@ fn signing_input(
     Ok(format!("{}.{}", part(header.to_string()), part(Json::Object(payload).to_string())))
 }
 
-fn sign(
-    key: &Material,
-    text: &str,
-    message: &[u8],
-    number: VersionNumber,
-) -> Result<Vec<u8>, ArtefactError> {
+fn sign(key: &Material, message: &[u8], number: VersionNumber) -> Result<Vec<u8>, ArtefactError> {
     match key.kind() {
         Kind::Signing { .. } => key.sign(message).map_err(|_| ArtefactError::Provider(number)),
-        _ => Ok(hs256(text, message)),
+        _ => Ok(hs256(key, message)),
     }
 }
 
-fn is_right(key: &Material, text: &str, message: &[u8], signature: &[u8]) -> bool {
+fn is_right(key: &Material, message: &[u8], signature: &[u8]) -> bool {
     match key.kind() {
         Kind::Signing { .. } => key.verify(message, signature).is_ok(),
-        _ => hs256(text, message) == signature,
+        _ => hs256(key, message) == signature,
     }
 }
 
@@ -256,6 +257,5 @@ fn hex(bytes: &[u8]) -> SecretText {
     SecretText::new(hex)
 }
 
-fn secret(text: &[u8]) -> SecretText {
-    SecretText::new(Zeroizing::new(String::from_utf8_lossy(text).into_owned()))
-}
+#[cfg(test)]
+mod tests;

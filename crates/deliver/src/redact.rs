@@ -38,7 +38,13 @@ impl Redactor {
 
     /// Knows every secret of these rings in each form in which it can be delivered.
     pub fn of(values: &AllValues) -> Self {
-        let mut redactor = Self::none();
+        Self::none().and(values)
+    }
+
+    /// Knows the secrets of these rings as well.
+    #[must_use]
+    pub fn and(&self, values: &AllValues) -> Self {
+        let mut redactor = self.clone();
         let versions = values.values().flat_map(|ring| ring.versions());
         for material in versions.filter_map(|version| version.material()) {
             let bytes = material.expose();

@@ -52,7 +52,7 @@ pub(super) fn run(invocation: &Invocation, args: &Args) -> Outcome {
             version.number, ring.name, version.kid, version.fingerprint
         ))?;
         for weakness in &version.weaknesses {
-            console.warn(&format!("this key is weak: {weakness}; rotate it soon"));
+            console.warn(&format!("this key is weak: {weakness}"));
         }
     }
     verb::show_after(invocation, &ring)
