@@ -6,6 +6,7 @@ pub mod artefact;
 pub mod file;
 pub mod hook;
 pub mod journal;
+pub mod nginx;
 pub mod probe;
 pub mod redact;
 pub mod reload;
