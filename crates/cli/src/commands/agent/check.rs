@@ -67,15 +67,15 @@ pub(super) fn run(invocation: &Invocation, config: &AgentConfig) -> Outcome {
 
 fn lines(finding: &Finding) -> Vec<Line> {
     let verdict = if finding.ok {
-        Piece::new("ok  ", Tone::Good)
+        Piece::new(Tone::Good, "ok  ")
     } else {
-        Piece::new("FAIL", Tone::Bad)
+        Piece::new(Tone::Bad, "FAIL")
     };
     let text = format!(" {}: {}", finding.what, finding.detail);
-    let mut lines = vec![Line::new(vec![verdict, Piece::new(text, Tone::Plain)])];
+    let mut lines = vec![Line::new(vec![verdict, Piece::new(Tone::Plain, text)])];
     if !finding.remedy.is_empty() {
         let remedy = format!("     remedy: {}", finding.remedy);
-        lines.push(Line::new(vec![Piece::new(remedy, Tone::Faint)]));
+        lines.push(Line::new(vec![Piece::new(Tone::Faint, remedy)]));
     }
     lines
 }

@@ -56,7 +56,7 @@ pub(super) fn look(settings: &Settings, consumer: &Consumer) -> Result<Vec<Misfi
         .map_err(|error| unusable(error.to_string(), "correct server.ca_file"))?;
     let mut misfits = Vec::new();
     for ring in &consumer.delivery.rings {
-        let answer = http.json::<(), RingStatus>("GET", &format!("/v1/rings/{ring}"), None, &[]);
+        let answer = http.get::<RingStatus>(&format!("/v1/rings/{ring}"));
         match answer {
             Ok(status) => misfits.extend(compare(&consumer.delivery, ring, &status)),
             Err(HttpError::Problem(problem)) => misfits.push(Misfit {
