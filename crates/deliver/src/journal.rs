@@ -162,7 +162,7 @@ impl Journal {
             bytes
         } else {
             let mut bytes = Zeroizing::new(vec![0_u8; KEY_BYTES]);
-            rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+            rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty())
                 .map_err(|error| JournalError::Entropy(error.into()))?;
             write(disk, &path, &bytes)?;
             bytes

@@ -1,6 +1,7 @@
 //! What is run and called: hooks, checks, reloads.
 
 use keywheel_core::time::Span;
+use keywheel_deliver::reload;
 use keywheel_deliver::settings::{Check, Hook, Nginx, Reload};
 
 use super::place::{Place, count};
@@ -12,9 +13,6 @@ const KILL_AFTER: Span = Span::from_secs(5);
 /// Whatever runs has an end within these.
 const TIMEOUTS: (Span, Span) = (Span::from_millis(100), Span::from_secs(3_600));
 const KILL_AFTERS: (Span, Span) = (Span::ZERO, Span::from_secs(60));
-
-/// The signals that programs take as a wish to read their configuration again, or to begin anew.
-const SIGNALS: [&str; 7] = ["HUP", "USR1", "USR2", "TERM", "INT", "QUIT", "WINCH"];
 
 /// The fields of a hook, wherever they stand.
 pub(super) struct HookFields<'raw> {
@@ -125,18 +123,15 @@ fn reload(raw: RawReload, mut at: Place<'_, '_>) -> Option<Reload> {
     }
     let url = raw.http?;
     let timeout = at.span_within("timeout", raw.timeout.as_deref(), TIMEOUT, TIMEOUTS);
-    let method = super::probe::method(raw.method, "POST", &["GET", "POST", "PUT"], &mut at);
+    let method = super::probe::method(raw.method, "POST", &["GET", "POST", "PUT"], &mut at)?;
     if !super::probe::url("http", &url, &mut at) {
         return None;
     }
-    if !super::probe::is_local(&url) {
-        at.fault(
-            "http",
-            "is not on this host, and anybody on the way could hold the reload back or repeat it",
-            "call http://127.0.0.1 or a unix socket, or run a command that knows the other host",
-        );
+    let reload = Reload::Http { method, url, timeout };
+    if let Err(error) = reload::check(&reload) {
+        at.fault("http", error.to_string(), error.remedy());
     }
-    Some(Reload::Http { method: method?, url, timeout })
+    Some(reload)
 }
 
 fn signal(
@@ -145,19 +140,16 @@ fn signal(
     at: &mut Place<'_, '_>,
 ) -> Option<Reload> {
     let bare = name.strip_prefix("SIG").unwrap_or(name);
-    if !SIGNALS.contains(&bare) {
-        at.fault(
-            "signal",
-            format!("`{name}` is no signal that makes a program take new content"),
-            format!("use one of {}", SIGNALS.join(", ")),
-        );
-    }
     let Some(pid_file) = pid_file else {
         at.fault("pid_file", "is missing", "name the file with the process id");
         return None;
     };
     let pid_file = at.path("pid_file", pid_file)?;
-    Some(Reload::Signal { signal: bare.to_owned(), pid_file })
+    let reload = Reload::Signal { signal: bare.to_owned(), pid_file };
+    if let Err(error) = reload::check(&reload) {
+        at.fault("signal", error.to_string(), error.remedy());
+    }
+    Some(reload)
 }
 
 fn rolling(raw: RawRolling, mut at: Place<'_, '_>) -> Option<Reload> {

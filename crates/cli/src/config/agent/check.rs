@@ -127,12 +127,12 @@ pub(super) fn rings(
         }
         for reload in &sink.reload {
             if let Reload::Rolling { ready, .. } = reload {
-                rings.extend(ready.iter().filter_map(artefact_ring));
+                rings.extend(ready.iter().flat_map(probed_rings));
             }
         }
-        rings.extend(sink.probes.iter().filter_map(artefact_ring));
+        rings.extend(sink.probes.iter().flat_map(probed_rings));
     }
-    rings.extend(probes.iter().filter_map(artefact_ring));
+    rings.extend(probes.iter().flat_map(probed_rings));
     if rings.len() > RINGS_MAX {
         at.fault(
             "sink",
@@ -143,13 +143,17 @@ pub(super) fn rings(
     rings.into_iter().collect()
 }
 
-fn artefact_ring(probe: &Probe) -> Option<RingName> {
-    let artefact: Option<&Artefact> = match &probe.attempt {
-        Attempt::Http(http) => http.artefact.as_ref(),
-        Attempt::Command { artefact, .. } => artefact.as_ref(),
-        Attempt::NginxWorkers(_) | Attempt::Tcp { .. } => None,
+fn probed_rings(probe: &Probe) -> impl Iterator<Item = RingName> {
+    let of_artefact = |artefact: &Artefact| artefact.ring.clone();
+    let (shown, named) = match &probe.attempt {
+        Attempt::Http(http) => (
+            http.artefact.as_ref().map(of_artefact),
+            http.fingerprint.as_ref().map(|header| header.ring.clone()),
+        ),
+        Attempt::Command { artefact, .. } => (artefact.as_ref().map(of_artefact), None),
+        Attempt::NginxWorkers(_) | Attempt::Tcp { .. } => (None, None),
     };
-    artefact.map(|artefact| artefact.ring.clone())
+    shown.into_iter().chain(named)
 }
 
 /// Everything that a target takes by name.
@@ -158,7 +162,8 @@ fn takes(target: &Target) -> Box<dyn Iterator<Item = &Take> + '_> {
         Target::Credentials { set, .. } | Target::Irreversible(_, set) => Box::new(set.values()),
         Target::File { content, .. } => match content {
             Content::Raw(take) => Box::new(std::iter::once(take)),
-            Content::Env(set) | Content::Json(set) => Box::new(set.values()),
+            Content::Env(file) => Box::new(file.set.values()),
+            Content::Json(set) => Box::new(set.values()),
             Content::Nginx(include) => Box::new(
                 include.set.values().chain(include.accept.values().map(|accept| &accept.take)),
             ),

@@ -20,7 +20,7 @@ mod take;
 mod template;
 
 pub use raw::{
-    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawHook, RawNginx,
+    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint, RawHook, RawNginx,
     RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
 };
 pub use template::EXAMPLE;

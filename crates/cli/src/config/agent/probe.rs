@@ -1,15 +1,14 @@
 //! What shows that the real path works, settled from the file.
 
-use std::net::IpAddr;
-
 use keywheel_core::time::Span;
+use keywheel_deliver::probe;
 use keywheel_deliver::settings::{
-    Artefact, Attempt, HttpAttempt, Make, Parent, Probe, Workers,
+    Artefact, Attempt, FingerprintHeader, HttpAttempt, Make, Parent, Probe, Tls, Workers,
 };
 
 use super::act::{self, HookFields};
 use super::place::{Place, count};
-use super::raw::{RawArtefact, RawProbe, RawWorkers};
+use super::raw::{RawArtefact, RawFingerprint, RawProbe, RawWorkers};
 
 const WITHIN: Span = Span::from_secs(30);
 const TIMEOUT: Span = Span::from_secs(5);
@@ -52,7 +51,14 @@ fn probe(index: usize, raw: RawProbe, mut at: Place<'_, '_>) -> Option<Probe> {
     let kind = kinds.iter().find(|(_, is_there)| *is_there).map_or("probe", |(kind, _)| *kind);
     let name = raw.name.clone().unwrap_or_else(|| format!("{kind}-{}", index.saturating_add(1)));
     let attempt = attempt(raw, &mut at)?;
-    Some(Probe { name, attempt, within, timeout })
+    let probe = Probe { name, attempt, within, timeout };
+    // A target is put into an address only later.
+    if !is_for_targets(&probe)
+        && let Err(missing) = probe::check(&probe)
+    {
+        at.fault("", missing.to_string(), missing.remedy());
+    }
+    Some(probe)
 }
 
 /// Fields that belong to another kind of probe.
@@ -63,7 +69,7 @@ fn strays(raw: &RawProbe, at: &mut Place<'_, '_>) {
         ("fresh", raw.fresh.is_some()),
         ("accepted", !raw.accepted.is_empty()),
         ("refused", !raw.refused.is_empty()),
-        ("fingerprint_header", raw.fingerprint_header.is_some()),
+        ("fingerprint", raw.fingerprint.is_some()),
         ("workers", raw.workers.is_some()),
     ];
     for (field, is_there) in only_http {
@@ -77,8 +83,16 @@ fn strays(raw: &RawProbe, at: &mut Place<'_, '_>) {
     if raw.kill_after.is_some() && raw.command.is_none() {
         at.fault("kill_after", "has no meaning without command", "remove it");
     }
-    if raw.tls_name.is_some() && raw.tcp.is_none() {
-        at.fault("tls_name", "has no meaning without tcp", "remove it");
+    let is_https = raw.http.as_deref().is_some_and(|url| url.starts_with("https://"));
+    for (field, is_there) in
+        [("tls_name", raw.tls_name.is_some()), ("tls_ca_file", raw.tls_ca_file.is_some())]
+    {
+        if is_there && raw.tcp.is_none() && !is_https {
+            at.fault(field, "has no meaning without tcp or https", "remove it");
+        }
+    }
+    if raw.tls_ca_file.is_some() && raw.tls_name.is_none() {
+        at.fault("tls_name", "is missing beside tls_ca_file", "name who the certificate is for");
     }
 }
 
@@ -93,7 +107,8 @@ fn attempt(mut raw: RawProbe, at: &mut Place<'_, '_>) -> Option<Attempt> {
         if port.is_none() && !address.contains("{target}") {
             at.fault("tcp", format!("`{address}` is no host:port"), "write host:port");
         }
-        return Some(Attempt::Tcp { address, tls_name: raw.tls_name });
+        let tls = tls(raw.tls_name, raw.tls_ca_file, at);
+        return Some(Attempt::Tcp { address, tls });
     }
     let artefact = match raw.artefact.take() {
         Some(raw) => Some(artefact(raw, &mut at.under(&["artefact"]))?),
@@ -155,30 +170,25 @@ fn http(
         at.fault("refused", format!("{code} also counts as accepted"), "keep it in one of the two");
     }
     let headers = headers(raw.headers, artefact.as_ref(), at);
-    if let Some(name) = raw.fingerprint_header.as_deref().filter(|name| !is_token(name)) {
-        at.fault("fingerprint_header", format!("`{name}` is no header"), "name a header");
-    }
-    let is_secret = artefact.as_ref().is_some_and(|artefact| artefact.make == Make::Value);
-    if fits && is_secret && !is_local(&address) {
-        at.fault(
-            "artefact",
-            "is the key itself, and would travel in the clear to another host",
-            "probe on loopback or over a unix socket, or take a jwt",
-        );
-    }
+    let fingerprint = match raw.fingerprint {
+        Some(raw) => Some(fingerprint(raw, &mut at.under(&["fingerprint"]))?),
+        None => None,
+    };
+    let tls = tls(raw.tls_name, raw.tls_ca_file, at);
     let workers = match raw.workers {
         Some(workers) => Some(self::workers(workers, &mut at.under(&["workers"]))?),
         None => None,
     };
     Some(HttpAttempt {
         url: fits.then_some(address)?,
+        tls,
         method: method?,
         headers,
         artefact,
         fresh,
         accepted: raw.accepted,
         refused: raw.refused,
-        fingerprint_header: raw.fingerprint_header,
+        fingerprint,
         workers,
     })
 }
@@ -214,6 +224,33 @@ fn headers(
     raw.into_iter().collect()
 }
 
+fn tls(
+    name: Option<String>,
+    ca_file: Option<std::path::PathBuf>,
+    at: &mut Place<'_, '_>,
+) -> Option<Tls> {
+    let ca_file = ca_file.and_then(|path| at.path("tls_ca_file", path));
+    name.map(|name| Tls { name, ca_file })
+}
+
+fn fingerprint(raw: RawFingerprint, at: &mut Place<'_, '_>) -> Option<FingerprintHeader> {
+    if !is_token(&raw.header) {
+        at.fault("header", format!("`{}` is no header", raw.header), "name a header");
+    }
+    let ring = at.ring("ring", &raw.ring)?;
+    Some(FingerprintHeader { header: raw.header, ring })
+}
+
+/// Whether a probe is asked for each target of a rolling restart.
+fn is_for_targets(probe: &Probe) -> bool {
+    match &probe.attempt {
+        Attempt::Http(http) => http.url.contains("{target}"),
+        Attempt::Command { hook, .. } => hook.argv.iter().any(|word| word.contains("{target}")),
+        Attempt::Tcp { address, .. } => address.contains("{target}"),
+        Attempt::NginxWorkers(_) => false,
+    }
+}
+
 fn workers(raw: RawWorkers, at: &mut Place<'_, '_>) -> Option<Workers> {
     if !is_token(&raw.header) {
         at.fault("header", format!("`{}` is no header", raw.header), "name a header");
@@ -238,7 +275,8 @@ pub(super) fn method(
 
 /// Whether a URL may be asked: of a kind that is spoken, and with nothing secret in it.
 pub(super) fn url(field: &str, url: &str, at: &mut Place<'_, '_>) -> bool {
-    let (fits, has_path) = match (url.strip_prefix("http://"), url.strip_prefix("unix:")) {
+    let spoken = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let (fits, has_path) = match (spoken, url.strip_prefix("unix:")) {
         (Some(rest), _) => {
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
             if authority.contains('@') {
@@ -266,22 +304,11 @@ pub(super) fn url(field: &str, url: &str, at: &mut Place<'_, '_>) -> bool {
         at.fault(
             field,
             "is no URL that the agent can ask",
-            "write http://host:port/path or unix:/path.sock:/path",
+            "write http://127.0.0.1:port/path, https://host/path or unix:/path.sock:/path",
         );
         return false;
     }
     true
-}
-
-/// Whether a URL stays on this host.
-pub(super) fn is_local(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return url.starts_with("unix:") };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether a text is a token of RFC 9110 section 5.6.2.

@@ -85,6 +85,10 @@ pub struct RawSink {
     /// A file of `NAME=value` lines. The variables in `set` are written; everything else in it
     /// stays as it is, byte for byte.
     pub env_file: Option<PathBuf>,
+    /// With `env_file`: who reads it. `any`: values that not every reader understands alike are
+    /// refused. `unquoting`: shells, systemd and dotenv libraries, which take quotes off.
+    /// `literal`: `docker --env-file`, to which quotes are part of the value. Default `any`.
+    pub readers: Option<String>,
     /// A file with a JSON object that has the members in `set`.
     pub json: Option<PathBuf>,
     /// A file that is made from `source` or `text`.
@@ -157,8 +161,8 @@ pub struct RawTakeTable {
     /// Where the value that protects stands in a list: `primary_first`, then newest first; or
     /// `primary_last`, after the others, oldest first. Default `primary_first`.
     pub order: Option<String>,
-    /// `text`, `base64`, `hex`, `public_pem`, `kid` or `fingerprint`. Default `text`: as the ring's
-    /// kind is delivered.
+    /// `text`, `bytes`, `base64`, `hex`, `public_pem`, `kid` or `fingerprint`; `bytes` only with
+    /// `file` and `credentials`. Default `text`: the text of a secret, PEM of a private key.
     pub form: Option<String>,
     /// Stands between several values. Default `,`.
     pub join: Option<String>,
@@ -271,8 +275,8 @@ pub struct RawProbe {
     /// The longest time of one try. Default `5s`.
     pub timeout: Option<String>,
 
-    /// Sends requests to this URL, each on a connection of its own: `http://…` or
-    /// `unix:/path.sock:/path`.
+    /// Sends requests to this URL, each on a connection of its own: `http://…` on loopback,
+    /// `https://…`, or `unix:/path.sock:/path`.
     pub http: Option<String>,
     /// With `http`: GET, HEAD or POST. Default `GET`.
     pub method: Option<String>,
@@ -289,8 +293,8 @@ pub struct RawProbe {
     /// With `http`: what a bogus artefact is answered with. Default: 401 and 403.
     #[serde(default)]
     pub refused: Vec<u16>,
-    /// With `http`: the header whose value must be the fingerprint of the primary.
-    pub fingerprint_header: Option<String>,
+    /// With `http`: a header whose value must be the fingerprint of a ring's primary.
+    pub fingerprint: Option<RawFingerprint>,
     /// With `http`: every worker must have answered.
     pub workers: Option<RawWorkers>,
 
@@ -304,8 +308,12 @@ pub struct RawProbe {
 
     /// Connects to this `host:port`.
     pub tcp: Option<String>,
-    /// With `tcp`: speaks TLS, and the certificate must bear this name.
+    /// The name that the certificate must bear. With `tcp` it makes the probe speak TLS. Default
+    /// with `https://`: the host of the URL.
     pub tls_name: Option<String>,
+    /// With `tls_name`: the authority (PEM) that signed the certificate. Default: that of the
+    /// system.
+    pub tls_ca_file: Option<PathBuf>,
 }
 
 /// Something made with a version, which a consumer of that version accepts; at most one of `hmac`
@@ -319,6 +327,16 @@ pub struct RawArtefact {
     pub hmac: Option<String>,
     /// A token that lives for a minute, with these claims beside `iat` and `exp`.
     pub jwt: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+/// A response header that shows which key is used.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawFingerprint {
+    /// Its name.
+    pub header: String,
+    /// The ring.
+    pub ring: String,
 }
 
 /// Which processes must all have answered.

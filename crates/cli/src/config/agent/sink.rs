@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use keywheel_core::id::RingName;
 use keywheel_deliver::settings::{
-    BACKUPS_MAX, Content, FileOptions, NginxInclude, Owner, Sink, Take, Target, Template,
+    BACKUPS_MAX, Content, EnvFile, EnvReaders, FileOptions, NginxInclude, Owner, Sink, Take, Target, Template,
 };
 
 use super::act::{self, HookFields};
@@ -74,6 +74,7 @@ fn strays(raw: &RawSink, at: &mut Place<'_, '_>) {
     let is_template = raw.template.is_some();
     let is_command = raw.command.is_some();
     let strays = [
+        ("readers", raw.readers.is_some() && raw.env_file.is_none(), "env_file"),
         ("value", raw.value.is_some() && raw.file.is_none(), "file"),
         ("set", !raw.set.is_empty() && !takes_set, "env_file, json, nginx, credentials or command"),
         ("accept", !raw.accept.is_empty() && raw.nginx.is_none(), "nginx"),
@@ -127,7 +128,9 @@ fn target(raw: RawSink, at: &mut Place<'_, '_>) -> Option<Target> {
         };
         ("file", path, Content::Raw(take::take(value, at.under(&["value"]))?))
     } else if let Some(path) = raw.env_file {
-        ("env_file", path, Content::Env(some(take::set(raw.set, Names::Env, at), at)))
+        let readers = readers(raw.readers.as_deref(), at);
+        let set = some(take::set(raw.set, Names::Env, at), at);
+        ("env_file", path, Content::Env(EnvFile { set, readers }))
     } else if let Some(path) = raw.json {
         ("json", path, Content::Json(some(take::set(raw.set, Names::Json, at), at)))
     } else if let Some(path) = raw.nginx {
@@ -190,10 +193,24 @@ fn template(
     }
 }
 
+fn readers(raw: Option<&str>, at: &mut Place<'_, '_>) -> EnvReaders {
+    match raw.unwrap_or("any") {
+        "any" => EnvReaders::Any,
+        "unquoting" => EnvReaders::Unquoting,
+        "literal" => EnvReaders::Literal,
+        other => {
+            let remedy = "use any, unquoting or literal";
+            at.fault("readers", format!("`{other}` is unknown"), remedy);
+            EnvReaders::Any
+        }
+    }
+}
+
 fn is_public(content: &Content) -> bool {
     match content {
         Content::Raw(take) => take::is_public(take),
-        Content::Env(set) | Content::Json(set) => set.values().all(take::is_public),
+        Content::Env(file) => file.set.values().all(take::is_public),
+        Content::Json(set) => set.values().all(take::is_public),
         Content::Nginx(include) => {
             include.set.values().all(take::is_public)
                 && include.accept.values().all(|accept| take::is_public(&accept.take))

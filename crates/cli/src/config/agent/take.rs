@@ -58,13 +58,14 @@ fn order(raw: Option<&str>, at: &mut Place<'_, '_>) -> Option<Order> {
 fn form(raw: Option<&str>, at: &mut Place<'_, '_>) -> Option<Form> {
     match raw.unwrap_or("text") {
         "text" => Some(Form::Text),
+        "bytes" => Some(Form::Bytes),
         "base64" => Some(Form::Base64),
         "hex" => Some(Form::Hex),
         "public_pem" => Some(Form::PublicPem),
         "kid" => Some(Form::Kid),
         "fingerprint" => Some(Form::Fingerprint),
         other => {
-            unknown(at, "form", other, "text, base64, hex, public_pem, kid or fingerprint")
+            unknown(at, "form", other, "text, bytes, base64, hex, public_pem, kid or fingerprint")
         }
     }
 }
@@ -128,6 +129,13 @@ pub(super) fn set(
             continue;
         }
         let Some(take) = self::take(take, at.under(&["set", &name])) else { continue };
+        if take.form == Form::Bytes && names != Names::File {
+            at.under(&["set", &name]).fault(
+                "form",
+                "writes bytes, which cannot stand between others",
+                "use base64 or hex",
+            );
+        }
         let bare = match names {
             Names::Nginx => name.strip_prefix('$').unwrap_or(&name).to_owned(),
             _ => name,
@@ -156,6 +164,9 @@ pub(super) fn accept(
         }
         let ring = here.ring("ring", &raw.ring);
         let form = form(raw.form.as_deref(), &mut here);
+        if form == Some(Form::Bytes) {
+            here.fault("form", "writes bytes, which no request shows", "use base64 or hex");
+        }
         if let (Some(ring), Some(form)) = (ring, form) {
             let take = Take {
                 ring,
