@@ -1,5 +1,6 @@
 //! A websocket through nginx, and what is behind it: an upstream that accepts and echoes.
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,9 +16,9 @@ const FRAME: [u8; 10] = [0x81, 0x84, 0, 0, 0, 0, b'p', b'i', b'n', b'g'];
 pub fn serve(path: &Path) {
     let listener = UnixListener::bind(path).unwrap();
     // nginx's workers may run as another user, and must come through the folders above as well.
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
     for folder in path.ancestors().skip(1).take(2) {
-        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
     }
     std::thread::spawn(move || {
         for stream in listener.incoming() {
