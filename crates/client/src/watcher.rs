@@ -150,6 +150,8 @@ impl Watcher {
             self.publish_status();
         }
         self.say_goodbye();
+        // Before anybody hears that this has ended, so that the next client may have the file.
+        self.identity_file = None;
     }
 
     /// Sees to what other threads asked for, and to what time brings about.

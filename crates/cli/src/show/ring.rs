@@ -1,6 +1,8 @@
 //! How rings stand: the table of all, and the operator's page of one.
 
-use keywheel_api::ring::{GateStatus, Laggard, RingStatus, StageGates, VersionStatus};
+use keywheel_api::ring::{
+    GateStatus, InstanceStatus, Laggard, RingStatus, StageGates, VersionStatus,
+};
 use keywheel_core::time::WallTime;
 
 use super::table::Table;
@@ -269,19 +271,36 @@ fn consumers(ring: &RingStatus) -> Vec<Line> {
             table.row(vec![
                 Piece::from(&instance.id),
                 Piece::from(&instance.process),
-                Piece::new(tone, &instance.standing),
+                Piece::new(tone, standing(instance)),
                 Piece::from(&instance.silent_for),
-                holds(ring, instance.holds),
+                holds(ring, instance),
             ]);
         }
-        lines.extend(table.lines());
+        let mut rows = table.lines().into_iter();
+        lines.extend(rows.next());
+        for (instance, row) in consumer.instances.iter().zip(rows) {
+            lines.push(row);
+            lines.extend(instance.trouble.as_deref().map(|trouble| {
+                let mark = Piece::new(Tone::Bad, "      in trouble: ");
+                Line::new(vec![mark, trouble.into()])
+            }));
+        }
     }
     lines
 }
 
-fn holds(ring: &RingStatus, revision: Option<u64>) -> Piece {
-    match revision {
-        Some(revision) if revision == ring.keyset_revision => format!("r{revision}").into(),
+fn standing(instance: &InstanceStatus) -> String {
+    let endures = if instance.endures { ", endures" } else { "" };
+    format!("{}{endures}", instance.standing)
+}
+
+fn holds(ring: &RingStatus, instance: &InstanceStatus) -> Piece {
+    match instance.holds {
+        Some(revision) if revision == ring.keyset_revision => match instance.level.as_deref() {
+            // What the process itself proved is the rule, and goes without saying.
+            None | Some("held") => format!("r{revision}").into(),
+            Some(level) => format!("r{revision}, {level}").into(),
+        },
         Some(revision) => {
             Piece::new(Tone::Waiting, format!("r{revision}, not r{}", ring.keyset_revision))
         }

@@ -12,7 +12,7 @@ use keywheel_client::{BuildError, Client, ClientError, Keyset, RingHandle};
 use keywheel_core::time::Span;
 
 use super::board::{Board, Standing};
-use super::delivery::Carrier;
+use super::delivery::{Carried, Carrier};
 use super::evidence;
 use super::pace::{Due, FileMark, Marks, Pace};
 use super::world::{Host, World as _};
@@ -154,8 +154,8 @@ impl Worker {
             );
             let why = "no server was reached".to_owned();
             let values = AllValues::new();
-            let end = self.carry(&values, false, &|| Some(why.clone()));
-            self.log_end(&end);
+            let carried = self.carry(&values, false, &|| Some(why.clone()));
+            self.log_end(&carried.end);
         }
         LOOK
     }
@@ -196,8 +196,8 @@ impl Worker {
             .iter()
             .map(|keyset| (keyset.ring().clone(), Values::from_keyset(keyset)))
             .collect();
-        let end = self.carry_timed(&values, false);
-        let end = match end {
+        let mut carried = self.carry_timed(&values, false);
+        match &carried.end {
             End::TakenBack { why } | End::Stuck { why, .. }
                 if is_probe && !self.is_told_to_stop() =>
             {
@@ -207,20 +207,26 @@ impl Worker {
                     "what was delivered does not stand any more; it is delivered once more"
                 );
                 self.report(&format!("what was delivered does not stand any more: {why}"));
-                self.carry_timed(&values, true)
+                carried = self.carry_timed(&values, true);
             }
             End::Delivered { changed: true } if is_probe => {
                 tracing::warn!(
                     consumer = %self.delivery.consumer,
                     "somebody else had changed what was delivered; it was delivered again"
                 );
-                end
             }
-            end => end,
-        };
-        self.log_end(&end);
-        match end {
-            End::Delivered { .. } => self.delivered(values, keysets, marks),
+            _ => {}
+        }
+        self.log_end(&carried.end);
+        match carried.end {
+            End::Delivered { .. } => match carried.pending {
+                None => self.delivered(values, keysets, marks),
+                Some(why) => {
+                    self.former = Some(values);
+                    self.report(&why);
+                    self.pace.pending(boot_time(), marks);
+                }
+            },
             End::TakenBack { .. } | End::Stuck { .. } if self.is_told_to_stop() => {}
             End::TakenBack { why } => self.troubled(marks, &why),
             End::Stuck { why, further } => {
@@ -231,7 +237,7 @@ impl Worker {
     }
 
     /// Carries a delivery within its deadline, unless the agent is told to stop.
-    fn carry_timed(&mut self, values: &AllValues, forced: bool) -> End {
+    fn carry_timed(&mut self, values: &AllValues, forced: bool) -> Carried {
         let (stop, deadline) = (Arc::clone(&self.stop), self.delivery.deadline);
         let late_at = boot_time().after(deadline);
         let halt = || {
@@ -246,7 +252,12 @@ impl Worker {
         self.carry(values, forced, &halt)
     }
 
-    fn carry(&mut self, values: &AllValues, forced: bool, halt: &dyn Fn() -> Option<String>) -> End {
+    fn carry(
+        &mut self,
+        values: &AllValues,
+        forced: bool,
+        halt: &dyn Fn() -> Option<String>,
+    ) -> Carried {
         let mut hide = Redactor::of(values);
         if let Some(former) = &self.former {
             hide = hide.and(former);
@@ -256,12 +267,12 @@ impl Worker {
             values,
             former: self.former.as_ref(),
             forced,
-            world: &Host { hide },
+            world: &Host::new(&self.delivery, hide),
             disk: &*self.disk,
             halt,
         };
         match carrier.deliver(&mut self.journal) {
-            Ok(end) => end,
+            Ok(carried) => carried,
             Err(error) => {
                 tracing::error!(
                     consumer = %self.delivery.consumer,
@@ -269,7 +280,7 @@ impl Worker {
                     remedy = error.remedy(),
                     "nothing can be delivered"
                 );
-                End::TakenBack { why: error.to_string() }
+                Carried { end: End::TakenBack { why: error.to_string() }, pending: None }
             }
         }
     }
@@ -383,7 +394,7 @@ impl Worker {
             return;
         }
         let hide = self.former.as_ref().map_or_else(Redactor::none, Redactor::of);
-        match (Host { hide }).run(hook, &[], &|| false) {
+        match Host::new(&self.delivery, hide).run(hook, &[], &|| false) {
             Ok(()) => {
                 tracing::warn!(
                     consumer = %self.delivery.consumer,

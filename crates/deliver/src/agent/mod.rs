@@ -29,7 +29,7 @@ mod place;
 mod world;
 
 pub use board::{Standing, Standings};
-pub use delivery::Carrier;
+pub use delivery::{Carried, Carrier};
 pub use evidence::level;
 pub use world::{Host, Trouble, World};
 

@@ -113,6 +113,12 @@ impl Pace {
         self.failed = None;
     }
 
+    /// These are in use, but not everywhere yet: they are looked at again soon, as often as it takes.
+    pub(super) fn pending(&mut self, now: BootTime, marks: Marks) {
+        self.failed = Some(Failed { marks, retry_at: now.after(RETRY_FIRST), next_wait: RETRY_FIRST });
+        self.collecting = None;
+    }
+
     /// These could not be delivered, or do not stand any more.
     pub(super) fn failed(&mut self, now: BootTime, marks: Marks) {
         let wait = self
