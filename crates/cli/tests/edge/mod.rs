@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "each test binary has its own copy")]
 
 pub mod callers;
+pub mod delivery;
 pub mod load;
 pub mod site;
 pub mod websocket;

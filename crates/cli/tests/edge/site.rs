@@ -9,11 +9,32 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::until;
 
-/// nginx, ended when dropped.
+/// The master process, which ends with all its workers when this is dropped.
+pub struct Master(Child);
+
+impl Master {
+    /// Starts nginx in the foreground, with what it complains about in a file.
+    pub fn start(config: &Path, errors: &Path) -> Self {
+        let mut command = Command::new(program());
+        command.args(["-e", "stderr", "-g", "daemon off;", "-c"]).arg(config);
+        let errors = std::fs::File::create(errors).unwrap();
+        Self(command.stdin(Stdio::null()).stderr(errors).spawn().unwrap())
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        // Killing the master would leave its workers behind.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// A site with a configuration of its own.
 pub struct Site {
     pub folder: PathBuf,
     pub address: SocketAddr,
-    child: Option<Child>,
+    master: Option<Master>,
 }
 
 /// The include with the map of accepted values.
@@ -34,7 +55,7 @@ impl Site {
         for (name, text) in PLACEHOLDERS {
             std::fs::write(folder.join(name), text).unwrap();
         }
-        let site = Self { folder: folder.to_owned(), address: free_address(), child: None };
+        let site = Self { folder: folder.to_owned(), address: free_address(), master: None };
         std::fs::write(site.config(), site.text(main)).unwrap();
         site
     }
@@ -77,26 +98,23 @@ impl Site {
 
     /// Starts it, and waits until it answers.
     pub fn start(&mut self) {
-        let mut command = Command::new(program());
-        command.args(["-e", "stderr", "-g", "daemon off;", "-c"]).arg(self.config());
-        let errors = std::fs::File::create(self.folder.join("stderr")).unwrap();
-        let child = command.stdin(Stdio::null()).stderr(errors).spawn().unwrap();
-        self.child = Some(child);
+        let errors = self.folder.join("stderr");
+        self.master = Some(Master::start(&self.config(), &errors));
         until("nginx answers", || {
-            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            let said = || std::fs::read_to_string(self.folder.join("stderr")).unwrap();
+            let ended = self.master.as_mut().unwrap().0.try_wait().unwrap();
+            let said = || std::fs::read_to_string(&errors).unwrap();
             assert!(ended.is_none(), "nginx does not start: {}", said());
             TcpStream::connect(self.address).is_ok() && self.workers().len() == 2
         });
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
+        self.master.as_ref().unwrap().0.id()
     }
 
     /// Asks for a reload, as `nginx -s reload` does.
     pub fn reload(&self) {
-        kill_process(Pid::from_child(self.child.as_ref().unwrap()), Signal::HUP).unwrap();
+        kill_process(Pid::from_child(&self.master.as_ref().unwrap().0), Signal::HUP).unwrap();
     }
 
     /// Asks for a reload and waits until only new workers are left.
@@ -141,18 +159,8 @@ impl Site {
     }
 }
 
-impl Drop for Site {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // Killing the master would leave its workers behind.
-            let _ = kill_process(Pid::from_child(&child), Signal::TERM);
-            let _ = child.wait();
-        }
-    }
-}
-
 /// nginx refuses port 0, so a port is asked from the kernel and given back.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
