@@ -96,6 +96,8 @@ pub enum Command {
     Init(commands::init::Args),
     /// Runs the server
     Serve(commands::serve::Args),
+    /// Answers for consumers that cannot speak: files, nginx, systemd units
+    Agent(commands::agent::Args),
     /// Sends the rings of the configuration to the server
     Apply(commands::apply::Args),
     /// Shows how rings stand

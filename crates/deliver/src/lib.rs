@@ -7,6 +7,7 @@ pub mod exec;
 pub mod file;
 pub mod hook;
 pub mod journal;
+pub mod nginx;
 pub mod probe;
 pub mod redact;
 pub mod reload;
@@ -17,6 +18,8 @@ pub mod values;
 
 mod processes;
 mod secret;
+#[cfg(test)]
+mod testing;
 
 pub use processes::PidFileError;
 pub use secret::SecretText;

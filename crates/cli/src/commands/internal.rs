@@ -10,6 +10,7 @@ use keywheel_deliver::exec::shim;
 
 use crate::arguments::{Cli, EVERY_COMMAND};
 use crate::config::RawConfig;
+use crate::config::agent::RawAgent;
 use crate::console::REPORT;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -70,6 +71,7 @@ pub fn run(_invocation: &Invocation, args: &Args) -> Outcome {
     };
     write(out, "cli.md", &reference())?;
     write(out, "keywheel.schema.json", &pretty(&schemars::schema_for!(RawConfig).to_value())?)?;
+    write(out, "agent.schema.json", &pretty(&schemars::schema_for!(RawAgent).to_value())?)?;
     write(out, "openapi.json", &pretty(&keywheel_server::openapi())?)?;
     Ok(Exit::Done)
 }

@@ -7,7 +7,7 @@ use super::world::{self, Trouble, World};
 use crate::file::Disk;
 use crate::journal::{Intent, Journal, JournalError};
 use crate::saga::{Act, End, Need, Next, Outcome, Saga, Shape};
-use crate::settings::{Delivery, Reload, Sink, Target};
+use crate::settings::{Delivery, Probe, Reload, Sink, Target};
 use crate::values::AllValues;
 
 /// What one delivery needs.
@@ -28,6 +28,16 @@ pub struct Carrier<'a> {
     pub halt: &'a dyn Fn() -> Option<String>,
 }
 
+/// How a delivery went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// How it ended.
+    pub end: End,
+    /// What is still in the way of a delivery that stands: the new content is in use, but not
+    /// everywhere yet. It must not be confirmed.
+    pub pending: Option<String>,
+}
+
 /// Nothing stops the way back, except what bounds each of its steps.
 const NEVER: &dyn Fn() -> bool = &|| false;
 
@@ -36,8 +46,9 @@ impl<'a> Carrier<'a> {
     ///
     /// # Errors
     /// When the journal cannot be used before anything began.
-    pub fn deliver(&self, journal: &mut Journal) -> Result<End, JournalError> {
+    pub fn deliver(&self, journal: &mut Journal) -> Result<Carried, JournalError> {
         self.forget(journal)?;
+        let mut pending = None;
         let shapes: Vec<Shape> = self
             .delivery
             .sinks
@@ -51,17 +62,18 @@ impl<'a> Carrier<'a> {
         let mut prepared: Vec<Option<Prepared<'a>>> = shapes.iter().map(|_| None).collect();
         loop {
             let act = match saga.next() {
-                Next::Ended(end) => return Ok(end),
+                Next::Ended(end) => return Ok(Carried { end, pending }),
                 Next::Do(act) => act,
             };
             let outcome = match (self.halt)() {
                 Some(why) if !saga.is_going_back() => Outcome::Refused(why),
-                _ => self.act(act, &mut prepared, journal),
+                _ => self.act(act, &mut prepared, journal, &mut pending),
             };
             if let Err(error) = saga.step(act, outcome) {
                 // Cannot happen: the act was the saga's own. Whatever was done stays recorded.
                 tracing::error!(%error, "the delivery lost its way");
-                return Ok(End::Stuck { why: error.to_string(), further: Vec::new() });
+                let end = End::Stuck { why: error.to_string(), further: Vec::new() };
+                return Ok(Carried { end, pending });
             }
         }
     }
@@ -90,6 +102,7 @@ impl<'a> Carrier<'a> {
         act: Act,
         prepared: &mut [Option<Prepared<'a>>],
         journal: &mut Journal,
+        pending: &mut Option<String>,
     ) -> Outcome {
         match act {
             Act::Prepare(index) => self.prepare(index, prepared, journal),
@@ -104,10 +117,12 @@ impl<'a> Carrier<'a> {
                 let stop = || (self.halt)().is_some();
                 sink.reload
                     .iter()
-                    .try_for_each(|reload| self.world.reload(reload, self.values, &stop))
+                    .try_for_each(|reload| self.world.reload(sink, reload, self.values, &stop))
             }),
-            Act::Probe(index) => self.with(index, prepared, |sink, _| self.probe(&sink.probes)),
-            Act::ProbeAll => match self.probe(&self.delivery.probes) {
+            Act::Probe(index) => {
+                self.with(index, prepared, |sink, _| self.probe(&sink.probes, pending))
+            }
+            Act::ProbeAll => match self.probe(&self.delivery.probes, pending) {
                 Ok(()) => Outcome::Done,
                 Err(trouble) => self.failed("the consumer as a whole", trouble),
             },
@@ -249,15 +264,15 @@ impl<'a> Carrier<'a> {
     fn reload_back(&self, sink: &Sink) -> Result<(), Trouble> {
         let empty = AllValues::new();
         sink.reload.iter().try_for_each(|reload| match (reload, self.former) {
-            (reload, Some(former)) => self.world.reload(reload, former, NEVER),
+            (reload, Some(former)) => self.world.reload(sink, reload, former, NEVER),
             (Reload::Rolling { restart, targets, floor, ready }, None) => {
                 let judges = |probe: &&_| !world::needs_values(probe);
                 let ready = ready.iter().filter(judges).cloned().collect();
                 let (restart, targets) = (restart.clone(), targets.clone());
                 let reload = Reload::Rolling { restart, targets, floor: *floor, ready };
-                self.world.reload(&reload, &empty, NEVER)
+                self.world.reload(sink, &reload, &empty, NEVER)
             }
-            (reload, None) => self.world.reload(reload, &empty, NEVER),
+            (reload, None) => self.world.reload(sink, reload, &empty, NEVER),
         })
     }
 
@@ -266,17 +281,30 @@ impl<'a> Carrier<'a> {
         let values = self.former.unwrap_or(&empty);
         let judges = |probe: &&_| self.former.is_some() || !world::needs_values(probe);
         let mut probes = sink.probes.iter().filter(judges);
-        probes.try_for_each(|probe| self.world.probe(probe, values, NEVER))
+        probes.try_for_each(|probe| match self.world.probe(probe, values, NEVER) {
+            // What was put back is in use, and that is all that can be done here.
+            Err(trouble) if trouble.is_pending => Ok(()),
+            tried => tried,
+        })
     }
 
-    fn probe(&self, probes: &[crate::settings::Probe]) -> Result<(), Trouble> {
+    fn probe(&self, probes: &[Probe], pending: &mut Option<String>) -> Result<(), Trouble> {
         let stop = || (self.halt)().is_some();
-        probes.iter().try_for_each(|probe| {
-            self.world.probe(probe, self.values, &stop).map_err(|trouble| Trouble {
-                cause: format!("probe {}: {}", probe.name, trouble.cause),
-                remedy: trouble.remedy,
-            })
-        })
+        for probe in probes {
+            let Err(mut trouble) = self.world.probe(probe, self.values, &stop) else { continue };
+            trouble.cause = format!("probe {}: {}", probe.name, trouble.cause);
+            if !trouble.is_pending {
+                return Err(trouble);
+            }
+            tracing::warn!(
+                consumer = %self.delivery.consumer,
+                cause = trouble.cause,
+                remedy = trouble.remedy,
+                "what was delivered is not in use everywhere yet"
+            );
+            pending.get_or_insert(trouble.cause);
+        }
+        Ok(())
     }
 
     fn with(

@@ -179,10 +179,10 @@ impl<'d> Place<'d> {
             Target::Credentials { file, .. } => {
                 let files = match former.map(unfolded) {
                     Some(None) => {
-                        return Err(Trouble {
-                            cause: "the former credentials were not kept whole".to_owned(),
-                            remedy: "deliver again".to_owned(),
-                        });
+                        return Err(Trouble::new(
+                            "the former credentials were not kept whole",
+                            "deliver again",
+                        ));
                     }
                     Some(files) => files,
                     None => None,
@@ -223,21 +223,20 @@ fn read_template(content: &Content) -> Result<Content, Trouble> {
     let Content::Template(Template::File(path)) = content else {
         return Ok(content.clone());
     };
-    let failed = |error: std::io::Error| Trouble {
-        cause: format!("the template {} cannot be read: {error}", path.display()),
-        remedy: "check that it is there and that the agent may read it".to_owned(),
+    let failed = |error: std::io::Error| {
+        Trouble::new(
+            format!("the template {} cannot be read: {error}", path.display()),
+            "check that it is there and that the agent may read it",
+        )
     };
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut text = String::new();
     file.take(TEMPLATE_BYTES_MAX.saturating_add(1)).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > TEMPLATE_BYTES_MAX {
-        return Err(Trouble {
-            cause: format!(
-                "the template {} is larger than {TEMPLATE_BYTES_MAX} bytes",
-                path.display()
-            ),
-            remedy: "check that the path names the file you mean".to_owned(),
-        });
+        return Err(Trouble::new(
+            format!("the template {} is larger than {TEMPLATE_BYTES_MAX} bytes", path.display()),
+            "check that the path names the file you mean",
+        ));
     }
     Ok(Content::Template(Template::Inline(text)))
 }

@@ -32,8 +32,13 @@ impl fmt::Display for Address {
 
 /// Why a text is no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no address; write 127.0.0.1:8000, [::1]:8000 or unix:/path/to.sock")]
+#[error("`{0}` is no address")]
 pub struct AddressError(String);
+
+impl AddressError {
+    /// What to do about it.
+    pub const REMEDY: &str = "write 127.0.0.1:8000, [::1]:8000 or unix:/path/to.sock";
+}
 
 impl std::str::FromStr for Address {
     type Err = AddressError;

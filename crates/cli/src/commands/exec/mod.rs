@@ -7,9 +7,9 @@ use std::sync::mpsc::sync_channel;
 use keywheel_client::{Client, TlsOptions, TokenSource};
 use keywheel_core::time::Span;
 use keywheel_deliver::exec::ExecError;
-use keywheel_deliver::exec::settings::{ExecSettings, OfflineExec, Variable};
+use keywheel_deliver::exec::settings::{ExecSettings, OfflineExec};
 use keywheel_deliver::exec::shim::CoreLimit;
-use keywheel_deliver::exec::sockets::{Address, Socket};
+use keywheel_deliver::exec::sockets::Socket;
 use keywheel_deliver::exec::supervisor::{Supervisor, World};
 
 use super::serve::{logging, supervisor as service};
@@ -37,11 +37,11 @@ pub struct Args {
     /// NAME=ring:RING:accepted,json a list. Options before json or join: order=primary-last,
     /// form=base64|hex|public-pem|kid|fingerprint. NAME=text{index} differs between copies
     #[arg(long = "env", value_name = "VARIABLE", required_unless_present = "explain")]
-    variables: Vec<Variable>,
+    variables: Vec<String>,
     /// An address that outlives the program: 127.0.0.1:8000 or unix:/path. It is opened once and
     /// handed to each child (LISTEN_FDS), so that a successor starts beside its predecessor
     #[arg(long, value_name = "ADDRESS")]
-    listen: Vec<Address>,
+    listen: Vec<String>,
     /// How many copies run; {index} in arguments is the number of each
     #[arg(long, value_name = "N", default_value_t = 1)]
     copies: usize,
@@ -110,13 +110,14 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
         return explain::run(invocation, args);
     }
     let settings = settle::settings(args)?;
+    let listen = settle::listen(args)?;
     logging::start(logging::LogFormat::Human, invocation.global.verbose, invocation.global.quiet);
     settle::find_program(&settings)?;
     let connect = connector(invocation, args, &settings)?;
     let core = CoreLimit::lower();
     keep_memory_private();
     warn(args, &settings);
-    let sockets: Result<Vec<_>, _> = args.listen.iter().map(Socket::open).collect();
+    let sockets: Result<Vec<_>, _> = listen.iter().map(Socket::open).collect();
     let sockets = sockets.map_err(|error| failure(&error.into()))?;
     let folder = own_sockets(&settings)?;
     let events = sync_channel(EVENTS_MAX);

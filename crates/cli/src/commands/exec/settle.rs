@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use keywheel_core::time::Span;
 use keywheel_deliver::exec::plan::Shape;
 use keywheel_deliver::exec::programs::{self, Sockets, UNKNOWN};
-use keywheel_deliver::exec::settings::{ExecSettings, OWN_SOCKET, OfflineExec, Ready, Restart};
+use keywheel_deliver::exec::settings::{
+    ExecSettings, OWN_SOCKET, OfflineExec, Ready, Restart, Variable, VariableError,
+};
+use keywheel_deliver::exec::sockets::{Address, AddressError};
 use keywheel_deliver::settings::{Attempt, HttpAttempt, Probe};
 
 use super::Args;
@@ -50,12 +53,6 @@ pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
     let shape = Shape { copies: args.copies, floor, beside }
         .checked()
         .map_err(|error| usage(error.to_string(), error.remedy()))?;
-    if let Some((one, _)) = args.variables.iter().enumerate().find(|(index, variable)| {
-        args.variables.iter().skip(index + 1).any(|other| other.name == variable.name)
-    }) {
-        let name = args.variables.get(one).map_or("", |variable| variable.name.as_str());
-        return Err(usage(format!("--env {name} is given twice"), "keep one of the two"));
-    }
     let restart = match args.restart {
         Some(RestartWhen::Never) => Restart::Never,
         Some(RestartWhen::OnFailure) => Restart::OnFailure,
@@ -66,7 +63,7 @@ pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
     let settings = ExecSettings {
         argv: args.argv.clone(),
         program,
-        variables: args.variables.clone(),
+        variables: variables(args)?,
         shape,
         stop_signal: args.stop_signal.unwrap_or(program.stop),
         stop_timeout: args.stop_timeout,
@@ -93,6 +90,30 @@ pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
         ));
     }
     Ok(settings)
+}
+
+/// Reads the variables here rather than while arguments are parsed, so that no error repeats a
+/// value, which may be a secret by mistake.
+fn variables(args: &Args) -> Result<Vec<Variable>, Failure> {
+    let mut variables = Vec::<Variable>::with_capacity(args.variables.len());
+    for text in &args.variables {
+        let variable: Variable =
+            text.parse().map_err(|error: VariableError| usage(error.to_string(), error.remedy()))?;
+        if variables.iter().any(|other| other.name == variable.name) {
+            let cause = format!("--env {} is given twice", variable.name);
+            return Err(usage(cause, "keep one of the two"));
+        }
+        variables.push(variable);
+    }
+    Ok(variables)
+}
+
+/// The addresses that the program is handed.
+pub(super) fn listen(args: &Args) -> Result<Vec<Address>, Failure> {
+    let addresses = args.listen.iter().map(|text| text.parse());
+    addresses.collect::<Result<_, AddressError>>().map_err(|error| {
+        usage(format!("--listen: {error}"), AddressError::REMEDY)
+    })
 }
 
 fn ready(args: &Args) -> Ready {
