@@ -362,6 +362,93 @@ fn a_goodbye_that_no_server_hears_is_said_later() {
 }
 
 #[test]
+fn the_next_start_ends_what_a_killed_one_left() {
+    let bench = Bench::new();
+    let folder = bench.world.path("state-of-exec").display().to_string();
+    let options = [&BOTH[..], &["--state-dir", &folder]].concat();
+    let exec = bench.exec(&options, NOTE);
+    let first = bench.until_runs(1)[0].clone();
+    until("it is known", || bench.live() == [first.pid]);
+    exec.kill();
+    until("the program is gone", || !is_alive(first.pid));
+    let exec = bench.exec(&options, NOTE);
+    let second = bench.until_runs(2)[1].clone();
+    until("nobody waits for the first one", || {
+        bench.live() == [second.pid] && bench.status()["consumers"][0]["lost"] == 0
+    });
+    exec.stop();
+    until("its goodbye was heard", || bench.live().is_empty());
+}
+
+#[test]
+fn without_a_server_the_program_goes_on_or_is_stopped_as_it_is_told() {
+    let mut bench = Bench::new();
+    let keep = bench.exec(&BOTH, "echo \"$$ $KEY\" > kept; exec sleep 1000");
+    let stop = bench.exec(&[&BOTH[..], &["--when-offline", "stop"]].concat(), NOTE);
+    let first = bench.until_runs(1)[0].clone();
+    until("both are known", || bench.live().len() == 2);
+    bench.server.take().unwrap().stop();
+    until("the one that is to be stopped is", || !is_alive(first.pid));
+    let kept = text(&bench.world.path("kept"));
+    let kept: u32 = kept.split(' ').next().unwrap().parse().unwrap();
+    assert!(is_alive(kept));
+    assert!(stop.log().contains("longer than offline_max"), "{}", stop.log());
+    bench.server = Some(bench.world.serve());
+    let second = bench.until_runs(2)[1].clone();
+    until("both are known again", || {
+        let mut live = bench.live();
+        live.sort_unstable();
+        let mut both = [kept, second.pid];
+        both.sort_unstable();
+        live == both
+    });
+    keep.stop();
+    stop.stop();
+}
+
+/// The processes whose parent this is, and whether each waits to be reaped.
+fn children(parent: u32) -> Vec<(u32, bool)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let stat = text(&entry.path().join("stat"));
+        let Some((_, rest)) = stat.rsplit_once(") ") else { continue };
+        let mut fields = rest.split(' ');
+        let is_zombie = fields.next() == Some("Z");
+        if fields.next() == Some(&parent.to_string()) {
+            found.push((pid, is_zombie));
+        }
+    }
+    found
+}
+
+#[test]
+fn as_the_first_process_of_a_container_it_reaps_orphans() {
+    let bench = Bench::new();
+    let apart = ["--pid", "--fork", "--mount-proc", "--kill-child"];
+    let can = std::process::Command::new("unshare").args(apart).arg("true").status();
+    if !can.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: this user may not make a process namespace");
+        return;
+    }
+    let script = "(sh -c 'sleep 0.1' & echo \"$! orphan\" >> runs); exec sleep 1000";
+    let inside = Bench::arguments(&BOTH, &["sh", "-c", script]);
+    let binary = env!("CARGO_BIN_EXE_keywheel");
+    let mut command = std::process::Command::new("unshare");
+    command.args(apart).arg(binary).args(inside).current_dir(bench.world.path(""));
+    let outer = bench.world.start(command);
+    bench.until_runs(1);
+    let init = children(outer.pid())[0].0;
+    until("the orphan has ended", || children(init).iter().any(|(_, is_zombie)| *is_zombie));
+    until("it is reaped", || children(init).iter().all(|(_, is_zombie)| !is_zombie));
+    assert_eq!(children(init).len(), 1, "the program runs on");
+    kill_process(pid(init), Signal::TERM).unwrap();
+    until("all have ended", || children(outer.pid()).is_empty());
+}
+
+#[test]
 fn what_is_known_of_a_program_can_be_read() {
     let world = World::new();
     let explain = |program: &[&str]| {

@@ -1,5 +1,6 @@
-//! A real application server behind `keywheel exec`: users stay logged in through rotations and a
-//! rollback, and at the end of each stage every worker, by its process id, holds what it should.
+//! A real application server behind `keywheel exec` and behind `keywheel agent`: users stay logged in
+//! through rotations and a rollback, and at the end of each stage every worker, by its process id,
+//! holds what it should.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
@@ -9,7 +10,7 @@ mod support;
 mod load;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use keywheel_api::ring::{RingStatus, StageGates, Verb};
@@ -21,20 +22,73 @@ use support::{Admin, Installation, Process, eventually, installation, write_priv
 const LIFETIME: Span = Span::from_secs(3);
 const RING: &str = "[ring.web]\nkind = \"secret\"\nlongest_lifetime = \"3s\"\nskew = \"0s\"\n\
                     lease_ttl = \"2s\"\noffline_max = \"2s\"\nstall_after = \"5m\"\n\
-                    [[ring.web.consumer]]\nname = \"web\"\nrole = \"protect\"\n";
+                    [[ring.web.consumer]]\nname = \"web\"\nrole = \"protect\"\n\
+                    min_evidence = \"probed\"\n";
 const WORKERS: usize = 2;
 const USERS: usize = 2;
+/// What shows to exec that every worker uses the keys.
+const PROBES: &str = "[[probe]]\nhttp = \"/proof\"\nheaders = { X-Proof = \"{artefact}\" }\n\
+                      artefact = { ring = \"web\", hmac = \"a probe\" }\n\
+                      workers = { header = \"X-Pid\" }\n";
+const AGENT: &str = r#"
+[server]
+url = "unix:[DIR]/state/s"
+token_file = "[DIR]/web.token"
+state_dir = "[DIR]/agent"
+
+[[consumer]]
+name = "web"
+wait = "20ms"
+
+[[consumer.sink]]
+name = "env"
+env_file = "[DIR]/env"
+set.SECRET_KEY = "web"
+set.SECRET_KEY_FALLBACKS = { ring = "web", which = "others" }
+set.KEY_ID = { ring = "web", form = "kid" }
+set.KEY_IDS = { ring = "web", which = "accepted", form = "kid" }
+reload = [{ command = ["sh", "[DIR]/reload.sh"] }]
+
+[[consumer.probe]]
+http = "unix:[DIR]/app:/proof"
+headers = { X-Proof = "{artefact}" }
+artefact = { ring = "web", hmac = "a probe" }
+workers = { header = "X-Pid", pid_file = "[DIR]/app.pid" }
+within = "60s"
+"#;
+/// How the agent's hook starts gunicorn when none runs.
+const START: &str = r#"set -e
+if [ ! -s [DIR]/app.pid ]; then
+    SECRET_FILE=[DIR]/env exec [GUNICORN] --daemon --pid [DIR]/app.pid --chdir [DIR]/ \
+        --bind unix:[DIR]/app --workers 2 --graceful-timeout 20 --no-control-socket \
+        --error-logfile [DIR]/gunicorn.log [ARGUMENTS] app:app
+fi
+old=$(cat [DIR]/app.pid)
+"#;
+/// New workers load the application anew, and with it the file.
+const HUP: &str = "kill -HUP $old\n";
+/// With preload the master has loaded the application, so another one has to.
+const UPGRADE: &str = r#"
+kill -USR2 $old
+until [ -s [DIR]/app.pid.2 ]; do sleep 0.05; done
+new=$(cat [DIR]/app.pid.2)
+until [ -n "$(cat /proc/$new/task/$new/children)" ]; do sleep 0.05; done
+kill -TERM $old
+until [ "$(cat [DIR]/app.pid)" = "$new" ]; do sleep 0.05; done
+"#;
 /// Requests find workers by chance; so many find each of a few for certain.
 const ASKED_MAX: usize = 2_000;
 
-/// A gunicorn behind exec, its server, and its users.
+/// A gunicorn, what gives it its keys, and their server.
 struct Bench {
-    exec: Child,
+    keywheel: Child,
     admin: Admin,
     socket: PathBuf,
     log: PathBuf,
+    /// Where gunicorn writes its process id, when it is no child of ours.
+    pid_file: Option<PathBuf>,
     _server: Process,
-    _installation: Installation,
+    installation: Installation,
 }
 
 /// What one worker holds.
@@ -44,7 +98,7 @@ struct Worker {
     accepted: BTreeSet<String>,
 }
 
-fn venv() -> Option<PathBuf> {
+fn gunicorn() -> Option<PathBuf> {
     let gunicorn = std::env::var_os("KEYWHEEL_VENV").map(|v| PathBuf::from(v).join("bin/gunicorn"));
     if gunicorn.is_none() {
         eprintln!("SKIPPED: KEYWHEEL_VENV does not say where gunicorn is; run cargo xtask test");
@@ -52,35 +106,74 @@ fn venv() -> Option<PathBuf> {
     gunicorn
 }
 
+/// An installation with a server, a token, and the application.
+fn installed(ring: &str) -> (Installation, Process, Admin) {
+    let installation = installation(ring);
+    let server = installation.start(&[]).unwrap();
+    let admin = installation.admin().unwrap();
+    let token = admin.token_text("web", "consumer", &["web"]).unwrap();
+    write_private(&installation.path("web.token"), token.as_bytes()).unwrap();
+    let app = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/gunicorn/app.py");
+    std::fs::copy(app, installation.path("app.py")).unwrap();
+    (installation, server, admin)
+}
+
 impl Bench {
-    fn start(gunicorn: &PathBuf, options: &[&str], arguments: &[&str]) -> Self {
-        let installation = installation(RING);
-        let server = installation.start(&[]).unwrap();
-        let admin = installation.admin().unwrap();
-        let token = admin.token_text("web", "consumer", &["web"]).unwrap();
-        write_private(&installation.path("web.token"), token.as_bytes()).unwrap();
-        let app = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/gunicorn/app.py");
-        std::fs::copy(app, installation.path("app.py")).unwrap();
+    /// Starts gunicorn behind exec.
+    fn exec(ring: &str, variables: &[&str], arguments: &[&str]) -> Option<Self> {
+        let gunicorn = gunicorn()?;
+        let (installation, server, admin) = installed(ring);
         let socket = installation.path("app");
         let listen = format!("unix:{}", socket.display());
+        std::fs::write(installation.path("probes.toml"), PROBES).unwrap();
         let mut command = installation.command(&["--token-file", "web.token", "exec"]);
         command.args(["--consumer", "web", "--listen", &listen, "--ready", "/healthz"]);
-        command.args([
-            "--env=SECRET_KEY=ring:web",
-            "--env=SECRET_KEY_FALLBACKS=ring:web:others,join=,",
-            "--env=KEY_ID=ring:web,form=kid",
-            "--env=KEY_IDS=ring:web:accepted,form=kid,join=,",
-        ]);
-        command.args(options).arg("--").arg(gunicorn);
+        command.args(variables).arg("--").arg(gunicorn);
         command.args(["--workers", &WORKERS.to_string(), "--graceful-timeout", "20"]);
-        command.arg("--no-control-socket");
-        command.args(arguments).arg("app:app");
-        let log = installation.path("exec.log");
-        let exec = spawn(command, &log);
+        command.arg("--no-control-socket").args(arguments).arg("app:app");
+        Some(Self::start(command, socket, None, installation, server, admin))
+    }
+
+    /// Starts an agent that writes an environment file and takes gunicorn to new content as
+    /// `reload` says, a shell script.
+    fn agent(arguments: &str, reload: &str) -> Option<Self> {
+        let gunicorn = gunicorn()?;
+        let (installation, server, admin) = installed(RING);
+        let folder = installation.path("");
+        let folder = folder.display().to_string();
+        let put = |text: &str| {
+            let text = text.replace("[DIR]/", &folder).replace("[ARGUMENTS]", arguments);
+            text.replace("[GUNICORN]", &gunicorn.display().to_string())
+        };
+        std::fs::write(installation.path("reload.sh"), put(&format!("{START}{reload}"))).unwrap();
+        std::fs::write(installation.path("agent.toml"), put(AGENT)).unwrap();
+        let command = installation.command(&["--config", "agent.toml", "agent"]);
+        let (socket, pid_file) = (installation.path("app"), installation.path("app.pid"));
+        Some(Self::start(command, socket, Some(pid_file), installation, server, admin))
+    }
+
+    fn start(
+        command: Command,
+        socket: PathBuf,
+        pid_file: Option<PathBuf>,
+        installation: Installation,
+        server: Process,
+        admin: Admin,
+    ) -> Self {
+        let log = installation.path("keywheel.log");
+        let keywheel = spawn(command, &log);
         let bench =
-            Self { exec, admin, socket, log, _server: server, _installation: installation };
-        bench.until("gunicorn is ready", |ring| ring.consumers[0].live == 1);
+            Self { keywheel, admin, socket, log, pid_file, _server: server, installation };
+        bench.until("gunicorn is ready", |ring| {
+            let instances = &ring.consumers[0].instances;
+            instances.iter().any(|one| one.holds.is_some())
+        });
         bench
+    }
+
+    fn said(&self) -> String {
+        let logs = [&self.log, &self.installation.path("gunicorn.log")];
+        logs.map(|log| std::fs::read_to_string(log).unwrap_or_default()).join("\n")
     }
 
     fn ring(&self) -> RingStatus {
@@ -93,8 +186,7 @@ impl Bench {
             Ok(condition(&ring).then_some(ring))
         });
         found.unwrap_or_else(|error| {
-            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            panic!("{error}\n{:#?}\n{log}", self.ring())
+            panic!("{error}\n{:#?}\n{}", self.ring(), self.said())
         })
     }
 
@@ -118,9 +210,13 @@ impl Bench {
         panic!("of {:?} only {:?} answered", self.worker_pids(), seen.keys());
     }
 
-    /// The children of the children of exec.
+    /// The workers of every gunicorn that runs.
     fn worker_pids(&self) -> BTreeSet<u32> {
-        children(self.exec.id()).into_iter().flat_map(children).collect()
+        let masters = match &self.pid_file {
+            None => children(self.keywheel.id()),
+            Some(file) => master(file).into_iter().collect(),
+        };
+        masters.into_iter().flat_map(children).collect()
     }
 
     fn kid(ring: &RingStatus, number: u32) -> String {
@@ -171,21 +267,35 @@ impl Bench {
     }
 
     fn end(mut self) {
-        kill_process(Pid::from_child(&self.exec), Signal::TERM).unwrap();
-        let status = eventually("exec ends", || Ok(self.exec.try_wait().unwrap())).unwrap();
-        assert_eq!(status.code(), Some(0), "{}", std::fs::read_to_string(&self.log).unwrap());
-        self.until("its goodbye was heard", |ring| ring.consumers[0].live == 0);
+        kill_process(Pid::from_child(&self.keywheel), Signal::TERM).unwrap();
+        let status = eventually("it ends", || Ok(self.keywheel.try_wait().unwrap())).unwrap();
+        assert_eq!(status.code(), Some(0), "{}", self.said());
+        if self.pid_file.is_none() {
+            self.until("its goodbye was heard", |ring| ring.consumers[0].live == 0);
+        }
     }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        let _ = self.exec.kill();
-        let _ = self.exec.wait();
+        let _ = self.keywheel.kill();
+        let _ = self.keywheel.wait();
+        let Some(pid) = self.pid_file.as_deref().and_then(master) else { return };
+        let workers = children(pid);
+        for pid in [pid].into_iter().chain(workers) {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
     }
 }
 
-fn spawn(mut command: Command, log: &std::path::Path) -> Child {
+/// The process id in a file.
+fn master(file: &Path) -> Option<u32> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+fn spawn(mut command: Command, log: &Path) -> Child {
     let file = std::fs::File::create(log).unwrap();
     command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
     command.spawn().unwrap()
@@ -204,38 +314,86 @@ fn rotations() -> usize {
     if std::env::var("KEYWHEEL_SCALE").is_ok_and(|scale| scale == "full") { 10 } else { 3 }
 }
 
-fn run(options: &[&str], arguments: &[&str]) {
-    let Some(gunicorn) = venv() else { return };
-    let bench = Bench::start(&gunicorn, options, arguments);
+fn run(bench: Option<Bench>) {
+    let Some(bench) = bench else { return };
     let load = Load::start(&bench.socket, USERS, LIFETIME);
     for _ in 0..rotations() {
         bench.rotate();
     }
     bench.roll_back();
     let seen = load.stop();
-    assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.requests);
-    assert!(seen.requests > 100 && seen.shown_again > 10, "{seen:?}");
-    let Seen { requests, shown_again, .. } = seen;
-    eprintln!("{arguments:?}: {requests} requests, {shown_again} sessions shown again");
+    let Seen { requests, shown_again, failures } = seen;
+    assert_eq!(failures, Vec::<String>::new(), "of {requests} requests\n{}", bench.said());
+    assert!(requests > 100 && shown_again > 10, "{requests} requests, {shown_again} shown again");
+    eprintln!("{requests} requests, {shown_again} sessions shown again, none failed");
     bench.end();
 }
 
+const VARIABLES: [&str; 4] = [
+    "--env=SECRET_KEY=ring:web",
+    "--env=SECRET_KEY_FALLBACKS=ring:web:others,join=,",
+    "--env=KEY_ID=ring:web,form=kid",
+    "--env=KEY_IDS=ring:web:accepted,form=kid,join=,",
+];
+
 #[test]
-fn sync_workers() {
-    run(&[], &["--worker-class", "sync"]);
+fn exec_sync() {
+    run(Bench::exec(RING, &VARIABLES, &["--worker-class", "sync"]));
 }
 
 #[test]
-fn sync_workers_with_preload() {
-    run(&[], &["--worker-class", "sync", "--preload"]);
+fn exec_sync_preload() {
+    run(Bench::exec(RING, &VARIABLES, &["--worker-class", "sync", "--preload"]));
+}
+
+/// Here a probe shows keys of its own making to every worker, before the old ones go.
+#[test]
+fn exec_gthread() {
+    let variables = [&VARIABLES[..], &["--probe", "probes.toml"]].concat();
+    run(Bench::exec(RING, &variables, &["--worker-class", "gthread", "--threads", "4"]));
 }
 
 #[test]
-fn gthread_workers() {
-    run(&[], &["--worker-class", "gthread", "--threads", "4"]);
+fn exec_gthread_preload() {
+    let arguments = ["--worker-class", "gthread", "--threads", "4", "--preload"];
+    run(Bench::exec(RING, &VARIABLES, &arguments));
 }
 
 #[test]
-fn gthread_workers_with_preload() {
-    run(&[], &["--worker-class", "gthread", "--threads", "4", "--preload"]);
+fn agent_sync() {
+    run(Bench::agent("--worker-class sync", HUP));
+}
+
+#[test]
+fn agent_sync_preload() {
+    run(Bench::agent("--worker-class sync --preload", UPGRADE));
+}
+
+#[test]
+fn agent_gthread() {
+    run(Bench::agent("--worker-class gthread --threads 4", HUP));
+}
+
+#[test]
+fn agent_gthread_preload() {
+    run(Bench::agent("--worker-class gthread --threads 4 --preload", UPGRADE));
+}
+
+/// What the other tests would see if rotations lost sessions: an application that is given one key,
+/// and declares that it puts up with that.
+#[test]
+fn users_of_a_one_slot_consumer_are_logged_out() {
+    let ring = RING.replace("role =", "one_slot = true\ncutover = true\nrole =");
+    let variables = [
+        "--env=SECRET_KEY=ring:web",
+        "--env=SECRET_KEY_FALLBACKS=ring:web,form=kid",
+        "--env=KEY_ID=ring:web,form=kid",
+        "--env=KEY_IDS=ring:web:accepted,form=kid,join=,",
+    ];
+    let Some(bench) = Bench::exec(&ring, &variables, &["--worker-class", "sync"]) else { return };
+    let load = Load::start(&bench.socket, USERS, LIFETIME);
+    let target = bench.admin.rotate("web").unwrap().path.unwrap().version;
+    bench.until("it is cut over", |ring| ring.primary == Some(target) && ring.path.is_none());
+    let seen = load.stop();
+    assert!(seen.failures.iter().any(|failure| failure.starts_with("/check: 401")), "{seen:?}");
 }

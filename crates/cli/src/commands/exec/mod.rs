@@ -12,7 +12,7 @@ use keywheel_deliver::exec::shim::CoreLimit;
 use keywheel_deliver::exec::sockets::Socket;
 use keywheel_deliver::exec::supervisor::{Supervisor, World};
 
-use super::serve::{logging, supervisor as service};
+use super::serve::{hardening, logging, supervisor as service};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, chain};
 use crate::invocation::Invocation;
@@ -115,7 +115,7 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     settle::find_program(&settings)?;
     let connect = connector(invocation, args, &settings)?;
     let core = CoreLimit::lower();
-    keep_memory_private();
+    hardening::not_dumpable();
     warn(args, &settings);
     let sockets: Result<Vec<_>, _> = listen.iter().map(Socket::open).collect();
     let sockets = sockets.map_err(|error| failure(&error.into()))?;
@@ -207,16 +207,6 @@ fn warn(args: &Args, settings: &ExecSettings) {
             "each change of the keys stops the program and then starts it: with --listen a \
              successor would start beside it, and with --copies one would stay"
         );
-    }
-}
-
-/// Others of the same user cannot read this process's memory. Not inherited by the program.
-fn keep_memory_private() {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        // Sandboxes may forbid it; the program is no less useful then.
-        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 
