@@ -98,7 +98,7 @@ fn what_is_wrong_is_said_before_anything_is_written() {
 
     // One value and no accepted list, for a consumer that is not declared as one-slot.
     let text = std::fs::read_to_string(legacy.world.path("agent.toml")).unwrap();
-    let one_slot = text.lines().filter(|line| !line.contains("FALLBACKS")).collect::<Vec<_>>();
+    let one_slot = text.lines().filter(|line| !line.starts_with("set.SECRET_KEY_FALL")).collect::<Vec<_>>();
     legacy.world.write("agent.toml", one_slot.join("\n"));
     let refused = legacy.world.run(&["agent", "--config", "agent.toml", "--once"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
