@@ -1,13 +1,13 @@
 //! A template in the language of Jinja, for files of any other shape.
 //!
-//! It sees one function: `ring("web-session")` has `primary`, `others` and `accepted` (lists, newest
-//! first, the primary before the others). A version has `text`, `base64`, `hex`, `public_pem`,
-//! `kid`, `fingerprint` and `number`, and is its `text` where it is printed itself. Filters are
-//! `json`, `join`, `map`, `first`, `last`, `length` and `reverse`. What is not there is an error,
-//! and there is no way around that; files and the environment are out of reach.
+//! It sees one function: `ring("web-session")` has `primary`, `others` and `accepted` (lists,
+//! newest first, the primary before the others). A version has `text`, `base64`, `hex`,
+//! `public_pem`, `kid`, `fingerprint` and `number`, and is its `text` where it is printed itself.
+//! Filters are `json`, `join`, `map`, `first`, `last`, `length` and `reverse`. What is not there is
+//! an error, and there is no way around that; files and the environment are out of reach.
 //!
-//! A value goes from the ring to the file without a copy in between, unless the template itself puts
-//! texts together (`~`, `{% set %}…{% endset %}`).
+//! A value goes from the ring to the file without a copy in between, unless the template itself
+//! puts texts together (`~`, `{% set %}…{% endset %}`).
 
 use std::collections::BTreeMap;
 use std::fmt;

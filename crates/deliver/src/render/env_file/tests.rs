@@ -1,3 +1,5 @@
+//! How variables are read. How they are written is tested from outside, in `tests/files`.
+
 use super::*;
 
 fn shell(text: &str) -> Result<String, EnvFileError> {
