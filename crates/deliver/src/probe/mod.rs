@@ -90,16 +90,16 @@ struct Course<'a> {
 
 impl<'a> Course<'a> {
     fn of(probe: &'a Probe, stop: &'a dyn Fn() -> bool) -> Self {
-        // The first try gets its whole time, however short the patience is.
-        let longest = if probe.within < probe.timeout { probe.timeout } else { probe.within };
-        let deadline = boot_time().after(longest);
+        let deadline = boot_time().after(probe.within);
         Self { probe, stop, deadline, tries: 0, pause: PAUSE_LEAST, last: None }
     }
 
     /// Counts a request, connection or run, and says until when it must be over.
     fn begin(&mut self) -> BootTime {
         self.tries = self.tries.saturating_add(1);
-        boot_time().after(self.probe.timeout).min(self.deadline)
+        let whole = boot_time().after(self.probe.timeout);
+        // The first one gets its whole time, however short the patience is.
+        if self.tries == 1 { whole } else { whole.min(self.deadline) }
     }
 
     /// A try went well: should the next one fail, the pauses begin short again.
