@@ -171,9 +171,9 @@ pub(crate) fn replaced(word: &str, replace: &[(&str, &str)]) -> String {
 /// process that will hold secrets; [`run`] makes sure by itself.
 pub fn forbid_core_files() {
     let limit = getrlimit(Resource::Core);
-    if limit.current.is_none_or(|bytes| bytes > CORE_BYTES) {
-        let current = Some(limit.maximum.unwrap_or(CORE_BYTES).min(CORE_BYTES));
-        // Lowering one's own soft limit is always permitted.
+    let current = Some(limit.maximum.unwrap_or(CORE_BYTES).min(CORE_BYTES));
+    if limit.current != current {
+        // One's own soft limit may be anything up to the hard one.
         let _ = setrlimit(Resource::Core, Rlimit { current, maximum: limit.maximum });
     }
 }

@@ -299,6 +299,17 @@ impl Journal {
         Ok(())
     }
 
+    /// Forgets what the consumer has taken: it was stopped, and takes everything anew when it is
+    /// started.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn unsettle(&mut self) -> Result<(), JournalError> {
+        let mut record = self.record.clone();
+        record.settled.clear();
+        self.replace(record)
+    }
+
     /// Forgets sinks of an unfinished delivery that are not declared any more: whoever took them
     /// out of the configuration has taken them over.
     ///

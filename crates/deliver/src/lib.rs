@@ -17,6 +17,8 @@ pub mod values;
 
 mod processes;
 mod secret;
+#[cfg(test)]
+mod testing;
 
 pub use processes::PidFileError;
 pub use secret::SecretText;

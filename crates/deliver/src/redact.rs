@@ -11,7 +11,7 @@ use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use keywheel_jose::Use;
 use zeroize::Zeroizing;
 
-use crate::values::AllValues;
+use crate::values::{AllValues, Value, Values};
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "[hidden]";
@@ -45,8 +45,8 @@ impl Redactor {
     #[must_use]
     pub fn and(&self, values: &AllValues) -> Self {
         let mut redactor = self.clone();
-        let versions = values.values().flat_map(|ring| ring.versions());
-        for material in versions.filter_map(|version| version.material()) {
+        let versions = values.values().flat_map(Values::versions);
+        for material in versions.filter_map(Value::material) {
             let bytes = material.expose();
             redactor.hide(bytes);
             redactor.hide(material.delivery(Use::Protect).expose().as_bytes());

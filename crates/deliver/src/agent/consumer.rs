@@ -1,7 +1,6 @@
 //! One consumer: follows its rings, delivers what changed, probes with every half lease, and tells
 //! the server what was seen. Runs on a thread of its own until it is told to stop.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +24,8 @@ use crate::values::{AllValues, Values};
 
 /// How often templates, the server's acknowledgement and the time without a server are looked at.
 const LOOK: Span = Span::from_secs(2);
+/// How often, while the server's acknowledgement is awaited.
+const LOOK_SOON: Span = Span::from_millis(100);
 
 /// How long until a consumer that could not be stopped is stopped again.
 const STOP_AGAIN: Span = Span::from_secs(30);
@@ -46,6 +47,8 @@ pub(super) struct Worker {
     /// When the consumer must have been stopped if no server is reached, where that is known from
     /// before this process.
     stop_at: Option<BootTime>,
+    /// It could not be stopped, and is not tried again before.
+    stop_again_at: BootTime,
     /// The consumer was stopped, because no server was reached for too long.
     is_stopped: bool,
     /// When an unfinished delivery is taken back, unless the keys arrive before.
@@ -70,6 +73,7 @@ impl Worker {
             pace: Pace::new(delivery.wait, delivery.splay),
             former: None,
             stop_at: left.map(|left| now.after(left)),
+            stop_again_at: now,
             is_stopped: false,
             give_up_at: now.after(delivery.deadline),
             delivery,
@@ -118,13 +122,14 @@ impl Worker {
             return Ok(self.without_keys(now));
         };
         if self.is_stopped {
+            self.stand(Standing::Stopped);
             return Ok(LOOK);
         }
         let marks = self.marks(&keysets);
         match self.pace.due(now, &marks, &mut random_below) {
             Due::At(at) => {
-                self.see_acknowledgement();
-                Ok(at.since(now).min(LOOK))
+                let look = if self.is_awaiting_acknowledgement() { LOOK_SOON } else { LOOK };
+                Ok(at.since(now).min(look))
             }
             Due::Deliver => {
                 self.deliver(&keysets, marks, false);
@@ -336,19 +341,21 @@ impl Worker {
         self.stand(Standing::Troubled { why: why.to_owned() });
     }
 
-    /// Sees whether the server has acknowledged what was confirmed.
-    fn see_acknowledgement(&self) {
+    /// Whether the server has not yet acknowledged what was confirmed; notes it when it has.
+    fn is_awaiting_acknowledgement(&self) -> bool {
         let standings = self.board.standings();
         if standings.get(&self.delivery.consumer) != Some(&Standing::Delivered) {
-            return;
+            return false;
         }
         let is_proved = |ring: &RingHandle| {
             let health = ring.health();
             health.proved && health.confirmed.is_some()
         };
-        if self.rings.iter().all(is_proved) {
-            self.stand(Standing::Confirmed);
+        if !self.rings.iter().all(is_proved) {
+            return true;
         }
+        self.stand(Standing::Confirmed);
+        false
     }
 
     /// Remembers across restarts how long the consumer may go on, where it is to be stopped then.
@@ -367,32 +374,24 @@ impl Worker {
     /// Stops the consumer when no server was reached for too long and that was wished for, and
     /// begins anew when one is reached again.
     fn keep_time_without_server(&mut self, now: BootTime) {
-        let WhenOffline::Stop(hook) = &self.delivery.when_offline else { return };
+        if self.delivery.when_offline == WhenOffline::Keep {
+            return;
+        }
         let has_contact = self.rings.iter().all(|ring| ring.health().last_contact.is_some());
         let is_offline = if has_contact {
-            self.stop_at = None;
             self.rings.iter().any(|ring| ring.health().offline)
         } else {
             self.stop_at.is_some_and(|at| now >= at)
         };
-        if !is_offline {
-            if self.is_stopped && has_contact {
-                tracing::info!(
-                    consumer = %self.delivery.consumer,
-                    "a server is reached again: what was stopped is delivered to anew"
-                );
-                self.is_stopped = false;
-                self.pace = Pace::new(self.delivery.wait, self.delivery.splay);
-                // Its reload starts it again, so nothing that it had counts as taken.
-                if let Err(error) = self.journal.settle(BTreeMap::new()) {
-                    tracing::warn!(cause = %error, remedy = error.remedy(), "cannot begin anew");
-                }
-            }
-            return;
+        match (is_offline, self.is_stopped) {
+            (true, false) if now >= self.stop_again_at => self.stop_consumer(now),
+            (false, true) if has_contact => self.begin_anew(),
+            _ => {}
         }
-        if self.is_stopped {
-            return;
-        }
+    }
+
+    fn stop_consumer(&mut self, now: BootTime) {
+        let WhenOffline::Stop(hook) = &self.delivery.when_offline else { return };
         let hide = self.former.as_ref().map_or_else(Redactor::none, Redactor::of);
         match Host::new(&self.delivery, hide).run(hook, &[], &|| false) {
             Ok(()) => {
@@ -410,8 +409,22 @@ impl Worker {
                     remedy = trouble.remedy,
                     "it has to be stopped, and cannot be"
                 );
-                self.stop_at = Some(now.after(STOP_AGAIN));
+                self.stop_again_at = now.after(STOP_AGAIN);
             }
+        }
+    }
+
+    /// A reload starts the consumer again, so nothing that it had counts as taken.
+    fn begin_anew(&mut self) {
+        tracing::info!(
+            consumer = %self.delivery.consumer,
+            "a server is reached again: what was stopped is delivered to anew"
+        );
+        self.is_stopped = false;
+        self.stop_at = None;
+        self.pace = Pace::new(self.delivery.wait, self.delivery.splay);
+        if let Err(error) = self.journal.unsettle() {
+            tracing::warn!(cause = %error, remedy = error.remedy(), "cannot begin anew");
         }
     }
 }

@@ -39,6 +39,9 @@ use consumer::Worker;
 /// The most consumers of one agent; each has a thread and a connection.
 pub const CONSUMERS_MAX: usize = 256;
 
+/// The folder with one folder for each consumer.
+const CONSUMERS: &str = "consumers";
+
 /// What all consumers of an agent share.
 #[derive(Clone)]
 pub struct Settings {
@@ -174,6 +177,7 @@ impl Agent {
     /// When the folder cannot be used, or a consumer cannot be started; none runs then.
     pub fn start(settings: Settings, consumers: Vec<Consumer>) -> Result<Self, AgentError> {
         make_folder(&settings.state_dir)?;
+        make_folder(&settings.state_dir.join(CONSUMERS))?;
         let lock = lock(&settings.state_dir)?;
         let mut agent = Self {
             settings,
@@ -240,7 +244,7 @@ impl Agent {
 
     fn begin(&self, consumer: Consumer) -> Result<Running, AgentError> {
         let name = consumer.delivery.consumer.clone();
-        let folder = self.settings.state_dir.join(name.as_str());
+        let folder = self.settings.state_dir.join(CONSUMERS).join(name.as_str());
         make_folder(&folder)?;
         let journal = Journal::open(Arc::clone(&self.disk), &folder)
             .map_err(|source| AgentError::Journal { consumer: name.clone(), source })?;

@@ -10,7 +10,7 @@ use crate::settings::Wait;
 
 /// The first time until a failed delivery is tried again; it doubles with each failure.
 const RETRY_FIRST: Span = Span::from_secs(5);
-const RETRY_MOST: Span = Span::from_secs(5 * 60);
+const RETRY_MOST: Span = Span::from_secs(60);
 
 /// What tells the state of a file from any other: device, inode, size, time of change.
 pub(super) type FileMark = (u64, u64, u64, (i64, i64));
@@ -188,7 +188,7 @@ mod tests {
         let mut pace = pace();
         let none = &mut |_| 0;
         let mut now = at(0);
-        for wait in [5, 10, 20, 40, 80, 160, 300, 300] {
+        for wait in [5, 10, 20, 40, 60, 60] {
             pace.failed(now, marks(1));
             let retry = now.after(Span::from_secs(wait));
             assert_eq!(pace.due(now, &marks(1), none), Due::At(retry));

@@ -24,7 +24,8 @@ struct Input<'a> {
 
 #[derive(Serialize)]
 struct Version<'a> {
-    version: u32,
+    #[serde(rename = "version")]
+    number: u32,
     kid: &'a str,
     good: &'a str,
     bogus: &'a str,
@@ -47,10 +48,7 @@ pub(super) fn run(
             Some((input, hide)) => (Some(input.as_slice()), hide),
             None => (None, hide),
         };
-        let error = match hook::run(&hook, &[], input, hide, course.stop) {
-            Ok(_) => break,
-            Err(error) => error,
-        };
+        let Err(error) = hook::run(&hook, &[], input, hide, course.stop) else { break };
         let missing = Missing::other(error.to_string(), error.remedy());
         match error {
             HookError::Stopped { .. } => return Err(course.stopped()),
@@ -62,7 +60,7 @@ pub(super) fn run(
             _ => return Err(course.never(missing)),
         }
     }
-    let not_shown = shown.map(|shown| shown.not_shown.clone()).unwrap_or_default();
+    let not_shown = shown.map(|shown| shown.halves.clone()).unwrap_or_default();
     Ok(Seen { tries: course.tries, workers: Vec::new(), not_shown })
 }
 
@@ -86,7 +84,7 @@ fn input(
         let text_bytes = [good, bogus, kid].iter().map(|text| text.len()).sum::<usize>();
         // The longest escape makes six bytes of one.
         room = room.saturating_add(text_bytes.saturating_mul(6)).saturating_add(ROOM_BYTES);
-        versions.push(Version { version: version.number().0, kid, good, bogus });
+        versions.push(Version { number: version.number().0, kid, good, bogus });
     }
     let primary = shown.ring.primary().map(|primary| primary.number().0);
     let input = Input { ring: shown.artefact.ring.as_str(), primary, versions };

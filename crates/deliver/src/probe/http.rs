@@ -158,7 +158,9 @@ impl<'a> Session<'a> {
                 Ok(None) => return Ok(self.seen(course, &row)),
                 // Requests find workers by chance, so a burst is made before it is called strange
                 // that one has not answered.
-                Ok(Some(silence)) if row.length % silence.burst != 0 => {}
+                Ok(Some(silence)) if !row.length.is_multiple_of(silence.burst) => {
+                    course.last = Some(silence.missing);
+                }
                 Ok(Some(silence)) => course.wait(silence.missing)?,
                 Err(missing) => {
                     row.begin_anew();
@@ -205,7 +207,9 @@ impl<'a> Session<'a> {
         let trees = [Tree::read(&workers.parent)?, Tree::read(&workers.parent)?];
         let mut silent = BTreeSet::new();
         for answered in &row.answered {
-            trees.iter().for_each(|tree| silent.extend(tree.silent(answered)));
+            for tree in &trees {
+                silent.extend(tree.silent(answered));
+            }
         }
         if silent.is_empty() {
             return Ok(None);
@@ -219,7 +223,7 @@ impl<'a> Session<'a> {
     fn seen(&self, course: &Course<'_>, row: &Row) -> Seen {
         let workers: BTreeSet<u32> =
             row.answered.iter().flat_map(|answered| answered.keys().copied()).collect();
-        let not_shown = self.shown.as_ref().map(|shown| shown.not_shown.clone());
+        let not_shown = self.shown.as_ref().map(|shown| shown.halves.clone());
         Seen {
             tries: course.tries,
             workers: workers.into_iter().collect(),

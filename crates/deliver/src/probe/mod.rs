@@ -84,6 +84,8 @@ struct Course<'a> {
     deadline: BootTime,
     tries: u32,
     pause: Span,
+    /// What was missing in the last try that had its whole time.
+    last: Option<Missing>,
 }
 
 impl<'a> Course<'a> {
@@ -91,7 +93,7 @@ impl<'a> Course<'a> {
         // The first try gets its whole time, however short the patience is.
         let longest = if probe.within < probe.timeout { probe.timeout } else { probe.within };
         let deadline = boot_time().after(longest);
-        Self { probe, stop, deadline, tries: 0, pause: PAUSE_LEAST }
+        Self { probe, stop, deadline, tries: 0, pause: PAUSE_LEAST, last: None }
     }
 
     /// Counts a request, connection or run, and says until when it must be over.
@@ -111,6 +113,10 @@ impl<'a> Course<'a> {
     /// When there is no time for one.
     fn wait(&mut self, missing: Missing) -> Result<(), ProbeError> {
         let now = boot_time();
+        // An answer that was cut off by the end of the whole time says less than what came before.
+        let is_cut_off = now >= self.deadline && matches!(missing, Missing::Answer { .. });
+        let missing = self.last.take().filter(|_| is_cut_off).unwrap_or(missing);
+        self.last = Some(missing.clone());
         let until = now.after(self.pause);
         if until >= self.deadline || self.tries >= TRIES_MAX {
             let (probe, within) = (self.probe.name.clone(), self.probe.within);
@@ -142,7 +148,8 @@ struct Shown<'a> {
     artefact: &'a Artefact,
     ring: &'a Values,
     versions: Vec<&'a Value>,
-    not_shown: Vec<VersionNumber>,
+    /// Those of which only the half that verifies is held.
+    halves: Vec<VersionNumber>,
 }
 
 impl<'a> Shown<'a> {
@@ -150,16 +157,16 @@ impl<'a> Shown<'a> {
     fn of(artefact: &'a Artefact, values: &'a AllValues) -> Result<Self, ArtefactError> {
         let unknown = || ArtefactError::UnknownRing(artefact.ring.clone());
         let ring = values.get(&artefact.ring).ok_or_else(unknown)?;
-        let mut shown = Self { artefact, ring, versions: Vec::new(), not_shown: Vec::new() };
+        let mut shown = Self { artefact, ring, versions: Vec::new(), halves: Vec::new() };
         for version in ring.versions() {
             match shown.bogus(version) {
                 Ok(_) => shown.versions.push(version),
-                Err(ArtefactError::OnlyHalf(number)) => shown.not_shown.push(number),
+                Err(ArtefactError::OnlyHalf(number)) => shown.halves.push(number),
                 Err(error) => return Err(error),
             }
         }
         // A probe that shows nothing would pass without having tried anything.
-        match (shown.versions.is_empty(), shown.not_shown.last()) {
+        match (shown.versions.is_empty(), shown.halves.last()) {
             (true, Some(number)) => Err(ArtefactError::OnlyHalf(*number)),
             (true, None) => Err(ArtefactError::NoVersion(artefact.ring.clone())),
             (false, _) => Ok(shown),

@@ -13,7 +13,7 @@ use super::ReloadError;
 use crate::processes::{self, Process};
 
 /// Clocks of file systems are coarse, and a clock that is set right moves the time of the boot.
-const SLACK: Duration = Duration::from_secs(60);
+const SLACK: Duration = Duration::from_mins(1);
 
 /// The signals that make services reload, or end so that a manager starts them again. The others
 /// are left out because no service can react to them, or because they are for the kernel to send.

@@ -1,0 +1,166 @@
+//! `keywheel agent` end to end: a real server, a real agent, and a consumer that can only read a
+//! file when it is told to.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod legacy;
+mod world;
+
+use legacy::{Legacy, RING, Stall};
+use world::{World, mode, until};
+
+#[test]
+fn an_env_file_and_a_command_are_all_that_a_legacy_application_needs() {
+    let legacy = Legacy::new(RING, Stall::Hold);
+    let server = legacy.world.serve();
+    legacy.make_token();
+    legacy.world.ok(&["agent", "--config", "agent.toml", "--once"]);
+    let env = legacy.env();
+    assert!(env.starts_with("# ours\nDEBUG=1\n"), "{env}");
+    assert_eq!(mode(&legacy.world.path("app.env")), 0o600);
+    assert_eq!(legacy.running(), env);
+    assert!(legacy.status().contains("probed"), "{}", legacy.status());
+
+    let agent = legacy.start();
+    for primary in 2..=4 {
+        legacy.world.ok(&["rotate", "web", "--wait"]);
+        assert_eq!(legacy.primary(), primary);
+        until("the file and the application follow", || {
+            legacy.running() == legacy.env() && legacy.fallbacks().is_empty()
+        });
+        assert!(legacy.env().starts_with("# ours\nDEBUG=1\n"), "{}", legacy.env());
+    }
+    legacy.assert_no_secret_is_told(&[&agent.log(), &server.log()]);
+    let (code, log) = agent.stop();
+    assert_eq!(code, 0, "{log}");
+    server.stop();
+}
+
+#[test]
+fn a_probe_that_fails_puts_the_former_content_back_and_the_rotation_holds_with_the_reason() {
+    let legacy = Legacy::new(RING, Stall::Hold);
+    let server = legacy.world.serve();
+    legacy.make_token();
+    let agent = legacy.start();
+    until("the agent has delivered", || legacy.status().contains("probed"));
+    let before = legacy.env();
+
+    legacy.refuse_new_keys(true);
+    assert_eq!(legacy.world.run(&["rotate", "web", "--wait", "--timeout", "3s"]).code, 3);
+    until("status names the reason", || legacy.status().contains("probe try"));
+    until("the former content is back, and in use", || {
+        legacy.env() == before && legacy.running() == before
+    });
+    assert_eq!(legacy.primary(), 1);
+    assert_eq!(legacy.world.json(&["status", "web"])["stage"], "confirm");
+
+    legacy.refuse_new_keys(false);
+    until("the rotation goes on by itself", || legacy.primary() == 2);
+    legacy.assert_no_secret_is_told(&[&agent.log()]);
+    agent.stop();
+    server.stop();
+}
+
+#[test]
+fn a_rotation_that_the_consumer_refuses_goes_back_where_the_policy_says_so() {
+    let legacy = Legacy::new(RING, Stall::Rollback);
+    let server = legacy.world.serve();
+    legacy.make_token();
+    let agent = legacy.start();
+    until("the agent has delivered", || legacy.status().contains("probed"));
+    let before = legacy.env();
+    legacy.refuse_new_keys(true);
+    legacy.world.run(&["rotate", "web"]);
+    until("the rotation is over", || {
+        let ring = legacy.world.json(&["status", "web"]);
+        ring["stage"] == "rest" && ring["keyset_revision"].as_u64() > Some(2)
+    });
+    assert_eq!(legacy.primary(), 1);
+    until("the former content is back, and in use", || {
+        legacy.env() == before && legacy.running() == before
+    });
+    agent.stop();
+    server.stop();
+}
+
+#[test]
+fn what_is_wrong_is_said_before_anything_is_written() {
+    let legacy = Legacy::new(RING, Stall::Hold);
+    let checked = legacy.world.run(&["agent", "--config", "agent.toml", "--check"]);
+    assert_eq!(checked.code, 1, "{}{}", checked.stdout, checked.stderr);
+    assert!(checked.stdout.contains("FAIL web"), "{}", checked.stdout);
+
+    let server = legacy.world.serve();
+    legacy.make_token();
+    let checked = legacy.world.run(&["agent", "--config", "agent.toml", "--check"]);
+    assert_eq!(checked.code, 0, "{}{}", checked.stdout, checked.stderr);
+    assert_eq!(legacy.env(), "# ours\nDEBUG=1\n", "a check writes nothing");
+
+    // One value and no accepted list, for a consumer that is not declared as one-slot.
+    let text = std::fs::read_to_string(legacy.world.path("agent.toml")).unwrap();
+    let one_slot = text.lines().filter(|line| !line.contains("FALLBACKS")).collect::<Vec<_>>();
+    legacy.world.write("agent.toml", one_slot.join("\n"));
+    let refused = legacy.world.run(&["agent", "--config", "agent.toml", "--once"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("one_slot"), "{}", refused.stderr);
+    assert_eq!(legacy.env(), "# ours\nDEBUG=1\n");
+    server.stop();
+}
+
+#[test]
+fn sighup_reads_the_file_again_all_of_it_or_nothing() {
+    let legacy = Legacy::new(RING, Stall::Hold);
+    let server = legacy.world.serve();
+    legacy.make_token();
+    let agent = legacy.start();
+    until("the agent has delivered", || legacy.running().contains("SECRET_KEY="));
+    let text = std::fs::read_to_string(legacy.world.path("agent.toml")).unwrap();
+    legacy.world.write("agent.toml", text.replace("set.SECRET_KEY =", "set.nonsense = 7\nset.OTHER_KEY ="));
+    hang_up(agent.pid());
+    until("the fault is told", || agent.log().contains("is not used"));
+    assert!(!legacy.env().contains("OTHER_KEY"));
+    legacy.world.write("agent.toml", text.replace("set.SECRET_KEY =", "set.OTHER_KEY ="));
+    hang_up(agent.pid());
+    until("the change is delivered", || legacy.running().contains("OTHER_KEY="));
+    agent.stop();
+    server.stop();
+}
+
+#[test]
+fn an_agent_that_stands_alone_is_the_server_too() {
+    let legacy = Legacy::new(RING, Stall::Hold);
+    let text = std::fs::read_to_string(legacy.world.path("agent.toml")).unwrap();
+    let alone = |line: &&str| !line.starts_with("url") && !line.starts_with("token_file");
+    let text = text.lines().filter(alone).collect::<Vec<_>>().join("\n");
+    legacy.world.write("agent.toml", text);
+    let args = ["agent", "--config", "agent.toml", "--standalone", "-vv"];
+    let agent = legacy.world.start(legacy.world.command(&args));
+    until("the agent has delivered", || legacy.running().contains("SECRET_KEY="));
+    legacy.world.ok(&["rotate", "web", "--wait"]);
+    assert_eq!(legacy.primary(), 2);
+    legacy.assert_no_secret_is_told(&[&agent.log()]);
+    let (code, log) = agent.stop();
+    assert_eq!(code, 0, "{log}");
+
+    // The second start finds its token and itself again.
+    let agent = legacy.world.start(legacy.world.command(&args));
+    until("the agent proves again", || {
+        legacy.world.run(&["status", "web"]).stdout.contains("1 live of at least 1")
+    });
+    let tokens = legacy.world.json(&["token", "list"]);
+    let ours = tokens["tokens"].as_array().unwrap().iter();
+    assert_eq!(ours.filter(|token| token["name"] == "agent web").count(), 1, "{tokens}");
+    agent.stop();
+}
+
+#[test]
+fn the_example_is_printed() {
+    let world = World::new();
+    let example = world.ok(&["agent", "--example"]);
+    assert!(example.contains("[[consumer.sink]]"));
+}
+
+fn hang_up(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+}
