@@ -25,6 +25,10 @@ fn the_example_does_what_its_page_says() {
         let text = text.replace("127.0.0.1:8080", &guarded.to_string());
         world.write(file, text.replace("127.0.0.1:8081", &legacy.to_string()));
     }
+    // A server that has just come waits for a lease before it believes that it knows everybody.
+    let rings = std::fs::read_to_string(world.path("keywheel.toml")).unwrap();
+    let quick = rings.replace("longest_lifetime", "lease_ttl = \"2s\"\nlongest_lifetime");
+    world.write("keywheel.toml", quick);
 
     let mut upstream = Command::new("python3");
     upstream.arg(world.path("upstream.py")).arg(world.path(""));
