@@ -98,7 +98,8 @@ fn what_is_wrong_is_said_before_anything_is_written() {
 
     // One value and no accepted list, for a consumer that is not declared as one-slot.
     let text = std::fs::read_to_string(legacy.world.path("agent.toml")).unwrap();
-    let one_slot = text.lines().filter(|line| !line.starts_with("set.SECRET_KEY_FALL")).collect::<Vec<_>>();
+    let one_slot =
+        text.lines().filter(|line| !line.starts_with("set.SECRET_KEY_FALL")).collect::<Vec<_>>();
     legacy.world.write("agent.toml", one_slot.join("\n"));
     let refused = legacy.world.run(&["agent", "--config", "agent.toml", "--once"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
@@ -115,7 +116,9 @@ fn sighup_reads_the_file_again_all_of_it_or_nothing() {
     let agent = legacy.start();
     until("the agent has delivered", || legacy.running().contains("SECRET_KEY="));
     let text = std::fs::read_to_string(legacy.world.path("agent.toml")).unwrap();
-    legacy.world.write("agent.toml", text.replace("set.SECRET_KEY =", "set.nonsense = 7\nset.OTHER_KEY ="));
+    legacy
+        .world
+        .write("agent.toml", text.replace("set.SECRET_KEY =", "set.nonsense = 7\nset.OTHER_KEY ="));
     hang_up(agent.pid());
     until("the fault is told", || agent.log().contains("is not used"));
     assert!(!legacy.env().contains("OTHER_KEY"));

@@ -20,8 +20,8 @@ mod take;
 mod template;
 
 pub use raw::{
-    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint, RawHook, RawNginx,
-    RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
+    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint,
+    RawHook, RawNginx, RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
 };
 pub use template::EXAMPLE;
 
