@@ -18,6 +18,8 @@ mod settle;
 mod sink;
 mod take;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use raw::{
     RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint,
