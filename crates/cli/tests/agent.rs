@@ -98,7 +98,8 @@ fn what_is_wrong_is_said_before_anything_is_written() {
 
     // One value and no accepted list, for a consumer that is not declared as one-slot.
     let text = std::fs::read_to_string(legacy.world.path("agent.toml")).unwrap();
-    let one_slot = text.lines().filter(|line| !line.contains("FALLBACKS")).collect::<Vec<_>>();
+    let one_slot =
+        text.lines().filter(|line| !line.starts_with("set.SECRET_KEY_FALL")).collect::<Vec<_>>();
     legacy.world.write("agent.toml", one_slot.join("\n"));
     let refused = legacy.world.run(&["agent", "--config", "agent.toml", "--once"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
@@ -115,13 +116,97 @@ fn sighup_reads_the_file_again_all_of_it_or_nothing() {
     let agent = legacy.start();
     until("the agent has delivered", || legacy.running().contains("SECRET_KEY="));
     let text = std::fs::read_to_string(legacy.world.path("agent.toml")).unwrap();
-    legacy.world.write("agent.toml", text.replace("set.SECRET_KEY =", "set.nonsense = 7\nset.OTHER_KEY ="));
+    legacy
+        .world
+        .write("agent.toml", text.replace("set.SECRET_KEY =", "set.nonsense = 7\nset.OTHER_KEY ="));
     hang_up(agent.pid());
     until("the fault is told", || agent.log().contains("is not used"));
     assert!(!legacy.env().contains("OTHER_KEY"));
     legacy.world.write("agent.toml", text.replace("set.SECRET_KEY =", "set.OTHER_KEY ="));
     hang_up(agent.pid());
     until("the change is delivered", || legacy.running().contains("OTHER_KEY="));
+    agent.stop();
+    server.stop();
+}
+
+#[test]
+fn what_somebody_else_changed_is_delivered_again_and_other_variables_are_theirs() {
+    let legacy = Legacy::new(RING, Stall::Hold);
+    let server = legacy.world.serve();
+    legacy.make_token();
+    let agent = legacy.start();
+    until("the agent has delivered", || legacy.status().contains("probed"));
+    let before = legacy.env();
+    let edited = before.replace("DEBUG=1", "DEBUG=2").replace("SECRET_KEY=", "SECRET_KEY=x");
+    std::fs::write(legacy.world.path("app.env"), edited).unwrap();
+    until("it is delivered again", || {
+        legacy.running() == before.replace("DEBUG=1", "DEBUG=2") && legacy.running() == legacy.env()
+    });
+    until("it is told", || agent.log().contains("somebody else had changed"));
+
+    // The application loses its memory; one reload brings it back.
+    legacy.world.write("running", "nothing");
+    until("it is reloaded", || legacy.running() == legacy.env());
+    until("it is told", || agent.log().contains("does not stand any more"));
+    legacy.assert_no_secret_is_told(&[&agent.log()]);
+    agent.stop();
+    server.stop();
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_delivery_takes_it_back() {
+    let legacy = Legacy::new(RING, Stall::Hold);
+    let hang = legacy.world.path("hang").display().to_string();
+    legacy.change_agent(|text| {
+        text.replace("umask 077;", &format!("umask 077; if rm '{hang}'; then sleep 60; fi;"))
+    });
+    let server = legacy.world.serve();
+    legacy.make_token();
+    let agent = legacy.start();
+    until("the agent has delivered", || legacy.status().contains("probed"));
+    let before = legacy.env();
+    legacy.world.write("hang", "");
+    legacy.world.run(&["rotate", "web"]);
+    until("the reload hangs", || !legacy.world.path("hang").exists());
+    assert_ne!(legacy.env(), before);
+    let (code, log) = agent.stop();
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(legacy.env(), before);
+    assert_eq!(legacy.running(), before);
+    let agent = legacy.start();
+    until("the rotation goes on", || legacy.primary() == 2);
+    agent.stop();
+    server.stop();
+}
+
+#[test]
+fn a_consumer_without_a_server_is_stopped_in_time_where_that_was_wished_for() {
+    let legacy =
+        Legacy::new(&RING.replace("offline_max = \"1m\"", "offline_max = \"3s\""), Stall::Hold);
+    let stopped = legacy.world.path("stopped").display().to_string();
+    legacy.change_agent(|text| {
+        let stop = format!(
+            "wait = \"0s\"\nwhen_offline = \"stop\"\nstop = {{ command = [\"touch\", \"{stopped}\"] }}"
+        );
+        text.replace("wait = \"0s\"", &stop)
+    });
+    let server = legacy.world.serve();
+    legacy.make_token();
+    let agent = legacy.start();
+    until("the agent has delivered", || legacy.status().contains("probed"));
+    server.kill();
+    until("the consumer is stopped", || legacy.world.path("stopped").exists());
+
+    // An agent that is started meanwhile remembers that the time is over.
+    agent.kill();
+    std::fs::remove_file(legacy.world.path("stopped")).unwrap();
+    let agent = legacy.start();
+    until("the consumer is stopped again", || legacy.world.path("stopped").exists());
+
+    std::fs::remove_file(legacy.world.path("running")).unwrap();
+    let server = legacy.world.serve();
+    until("its reload starts it again", || legacy.running() == legacy.env());
+    until("and it proves", || legacy.status().contains("1 live of at least 1"));
     agent.stop();
     server.stop();
 }

@@ -15,7 +15,6 @@ use world::until;
 #[test]
 fn a_broken_include_never_reaches_nginx() {
     let all = Delivery::start("", Checked::Yes);
-    all.until_status("\"rest\"");
     let (accept, reloads) = (all.site.include(ACCEPT), all.site.reloads());
     let good = all.break_nginx();
     all.world.ok(&["rotate", "api"]);
@@ -39,7 +38,6 @@ fn a_broken_include_never_reaches_nginx() {
 fn a_reload_that_silently_kept_the_old_configuration_is_caught() {
     // Without the check, as if the fault came between check and reload.
     let all = Delivery::start("", Checked::No);
-    all.until_status("\"rest\"");
     let (accept, one_slot) = (all.site.include(ACCEPT), all.site.include(ONE_SLOT));
     let good = all.break_nginx();
     all.world.ok(&["rotate", "api"]);
@@ -60,7 +58,6 @@ fn a_reload_that_silently_kept_the_old_configuration_is_caught() {
 #[test]
 fn old_workers_close_the_gate_until_they_have_ended() {
     let all = Delivery::start("", Checked::Yes);
-    all.until_status("\"rest\"");
     let former = all.caller.key();
     let mut socket = WebSocket::open(all.site.address);
     all.world.ok(&["rotate", "api"]);
@@ -81,7 +78,6 @@ fn old_workers_close_the_gate_until_they_have_ended() {
 #[test]
 fn a_shutdown_timeout_opens_the_gate() {
     let all = Delivery::start("worker_shutdown_timeout 500ms;", Checked::Yes);
-    all.until_status("\"rest\"");
     let mut socket = WebSocket::open(all.site.address);
     all.rotate();
     assert!(!socket.is_open());

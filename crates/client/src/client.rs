@@ -364,7 +364,7 @@ impl Client {
     pub fn wait_until(&self, limit: Span, ready: impl Fn() -> bool) -> Result<bool, ClientError> {
         self.inner.with(|live| {
             let ended = || live.ended.load(Ordering::Acquire);
-            let is_ready = live.wait(limit, || ready() || ended());
+            let is_ready = live.watch(limit, || ended() || ready());
             if ended() { Err(ClientError::Closed) } else { Ok(is_ready) }
         })?
     }

@@ -143,6 +143,8 @@ pub(crate) struct Live {
     pub(crate) leaving: AtomicBool,
     pub(crate) ended: AtomicBool,
     pub(crate) refreshes: Throttle,
+    /// How often something was announced.
+    moves: AtomicU64,
     waiting: Mutex<()>,
     moved: Condvar,
 }
@@ -159,6 +161,7 @@ impl Live {
             leaving: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             refreshes: Throttle::new(REFRESH_INTERVAL, REFRESH_BURST),
+            moves: AtomicU64::new(0),
             waiting: Mutex::new(()),
             moved: Condvar::new(),
         })
@@ -171,8 +174,25 @@ impl Live {
 
     /// Tells those who wait that something happened.
     pub(crate) fn announce(&self) {
+        self.moves.fetch_add(1, Ordering::SeqCst);
         drop(self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         self.moved.notify_all();
+    }
+
+    /// Waits until `ready`, at most for `limit`. Unlike [`Live::wait`] this asks without holding
+    /// anything, so that `ready` may do what it likes, and only after an announcement.
+    pub(crate) fn watch(&self, limit: Span, ready: impl Fn() -> bool) -> bool {
+        let deadline = boot_time().after(limit);
+        loop {
+            let seen = self.moves.load(Ordering::SeqCst);
+            if ready() {
+                return true;
+            }
+            let left = deadline.since(boot_time());
+            if !self.wait(left, || self.moves.load(Ordering::SeqCst) != seen) {
+                return ready();
+            }
+        }
     }
 
     /// Waits until `ready`, at most for `limit`.

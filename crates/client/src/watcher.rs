@@ -173,6 +173,7 @@ impl Watcher {
                 self.session.state_mut(index).is_some_and(|state| state.expire(boot_time()));
             if expired {
                 self.show(index, slot);
+                live.announce();
             }
         }
     }
@@ -192,8 +193,11 @@ impl Watcher {
         for (index, slot) in self.live.slots.iter().enumerate() {
             let state = self.session.state(index);
             let proved = state.is_some_and(ConsumerState::is_proved);
-            slot.proved.store(proved, Ordering::Relaxed);
+            let was_proved = slot.proved.swap(proved, Ordering::Relaxed);
             slot.set_confirmed(state.and_then(ConsumerState::confirmed));
+            if proved != was_proved {
+                self.live.announce();
+            }
         }
         let instance = self.identity.as_ref().map(|identity| identity.instance.clone());
         let listening = self.session.is_listening();

@@ -314,7 +314,7 @@ impl Staged<'_> {
                     Err(error) if is_unsupported(&error) => self.replace(&name, expected)?,
                     exchanged => {
                         exchanged.map_err(failed)?;
-                        self.keep_former(&name, expected)?;
+                        self.keep_former(name, expected)?;
                     }
                 }
             }
@@ -334,20 +334,22 @@ impl Staged<'_> {
         (found == held && held == self.facts).then_some(()).ok_or_else(changed)
     }
 
-    /// After the exchange, `name` is what was there. It is kept when it is what was expected, and
-    /// put back when it is not.
-    fn keep_former(&self, name: &Path, expected: &Present) -> Result<(), FileError> {
+    /// After the exchange, `name` is what was there, so from here on it is not ours to remove. It
+    /// is kept when it is what was expected, and put back when it is not.
+    fn keep_former(&mut self, name: PathBuf, expected: &Present) -> Result<(), FileError> {
+        self.name = None;
         let (disk, folder) = (self.disk, self.place.folder());
-        let found = read_in(&self.place, name);
+        let found = read_in(&self.place, &name);
         let same = found.as_ref().ok().and_then(Option::as_ref).is_some_and(|found| {
             found.facts.is_same_content(&expected.facts) && found.bytes == expected.bytes
         });
         if same {
-            let kept = disk.rename(folder, name, &self.place.former(), Rename::Replace);
+            let kept = disk.rename(folder, &name, &self.place.former(), Rename::Replace);
             return kept.map_err(|source| FileError::io(&self.place.path, "kept", source));
         }
-        disk.rename(folder, name, self.place.name(), Rename::Exchange)
+        disk.rename(folder, &name, self.place.name(), Rename::Exchange)
             .map_err(|source| FileError::io(&self.place.path, "put back", source))?;
+        self.name = Some(name);
         Err(FileError::EditedMeanwhile { path: self.place.path.clone() })
     }
 
@@ -401,10 +403,9 @@ pub fn former(
     names.extend((1..=BACKUPS_MAX).map(|number| place.hidden(&number.to_string())));
     for name in names {
         // One that cannot be read is not it.
-        if let Ok(Some(found)) = read_in(&place, &name) {
-            if is_it(found.bytes()) {
-                return Ok(Some(found));
-            }
+        let found = read_in(&place, &name).ok().flatten();
+        if let Some(found) = found.filter(|found| is_it(found.bytes())) {
+            return Ok(Some(found));
         }
     }
     Ok(None)

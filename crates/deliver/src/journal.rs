@@ -407,3 +407,114 @@ fn write(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), JournalError>
 fn file_error(source: FileError) -> JournalError {
     JournalError::File { source }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+    use crate::file::OsDisk;
+
+    fn open(folder: &Path) -> Result<Journal, JournalError> {
+        Journal::open(Arc::new(OsDisk), folder)
+    }
+
+    fn intent<'a>(former: Option<&'a [u8]>, next: &'a [u8]) -> Intent<'a> {
+        Intent { sink: "env", path: Path::new("/srv/.env"), former, next }
+    }
+
+    fn begun(folder: &Path) -> Journal {
+        let mut journal = open(folder).unwrap();
+        journal.begin(&[intent(Some(b"the former secret"), b"the next secret")]).unwrap();
+        journal
+    }
+
+    #[test]
+    fn a_record_holds_no_secret_and_nobody_else_reads_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        begun(folder.path());
+        let record = std::fs::read_to_string(folder.path().join(RECORD)).unwrap();
+        assert!(!record.contains("secret"), "{record}");
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
+        let modes: Vec<_> = names.map(|name| name.metadata().unwrap().mode() & 0o7777).collect();
+        assert_eq!(modes, [0o600; 3]);
+    }
+
+    #[test]
+    fn an_unfinished_delivery_is_known_after_a_restart_and_keeps_the_oldest_content() {
+        let folder = tempfile::tempdir().unwrap();
+        begun(folder.path());
+        let mut journal = open(folder.path()).unwrap();
+        assert!(journal.is_open() && !journal.is_past_return());
+        journal.begin(&[intent(Some(b"a mix"), b"another one")]).unwrap();
+        journal.pass_return().unwrap();
+        let journal = open(folder.path()).unwrap();
+        assert!(journal.is_past_return());
+        assert_eq!(journal.former("env").unwrap().unwrap().as_slice(), b"the former secret");
+        assert!(!journal.is_foreign("env", Some(b"the former secret")));
+        assert!(!journal.is_foreign("env", Some(b"another one")));
+        assert!(journal.is_foreign("env", Some(b"something else")));
+        assert!(journal.is_foreign("env", None));
+    }
+
+    #[test]
+    fn what_was_taken_before_counts_again_when_all_is_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = open(folder.path()).unwrap();
+        let path = Path::new("/srv/.env");
+        let digest = journal.digest("env", path, b"the former secret");
+        journal.settle(BTreeMap::from([("env".to_owned(), digest.clone())])).unwrap();
+        let mut journal = begun(folder.path());
+        assert!(!journal.is_settled("env", &digest));
+        journal.settle_back().unwrap();
+        let mut journal = open(folder.path()).unwrap();
+        assert!(journal.is_settled("env", &digest) && !journal.is_open());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left over");
+        journal.unsettle().unwrap();
+        assert!(!open(folder.path()).unwrap().is_settled("env", &digest));
+    }
+
+    #[test]
+    fn a_former_content_that_was_changed_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = begun(folder.path());
+        std::fs::write(folder.path().join("former-env"), "forged").unwrap();
+        let error = journal.former("env").err().unwrap();
+        insta::assert_snapshot!(format!("{error}\n{}", error.remedy()), @r"
+        what stood in sink `env` before the delivery was not kept whole
+        deliver again, or put the file in order by hand; nothing was written over it
+        ");
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        begun(folder.path());
+        let path = folder.path().join(RECORD);
+        for damaged in ["", "{", "{\"format\":2}", "{\"format\":1,\"settled\":{},\"x\":1}"] {
+            std::fs::write(&path, damaged).unwrap();
+            let error = open(folder.path()).err().unwrap();
+            assert!(matches!(error, JournalError::Damaged { .. }), "{damaged}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged);
+        }
+    }
+
+    #[test]
+    fn sinks_that_are_not_declared_any_more_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = begun(folder.path());
+        let gone = journal.forget_unknown(|_| false).unwrap();
+        assert_eq!(gone.len(), 1);
+        assert!(!open(folder.path()).unwrap().is_open());
+    }
+
+    #[test]
+    fn the_time_without_a_server_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = open(folder.path()).unwrap();
+        assert_eq!(journal.may_go_on_millis(), None);
+        journal.note_contact(60_000).unwrap();
+        let left = open(folder.path()).unwrap().may_go_on_millis().unwrap();
+        assert!((1..=60_000).contains(&left), "{left}");
+    }
+}

@@ -165,7 +165,9 @@ mod tests {
 
     fn hiding(secrets: &[&str]) -> Redactor {
         let mut redactor = Redactor::none();
-        secrets.iter().for_each(|secret| redactor.hide(secret.as_bytes()));
+        for secret in secrets {
+            redactor.hide(secret.as_bytes());
+        }
         redactor
     }
 

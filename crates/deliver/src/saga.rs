@@ -303,13 +303,7 @@ impl Saga {
         })
     }
 
-    fn backward(
-        &self,
-        act: Act,
-        outcome: Outcome,
-        why: String,
-        mut further: Vec<String>,
-    ) -> Phase {
+    fn backward(&self, act: Act, outcome: Outcome, why: String, mut further: Vec<String>) -> Phase {
         let failure = match outcome {
             Outcome::Refused(failure) | Outcome::Failed(failure) => Some(failure),
             Outcome::Done | Outcome::Needs(_) => None,

@@ -308,7 +308,8 @@ pub(crate) fn join(values: &[&str], between: &str) -> Result<SecretText, JoinFau
     if same { Ok(SecretText::new(text)) } else { Err(JoinFault::Inseparable) }
 }
 
-fn hex(bytes: &[u8]) -> Zeroizing<String> {
+/// Writes bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(bytes.len().saturating_mul(2)));
     for byte in bytes {
         for nibble in [byte >> 4, byte & 0x0f] {

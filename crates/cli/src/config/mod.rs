@@ -100,9 +100,8 @@ impl Config {
     /// # Errors
     /// With everything that is wrong in it.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigErrors> {
-        let raw: RawConfig =
-            toml::from_str(text)
-                .map_err(|error| ConfigErrors::unreadable(file, text, &error, &MANUAL))?;
+        let raw: RawConfig = toml::from_str(text)
+            .map_err(|error| ConfigErrors::unreadable(file, text, &error, &MANUAL))?;
         settle::settle(file, text, raw)
     }
 }

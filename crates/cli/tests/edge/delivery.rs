@@ -55,7 +55,14 @@ impl Delivery {
         world.write("agent.toml", agent_toml(&world, &site, checked));
         let agent = world.start(world.command(&["agent", "--config", "agent.toml"]));
         let all = Self { caller, agent, server, site, world };
-        until("nginx accepts the caller", || all.caller.is_accepted(&all.site));
+        let is_delivered = || all.agent.log().contains("every consumer has what it is to have");
+        let mut looks = 0;
+        until("the first delivery stands", || {
+            looks += 1;
+            assert!(looks < LOOKS_MAX, "nothing was delivered\n{}", all.agent.log());
+            is_delivered()
+        });
+        assert!(all.caller.is_accepted(&all.site));
         all
     }
 

@@ -62,6 +62,12 @@ impl Legacy {
         Self { world }
     }
 
+    /// Changes the agent's file.
+    pub fn change_agent(&self, change: impl FnOnce(&str) -> String) {
+        let changed = change(&self.text("agent.toml"));
+        self.world.write("agent.toml", changed);
+    }
+
     pub fn make_token(&self) {
         let create = ["token", "create", "web", "--role", "consumer", "--consumer", "web"];
         self.world.ok(&[create.as_slice(), &["--ring", "web", "--out", "agent.token"]].concat());

@@ -138,7 +138,11 @@ fn what_is_not_confirmed_is_renewed_and_not_reported_in_a_loop() {
                 let plan = session.state_mut(0).unwrap().report(None, now, BTreeMap::new);
                 let prove = plan.unwrap().prove;
                 (reports, proofs) = (reports + 1, proofs + u32::from(prove));
-                let verdict = if prove { Verdict::Proved } else { Verdict::Stale };
+                let verdict = match (prove, proofs) {
+                    (true, _) => Verdict::Proved,
+                    (false, 0) => Verdict::Stale,
+                    (false, _) => Verdict::Renewed,
+                };
                 session.acknowledged(0, acknowledged(verdict, 5), now, now, 0);
             }
             Action::Rest { until } => {

@@ -339,3 +339,39 @@ fn lock(state_dir: &Path) -> Result<File, AgentError> {
         .map_err(|_| AgentError::Locked { path: state_dir.to_owned() })?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn settings(state_dir: &Path) -> Settings {
+        Settings {
+            endpoint: "unix:/nowhere.sock".to_owned(),
+            tls: TlsOptions::default(),
+            state_dir: state_dir.to_owned(),
+        }
+    }
+
+    #[test]
+    fn two_agents_do_not_share_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let state_dir = folder.path().join("state");
+        let agent = Agent::start(settings(&state_dir), Vec::new()).ok().unwrap();
+        let error = Agent::start(settings(&state_dir), Vec::new()).err().unwrap();
+        assert!(matches!(error, AgentError::Locked { .. }), "{error}");
+        assert!(error.remedy().contains("state_dir"));
+        agent.stop();
+        assert!(Agent::start(settings(&state_dir), Vec::new()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_others_may_use_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let error = Agent::start(settings(folder.path()), Vec::new()).err().unwrap();
+        assert!(matches!(error, AgentError::Exposed { mode: 0o755, .. }), "{error}");
+        assert!(error.remedy().starts_with("run: chmod 700"));
+    }
+}

@@ -62,14 +62,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) const fn new(wait: Wait, splay: Span) -> Self {
-        Self {
-            wait,
-            splay,
-            delivered: None,
-            probe_at: BootTime(0),
-            collecting: None,
-            failed: None,
-        }
+        Self { wait, splay, delivered: None, probe_at: BootTime(0), collecting: None, failed: None }
     }
 
     /// Decides. `random` gives a number below its argument.
@@ -115,7 +108,8 @@ impl Pace {
 
     /// These are in use, but not everywhere yet: they are looked at again soon, as often as it takes.
     pub(super) fn pending(&mut self, now: BootTime, marks: Marks) {
-        self.failed = Some(Failed { marks, retry_at: now.after(RETRY_FIRST), next_wait: RETRY_FIRST });
+        self.failed =
+            Some(Failed { marks, retry_at: now.after(RETRY_FIRST), next_wait: RETRY_FIRST });
         self.collecting = None;
     }
 

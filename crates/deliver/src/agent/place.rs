@@ -28,8 +28,14 @@ pub(super) struct Place<'d> {
 enum Stage<'d> {
     /// Nothing has to be written, or it is no file.
     None,
-    File { present: Option<file::Present>, staged: file::Staged<'d> },
-    Folder { present: Option<directory::Present>, staged: directory::Staged<'d> },
+    File {
+        present: Option<file::Present>,
+        staged: file::Staged<'d>,
+    },
+    Folder {
+        present: Option<directory::Present>,
+        staged: directory::Staged<'d>,
+    },
 }
 
 /// A sink that is ready to be written.

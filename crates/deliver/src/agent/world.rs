@@ -13,7 +13,9 @@ use crate::nginx::{self, Reloading, WorkersError};
 use crate::probe;
 use crate::redact::Redactor;
 use crate::reload;
-use crate::settings::{Attempt, Check, Content, Delivery, Hook, Nginx, Probe, Reload, Sink, Target};
+use crate::settings::{
+    Attempt, Check, Content, Delivery, Hook, Nginx, Probe, Reload, Sink, Target,
+};
 use crate::values::AllValues;
 
 /// How often the workers of nginx are looked at.
@@ -128,12 +130,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    fn workers(
-        &self,
-        nginx: &Nginx,
-        within: Span,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<(), Trouble> {
+    fn workers(&self, nginx: &Nginx, within: Span, stop: &dyn Fn() -> bool) -> Result<(), Trouble> {
         let until = boot_time().after(within);
         loop {
             let mark = self.reloading.borrow().get(&nginx.pid_file).cloned();

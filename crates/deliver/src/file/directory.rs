@@ -252,10 +252,13 @@ impl Staged<'_> {
             (None, None) => disk.rename(folder, &name, target, Rename::New).map_err(failed)?,
             (Some(expected), Some(found)) if expected.is(&found) => {
                 exchange(disk, &self.place, &name)?;
+                // From here on it is what was there, and not ours to remove.
+                self.name = None;
                 let came_out = read_in(&self.place, &name).ok().flatten();
                 if !came_out.is_some_and(|came_out| expected.is(&came_out)) {
                     exchange(disk, &self.place, &name)?;
-                    return Err(edited());
+                    self.name = Some(name);
+                    return Err(FileError::EditedMeanwhile { path: self.place.path.clone() });
                 }
                 let former = self.place.former();
                 disk.rename(folder, &name, &former, Rename::Replace).map_err(failed)?;

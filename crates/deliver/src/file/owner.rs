@@ -85,8 +85,17 @@ mod tests {
 
     #[test]
     fn unknown_owners_are_refused_with_a_remedy() {
-        insta::assert_snapshot!(resolved("nobody-here", None).unwrap_err(), @"");
-        insta::assert_snapshot!(resolved("app", Some("wheel")).unwrap_err(), @"");
-        insta::assert_snapshot!(resolved("4242", None).unwrap_err(), @"");
+        insta::assert_snapshot!(resolved("nobody-here", None).unwrap_err(), @r"
+        there is no user `nobody-here` in /etc/passwd
+        check the name, or give the number; users of a directory service need numbers
+        ");
+        insta::assert_snapshot!(resolved("app", Some("wheel")).unwrap_err(), @r"
+        there is no group `wheel` in /etc/group
+        check the name, or give the number; users of a directory service need numbers
+        ");
+        insta::assert_snapshot!(resolved("4242", None).unwrap_err(), @r"
+        uid 4242 is not in /etc/passwd, so its group is not known
+        give the group as well
+        ");
     }
 }

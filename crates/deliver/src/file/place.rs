@@ -85,8 +85,8 @@ impl Place {
         let mut random = [0_u8; RANDOM_DIGITS / 2];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
             .map_err(|source| FileError::io(&self.path, "named", source.into()))?;
-        let digits = random.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        Ok(self.hidden(&format!("new-{digits}")))
+        let digits = crate::values::hex(&random);
+        Ok(self.hidden(&format!("new-{}", *digits)))
     }
 
     /// The path of a name beside the file, for messages and other programs.

@@ -134,6 +134,12 @@ pub enum WorkersError {
         /// The master's process id.
         master: u32,
     },
+    /// It is not done with a reload yet.
+    #[error("nginx (master {master}) still reads its configuration")]
+    Busy {
+        /// The master's process id.
+        master: u32,
+    },
     /// The master lives, but has no workers.
     #[error("nginx (master {master}) has no worker")]
     NoWorker {
@@ -199,6 +205,9 @@ impl WorkersError {
             Self::Unseen { .. } => {
                 "let the agent see nginx's processes: mount /proc without hidepid, and share the \
                  process namespace if one of them runs in a container"
+            }
+            Self::Busy { .. } => {
+                "see what holds it up: often a name of an upstream that no name server answers for"
             }
             Self::NoWorker { .. } => "see nginx's error log; its workers end as soon as they start",
             Self::Kept { emerg: Some(_), .. } => {

@@ -303,6 +303,19 @@ fn a_reload_that_is_taken_has_new_workers_only() {
 }
 
 #[test]
+fn of_two_reloads_in_a_row_the_second_is_meant() {
+    let mut site = Site::new(SERVER, &[("key.conf", "set $key \"0\";\n")]);
+    site.start();
+    for round in 1..8 {
+        // Somebody else's reload has just been asked for when the key is written.
+        site.signal(Signal::HUP);
+        site.write("key.conf", &format!("set $key \"{round}\";\n"));
+        assert!(site.reload().1.is_ok());
+        assert_eq!(site.body(), round.to_string());
+    }
+}
+
+#[test]
 fn a_reload_that_kept_the_old_configuration_is_caught() {
     let mut site = Site::new(SERVER, &[("key.conf", "set $key \"one\";\n")]);
     site.start();

@@ -3,10 +3,16 @@
 //! The kernel tells when a process started, in clock ticks since the boot; a worker that started
 //! before the reload, or was there when it was asked for, has what was before it. nginx tells the
 //! rest in its processes' titles.
+//!
+//! The master blocks its signals but while it waits for them, so its signal masks tell whether it is
+//! done with every reload that was asked for. Only then does what is seen mean anything: while it
+//! reads its configuration for somebody else, it may read the former content and start workers
+//! afterwards.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use keywheel_client::clock::boot_time;
 use keywheel_core::time::Span;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -20,6 +26,11 @@ const MASTER: &str = "nginx: master process";
 /// Processes of the master that serve nobody.
 const HELPER: &str = "nginx: cache ";
 const SHUTTING_DOWN: &str = "is shutting down";
+/// How long a reload that others asked for is waited for, before one's own.
+const BUSY_MOST: Span = Span::from_secs(10);
+const BUSY_LOOK: Span = Span::from_millis(5);
+/// The bit of SIGHUP in the kernel's signal masks.
+const HANGUP: u64 = 1;
 /// A list of children is read until it comes out the same twice, at most this often.
 const READINGS_MAX: usize = 20;
 /// The longest pid file that makes sense.
@@ -43,8 +54,14 @@ pub struct Taken {
 
 impl Reloading {
     /// Looks at nginx, which need not run, right before it is asked to reload.
+    ///
+    /// It waits until nginx is done with reloads that were asked for before, ten seconds at most.
     pub fn about_to(nginx: &Nginx) -> Self {
         let master = master(&nginx.pid_file).ok();
+        let until = boot_time().after(BUSY_MOST);
+        while master.is_some_and(|master| is_busy(master.pid)) && boot_time() < until {
+            std::thread::sleep(BUSY_LOOK.to_std());
+        }
         let workers = master.map(|master| all_workers(nginx, &master).unwrap_or_default());
         Self {
             master,
@@ -62,7 +79,11 @@ impl Reloading {
     pub fn taken(&self, nginx: &Nginx, hide: &Redactor) -> Result<Taken, WorkersError> {
         let master = master(&nginx.pid_file)?;
         let pid = unsigned(master.pid);
+        let busy = is_busy(master.pid);
         let workers = all_workers(nginx, &master)?;
+        if busy || is_busy(master.pid) {
+            return Err(WorkersError::Busy { master: pid });
+        }
         let Some(youngest) = workers.iter().map(|worker| worker.process.started).max() else {
             return Err(WorkersError::NoWorker { master: pid });
         };
@@ -208,6 +229,16 @@ fn children(pid: i32) -> Option<Vec<i32>> {
         last = next;
     }
     None
+}
+
+/// Whether a master has a reload before it or in hand.
+fn is_busy(master: i32) -> bool {
+    let has_hangup = |mask: &str| {
+        let mask = processes::status_field(master, mask);
+        let mask = mask.and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+        mask.is_some_and(|mask| mask & HANGUP != 0)
+    };
+    ["SigPnd", "ShdPnd", "SigBlk"].into_iter().any(has_hangup)
 }
 
 fn ticks_now() -> u64 {

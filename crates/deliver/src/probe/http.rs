@@ -344,7 +344,10 @@ fn burst(workers: usize) -> u32 {
 
 /// Puts the artefact into its place, into a buffer that does not grow.
 fn fill(value: &str, artefact: Option<&SecretText>) -> Zeroizing<String> {
-    let artefact = artefact.map_or("", SecretText::expose);
+    let artefact = match artefact {
+        Some(artefact) => artefact.expose(),
+        None => "",
+    };
     let places = value.matches(PLACE).count();
     let room = value.len().saturating_add(places.saturating_mul(artefact.len()));
     let mut filled = Zeroizing::new(String::with_capacity(room));

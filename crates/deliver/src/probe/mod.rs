@@ -14,6 +14,7 @@ use crate::values::{AllValues, Value, Values};
 mod command;
 mod error;
 mod http;
+mod nginx;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -66,10 +67,7 @@ pub fn probe(
             let shown = shown.transpose().map_err(|error| never(error.into()))?;
             command::run(hook, shown.as_ref(), &hide, &mut course)
         }
-        Attempt::NginxWorkers(_) => Err(never(Missing::other(
-            "the workers of nginx cannot be looked at yet",
-            "probe over HTTP with the header of the worker's process id",
-        ))),
+        Attempt::NginxWorkers(settings) => nginx::run(settings, &mut course),
         Attempt::Tcp { address, tls } => {
             let tls = tcp::name(tls.as_ref()).map_err(never)?;
             tcp::run(address, tls.as_ref(), &mut course)
@@ -90,16 +88,16 @@ struct Course<'a> {
 
 impl<'a> Course<'a> {
     fn of(probe: &'a Probe, stop: &'a dyn Fn() -> bool) -> Self {
-        // The first try gets its whole time, however short the patience is.
-        let longest = if probe.within < probe.timeout { probe.timeout } else { probe.within };
-        let deadline = boot_time().after(longest);
+        let deadline = boot_time().after(probe.within);
         Self { probe, stop, deadline, tries: 0, pause: PAUSE_LEAST, last: None }
     }
 
     /// Counts a request, connection or run, and says until when it must be over.
     fn begin(&mut self) -> BootTime {
         self.tries = self.tries.saturating_add(1);
-        boot_time().after(self.probe.timeout).min(self.deadline)
+        let whole = boot_time().after(self.probe.timeout);
+        // The first one gets its whole time, however short the patience is.
+        if self.tries == 1 { whole } else { whole.min(self.deadline) }
     }
 
     /// A try went well: should the next one fail, the pauses begin short again.

@@ -9,6 +9,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+
 use super::*;
 use crate::settings::{FingerprintHeader, Hook, HttpAttempt, Make};
 use crate::testing::{all, eventually, key, never, of, ring, ring_name, secret_kind, version};
@@ -45,7 +47,9 @@ impl Service {
                 let (status, headers) = answer(nth, shown.unwrap_or_default());
                 let mut text = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n");
                 for (name, value) in headers {
-                    text += &format!("{name}: {value}\r\n");
+                    for part in [&name, ": ", &value, "\r\n"] {
+                        text.push_str(part);
+                    }
                 }
                 let _ = reader.get_mut().write_all((text + "\r\n").as_bytes());
             }
@@ -364,7 +368,6 @@ fn versions_of_which_only_a_half_is_held_are_said_to_be_missing() {
     let verifies = Arc::clone(&new);
     let service = Service::start(move |_, shown| {
         let (signed, signature) = shown.rsplit_once('.').unwrap();
-        use base64::Engine as _;
         let signature = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
         let good = verifies.verify(signed.as_bytes(), &signature).is_ok();
         (if good { 200 } else { 403 }, Vec::new())

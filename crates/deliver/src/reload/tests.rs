@@ -33,10 +33,6 @@ impl Daemon {
         self.folder.path().join("pid")
     }
 
-    fn signal(&self, pid_file: PathBuf) -> Result<(), ReloadError> {
-        run(&Reload::Signal { signal: "HUP".into(), pid_file })
-    }
-
     fn written(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -56,6 +52,10 @@ fn run(how: &Reload) -> Result<(), ReloadError> {
     reload(how, &AllValues::new(), &Redactor::none(), &never)
 }
 
+fn hang_up(pid_file: PathBuf) -> Result<(), ReloadError> {
+    run(&Reload::Signal { signal: "HUP".into(), pid_file })
+}
+
 fn message(outcome: Result<(), ReloadError>) -> String {
     let error = outcome.unwrap_err();
     format!("{error}\n  {}", error.remedy())
@@ -64,7 +64,7 @@ fn message(outcome: Result<(), ReloadError>) -> String {
 #[test]
 fn a_signal_reaches_the_process_that_its_file_names() {
     let daemon = Daemon::start();
-    daemon.signal(daemon.pid_file()).unwrap();
+    hang_up(daemon.pid_file()).unwrap();
     eventually(|| daemon.folder.path().join("heard").exists());
 }
 
@@ -79,29 +79,29 @@ fn a_pid_file_that_does_not_name_its_process_is_refused() {
     let ended_pid = ended.id();
     ended.wait().unwrap();
     let stale = daemon.written("ended.pid", &ended_pid.to_string());
-    let mut messages = vec![message(daemon.signal(stale)).replace(&ended_pid.to_string(), "ENDED")];
+    let mut messages = vec![message(hang_up(stale)).replace(&ended_pid.to_string(), "ENDED")];
 
     let reused = daemon.written("reused.pid", &pid.to_string());
     let file = std::fs::File::options().write(true).open(&reused).unwrap();
     let written = file.metadata().unwrap().modified().unwrap();
     file.set_modified(written - Duration::from_hours(2)).unwrap();
-    messages.push(shown(message(daemon.signal(reused))));
+    messages.push(shown(message(hang_up(reused))));
 
     let open = daemon.written("open.pid", &pid.to_string());
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     std::fs::set_permissions(&open, everybody).unwrap();
-    messages.push(shown(message(daemon.signal(open))));
+    messages.push(shown(message(hang_up(open))));
 
-    messages.push(shown(message(daemon.signal(daemon.folder.path().join("none.pid")))));
+    messages.push(shown(message(hang_up(daemon.folder.path().join("none.pid")))));
     for text in ["", "0", "-5", "+5", "5 6", "x", "1\n2\n", "99999999999999999999"] {
-        let odd = daemon.signal(daemon.written("odd.pid", text));
+        let odd = hang_up(daemon.written("odd.pid", text));
         assert!(matches!(odd, Err(ReloadError::PidFile(PidFileError::Form { .. }))), "{text:?}");
     }
-    messages.push(shown(message(daemon.signal(daemon.written("odd.pid", "x")))));
+    messages.push(shown(message(hang_up(daemon.written("odd.pid", "x")))));
     // Only root can give a file away; whoever else runs this has nobody to be misled by.
     let foreign = daemon.written("foreign.pid", &pid.to_string());
     if std::os::unix::fs::chown(&foreign, Some(12_345), None).is_ok() {
-        let error = daemon.signal(foreign).unwrap_err();
+        let error = hang_up(foreign).unwrap_err();
         assert!(matches!(error, ReloadError::OtherOwner { .. }), "{error}");
     }
     assert!(!daemon.folder.path().join("heard").exists());

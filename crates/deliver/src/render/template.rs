@@ -1,13 +1,13 @@
 //! A template in the language of Jinja, for files of any other shape.
 //!
-//! It sees one function: `ring("web-session")` has `primary`, `others` and `accepted` (lists, newest
-//! first, the primary before the others). A version has `text`, `base64`, `hex`, `public_pem`,
-//! `kid`, `fingerprint` and `number`, and is its `text` where it is printed itself. Filters are
-//! `json`, `join`, `map`, `first`, `last`, `length` and `reverse`. What is not there is an error,
-//! and there is no way around that; files and the environment are out of reach.
+//! It sees one function: `ring("web-session")` has `primary`, `others` and `accepted` (lists,
+//! newest first, the primary before the others). A version has `text`, `base64`, `hex`,
+//! `public_pem`, `kid`, `fingerprint` and `number`, and is its `text` where it is printed itself.
+//! Filters are `json`, `join`, `map`, `first`, `last`, `length` and `reverse`. What is not there is
+//! an error, and there is no way around that; files and the environment are out of reach.
 //!
-//! A value goes from the ring to the file without a copy in between, unless the template itself puts
-//! texts together (`~`, `{% set %}…{% endset %}`).
+//! A value goes from the ring to the file without a copy in between, unless the template itself
+//! puts texts together (`~`, `{% set %}…{% endset %}`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -63,8 +63,13 @@ pub(super) fn render(source: &str, values: &AllValues) -> Result<Zeroizing<Vec<u
 /// those that speak of names are passed on.
 fn told(error: &Error) -> RenderError {
     let source = std::error::Error::source(error);
-    if let Some(cause) = source.and_then(|source| source.downcast_ref::<RenderError>()) {
-        return cause.clone();
+    let line = error.line().unwrap_or(0);
+    match source.and_then(|source| source.downcast_ref::<RenderError>()) {
+        Some(RenderError::Template { why, .. }) => {
+            return RenderError::Template { line, why: why.clone() };
+        }
+        Some(cause) => return cause.clone(),
+        None => {}
     }
     if error.kind() == ErrorKind::WriteFailure {
         return RenderError::TooLarge { what: "what the template writes".to_owned() };
@@ -80,7 +85,7 @@ fn told(error: &Error) -> RenderError {
     if let Some(detail) = error.detail().filter(|_| speaks_of_names) {
         why = format!("{why}: {detail}");
     }
-    RenderError::Template { line: error.line().unwrap_or(0), why }
+    RenderError::Template { line, why }
 }
 
 fn failed(cause: RenderError) -> Error {

@@ -22,7 +22,11 @@ fn outcomes(act: Act) -> Vec<Outcome> {
 }
 
 /// Goes every way from here, and gives each whole way to `judge`.
-fn explore(saga: &Saga, way: &mut Vec<(Act, Outcome)>, judge: &mut dyn FnMut(&[(Act, Outcome)], &End)) {
+fn explore(
+    saga: &Saga,
+    way: &mut Vec<(Act, Outcome)>,
+    judge: &mut dyn FnMut(&[(Act, Outcome)], &End),
+) {
     match saga.next() {
         Next::Ended(end) => judge(way, &end),
         Next::Do(act) => {
@@ -207,8 +211,8 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
             for outcome in &outcomes {
                 let needs = matches!(outcome, Outcome::Needs(_));
                 let prepares = matches!(act, Act::Prepare(_));
-                let fits = !matches!(outcome, Outcome::Done | Outcome::Needs(_))
-                    || needs == prepares;
+                let fits =
+                    !matches!(outcome, Outcome::Done | Outcome::Needs(_)) || needs == prepares;
                 if act == good.0 && fits {
                     continue;
                 }

@@ -190,6 +190,8 @@ fn what_endures_but_never_got_a_key_goes_like_everybody_else() {
     world.live(&mut [&mut api, &mut edge], 30);
     assert_eq!(standing(&world.engine, &early), Some(Standing::Gone));
     world.live(&mut [&mut api, &mut edge], 90);
+    world.rotate();
+    world.live(&mut [&mut api, &mut edge], 2);
     assert_eq!(seen(&world.engine, &early), None, "it is forgotten in the end");
 }
 

@@ -32,11 +32,7 @@ impl Finding {
         Self { what: what.into(), ok: true, detail: detail.into(), remedy: String::new() }
     }
 
-    fn bad(
-        what: impl Into<String>,
-        detail: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
+    fn bad(what: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), ok: false, detail: detail.into(), remedy: remedy.into() }
     }
 }
@@ -66,11 +62,8 @@ pub(super) fn run(invocation: &Invocation, config: &AgentConfig) -> Outcome {
 }
 
 fn lines(finding: &Finding) -> Vec<Line> {
-    let verdict = if finding.ok {
-        Piece::new(Tone::Good, "ok  ")
-    } else {
-        Piece::new(Tone::Bad, "FAIL")
-    };
+    let verdict =
+        if finding.ok { Piece::new(Tone::Good, "ok  ") } else { Piece::new(Tone::Bad, "FAIL") };
     let text = format!(" {}: {}", finding.what, finding.detail);
     let mut lines = vec![Line::new(vec![verdict, Piece::new(Tone::Plain, text)])];
     if !finding.remedy.is_empty() {
@@ -88,7 +81,11 @@ fn state_dir(path: &Path) -> Finding {
     match std::fs::metadata(path) {
         Ok(facts) if facts.mode() & 0o077 != 0 => Finding::bad(
             what,
-            format!("{} may be used by others (mode {:04o})", path.display(), facts.mode() & 0o7777),
+            format!(
+                "{} may be used by others (mode {:04o})",
+                path.display(),
+                facts.mode() & 0o7777
+            ),
             format!("run: chmod 700 {}", path.display()),
         ),
         _ if !writable => Finding::bad(
@@ -114,9 +111,7 @@ fn files(consumer: &str, delivery: &Delivery) -> Vec<Finding> {
         };
         let path = options.path.display();
         findings.push(match looked {
-            Err(error) => {
-                Finding::bad(what, crate::failure::chain(&error), error.remedy())
-            }
+            Err(error) => Finding::bad(what, crate::failure::chain(&error), error.remedy()),
             Ok(is_there) => {
                 let folder = options.path.parent().unwrap_or(&options.path);
                 if rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err() {
@@ -211,8 +206,7 @@ fn server(config: &AgentConfig, consumer: &AgentConsumer) -> Vec<Finding> {
         tls: TlsOptions { ca_file: config.server.ca_file.clone() },
         state_dir: config.server.state_dir.clone(),
     };
-    let consumer =
-        Consumer { token_file: token_file.clone(), delivery: consumer.delivery.clone() };
+    let consumer = Consumer { token_file: token_file.clone(), delivery: consumer.delivery.clone() };
     match declared::look(&settings, &consumer) {
         Ok(misfits) if misfits.is_empty() => {
             vec![Finding::ok(name, "the server answers, and declares it")]

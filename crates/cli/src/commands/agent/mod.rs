@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use keywheel_core::time::Span;
 use keywheel_client::TlsOptions;
+use keywheel_core::time::Span;
 use keywheel_deliver::agent::{Agent, AgentError, Consumer, Settings, Standing, Standings};
 
 use crate::commands::serve::logging::{self, LogFormat};
@@ -208,7 +208,10 @@ fn once(agent: &Agent, config: &AgentConfig, signals: &Signals) -> Outcome {
     loop {
         let standings = agent.standings();
         if signals.ends() > 0 {
-            return Err(Failure::failed("told to end before everything was delivered", "try again"));
+            return Err(Failure::failed(
+                "told to end before everything was delivered",
+                "try again",
+            ));
         }
         if standings.values().all(|standing| *standing == Standing::Confirmed) {
             return Ok(Exit::Done);

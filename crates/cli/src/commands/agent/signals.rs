@@ -83,12 +83,7 @@ impl Signals {
     }
 }
 
-async fn next(
-    terminate: &mut Signal,
-    interrupt: &mut Signal,
-    hangup: &mut Signal,
-    seen: &Seen,
-) {
+async fn next(terminate: &mut Signal, interrupt: &mut Signal, hangup: &mut Signal, seen: &Seen) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -72,10 +72,8 @@ pub(super) fn check(raw: RawCheck, mut at: Place<'_, '_>) -> Option<Check> {
 }
 
 pub(super) fn nginx(raw: RawNginx, at: &mut Place<'_, '_>) -> Option<Nginx> {
-    let program =
-        at.path("program", raw.program.unwrap_or_else(|| "/usr/sbin/nginx".into()));
-    let config =
-        at.path("config", raw.config.unwrap_or_else(|| "/etc/nginx/nginx.conf".into()));
+    let program = at.path("program", raw.program.unwrap_or_else(|| "/usr/sbin/nginx".into()));
+    let config = at.path("config", raw.config.unwrap_or_else(|| "/etc/nginx/nginx.conf".into()));
     let pid_file = at.path("pid_file", raw.pid_file.unwrap_or_else(|| "/run/nginx.pid".into()));
     Some(Nginx { program: program?, config: config?, pid_file: pid_file? })
 }
@@ -88,12 +86,8 @@ pub(super) fn reloads(raw: Vec<RawReload>, at: &mut Place<'_, '_>) -> Vec<Reload
 }
 
 fn reload(raw: RawReload, mut at: Place<'_, '_>) -> Option<Reload> {
-    let kinds = [
-        raw.signal.is_some(),
-        raw.command.is_some(),
-        raw.http.is_some(),
-        raw.rolling.is_some(),
-    ];
+    let kinds =
+        [raw.signal.is_some(), raw.command.is_some(), raw.http.is_some(), raw.rolling.is_some()];
     if count(&kinds) != 1 {
         at.fault("", "needs exactly one of signal, command, http and rolling", "keep one");
         return None;

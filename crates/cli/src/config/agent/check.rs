@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 
 use keywheel_core::id::RingName;
 use keywheel_core::time::Span;
-use keywheel_deliver::settings::{
-    Artefact, Attempt, Content, Probe, Reload, Sink, Take, Target,
-};
+use keywheel_deliver::settings::{Artefact, Attempt, Content, Probe, Reload, Sink, Take, Target};
 
 use super::place::Place;
 
@@ -44,12 +42,7 @@ pub(super) fn sinks(sinks: &[Sink], at: &mut Place<'_, '_>) {
 }
 
 /// Judges the names of probes and the times that they may take.
-pub(super) fn probes(
-    sinks: &[Sink],
-    probes: &[Probe],
-    deadline: Span,
-    at: &mut Place<'_, '_>,
-) {
+pub(super) fn probes(sinks: &[Sink], probes: &[Probe], deadline: Span, at: &mut Place<'_, '_>) {
     let mut names = BTreeSet::new();
     let all = sinks.iter().flat_map(|sink| &sink.probes).chain(probes);
     for probe in all {
@@ -62,7 +55,8 @@ pub(super) fn probes(
             );
         }
         // Generated names repeat from sink to sink; only those that people chose must differ.
-        let chosen = !probe.name.rsplit_once('-').is_some_and(|(_, end)| end.parse::<u32>().is_ok());
+        let chosen =
+            !probe.name.rsplit_once('-').is_some_and(|(_, end)| end.parse::<u32>().is_ok());
         if chosen && !names.insert(probe.name.as_str()) {
             here.fault("name", format!("`{}` is used twice", probe.name), "give each its own");
         }

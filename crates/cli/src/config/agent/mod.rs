@@ -19,11 +19,13 @@ mod settle;
 mod sink;
 mod take;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use exec_probes::probes_of;
 pub use raw::{
-    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint, RawHook, RawNginx,
-    RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
+    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint,
+    RawHook, RawNginx, RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
 };
 pub use template::EXAMPLE;
 

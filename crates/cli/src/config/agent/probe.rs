@@ -149,11 +149,7 @@ fn artefact(raw: RawArtefact, at: &mut Place<'_, '_>) -> Option<Artefact> {
     Some(Artefact { ring: ring?, make })
 }
 
-fn http(
-    raw: RawProbe,
-    artefact: Option<Artefact>,
-    at: &mut Place<'_, '_>,
-) -> Option<HttpAttempt> {
+fn http(raw: RawProbe, artefact: Option<Artefact>, at: &mut Place<'_, '_>) -> Option<HttpAttempt> {
     let address = raw.http?;
     let fits = url("http", &address, at);
     let method = method(raw.method, "GET", &["GET", "HEAD", "POST"], at);

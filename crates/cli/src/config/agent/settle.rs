@@ -63,11 +63,7 @@ pub(super) fn settle(
     faults.into_result(file, config)
 }
 
-fn server(
-    raw: RawAgentServer,
-    serving: Serving,
-    mut at: Place<'_, '_>,
-) -> Option<AgentServer> {
+fn server(raw: RawAgentServer, serving: Serving, mut at: Place<'_, '_>) -> Option<AgentServer> {
     let default = || PathBuf::from("/var/lib/keywheel-agent");
     let state_dir = at.path("state_dir", raw.state_dir.unwrap_or_else(default));
     let ca_file = raw.ca_file.and_then(|path| at.path("ca_file", path));
@@ -93,11 +89,7 @@ fn server(
     Some(AgentServer { url: raw.url, ca_file, state_dir: state_dir? })
 }
 
-fn token_file(
-    raw: Option<PathBuf>,
-    serving: Serving,
-    at: &mut Place<'_, '_>,
-) -> Option<PathBuf> {
+fn token_file(raw: Option<PathBuf>, serving: Serving, at: &mut Place<'_, '_>) -> Option<PathBuf> {
     match (serving, raw) {
         (Serving::Elsewhere, Some(path)) => at.path("token_file", path),
         (Serving::Elsewhere, None) => {
@@ -192,7 +184,11 @@ fn when_offline(
             act::whole_hook(hook, &mut at.under(&["stop"])).map(WhenOffline::Stop)
         }
         ("stop", None) => {
-            at.fault("stop", "is missing", "say how the consumer is stopped: stop = { command = […] }");
+            at.fault(
+                "stop",
+                "is missing",
+                "say how the consumer is stopped: stop = { command = […] }",
+            );
             None
         }
         (other, _) => {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use keywheel_core::id::RingName;
 use keywheel_deliver::settings::{
-    BACKUPS_MAX, Content, EnvFile, EnvReaders, FileOptions, NginxInclude, Owner, Sink, Take, Target, Template,
+    BACKUPS_MAX, Content, EnvFile, EnvReaders, FileOptions, NginxInclude, Owner, Sink, Take,
+    Target, Template,
 };
 
 use super::act::{self, HookFields};
