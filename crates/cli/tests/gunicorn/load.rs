@@ -13,7 +13,7 @@ use keywheel_client::clock::{BootTime, boot_time};
 use keywheel_core::time::Span;
 
 /// Between two visits of one user.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(40);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 const FAILURES_MAX: usize = 10;
 

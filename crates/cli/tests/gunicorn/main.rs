@@ -19,8 +19,8 @@ use load::{Load, Seen, ask};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Admin, Installation, Process, eventually, installation, write_private};
 
-const LIFETIME: Span = Span::from_secs(3);
-const RING: &str = "[ring.web]\nkind = \"secret\"\nlongest_lifetime = \"3s\"\nskew = \"0s\"\n\
+const LIFETIME: Span = Span::from_secs(2);
+const RING: &str = "[ring.web]\nkind = \"secret\"\nlongest_lifetime = \"2s\"\nskew = \"0s\"\n\
                     lease_ttl = \"2s\"\noffline_max = \"2s\"\nstall_after = \"5m\"\n\
                     [[ring.web.consumer]]\nname = \"web\"\nrole = \"protect\"\n\
                     min_evidence = \"probed\"\n";
@@ -59,7 +59,7 @@ within = "60s"
 /// How the agent's hook starts gunicorn when none runs.
 const START: &str = r#"set -e
 if [ ! -s [DIR]/app.pid ]; then
-    SECRET_FILE=[DIR]/env exec [GUNICORN] --daemon --pid [DIR]/app.pid --chdir [DIR]/ \
+    SECRET_FILE=[DIR]/env exec setsid [GUNICORN] --daemon --pid [DIR]/app.pid --chdir [DIR]/ \
         --bind unix:[DIR]/app --workers 2 --graceful-timeout 20 --no-control-socket \
         --error-logfile [DIR]/gunicorn.log [ARGUMENTS] app:app
 fi
