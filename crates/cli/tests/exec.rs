@@ -123,8 +123,15 @@ fn a_program_runs_anew_with_each_change_and_the_server_knows_it_by_its_pid() {
     let last = runs.last().unwrap().clone();
     assert_ne!(last.key, first.key);
     // It accepted the new key before it protected with it, and the old one afterwards.
-    assert!(runs.contains(&Run { pid: runs[1].pid, key: first.key.clone(),
-        rest: format!("[\"{}\"]", last.key) }), "{} runs", runs.len());
+    assert!(
+        runs.contains(&Run {
+            pid: runs[1].pid,
+            key: first.key.clone(),
+            rest: format!("[\"{}\"]", last.key)
+        }),
+        "{} runs",
+        runs.len()
+    );
     assert!(runs[2..].iter().any(|run| run.rest == format!("[\"{}\"]", first.key)));
     until("only the last one is known", || bench.live() == [last.pid]);
     let log = exec.log();
@@ -212,8 +219,12 @@ fn signals_are_passed_on() {
                   while :; do sleep 1000 & wait $!; done";
     let exec = bench.exec(&BOTH, script);
     bench.until_runs(1);
-    let all = [(Signal::HUP, "HUP"), (Signal::USR1, "USR1"), (Signal::USR2, "USR2"),
-        (Signal::WINCH, "WINCH")];
+    let all = [
+        (Signal::HUP, "HUP"),
+        (Signal::USR1, "USR1"),
+        (Signal::USR2, "USR2"),
+        (Signal::WINCH, "WINCH"),
+    ];
     for (one, name) in all {
         signal(&exec, one);
         until(name, || bench.runs().iter().any(|run| run.key == name));
@@ -451,9 +462,8 @@ fn as_the_first_process_of_a_container_it_reaps_orphans() {
 #[test]
 fn what_is_known_of_a_program_can_be_read() {
     let world = World::new();
-    let explain = |program: &[&str]| {
-        world.transcript(&[&["exec", "--explain"][..], program].concat())
-    };
+    let explain =
+        |program: &[&str]| world.transcript(&[&["exec", "--explain"][..], program].concat());
     insta::assert_snapshot!("explain_all", explain(&[]));
     insta::assert_snapshot!("explain_gunicorn", explain(&["--", "gunicorn", "app:app"]));
     insta::assert_snapshot!("explain_unknown", explain(&["--copies", "2", "--", "./app"]));

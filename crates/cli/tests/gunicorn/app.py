@@ -15,11 +15,12 @@ def read_keys():
         with open(os.environ["SECRET_FILE"], encoding="utf-8") as file:
             values = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
     others = [key for key in values["SECRET_KEY_FALLBACKS"].split(",") if key]
-    return values["SECRET_KEY"], others, values["KEY_ID"], values["KEY_IDS"].split(",")
+    shown = {name: values[name] for name in ("KEY_ID", "KEY_FP")}
+    return values["SECRET_KEY"], others, values["KEY_IDS"].split(","), shown
 
 
 app = Flask(__name__)
-app.secret_key, fallbacks, key_id, key_ids = read_keys()
+app.secret_key, fallbacks, key_ids, shown_of_key = read_keys()
 app.config["SECRET_KEY_FALLBACKS"] = fallbacks
 
 
@@ -42,7 +43,7 @@ def check():
 
 @app.get("/who")
 def who():
-    return jsonify(pid=os.getpid(), primary=key_id, accepted=key_ids)
+    return jsonify(pid=os.getpid(), primary=shown_of_key["KEY_ID"], accepted=key_ids)
 
 
 @app.get("/proof")
@@ -52,4 +53,4 @@ def proof():
     accepted = [app.secret_key, *fallbacks]
     right = [hmac.new(key.encode(), b"a probe", hashlib.sha256).hexdigest() for key in accepted]
     status = 204 if any(hmac.compare_digest(shown, one) for one in right) else 401
-    return "", status, {"X-Pid": str(os.getpid())}
+    return "", status, {"X-Pid": str(os.getpid()), "X-Key-Fp": shown_of_key["KEY_FP"]}

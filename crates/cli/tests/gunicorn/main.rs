@@ -29,6 +29,7 @@ const USERS: usize = 2;
 /// What shows to exec that every worker uses the keys.
 const PROBES: &str = "[[probe]]\nhttp = \"/proof\"\nheaders = { X-Proof = \"{artefact}\" }\n\
                       artefact = { ring = \"web\", hmac = \"a probe\" }\n\
+                      fingerprint = { header = \"X-Key-Fp\", ring = \"web\" }\n\
                       workers = { header = \"X-Pid\" }\n";
 const AGENT: &str = r#"
 [server]
@@ -46,6 +47,7 @@ env_file = "[DIR]/env"
 set.SECRET_KEY = "web"
 set.SECRET_KEY_FALLBACKS = { ring = "web", which = "others" }
 set.KEY_ID = { ring = "web", form = "kid" }
+set.KEY_FP = { ring = "web", form = "fingerprint" }
 set.KEY_IDS = { ring = "web", which = "accepted", form = "kid" }
 reload = [{ command = ["sh", "[DIR]/reload.sh"] }]
 
@@ -53,6 +55,7 @@ reload = [{ command = ["sh", "[DIR]/reload.sh"] }]
 http = "unix:[DIR]/app:/proof"
 headers = { X-Proof = "{artefact}" }
 artefact = { ring = "web", hmac = "a probe" }
+fingerprint = { header = "X-Key-Fp", ring = "web" }
 workers = { header = "X-Pid", pid_file = "[DIR]/app.pid" }
 within = "60s"
 "#;
@@ -162,8 +165,7 @@ impl Bench {
     ) -> Self {
         let log = installation.path("keywheel.log");
         let keywheel = spawn(command, &log);
-        let bench =
-            Self { keywheel, admin, socket, log, pid_file, _server: server, installation };
+        let bench = Self { keywheel, admin, socket, log, pid_file, _server: server, installation };
         bench.until("gunicorn is ready", |ring| {
             let instances = &ring.consumers[0].instances;
             instances.iter().any(|one| one.holds.is_some())
@@ -185,9 +187,7 @@ impl Bench {
             let ring = self.ring();
             Ok(condition(&ring).then_some(ring))
         });
-        found.unwrap_or_else(|error| {
-            panic!("{error}\n{:#?}\n{}", self.ring(), self.said())
-        })
+        found.unwrap_or_else(|error| panic!("{error}\n{:#?}\n{}", self.ring(), self.said()))
     }
 
     /// Asks until every worker of every gunicorn that runs has said what it holds.
@@ -303,9 +303,9 @@ fn spawn(mut command: Command, log: &Path) -> Child {
 
 fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = tasks.flatten().map(|task| {
-        std::fs::read_to_string(task.path().join("children")).unwrap_or_default()
-    });
+    let lists = tasks
+        .flatten()
+        .map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
     let pids = |list: String| list.split_whitespace().filter_map(|p| p.parse().ok()).collect();
     lists.flat_map(|list| -> Vec<u32> { pids(list) }).collect()
 }
@@ -329,54 +329,50 @@ fn run(bench: Option<Bench>) {
     bench.end();
 }
 
-const VARIABLES: [&str; 4] = [
+const VARIABLES: [&str; 5] = [
     "--env=SECRET_KEY=ring:web",
     "--env=SECRET_KEY_FALLBACKS=ring:web:others,join=,",
     "--env=KEY_ID=ring:web,form=kid",
+    "--env=KEY_FP=ring:web,form=fingerprint",
     "--env=KEY_IDS=ring:web:accepted,form=kid,join=,",
 ];
 
-#[test]
-fn exec_sync() {
-    run(Bench::exec(RING, &VARIABLES, &["--worker-class", "sync"]));
+/// Kinds of workers, and whether the application is loaded before or after they are made. They run
+/// side by side, because each spends most of its time waiting for sessions to get old.
+const KINDS: [(&str, &str); 4] = [
+    ("sync", "--worker-class sync"),
+    ("sync, preload", "--worker-class sync --preload"),
+    ("gthread", "--worker-class gthread --threads 4"),
+    ("gthread, preload", "--worker-class gthread --threads 4 --preload"),
+];
+
+fn of_each_kind(bench: impl Fn(&str) -> Option<Bench> + Sync) {
+    std::thread::scope(|scope| {
+        for (name, arguments) in KINDS {
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread.spawn_scoped(scope, || run(bench(arguments))).unwrap();
+        }
+    });
 }
 
 #[test]
-fn exec_sync_preload() {
-    run(Bench::exec(RING, &VARIABLES, &["--worker-class", "sync", "--preload"]));
-}
-
-/// Here a probe shows keys of its own making to every worker, before the old ones go.
-#[test]
-fn exec_gthread() {
-    let variables = [&VARIABLES[..], &["--probe", "probes.toml"]].concat();
-    run(Bench::exec(RING, &variables, &["--worker-class", "gthread", "--threads", "4"]));
-}
-
-#[test]
-fn exec_gthread_preload() {
-    let arguments = ["--worker-class", "gthread", "--threads", "4", "--preload"];
-    run(Bench::exec(RING, &VARIABLES, &arguments));
+fn behind_exec_nobody_is_logged_out() {
+    of_each_kind(|arguments| {
+        let mut options = VARIABLES.to_vec();
+        if arguments.contains("gthread") {
+            // Here a probe shows keys to every worker before the old ones go.
+            options.extend(["--probe", "probes.toml"]);
+        }
+        Bench::exec(RING, &options, &arguments.split(' ').collect::<Vec<_>>())
+    });
 }
 
 #[test]
-fn agent_sync() {
-    run(Bench::agent("--worker-class sync", HUP));
-}
-
-#[test]
-fn agent_sync_preload() {
-    run(Bench::agent("--worker-class sync --preload", UPGRADE));
-}
-
-#[test]
-fn agent_gthread() {
-    run(Bench::agent("--worker-class gthread --threads 4", HUP));
-}
-
-#[test]
-fn agent_gthread_preload() {
-    run(Bench::agent("--worker-class gthread --threads 4 --preload", UPGRADE));
+fn behind_an_agent_nobody_is_logged_out() {
+    of_each_kind(|arguments| {
+        let reload = if arguments.contains("--preload") { UPGRADE } else { HUP };
+        Bench::agent(arguments, reload)
+    });
 }
 
 /// What the other tests would see if rotations lost sessions: an application that is given one key,
@@ -388,6 +384,7 @@ fn users_of_a_one_slot_consumer_are_logged_out() {
         "--env=SECRET_KEY=ring:web",
         "--env=SECRET_KEY_FALLBACKS=ring:web,form=kid",
         "--env=KEY_ID=ring:web,form=kid",
+        "--env=KEY_FP=ring:web,form=fingerprint",
         "--env=KEY_IDS=ring:web:accepted,form=kid,join=,",
     ];
     let Some(bench) = Bench::exec(&ring, &variables, &["--worker-class", "sync"]) else { return };

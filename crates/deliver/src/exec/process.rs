@@ -12,8 +12,8 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use keywheel_client::clock::boot_time;
 use keywheel_core::time::Span;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group,
-    test_kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process_group,
+    waitid,
 };
 
 use super::environment::Given;

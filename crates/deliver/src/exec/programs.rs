@@ -12,7 +12,7 @@ use rustix::process::Signal;
 pub enum Sockets {
     /// It reads `LISTEN_FDS` and listens on all of them.
     All,
-    /// It must be told the number of the one that it is to listen on, with this argument.
+    /// It must be told to, with this argument; most take a single one.
     Told(&'static str),
     /// It opens its own.
     None,
@@ -65,7 +65,7 @@ pub const PROGRAMS: &[Program] = &[
     Program {
         name: "puma",
         stop: Signal::TERM,
-        sockets: Sockets::All,
+        sockets: Sockets::Told("--bind-to-activated-sockets only"),
         hint: "its phased restart keeps the old environment; leave restarts to keywheel",
     },
     Program {

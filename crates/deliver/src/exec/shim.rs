@@ -140,8 +140,7 @@ pub fn become_program(argv: &[OsString], sockets: usize, core: CoreLimit) -> (u8
     core.restore();
     // Signals that this process handles or blocks are put back by this call.
     let error = command.exec();
-    let code =
-        if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE };
+    let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE };
     (code, format!("{} cannot be run: {error}", shown(program)))
 }
 

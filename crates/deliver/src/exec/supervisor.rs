@@ -205,8 +205,7 @@ impl<'a> Supervisor<'a> {
         let open = self.world.sockets.iter().chain(own.iter().map(|(socket, _)| socket));
         let sockets: Result<Vec<_>, _> = open.map(Socket::handle).collect();
         let sockets = sockets.map_err(|source| ExecError::Start { source })?;
-        let start =
-            Start { argv: &self.settings.argv, slot, sockets, core: self.world.core };
+        let start = Start { argv: &self.settings.argv, slot, sockets, core: self.world.core };
         let started = Process::start(start).map_err(|source| ExecError::Start { source })?;
         let (process, unattended) = started;
         let pid = process.pid();
@@ -333,7 +332,8 @@ impl<'a> Supervisor<'a> {
             .map(|member| member.id)
             .collect();
         due.into_iter().for_each(|id| self.look_at(id));
-        for member in self.members.values_mut().filter(|one| one.kill_at.is_some_and(|at| at <= now))
+        for member in
+            self.members.values_mut().filter(|one| one.kill_at.is_some_and(|at| at <= now))
         {
             tracing::warn!(pid = member.process.pid(), "a child did not end in time and is killed");
             member.kill_at = None;

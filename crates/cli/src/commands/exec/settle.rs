@@ -97,8 +97,9 @@ pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
 fn variables(args: &Args) -> Result<Vec<Variable>, Failure> {
     let mut variables = Vec::<Variable>::with_capacity(args.variables.len());
     for text in &args.variables {
-        let variable: Variable =
-            text.parse().map_err(|error: VariableError| usage(error.to_string(), error.remedy()))?;
+        let variable: Variable = text
+            .parse()
+            .map_err(|error: VariableError| usage(error.to_string(), error.remedy()))?;
         if variables.iter().any(|other| other.name == variable.name) {
             let cause = format!("--env {} is given twice", variable.name);
             return Err(usage(cause, "keep one of the two"));
@@ -111,9 +112,9 @@ fn variables(args: &Args) -> Result<Vec<Variable>, Failure> {
 /// The addresses that the program is handed.
 pub(super) fn listen(args: &Args) -> Result<Vec<Address>, Failure> {
     let addresses = args.listen.iter().map(|text| text.parse());
-    addresses.collect::<Result<_, AddressError>>().map_err(|error| {
-        usage(format!("--listen: {error}"), AddressError::REMEDY)
-    })
+    addresses
+        .collect::<Result<_, AddressError>>()
+        .map_err(|error| usage(format!("--listen: {error}"), AddressError::REMEDY))
 }
 
 fn ready(args: &Args) -> Ready {

@@ -45,13 +45,16 @@ fn variables_hold_what_they_name() {
         "PORT=800{index}",
     ];
     let given = given(&variables, &ring(1, 1, &[ONE, TWO, THREE]));
-    assert_eq!(text(&given, 3), [
-        format!("KEY={TWO}"),
-        format!("OLD={THREE},{ONE}"),
-        format!("ALL=[\"{ONE}\",\"{THREE}\",\"{TWO}\"]"),
-        "ID=kid-2".to_owned(),
-        "PORT=8003".to_owned(),
-    ]);
+    assert_eq!(
+        text(&given, 3),
+        [
+            format!("KEY={TWO}"),
+            format!("OLD={THREE},{ONE}"),
+            format!("ALL=[\"{ONE}\",\"{THREE}\",\"{TWO}\"]"),
+            "ID=kid-2".to_owned(),
+            "PORT=8003".to_owned(),
+        ]
+    );
 }
 
 #[test]
@@ -87,9 +90,8 @@ fn positions_of_one_life_are_compared() {
 
 #[test]
 fn a_newer_version_than_the_primary_is_awaited() {
-    let awaits = |primary, texts: &[&str]| {
-        awaits_newer(ring(1, primary, texts).values().next().unwrap())
-    };
+    let awaits =
+        |primary, texts: &[&str]| awaits_newer(ring(1, primary, texts).values().next().unwrap());
     assert!(awaits(0, &[ONE, TWO]));
     assert!(!awaits(1, &[ONE, TWO]) && !awaits(0, &[ONE]));
 }

@@ -51,7 +51,8 @@ impl Supervisor<'_> {
         member.held = Some(Arc::new(values));
         // A client that is behind the others will soon hold what they do.
         let is_newest = at == self.wanted.at;
-        let same = member.given.as_ref().is_some_and(|(edition, _)| *edition == self.wanted.edition);
+        let same =
+            member.given.as_ref().is_some_and(|(edition, _)| *edition == self.wanted.edition);
         member.is_current = is_newest && same;
         if is_newest && member.given.is_none() && member.phase == Phase::Starting {
             self.give(id);

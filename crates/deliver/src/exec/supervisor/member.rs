@@ -99,9 +99,8 @@ impl Member {
     /// Whether its client has not reached a server for longer than the program may go on.
     pub(super) fn is_offline(&self) -> bool {
         let Some(held) = &self.held else { return false };
-        held.keys().any(|ring| {
-            self.client.ring(ring.as_str()).is_ok_and(|handle| handle.health().offline)
-        })
+        held.keys()
+            .any(|ring| self.client.ring(ring.as_str()).is_ok_and(|handle| handle.health().offline))
     }
 
     /// What shows that it works before its predecessor goes; nothing when time shows it.
@@ -124,7 +123,8 @@ impl Member {
     fn for_me(&self, probe: &Probe) -> Probe {
         let mut probe = probe.clone();
         if let Attempt::Http(http) = &mut probe.attempt {
-            if let (Some(path), Some((_, socket))) = (http.url.strip_prefix(OWN_SOCKET), &self.own) {
+            if let (Some(path), Some((_, socket))) = (http.url.strip_prefix(OWN_SOCKET), &self.own)
+            {
                 http.url = format!("unix:{}:{path}", socket.display());
             }
             if let Some(workers) = &mut http.workers {
