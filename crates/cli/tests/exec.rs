@@ -1,7 +1,11 @@
 //! `keywheel exec` with small programs: what they get, when they are started and ended, what the
 //! server is told, and what is left behind.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking"
+)]
 
 mod world;
 

@@ -56,17 +56,14 @@ pub fn run(_invocation: &Invocation, args: &Args) -> Outcome {
     let out = match &args.task {
         Task::Generate { out } => out,
         Task::ExecChild { sockets, core_limit, argv } => {
-            let core = shim::CoreLimit::from_argument(core_limit);
-            let (code, cause) = shim::become_program(argv, *sockets, core);
-            // Nobody wants to know that a child gave up because its parent has ended.
-            return match cause.is_empty() {
-                true => Ok(Exit::Program(code)),
-                false => Err(Failure::new(
-                    Exit::Program(code),
-                    cause,
-                    "check the program behind -- in: keywheel exec",
-                )),
-            };
+            let limit = shim::CoreLimit::from_argument(core_limit);
+            let (code, cause) = shim::become_program(argv, *sockets, limit);
+            if cause.is_empty() {
+                // Nobody wants to know that a child gave up because its parent has ended.
+                return Ok(Exit::Program(code));
+            }
+            let remedy = "check the program behind -- in: keywheel exec";
+            return Err(Failure::new(Exit::Program(code), cause, remedy));
         }
     };
     write(out, "cli.md", &reference())?;

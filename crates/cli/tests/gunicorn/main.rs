@@ -2,7 +2,13 @@
 //! through rotations and a rollback, and at the end of each stage every worker, by its process id,
 //! holds what it should.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking, and says what it left out"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

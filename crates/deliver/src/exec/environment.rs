@@ -48,7 +48,7 @@ impl EnvironmentError {
     /// What to do about it.
     pub fn remedy(&self) -> Cow<'static, str> {
         match self {
-            Self::Render { source, .. } => source.remedy().to_string().into(),
+            Self::Render { source, .. } => source.remedy().clone().into(),
             Self::Zero { .. } => "write the value with form=base64 or form=hex".into(),
             Self::Absent { .. } => "check the ring with: keywheel status".into(),
         }

@@ -172,7 +172,9 @@ impl Planner {
             .filter(|child| child.phase == Phase::Starting && child.edition != self.wanted)
             .map(|child| child.id)
             .collect();
-        stale.into_iter().for_each(|id| self.stop(id));
+        for id in stale {
+            self.stop(id);
+        }
     }
 
     /// A slot whose last child has ended gets another. Where the program binds its own address, the

@@ -140,8 +140,9 @@ pub fn become_program(argv: &[OsString], sockets: usize, core: CoreLimit) -> (u8
     core.restore();
     // Signals that this process handles or blocks are put back by this call.
     let error = command.exec();
-    let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE };
-    (code, format!("{} cannot be run: {error}", shown(program)))
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let exit_code = if is_missing { NOT_FOUND } else { NOT_RUNNABLE };
+    (exit_code, format!("{} cannot be run: {error}", shown(program)))
 }
 
 fn shown(program: &OsStr) -> String {

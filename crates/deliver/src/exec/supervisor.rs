@@ -10,21 +10,18 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use keywheel_client::Client;
 use keywheel_client::clock::{BootTime, boot_time};
-use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::RingName;
 use keywheel_core::time::Span;
-use rustix::process::Signal;
 
-use super::environment::{Given, Position, is_behind, position};
+use super::environment::{Given, Position};
 use super::error::ExecError;
-use super::follow::{self, Checked, Event};
+use super::follow::{self, Event};
 use super::plan::{self, Child, ChildId, Edition, Phase, Step};
 use super::process::{self, Process, Start};
 use super::reaper::Reaper;
-use super::settings::{ExecSettings, OfflineExec, Ready, Restart};
+use super::settings::{ExecSettings, OfflineExec, Ready};
 use super::shim::CoreLimit;
 use super::sockets::{Address, Socket};
-use crate::values::AllValues;
 
 mod heed;
 mod member;
@@ -264,7 +261,7 @@ impl<'a> Supervisor<'a> {
     /// same places, and so each child succeeds one that is no more.
     fn free_place(&self) -> usize {
         let is_free = |place: &usize| !self.places.values().any(|taken| taken == place);
-        (0..).find(is_free).unwrap_or_default()
+        (0..=self.places.len()).find(is_free).unwrap_or_default()
     }
 
     fn own_socket(&self, id: ChildId) -> Result<Option<(Socket, PathBuf)>, ExecError> {
@@ -331,7 +328,9 @@ impl<'a> Supervisor<'a> {
             .filter(|member| member.look_at.is_some_and(|at| at <= now))
             .map(|member| member.id)
             .collect();
-        due.into_iter().for_each(|id| self.look_at(id));
+        for id in due {
+            self.look_at(id);
+        }
         for member in
             self.members.values_mut().filter(|one| one.kill_at.is_some_and(|at| at <= now))
         {

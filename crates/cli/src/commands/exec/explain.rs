@@ -16,14 +16,12 @@ pub(super) fn run(invocation: &Invocation, args: &Args) -> Outcome {
         }
         return Ok(Exit::Done);
     }
-    match programs::known(&args.argv) {
-        Some(program) => describe(invocation, program, Some(args))?,
-        None => {
-            let name = args.argv.first().map(|name| name.to_string_lossy().into_owned());
-            console.line(&format!("{}: not known", name.unwrap_or_default()))?;
-            describe(invocation, &UNKNOWN, Some(args))?;
-        }
+    let known = programs::known(&args.argv);
+    if known.is_none() {
+        let name = args.argv.first().map(|name| name.to_string_lossy().into_owned());
+        console.line(&format!("{}: not known", name.unwrap_or_default()))?;
     }
+    describe(invocation, known.unwrap_or(&UNKNOWN), Some(args))?;
     Ok(Exit::Done)
 }
 

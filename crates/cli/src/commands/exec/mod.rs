@@ -131,8 +131,8 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
         events,
     };
     // On this thread, because the kernel ends children with the thread that started them.
-    let code = Supervisor::new(&settings, world).run().map_err(|error| failure(&error))?;
-    Ok(if code == 0 { Exit::Done } else { Exit::Program(code) })
+    let ended = Supervisor::new(&settings, world).run().map_err(|error| failure(&error))?;
+    Ok(if ended == 0 { Exit::Done } else { Exit::Program(ended) })
 }
 
 /// How each child gets a client, which answers for its process.

@@ -54,11 +54,10 @@ pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
         .checked()
         .map_err(|error| usage(error.to_string(), error.remedy()))?;
     let restart = match args.restart {
-        Some(RestartWhen::Never) => Restart::Never,
         Some(RestartWhen::OnFailure) => Restart::OnFailure,
+        Some(RestartWhen::Never) => Restart::Never,
         Some(RestartWhen::Always) => Restart::Always,
-        None if args.copies == 1 => Restart::Never,
-        None => Restart::Always,
+        None => default_restart(args.copies),
     };
     let settings = ExecSettings {
         argv: args.argv.clone(),
@@ -90,6 +89,10 @@ pub(super) fn settings(args: &Args) -> Result<ExecSettings, Failure> {
         ));
     }
     Ok(settings)
+}
+
+const fn default_restart(copies: usize) -> Restart {
+    if copies == 1 { Restart::Never } else { Restart::Always }
 }
 
 /// Reads the variables here rather than while arguments are parsed, so that no error repeats a

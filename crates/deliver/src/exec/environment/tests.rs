@@ -84,7 +84,9 @@ fn positions_of_one_life_are_compared() {
     assert!(is_behind(&at(1), &at(2)));
     assert!(!is_behind(&at(2), &at(2)) && !is_behind(&at(3), &at(2)));
     let mut other_life = at(9);
-    other_life.values_mut().for_each(|(life, _)| *life = Incarnation("fedcba9876543210".into()));
+    for (life, _) in other_life.values_mut() {
+        *life = Incarnation("fedcba9876543210".into());
+    }
     assert!(!is_behind(&at(1), &other_life));
 }
 

@@ -2,8 +2,22 @@
 
 use std::io;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use super::*;
+use keywheel_client::clock::boot_time;
+use keywheel_core::gate::EvidenceLevel;
+use rustix::process::Signal;
+
+use super::member::Member;
+use super::{CHECK_AGAIN, CHECK_FAILED, LOOK, REPLACEMENTS_MAX, Supervisor};
+use crate::exec::environment::{Given, Position, is_behind, position};
+use crate::exec::error::ExecError;
+use crate::exec::follow::{self, Checked, Event};
+use crate::exec::plan::{ChildId, Edition, Phase};
+use crate::exec::process;
+use crate::exec::settings::{Ready, Restart};
+use crate::values::AllValues;
 
 impl Supervisor<'_> {
     pub(super) fn heed(&mut self, event: Event) {
@@ -12,7 +26,7 @@ impl Supervisor<'_> {
             Event::Keys(id, Ok(values)) => self.heed_keys(id, values),
             Event::Keys(id, Err(cause)) => self.heed_no_keys(id, cause),
             Event::Checked(id, checked, outcome) => self.heed_check(id, checked, outcome),
-            Event::Ended(id, status) => self.heed_end(id, status),
+            Event::Ended(id, status) => self.heed_end(id, &status),
             Event::Left(id) => drop(self.places.remove(&id)),
         }
     }
@@ -230,10 +244,10 @@ impl Supervisor<'_> {
             .for_each(|member| member.trouble(&text));
     }
 
-    fn heed_end(&mut self, id: ChildId, status: io::Result<ExitStatus>) {
+    fn heed_end(&mut self, id: ChildId, status: &io::Result<ExitStatus>) {
         let Some(member) = self.members.remove(&id) else { return };
         member.checks_over.store(true, Ordering::Release);
-        let (code, told) = match &status {
+        let (code, told) = match status {
             Ok(status) => (process::exit_code(*status), process::told(*status)),
             Err(error) => (1, format!("is gone: {error}")),
         };
