@@ -1,6 +1,6 @@
-//! A real application server behind `keywheel exec` and behind `keywheel agent`: users stay logged in
-//! through rotations and a rollback, and at the end of each stage every worker, by its process id,
-//! holds what it should.
+//! A real application server behind `keywheel exec` and behind `keywheel agent`: users stay logged
+//! in through rotations and a rollback, and at the end of each stage every worker, by its process
+//! id, holds what it should.
 
 #![expect(
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! The file of `keywheel exec --probe`: `[[probe]]` tables as `agent.toml` has them. What is asked by
-//! a path alone is asked over the socket of each child.
+//! The file of `keywheel exec --probe`: `[[probe]]` tables as `agent.toml` has them. What is asked
+//! by a path alone is asked over the socket of each child.
 
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! What variables hold, and which changes of a ring change them.
+
 use std::sync::Arc;
 
 use keywheel_core::id::{Kid, VersionNumber};
