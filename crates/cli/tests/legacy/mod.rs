@@ -1,7 +1,11 @@
 //! A legacy application: it takes over its environment file when a command tells it to, and a
 //! command shows what it uses. It may refuse to work with more than one key.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking"
+)]
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(unreachable_pub, reason = "each test binary has its own copy")]
 
