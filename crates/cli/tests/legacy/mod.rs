@@ -39,8 +39,10 @@ impl Legacy {
         let at = |name: &str| world.path(name).display().to_string();
         world.write("app.env", "# ours\nDEBUG=1\n");
         crate::world::set_mode(&world.path("app.env"), 0o600);
-        // The application reads its file into memory; what it runs with is this copy.
-        let take = format!("umask 077; cp '{}' '{}'", at("app.env"), at("running"));
+        // The application reads its file into memory; what it runs with is this copy. It goes on
+        // reading when the agent is killed meanwhile, so the copy changes in one step.
+        let (env, running) = (at("app.env"), at("running"));
+        let take = format!("umask 077; cp '{env}' '{running}.new' && mv '{running}.new' '{running}'");
         let works = format!(
             "cmp -s '{}' '{}' && ! {{ test -e '{}' && grep -q FALLBACKS=. '{}'; }}",
             at("app.env"),
