@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keywheel_core::gate::EvidenceLevel;
 use keywheel_jose::proof::{AcceptedSetDigest, Proof};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::ring::Counts;
 
 /// Body of `POST /v1/instances`. The consumer is the token's; a token for several consumers names
 /// one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     /// Which consumer this process belongs to.
@@ -21,6 +22,25 @@ pub struct Register {
     pub host: String,
     /// Its process id.
     pub pid: u32,
+    /// Whether silence never means that it has stopped: nobody stops the consumer when its agent
+    /// reaches no server. A rotation then waits until it is heard again, said goodbye, was
+    /// succeeded or is waived. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub endures: bool,
+    /// The instance whose place this one takes, in the rings that this one registers for. It ends
+    /// once this registration is durable. An instance that is not known any more is ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeds: Option<Predecessor>,
+}
+
+/// An instance that another one takes the place of.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Predecessor {
+    /// Its name.
+    pub instance: String,
+    /// The secret that it got with its registration, base64url.
+    pub secret: String,
 }
 
 /// Answer to a registration. The registration is durable when this arrives.
@@ -74,6 +94,14 @@ pub struct Report {
     /// Protectors: the answer to the challenge with the version they protect with, base64url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// With proofs: how it is known that the consumer uses what is proved: `attested`, `held`,
+    /// `exercised` or `probed`. Default `held`: it is the process itself that proves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceLevel>,
+    /// What was proved before does not stand any more, and why: at most 300 printable characters.
+    /// Not beside proofs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// The oldest keyset revision that work in progress still protects with.
     pub oldest_guard: u64,
     /// What it did with each version since its last acknowledged report, by number.

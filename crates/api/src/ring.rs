@@ -214,9 +214,18 @@ pub struct InstanceStatus {
     pub standing: String,
     /// How long it has been silent.
     pub silent_for: String,
-    /// The keyset revision that it proved to hold.
+    /// Whether it counts however long it is silent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub endures: bool,
+    /// The keyset revision that it proved to hold; absent while it is in trouble.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<u64>,
+    /// How that is known: `probed`, `exercised`, `held` or `attested`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// Why what it proved before does not stand any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// What it did with each version, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u32, Counts>,
@@ -377,6 +386,10 @@ pub struct PlannedStage {
     pub earliest_end: String,
     /// What it waits for.
     pub waits_for: Vec<String>,
+    /// Consumers that are switched in this stage although they could not accept before, and what
+    /// that costs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cutover: Vec<String>,
     /// What would break if it were skipped.
     pub unsafe_if_skipped: String,
 }

@@ -10,19 +10,19 @@
 //! counts as running or lost, the servers expect somebody to protect with these keys. An instance
 //! that says goodbye therefore withdraws the permission to protect first.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{aead, hkdf};
 use keywheel_core::id::{ConsumerName, RingName};
 use keywheel_core::time::Span;
-use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::clock::BootTime;
 use crate::http::Token;
+use crate::private::{self, Refusal};
 
 const MAGIC: &[u8; 8] = b"kwcache1";
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -152,52 +152,20 @@ impl HostCache {
         self.check_directory()?;
         let sealed = self.seal(ring, entry).ok_or_else(|| CacheError::damaged(ring))?;
         let path = self.path(ring);
-        let failed = |source| CacheError::Io { path: path.clone(), source };
         let temporary = self.directory.join(format!(".{ring}.{}.new", std::process::id()));
-        let written = (|| {
-            let _ = fs::remove_file(&temporary);
-            let mut options = File::options();
-            let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
-            file.write_all(&sealed)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&self.directory)?.sync_all()
-        })();
-        written.map_err(|error| {
-            let _ = fs::remove_file(&temporary);
-            failed(error)
-        })
+        private::write(&path, &temporary, &sealed).map_err(|source| CacheError::Io { path, source })
     }
 
     /// Reads an entry; nothing when there is none.
     pub(crate) fn load(&self, ring: &RingName) -> Result<Option<Recalled>, CacheError> {
         let path = self.path(ring);
-        let mut options = File::options();
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let file = match options.read(true).custom_flags(flags).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CacheError::Io { path, source }),
+        let sealed = match private::read(&path, MAX_FILE_BYTES) {
+            Ok(None) => return Ok(None),
+            Ok(Some(sealed)) => sealed,
+            Err(Refusal::Io(source)) => return Err(CacheError::Io { path, source }),
+            Err(Refusal::NotPrivate(why)) => return Err(CacheError::NotPrivate { path, why }),
         };
         self.check_directory()?;
-        let failed = |source| CacheError::Io { path: path.clone(), source };
-        let facts = file.metadata().map_err(failed)?;
-        let why = if !facts.is_file() {
-            Some("it is not a file")
-        } else if facts.uid() != rustix::process::geteuid().as_raw() {
-            Some("it belongs to another user")
-        } else if facts.mode() & 0o077 != 0 {
-            Some("others may open it")
-        } else if facts.nlink() != 1 {
-            Some("it has another name")
-        } else {
-            None
-        };
-        if let Some(why) = why {
-            return Err(CacheError::NotPrivate { path, why });
-        }
-        let mut sealed = Vec::new();
-        file.take(MAX_FILE_BYTES).read_to_end(&mut sealed).map_err(failed)?;
         self.open(ring, &sealed).map(Some).ok_or_else(|| CacheError::damaged(ring))
     }
 

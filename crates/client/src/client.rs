@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwapOption;
-use keywheel_core::id::{ConsumerName, InstanceId, Kid, Revision, RingName, VersionNumber};
+use keywheel_core::gate::EvidenceLevel;
+use keywheel_core::id::{
+    ConsumerName, Incarnation, InstanceId, Kid, Revision, RingName, VersionNumber,
+};
+use keywheel_core::text::is_printable;
 use keywheel_core::time::Span;
 
 use crate::clock::boot_time;
@@ -15,10 +19,12 @@ use crate::fork;
 use crate::guard::Guard;
 use crate::http::{Endpoint, TlsOptions, Token};
 use crate::keyset::{Keyset, Version};
-use crate::live::{Live, Slot};
+use crate::live::{Finding, Live, Slot};
 use crate::watcher;
 
 const RINGS_MAX: usize = 64;
+/// The most characters of a host's name or label.
+pub(crate) const HOST_CHARS_MAX: usize = 64;
 const FIRST_USE_TIMEOUT: Span = Span::from_secs(10);
 const REFRESH_TIMEOUT: Span = Span::from_secs(3);
 const GOODBYE_TIMEOUT: Span = Span::from_secs(2);
@@ -50,6 +56,11 @@ pub(crate) struct Settings {
     pub(crate) rings: Box<[RingName]>,
     pub(crate) host_cache: Option<PathBuf>,
     pub(crate) first_use_timeout: Span,
+    pub(crate) deferred: bool,
+    pub(crate) endures: bool,
+    pub(crate) identity_file: Option<PathBuf>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) host: Option<String>,
 }
 
 /// Collects what a client needs to know.
@@ -61,6 +72,11 @@ pub struct Builder {
     rings: Vec<String>,
     host_cache: Option<PathBuf>,
     first_use_timeout: Span,
+    deferred: bool,
+    endures: bool,
+    identity_file: Option<PathBuf>,
+    pid: Option<u32>,
+    host: Option<String>,
 }
 
 impl Builder {
@@ -100,6 +116,49 @@ impl Builder {
         self
     }
 
+    /// Answers for a consumer that cannot speak: a keyset that merely arrived here proves nothing.
+    /// Reports renew the lease and count, and prove only after [`RingHandle::confirm`]; a newer
+    /// keyset has to be confirmed anew. Such a client takes no guards of its own: work that the
+    /// consumer does counts for the keyset that was confirmed last. When it is dropped or shut
+    /// down it says no goodbye, because the consumer goes on without it; see [`Client::leave`].
+    #[must_use]
+    pub fn deferred(mut self) -> Self {
+        self.deferred = true;
+        self
+    }
+
+    /// Tells the server that silence never means that the consumer has stopped: nobody stops it
+    /// when no server is reached, so a rotation waits until it is heard again, was ended, or is
+    /// waived.
+    #[must_use]
+    pub fn endures(mut self) -> Self {
+        self.endures = true;
+        self
+    }
+
+    /// Keeps who this process is to the server in this file (mode 0600), so that after a restart
+    /// it takes the place of its former self at once. One running process may use a file. A file
+    /// that is not there yet is made; one that is damaged, or that others may read, is refused.
+    #[must_use]
+    pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.identity_file = Some(path.into());
+        self
+    }
+
+    /// The process that the server is told of, when this client answers for another one.
+    #[must_use]
+    pub fn pid(mut self, pid: u32) -> Self {
+        self.pid = Some(pid);
+        self
+    }
+
+    /// What people are shown as the host, instead of its name: at most 64 characters.
+    #[must_use]
+    pub fn host(mut self, label: impl Into<String>) -> Self {
+        self.host = Some(label.into());
+        self
+    }
+
     /// Makes the client. It starts no thread, opens no socket and touches no file.
     ///
     /// # Errors
@@ -114,6 +173,9 @@ impl Builder {
         if rings.is_empty() || rings.len() > RINGS_MAX || distinct.len() != rings.len() {
             return Err(BuildError::Rings { count: rings.len() });
         }
+        if self.host.as_deref().is_some_and(|host| !is_host_label(host)) {
+            return Err(BuildError::Host);
+        }
         let settings = Settings {
             endpoint: Endpoint::parse(&self.endpoint)?,
             token: self.token,
@@ -122,10 +184,19 @@ impl Builder {
             rings: rings.into_boxed_slice(),
             host_cache: self.host_cache,
             first_use_timeout: self.first_use_timeout,
+            deferred: self.deferred,
+            endures: self.endures,
+            identity_file: self.identity_file,
+            pid: self.pid,
+            host: self.host,
         };
         let inner = Inner { settings: Arc::new(settings), live: ArcSwapOption::empty() };
         Ok(Client { inner: Arc::new(inner) })
     }
+}
+
+fn is_host_label(label: &str) -> bool {
+    (1..=HOST_CHARS_MAX).contains(&label.chars().count()) && label.chars().all(is_printable)
 }
 
 struct Inner {
@@ -232,6 +303,11 @@ impl Client {
             rings: Vec::new(),
             host_cache: None,
             first_use_timeout: FIRST_USE_TIMEOUT,
+            deferred: false,
+            endures: false,
+            identity_file: None,
+            pid: None,
+            host: None,
         }
     }
 
@@ -260,8 +336,45 @@ impl Client {
     /// Says goodbye to the server, so that no rotation waits for this process, and stops the
     /// watcher. Waits at most two seconds, and says whether the watcher has ended. Whatever holds
     /// guards is not covered by a goodbye: the server then learns of the end by the lease.
+    ///
+    /// A deferred client says no goodbye: what it answers for goes on. Use [`Client::leave`] when
+    /// that has ended too.
     pub fn shutdown(&self) -> bool {
         self.inner.shut_down(GOODBYE_TIMEOUT)
+    }
+
+    /// Says goodbye for a consumer that has ended, so that no rotation waits for it, and stops the
+    /// watcher like [`Client::shutdown`].
+    pub fn leave(&self) -> bool {
+        if let Some(live) = self.inner.live.load_full() {
+            if live.is_own() {
+                live.leaving.store(true, Ordering::SeqCst);
+            } else {
+                std::mem::forget(live);
+            }
+        }
+        self.inner.shut_down(GOODBYE_TIMEOUT)
+    }
+
+    /// Waits until `ready`, which is asked whenever something arrived or [`Client::nudge`] was
+    /// called, at most for `limit`. Says whether it was. For whoever follows several rings at once.
+    ///
+    /// # Errors
+    /// When the client was shut down, or cannot start.
+    pub fn wait_until(&self, limit: Span, ready: impl Fn() -> bool) -> Result<bool, ClientError> {
+        self.inner.with(|live| {
+            let ended = || live.ended.load(Ordering::Acquire);
+            let is_ready = live.watch(limit, || ended() || ready());
+            if ended() { Err(ClientError::Closed) } else { Ok(is_ready) }
+        })?
+    }
+
+    /// Lets every [`Client::wait_until`] ask again.
+    pub fn nudge(&self) {
+        let live = self.inner.live.load();
+        if let Some(live) = live.as_ref().filter(|live| live.is_own()) {
+            live.announce();
+        }
     }
 }
 
@@ -282,6 +395,9 @@ pub struct Health {
     pub offline: bool,
     /// Whether a server has acknowledged the proof of what is held.
     pub proved: bool,
+    /// Of a deferred client: how it is known that the consumer uses what is held. Nothing while
+    /// that is not confirmed, and for a client that speaks for itself.
+    pub confirmed: Option<EvidenceLevel>,
     /// Whether changes are announced to this process.
     pub listening: bool,
     /// Whether what is held came from the host cache, and no server has confirmed it yet.
@@ -339,6 +455,78 @@ impl RingHandle {
                 ring: slot.ring.to_string(),
                 trouble: trouble(),
             })
+        })?
+    }
+
+    /// Waits until something else is held than `after`, at most for `limit`. Nothing when nothing
+    /// else came. With `after` absent it waits for the first keyset.
+    ///
+    /// # Errors
+    /// When the client was shut down, or cannot start.
+    pub fn wait_for_change(
+        &self,
+        after: Option<(&Incarnation, Revision)>,
+        limit: Span,
+    ) -> Result<Option<Arc<Keyset>>, ClientError> {
+        self.slot(|live, slot| {
+            let newer = || {
+                let keyset = slot.keyset.load_full()?;
+                let present = (keyset.incarnation(), keyset.revision());
+                (after != Some(present)).then_some(keyset)
+            };
+            let ended = || live.ended.load(Ordering::Acquire);
+            live.wait(limit, || newer().is_some() || ended());
+            if ended() { Err(ClientError::Closed) } else { Ok(newer()) }
+        })?
+    }
+
+    /// Says that the consumer was shown to use this keyset, and how: the next report proves it.
+    /// False when something else is held by now; then deliver that.
+    ///
+    /// # Errors
+    /// When the client is not deferred or was shut down, or `level` is no evidence.
+    pub fn confirm(
+        &self,
+        incarnation: &Incarnation,
+        revision: Revision,
+        level: EvidenceLevel,
+    ) -> Result<bool, ClientError> {
+        if level == EvidenceLevel::Assumed {
+            return Err(ClientError::NotEvidence);
+        }
+        self.find(|slot| {
+            let held = slot.keyset.load();
+            let is_held = held.as_ref().is_some_and(|keyset| {
+                keyset.incarnation() == incarnation && keyset.revision() == revision
+            });
+            let finding = || Finding::Confirmed(incarnation.clone(), revision, level);
+            is_held.then(finding)
+        })
+    }
+
+    /// Says that something is wrong at the consumer: what was confirmed before does not stand any
+    /// more, and reports carry the text until the next [`RingHandle::confirm`]. It is cut to 300
+    /// characters, and must hold no secret: people see it in `status`.
+    ///
+    /// # Errors
+    /// When the client is not deferred or was shut down.
+    pub fn trouble(&self, text: impl Into<String>) -> Result<(), ClientError> {
+        self.find(|_| Some(Finding::Trouble(text.into()))).map(drop)
+    }
+
+    /// Leaves a finding for the watcher, and wakes it.
+    fn find(&self, finding: impl FnOnce(&Slot) -> Option<Finding>) -> Result<bool, ClientError> {
+        if !self.inner.settings.deferred {
+            return Err(ClientError::NotDeferred);
+        }
+        self.slot(|live, slot| {
+            if live.closing.load(Ordering::SeqCst) {
+                return Err(ClientError::Closed);
+            }
+            let Some(finding) = finding(slot) else { return Ok(false) };
+            slot.find(finding);
+            live.wake.ring();
+            Ok(true)
         })?
     }
 
@@ -453,6 +641,7 @@ impl RingHandle {
             stale: true,
             offline: true,
             proved: false,
+            confirmed: None,
             listening: false,
             from_cache: false,
             refused_revisions: 0,
@@ -466,6 +655,7 @@ impl RingHandle {
         health.listening = status.listening;
         health.trouble.clone_from(&status.trouble);
         health.refused_revisions = slot.refused.load(Ordering::Relaxed);
+        health.confirmed = slot.confirmed();
         health.proved = slot.proved.load(Ordering::Relaxed);
         health.from_cache = slot.from_cache.load(Ordering::Relaxed);
         health.last_contact = slot.contact().map(|at| boot_time().since(at));

@@ -26,6 +26,9 @@ pub enum BuildError {
         /// How many.
         count: usize,
     },
+    /// A label for the host that cannot be shown.
+    #[error("the host label is empty, longer than 64 characters, or not printable; shorten it")]
+    Host,
     /// A ring was asked for that was not named.
     #[error("this client does not watch ring {0}; name it with .ring(…) when building the client")]
     UnknownRing(String),
@@ -54,6 +57,14 @@ pub enum ClientError {
     /// The client was shut down.
     #[error("this client was shut down; build a new one")]
     Closed,
+    /// The client speaks for itself.
+    #[error("this client proves what it holds by itself; build it with .deferred() to confirm")]
+    NotDeferred,
+    /// A confirmation without evidence.
+    #[error(
+        "that a time passed does not show what a consumer uses; confirm with attested, held,          exercised or probed"
+    )]
+    NotEvidence,
 }
 
 /// Why nothing may be protected now.

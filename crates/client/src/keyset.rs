@@ -192,6 +192,11 @@ impl Keyset {
         self.revision
     }
 
+    /// Grows with each change of what this process holds, also when only a former life ends.
+    pub fn epoch(&self) -> Epoch {
+        self.in_use.epoch
+    }
+
     /// Every accepted version: those of the present life in order of number, then those of a
     /// former life that are accepted for a while longer.
     pub fn versions(&self) -> &[Arc<Version>] {

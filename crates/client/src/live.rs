@@ -1,15 +1,17 @@
 //! What the threads of one process share with its watcher. A forked child leaves all of it where
 //! it is and makes its own.
 //!
-//! Readers take no lock. The one mutex here is for those who wait: for the first keyset, for the
-//! answer to an unknown kid, for the goodbye.
+//! Readers take no lock. One mutex is for those who wait: for the first keyset, for a change, for
+//! the answer to an unknown kid, for the goodbye. The other one carries what an agent found out to
+//! the watcher.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use keywheel_core::id::{InstanceId, RingName};
+use keywheel_core::gate::EvidenceLevel;
+use keywheel_core::id::{Incarnation, InstanceId, Revision, RingName};
 use keywheel_core::time::Span;
 
 use crate::clock::{BootTime, boot_time};
@@ -30,6 +32,23 @@ pub(crate) struct Status {
     pub(crate) trouble: Option<Arc<str>>,
 }
 
+/// What was found out about a consumer that cannot speak.
+pub(crate) enum Finding {
+    /// It was shown to use this keyset.
+    Confirmed(Incarnation, Revision, EvidenceLevel),
+    /// Something is wrong with it.
+    Trouble(String),
+}
+
+/// The levels in the order of the codes that stand for them in [`Slot`], which begin at 1.
+const LEVELS: [EvidenceLevel; 5] = [
+    EvidenceLevel::Assumed,
+    EvidenceLevel::Attested,
+    EvidenceLevel::Held,
+    EvidenceLevel::Exercised,
+    EvidenceLevel::Probed,
+];
+
 /// One ring as the application and the watcher share it.
 pub(crate) struct Slot {
     pub(crate) ring: RingName,
@@ -45,6 +64,10 @@ pub(crate) struct Slot {
     pub(crate) from_cache: AtomicBool,
     /// Whether the server has acknowledged a proof of what is held.
     pub(crate) proved: AtomicBool,
+    /// How it is known that the consumer uses what is held; 0 while that is not confirmed.
+    confirmed: AtomicU8,
+    /// The newest finding that the watcher has not taken yet.
+    finding: Mutex<Option<Finding>>,
 }
 
 impl Slot {
@@ -59,7 +82,29 @@ impl Slot {
             refused: AtomicU64::new(0),
             from_cache: AtomicBool::new(false),
             proved: AtomicBool::new(false),
+            confirmed: AtomicU8::new(0),
+            finding: Mutex::new(None),
         }
+    }
+
+    /// Leaves a finding for the watcher, in the place of an older one.
+    pub(crate) fn find(&self, finding: Finding) {
+        *self.finding.lock().unwrap_or_else(PoisonError::into_inner) = Some(finding);
+    }
+
+    pub(crate) fn take_finding(&self) -> Option<Finding> {
+        self.finding.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn set_confirmed(&self, level: Option<EvidenceLevel>) {
+        let code = level.and_then(|level| LEVELS.iter().position(|one| *one == level));
+        let code = code.and_then(|code| u8::try_from(code).ok()?.checked_add(1));
+        self.confirmed.store(code.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    pub(crate) fn confirmed(&self) -> Option<EvidenceLevel> {
+        let code = self.confirmed.load(Ordering::Relaxed).checked_sub(1)?;
+        LEVELS.get(usize::from(code)).copied()
     }
 
     /// Shows a keyset to the application.
@@ -94,8 +139,12 @@ pub(crate) struct Live {
     pub(crate) wake: Wake,
     pub(crate) status: ArcSwap<Status>,
     pub(crate) closing: AtomicBool,
+    /// Whether what a deferred client answers for ends with it.
+    pub(crate) leaving: AtomicBool,
     pub(crate) ended: AtomicBool,
     pub(crate) refreshes: Throttle,
+    /// How often something was announced.
+    moves: AtomicU64,
     waiting: Mutex<()>,
     moved: Condvar,
 }
@@ -109,8 +158,10 @@ impl Live {
             wake: Wake::new()?,
             status: ArcSwap::from_pointee(Status::default()),
             closing: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             refreshes: Throttle::new(REFRESH_INTERVAL, REFRESH_BURST),
+            moves: AtomicU64::new(0),
             waiting: Mutex::new(()),
             moved: Condvar::new(),
         })
@@ -123,8 +174,25 @@ impl Live {
 
     /// Tells those who wait that something happened.
     pub(crate) fn announce(&self) {
+        self.moves.fetch_add(1, Ordering::SeqCst);
         drop(self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         self.moved.notify_all();
+    }
+
+    /// Waits until `ready`, at most for `limit`. Unlike [`Live::wait`] this asks without holding
+    /// anything, so that `ready` may do what it likes, and only after an announcement.
+    pub(crate) fn watch(&self, limit: Span, ready: impl Fn() -> bool) -> bool {
+        let deadline = boot_time().after(limit);
+        loop {
+            let seen = self.moves.load(Ordering::SeqCst);
+            if ready() {
+                return true;
+            }
+            let left = deadline.since(boot_time());
+            if !self.wait(left, || self.moves.load(Ordering::SeqCst) != seen) {
+                return ready();
+            }
+        }
     }
 
     /// Waits until `ready`, at most for `limit`.

@@ -21,6 +21,7 @@ const USAGE_PROCESS: u8 = 1;
 const USAGE_PRIMARY: u8 = 2;
 
 /// Who this process is to the server. A forked child has none of it.
+#[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) instance: InstanceId,
     pub(crate) secret: Zeroizing<Vec<u8>>,
@@ -81,6 +82,8 @@ pub(crate) fn write(
         accepted_set,
         proofs,
         answer,
+        evidence: plan.evidence,
+        trouble: plan.trouble,
         oldest_guard: plan.oldest_guard.0,
         counts,
         stale_for_millis: plan.stale_for.map(keywheel_core::time::Span::as_millis),

@@ -3,6 +3,7 @@
 //! [`Session::next`], does it, and tells what came of it. Random numbers for the jitter are
 //! arguments.
 
+use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, Revision, RingName};
 use keywheel_core::time::Span;
 
@@ -86,7 +87,7 @@ struct Member {
     state: ConsumerState,
     load_wanted: bool,
     /// Whether to ask by a report if what is held is still current.
-    confirm_wanted: bool,
+    check_wanted: bool,
     loaded_at: BootTime,
     load: Backoff,
     report: Backoff,
@@ -107,10 +108,20 @@ pub struct Session {
 impl Session {
     /// A session of these rings.
     pub fn new(rings: impl IntoIterator<Item = RingName>) -> Self {
-        let members = rings.into_iter().map(|ring| Member {
-            state: ConsumerState::new(ring),
+        Self::of(rings.into_iter().map(ConsumerState::new))
+    }
+
+    /// A session of these rings that answers for a consumer which cannot speak: it proves what was
+    /// confirmed, not what it merely loaded.
+    pub fn deferred(rings: impl IntoIterator<Item = RingName>) -> Self {
+        Self::of(rings.into_iter().map(ConsumerState::deferred))
+    }
+
+    fn of(states: impl Iterator<Item = ConsumerState>) -> Self {
+        let members = states.map(|state| Member {
+            state,
             load_wanted: true,
-            confirm_wanted: false,
+            check_wanted: false,
             loaded_at: BootTime(0),
             load: Backoff::default(),
             report: Backoff::default(),
@@ -134,6 +145,25 @@ impl Session {
     /// The state of one ring, to plan a report.
     pub fn state_mut(&mut self, index: usize) -> Option<&mut ConsumerState> {
         self.members.get_mut(index).map(|member| &mut member.state)
+    }
+
+    /// The consumer was shown to use a keyset; see [`ConsumerState::confirm`].
+    pub fn confirm(
+        &mut self,
+        index: usize,
+        life: &Incarnation,
+        revision: Revision,
+        level: EvidenceLevel,
+    ) -> bool {
+        let member = self.members.get_mut(index);
+        member.is_some_and(|member| member.state.confirm(life, revision, level))
+    }
+
+    /// Something is wrong at the consumer; see [`ConsumerState::trouble`].
+    pub fn trouble(&mut self, index: usize, text: &str) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.state.trouble(text);
+        }
     }
 
     /// Whether the process is registered.
@@ -267,7 +297,7 @@ impl Session {
         random: u64,
     ) -> bool {
         let Some(member) = self.members.get_mut(index) else { return false };
-        member.confirm_wanted = false;
+        member.check_wanted = false;
         match member.state.acknowledge(answer, asked_at, now) {
             Then::Rest => {
                 member.report.succeed();
@@ -298,19 +328,19 @@ impl Session {
     /// tells.
     pub fn feed_opened(&mut self) {
         self.feed = Feed::Open;
-        self.confirm();
+        self.check();
     }
 
-    fn confirm(&mut self) {
+    fn check(&mut self) {
         for member in &mut self.members {
-            member.confirm_wanted = true;
+            member.check_wanted = true;
         }
     }
 
     /// The stream cannot be had, but the server answers: poll for a while.
     pub fn feed_unusable(&mut self, now: BootTime) {
         self.feed = Feed::Polling { until: now.after(POLL_FOR) };
-        self.confirm();
+        self.check();
     }
 
     /// The stream ended, or a poll failed.
@@ -368,7 +398,7 @@ impl Member {
     /// While a newer keyset is on its way only the lease is renewed.
     fn report_due(&self, oldest: Option<Epoch>) -> Option<BootTime> {
         let due = self.state.report_due(oldest)?;
-        let due = if self.confirm_wanted { BootTime(0) } else { due };
+        let due = if self.check_wanted { BootTime(0) } else { due };
         let due = if self.load_wanted { due.max(self.state.renew_at()?) } else { due };
         Some(due.max(self.report.not_before))
     }

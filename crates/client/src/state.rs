@@ -11,11 +11,17 @@
 use std::collections::BTreeMap;
 
 use keywheel_api::ring::Counts;
+use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
 use keywheel_core::ring::Keyset;
 use keywheel_core::time::Span;
 
 use crate::clock::BootTime;
+
+mod deferred;
+
+use deferred::Deferred;
+pub use deferred::TROUBLE_CHARS_MAX;
 
 /// How often what a process holds has changed since it began. Work that protects notes the epoch
 /// in which it began.
@@ -103,6 +109,10 @@ pub struct ReportPlan {
     pub primary: Option<VersionNumber>,
     /// Whether to prove; otherwise this only renews the lease.
     pub prove: bool,
+    /// With a proof of what a consumer uses that cannot speak for itself: how that is known.
+    pub evidence: Option<EvidenceLevel>,
+    /// Why what was proved before does not stand any more.
+    pub trouble: Option<String>,
     /// The oldest revision of this life that work in progress protects with; 0 while any such work
     /// rests on a former life.
     pub oldest_guard: Revision,
@@ -158,9 +168,18 @@ pub enum Then {
 struct Standing {
     nonce: Vec<u8>,
     sequence: u64,
-    proved: Option<(Incarnation, Revision)>,
+    proved: Option<Proved>,
     oldest_guard: Option<Revision>,
+    trouble: Option<String>,
     renew_at: BootTime,
+}
+
+/// A proof: of which keyset, and for a consumer that cannot speak how that was known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Proved {
+    life: Incarnation,
+    revision: Revision,
+    level: Option<EvidenceLevel>,
 }
 
 /// A report that was sent and not acknowledged yet.
@@ -168,9 +187,9 @@ struct Standing {
 struct Pending {
     counts: BTreeMap<VersionNumber, Counts>,
     life: Incarnation,
-    proves: bool,
-    plan_revision: Revision,
+    proves: Option<Proved>,
     oldest_guard: Revision,
+    trouble: Option<String>,
 }
 
 /// What one process knows of one ring.
@@ -187,11 +206,13 @@ pub struct ConsumerState {
     /// A contact at which the server did not agree that what is held is current. It counts once
     /// the keyset that was served then has arrived: until it has, a process that comes back after a
     /// long silence must not protect with what others have retired meanwhile.
-    unconfirmed: Option<BootTime>,
+    unsettled: Option<BootTime>,
     standing: Option<Standing>,
     pending: Option<Pending>,
     refused: Option<Revision>,
     refused_count: u64,
+    /// For a consumer that cannot speak: what was shown at it.
+    deferred: Option<Deferred>,
 }
 
 impl ConsumerState {
@@ -205,12 +226,19 @@ impl ConsumerState {
             left: Vec::new(),
             earlier: BTreeMap::new(),
             last_contact: None,
-            unconfirmed: None,
+            unsettled: None,
             standing: None,
             pending: None,
             refused: None,
             refused_count: 0,
+            deferred: None,
         }
+    }
+
+    /// Knows nothing of a ring yet, and answers for a consumer that cannot speak: it proves what
+    /// was confirmed, not what it merely loaded.
+    pub fn deferred(ring: RingName) -> Self {
+        Self { deferred: Some(Deferred::default()), ..Self::new(ring) }
     }
 
     /// The ring.
@@ -251,23 +279,67 @@ impl ConsumerState {
 
     /// Whether the server has acknowledged a proof of what is held.
     pub fn is_proved(&self) -> bool {
-        let keyset = self.held.as_ref().map(|held| &held.keyset);
-        let standing = self.standing.as_ref();
-        keyset
-            .zip(standing)
-            .is_some_and(|(keyset, standing)| standing.proves(&keyset.incarnation, keyset.revision))
+        let (Some(provable), Some(standing)) = (self.provable(), &self.standing) else {
+            return false;
+        };
+        standing.proved.as_ref() == Some(&provable)
+    }
+
+    /// What there is to prove: what is held, and where the consumer cannot speak for itself only
+    /// once it was shown to use it.
+    fn provable(&self) -> Option<Proved> {
+        let keyset = &self.held.as_ref()?.keyset;
+        let level = match &self.deferred {
+            Some(deferred) => Some(deferred.level(keyset)?),
+            None => None,
+        };
+        Some(Proved { life: keyset.incarnation.clone(), revision: keyset.revision, level })
+    }
+
+    /// Notes that the consumer was shown to use this keyset, which ends every trouble. False when
+    /// another keyset is held by now, or this process speaks for itself.
+    pub fn confirm(
+        &mut self,
+        life: &Incarnation,
+        revision: Revision,
+        level: EvidenceLevel,
+    ) -> bool {
+        let (Some(deferred), Some(held)) = (&mut self.deferred, &self.held) else { return false };
+        let keyset = &held.keyset;
+        let is_held = keyset.incarnation == *life && keyset.revision == revision;
+        if is_held {
+            deferred.confirm(keyset, level);
+        }
+        is_held
+    }
+
+    /// Notes that something is wrong at the consumer: until the next confirmation nothing that was
+    /// proved for it stands, and every report says why. The text is cut to [`TROUBLE_CHARS_MAX`]
+    /// printable characters.
+    pub fn trouble(&mut self, text: &str) {
+        let Some(deferred) = &mut self.deferred else { return };
+        deferred.trouble(text);
+    }
+
+    /// How it is known that the consumer uses what is held; nothing while that is not confirmed.
+    pub fn confirmed(&self) -> Option<EvidenceLevel> {
+        self.provable()?.level
+    }
+
+    fn present_trouble(&self) -> Option<&str> {
+        self.deferred.as_ref()?.present_trouble()
     }
 
     /// The process was registered; `asked_at` is when it asked. Everything is to be proved anew.
     pub fn registered(&mut self, nonce: Vec<u8>, asked_at: BootTime) {
         self.standing = Some(Standing { nonce, renew_at: asked_at, ..Standing::default() });
-        self.unconfirmed = Some(asked_at);
+        self.unsettled = Some(asked_at);
     }
 
     /// The server does not know the instance any more.
     pub fn forgotten(&mut self) {
         self.standing = None;
-        self.unconfirmed = None;
+        self.unsettled = None;
     }
 
     /// Takes the time of the last contact from the host cache.
@@ -290,7 +362,7 @@ impl ConsumerState {
         let left = self.left.iter().find(|(incarnation, _)| incarnation == life);
         match (known, left) {
             (Some(known), _) if known == revision => {
-                self.confirm();
+                self.settle_contact();
                 return Applied::Unchanged;
             }
             (Some(known), _) if known > revision => return self.refuse(revision),
@@ -303,13 +375,13 @@ impl ConsumerState {
         }
         self.held = Some(offer);
         self.end_former_lives(now);
-        self.confirm();
+        self.settle_contact();
         Applied::Swapped
     }
 
     /// What was served after the last contact has arrived.
-    fn confirm(&mut self) {
-        if let Some(asked_at) = self.unconfirmed.take() {
+    fn settle_contact(&mut self) {
+        if let Some(asked_at) = self.unsettled.take() {
             self.heard(asked_at);
         }
     }
@@ -439,6 +511,9 @@ impl ConsumerState {
     fn oldest_guard(&self, oldest: Option<Epoch>) -> Revision {
         let Some(held) = &self.held else { return Revision(0) };
         let present = &held.keyset;
+        if let Some(deferred) = &self.deferred {
+            return deferred.oldest_guard(&present.incarnation);
+        }
         let of = |life: &Incarnation, revision: Revision| {
             if *life == present.incarnation { revision } else { Revision(0) }
         };
@@ -460,9 +535,14 @@ impl ConsumerState {
     /// epoch that work in progress began in.
     pub fn report_due(&self, oldest: Option<Epoch>) -> Option<BootTime> {
         let standing = self.standing.as_ref()?;
-        let keyset = &self.held.as_ref()?.keyset;
-        let news = !standing.proves(&keyset.incarnation, keyset.revision)
-            || standing.oldest_guard != Some(self.oldest_guard(oldest))
+        self.held.as_ref()?;
+        // While nothing can be proved, only a trouble and the lease are worth a report.
+        let to_prove = self.provable().is_some_and(|provable| {
+            standing.proved.as_ref() != Some(&provable)
+                || standing.oldest_guard != Some(self.oldest_guard(oldest))
+        });
+        let news = to_prove
+            || standing.trouble.as_deref() != self.present_trouble()
             || self.refused.is_some();
         Some(if news { BootTime(0) } else { standing.renew_at })
     }
@@ -483,10 +563,16 @@ impl ConsumerState {
         counts: impl FnOnce() -> BTreeMap<VersionNumber, Counts>,
     ) -> Option<ReportPlan> {
         let oldest_guard = self.oldest_guard(oldest);
+        let provable = self.provable();
+        let trouble = self.present_trouble().map(ToOwned::to_owned);
         let keyset = &self.held.as_ref()?.keyset;
         let standing = self.standing.as_mut()?;
         standing.sequence = standing.sequence.saturating_add(1);
-        let prove = !standing.proves(&keyset.incarnation, keyset.revision);
+        if trouble.is_some() {
+            // Whether or not the answer to this report arrives.
+            standing.proved = None;
+        }
+        let proves = provable.filter(|provable| standing.proved.as_ref() != Some(provable));
         let life = &keyset.incarnation;
         let mut counts = counts();
         let unheard = self.pending.take().filter(|pending| pending.life == *life);
@@ -498,9 +584,9 @@ impl ConsumerState {
         self.pending = Some(Pending {
             counts: counts.clone(),
             life: life.clone(),
-            proves: prove,
-            plan_revision: keyset.revision,
+            proves: proves.clone(),
             oldest_guard,
+            trouble: trouble.clone(),
         });
         let silent_for = self.silent_for(now);
         let plan = ReportPlan {
@@ -510,7 +596,9 @@ impl ConsumerState {
             nonce,
             accepted: keyset.accepted.clone(),
             primary: keyset.primary,
-            prove,
+            prove: proves.is_some(),
+            evidence: proves.and_then(|proves| proves.level),
+            trouble,
             oldest_guard,
             counts,
             stale_for: (silent_for > self.lease_ttl()).then_some(silent_for),
@@ -532,10 +620,11 @@ impl ConsumerState {
             return Then::Reregister;
         }
         standing.nonce = answer.nonce;
+        standing.trouble = pending.trouble;
         standing.renew_at = now.after(interval);
         match answer.verdict {
             Verdict::Proved => {
-                standing.proved = pending.proves.then_some((pending.life, pending.plan_revision));
+                standing.proved = pending.proves;
                 standing.oldest_guard = Some(pending.oldest_guard);
             }
             Verdict::Renewed => standing.oldest_guard = Some(pending.oldest_guard),
@@ -548,11 +637,11 @@ impl ConsumerState {
         if current {
             self.heard(asked_at);
         } else {
-            self.unconfirmed = Some(asked_at);
+            self.unsettled = Some(asked_at);
         }
         match (current, answer.verdict) {
             (false, _) => Then::Load,
-            (true, Verdict::Stale) => Then::Prove,
+            (true, Verdict::Stale) if self.provable().is_some() => Then::Prove,
             (true, _) => Then::Rest,
         }
     }
@@ -562,12 +651,6 @@ const fn add(sum: &mut Counts, more: Counts) {
     sum.protected = sum.protected.saturating_add(more.protected);
     sum.processed = sum.processed.saturating_add(more.processed);
     sum.rejected = sum.rejected.saturating_add(more.rejected);
-}
-
-impl Standing {
-    fn proves(&self, life: &Incarnation, revision: Revision) -> bool {
-        self.proved.as_ref().is_some_and(|(proved, at)| proved == life && *at == revision)
-    }
 }
 
 #[cfg(test)]

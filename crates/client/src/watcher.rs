@@ -12,14 +12,16 @@ use keywheel_api::instance::{Acknowledged, Register, Registered, Report, Reports
 use keywheel_api::material::Material;
 use keywheel_api::watch::{Change, Changes};
 use keywheel_core::id::{Incarnation, Revision};
+use keywheel_core::text::is_printable;
 use keywheel_core::time::Span;
 use zeroize::Zeroizing;
 
 use crate::cache::{Entry, HostCache};
-use crate::client::{Settings, TokenSource};
+use crate::client::{HOST_CHARS_MAX, Settings, TokenSource};
 use crate::clock::{BootTime, boot_time, wall_millis};
 use crate::http::{Event, Events, Http, HttpError, Next, Token};
-use crate::live::{Live, Slot, Status};
+use crate::identity::{self, IdentityFile};
+use crate::live::{Finding, Live, Slot, Status};
 use crate::local::Local;
 use crate::report::{self, Identity};
 use crate::session::{Action, Session};
@@ -27,7 +29,6 @@ use crate::state::{Applied, ConsumerState};
 
 const CALL_TIMEOUT: Span = Span::from_secs(10);
 const GOODBYE_TIMEOUT: Span = Span::from_millis(1_500);
-const HOST_CHARS_MAX: usize = 64;
 
 /// Starts the watcher of a process.
 pub(crate) fn start(live: Arc<Live>, settings: Arc<Settings>) -> io::Result<()> {
@@ -54,6 +55,11 @@ struct Watcher {
     locals: Vec<Local>,
     http: Option<Http>,
     identity: Option<Identity>,
+    identity_file: Option<IdentityFile>,
+    /// Whose place the next registration takes.
+    former: Option<Identity>,
+    /// Why the identity file does not say who this process is.
+    identity_trouble: Option<Arc<str>>,
     /// What the instance that was rejected says last, once there is a new one.
     farewell: Option<Reports>,
     events: Option<Events>,
@@ -84,7 +90,7 @@ fn random() -> u64 {
 
 fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    name.chars().filter(|c| !c.is_control()).take(HOST_CHARS_MAX).collect()
+    name.chars().filter(|c| is_printable(*c)).take(HOST_CHARS_MAX).collect()
 }
 
 /// Whether no server of ours answered, so that the host cache may stand in.
@@ -102,7 +108,9 @@ fn has_status(error: &HttpError, status: u16) -> bool {
 
 impl Watcher {
     fn new(live: Arc<Live>, settings: Arc<Settings>) -> Self {
-        let session = Session::new(settings.rings.iter().cloned());
+        let rings = settings.rings.iter().cloned();
+        let session =
+            if settings.deferred { Session::deferred(rings) } else { Session::new(rings) };
         let locals = settings.rings.iter().map(|_| Local::default()).collect();
         Self {
             live,
@@ -111,6 +119,9 @@ impl Watcher {
             locals,
             http: None,
             identity: None,
+            identity_file: None,
+            former: None,
+            identity_trouble: None,
             farewell: None,
             events: None,
             cache: None,
@@ -139,6 +150,8 @@ impl Watcher {
             self.publish_status();
         }
         self.say_goodbye();
+        // Before anybody hears that this has ended, so that the next client may have the file.
+        self.identity_file = None;
     }
 
     /// Sees to what other threads asked for, and to what time brings about.
@@ -149,10 +162,18 @@ impl Watcher {
             if slot.refresh_wanted.swap(false, Ordering::SeqCst) {
                 self.session.refresh(index);
             }
+            match slot.take_finding() {
+                Some(Finding::Confirmed(life, revision, level)) => {
+                    self.session.confirm(index, &life, revision, level);
+                }
+                Some(Finding::Trouble(text)) => self.session.trouble(index, &text),
+                None => {}
+            }
             let expired =
                 self.session.state_mut(index).is_some_and(|state| state.expire(boot_time()));
             if expired {
                 self.show(index, slot);
+                live.announce();
             }
         }
     }
@@ -170,16 +191,22 @@ impl Watcher {
 
     fn publish_status(&self) {
         for (index, slot) in self.live.slots.iter().enumerate() {
-            let proved = self.session.state(index).is_some_and(ConsumerState::is_proved);
-            slot.proved.store(proved, Ordering::Relaxed);
+            let state = self.session.state(index);
+            let proved = state.is_some_and(ConsumerState::is_proved);
+            let was_proved = slot.proved.swap(proved, Ordering::Relaxed);
+            slot.set_confirmed(state.and_then(ConsumerState::confirmed));
+            if proved != was_proved {
+                self.live.announce();
+            }
         }
         let instance = self.identity.as_ref().map(|identity| identity.instance.clone());
         let listening = self.session.is_listening();
         let present = self.live.status.load();
-        let trouble = match (&self.trouble, &self.cache_trouble) {
-            (Some(trouble), Some(cache)) => Some(format!("{trouble}; {cache}").into()),
-            (trouble, cache) => trouble.as_ref().or(cache.as_ref()).map(Arc::clone),
-        };
+        let all = [&self.trouble, &self.identity_trouble, &self.cache_trouble];
+        let mut all = all.into_iter().flatten();
+        let trouble = all
+            .next()
+            .map(|first| all.fold(Arc::clone(first), |all, more| format!("{all}; {more}").into()));
         let same = present.instance == instance
             && present.listening == listening
             && present.trouble == trouble;
@@ -226,26 +253,58 @@ impl Watcher {
     }
 
     fn register(&mut self, asked_at: BootTime) {
-        let body = Register {
+        if let Err(error) = self.open_identity_file() {
+            self.registration_failed(&error);
+            return;
+        }
+        let succeeds = self.former.as_ref().map(identity::predecessor);
+        let mut body = Register {
             consumer: self.settings.consumer.to_string(),
             rings: self.settings.rings.iter().map(ToString::to_string).collect(),
-            host: host_name(),
-            pid: std::process::id(),
+            host: self.settings.host.clone().unwrap_or_else(host_name),
+            pid: self.settings.pid.unwrap_or_else(std::process::id),
+            endures: self.settings.endures,
+            succeeds: succeeds.map(|told| (*told).clone()),
         };
         let answer: Result<Registered, _> =
             self.http().and_then(|http| http.post("/v1/instances", Some(&body), &[]));
+        if let Some(told) = &mut body.succeeds {
+            zeroize::Zeroize::zeroize(&mut told.secret);
+        }
         match answer.and_then(|answer| self.take_identity(answer, asked_at)) {
             Ok(()) => self.trouble = None,
-            Err(error) => {
-                self.note(&error);
-                self.session.unregistered(boot_time(), random());
-                if is_outage(&error) {
-                    self.recall();
-                }
-                self.publish_status();
-                self.live.slots.iter().for_each(Slot::attempted);
-                self.live.announce();
-            }
+            Err(error) => self.registration_failed(&error),
+        }
+    }
+
+    fn registration_failed(&mut self, error: &HttpError) {
+        self.note(error);
+        self.session.unregistered(boot_time(), random());
+        if is_outage(error) {
+            self.recall();
+        }
+        self.publish_status();
+        self.live.slots.iter().for_each(Slot::attempted);
+        self.live.announce();
+    }
+
+    /// Takes the identity file for this process, before its first registration.
+    fn open_identity_file(&mut self) -> Result<(), HttpError> {
+        if let Some(path) = &self.settings.identity_file
+            && self.identity_file.is_none()
+        {
+            let (file, former) = IdentityFile::open(path)?;
+            (self.identity_file, self.former) = (Some(file), former);
+        }
+        Ok(())
+    }
+
+    /// Writes down who this process is; until that has succeeded, each report tries it again.
+    fn keep_identity(&mut self) {
+        if let (Some(file), Some(identity)) = (&self.identity_file, &self.identity) {
+            let kept = file.keep(identity);
+            self.identity_trouble =
+                kept.err().map(|error| format!("{error}; {}", error.remedy()).into());
         }
     }
 
@@ -266,7 +325,13 @@ impl Watcher {
         let in_order = in_order?;
         let secret = Zeroizing::new(decode(&secret)?);
         let instance = instance.parse().map_err(|_| odd())?;
-        self.identity = Some(Identity { instance, secret });
+        let identity = Identity { instance, secret };
+        if self.settings.identity_file.is_some() {
+            self.former = Some(identity.clone());
+        }
+        self.identity = Some(identity);
+        // Before any key arrives: whoever holds one can be succeeded.
+        self.keep_identity();
         self.session.registered(in_order, asked_at);
         self.share_contacts();
         if let Some(farewell) = self.farewell.take() {
@@ -388,6 +453,9 @@ impl Watcher {
         match self.send_reports(&body, CALL_TIMEOUT) {
             Ok(answer) => {
                 self.trouble = None;
+                if self.identity_trouble.is_some() {
+                    self.keep_identity();
+                }
                 self.take_acknowledgements(&reported, answer, asked_at);
             }
             Err(error) => {
@@ -478,6 +546,10 @@ impl Watcher {
     }
 
     fn say_goodbye(&mut self) {
+        if self.settings.deferred && !self.live.leaving.load(Ordering::SeqCst) {
+            // What this process answers for goes on.
+            return;
+        }
         let in_use = self.locals.iter().any(Local::is_in_use);
         let reached = self.trouble.is_none() && self.session.is_listening();
         if in_use || (self.cache.is_some() && !reached) {
@@ -489,8 +561,11 @@ impl Watcher {
                 cache.withdraw(ring, identity.instance.as_str());
             }
         }
-        if let Some(farewell) = self.farewell_reports() {
-            let _ = self.send_reports(&farewell, GOODBYE_TIMEOUT);
+        if let Some(farewell) = self.farewell_reports()
+            && self.send_reports(&farewell, GOODBYE_TIMEOUT).is_ok()
+            && let Some(file) = &self.identity_file
+        {
+            file.remove();
         }
     }
 

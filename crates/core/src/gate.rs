@@ -10,7 +10,7 @@ use crate::id::{ConsumerName, GateName, InstanceId, Revision, VersionNumber};
 use crate::policy::Consumer;
 use crate::ring::{Attribution, Direction, Path, Ring, State, Version};
 use crate::time::{ClusterTime, Now, Span};
-use crate::view::{Held, Standing, View};
+use crate::view::{Held, Instance, Standing, View};
 
 /// The names of keywheel's own gates; evidence from outside cannot be given for these, but for
 /// `reencryption`.
@@ -32,6 +32,7 @@ pub const BUILT_IN: &[&str] = &[
 
 /// How strongly something is known, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceLevel {
     /// A time passed.
@@ -44,6 +45,25 @@ pub enum EvidenceLevel {
     Exercised,
     /// A real path was tried.
     Probed,
+}
+
+impl EvidenceLevel {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Assumed => "assumed",
+            Self::Attested => "attested",
+            Self::Held => "held",
+            Self::Exercised => "exercised",
+            Self::Probed => "probed",
+        }
+    }
+}
+
+impl std::fmt::Display for EvidenceLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Evidence that came through the API.
@@ -322,19 +342,25 @@ impl Scene<'_> {
         if let Some(gate) = self.unsettled(name) {
             return gate;
         }
-        let holds = |held: &Held| {
+        let holds = |instance: &Instance, held: &Held| {
             (held.revision >= needed || !self.guards.has(Guard::FreshEvidence))
                 .then_some(())
-                .ok_or_else(|| format!("holds {}, not yet {needed}", held.revision))
+                .ok_or_else(|| format!("holds {}, not yet {needed}", held.revision))?;
+            self.shown_well_enough(instance, level_for(instance, held, target))
         };
         let mut missing = self.laggards((name, target), |consumer| !consumer.cutover, holds);
         missing.extend(self.too_few());
         if self.ring.policy.consumers.is_empty() && self.ring.policy.passive.is_empty() {
             return Gate::waiting(name, "at least one declared consumer");
         }
-        self.judged(name, missing, |instance| {
-            instance.counts.get(&target).is_some_and(|counts| counts.processed > 0)
-        })
+        self.judged(name, missing, |instance, held| level_for(instance, held, target))
+    }
+
+    /// Whether this is known as well as the policy asks for.
+    fn shown_well_enough(&self, instance: &Instance, level: EvidenceLevel) -> Result<(), String> {
+        let consumer = self.ring.policy.consumers.get(&instance.consumer);
+        let least = consumer.map_or(EvidenceLevel::Assumed, |consumer| consumer.min_evidence);
+        if level >= least { Ok(()) } else { Err(format!("shown by {level}, needs {least}")) }
     }
 
     /// Whether every protector has left older keysets, work in progress included: law 2.
@@ -346,18 +372,24 @@ impl Scene<'_> {
         if let Some(gate) = self.unsettled(name) {
             return gate;
         }
-        let switched = |held: &Held| {
+        let policy = &self.ring.policy;
+        let is_cut_over = |instance: &Instance| {
+            policy.consumers.get(&instance.consumer).is_some_and(|consumer| consumer.cutover)
+        };
+        let switched = |instance: &Instance, held: &Held| {
             if held.revision < needed {
                 Err(format!("protects with {}, not yet {needed}", held.revision))
             } else if held.oldest_guard < needed && self.guards.has(Guard::OlderGuard) {
                 Err(format!("still finishes work that began with {}", held.oldest_guard))
+            } else if is_cut_over(instance) {
+                // The gate `instances` does not ask it, so this one does.
+                self.shown_well_enough(instance, level_for(instance, held, about))
             } else {
                 Ok(())
             }
         };
-        let policy = &self.ring.policy;
         let missing = self.laggards((name, about), |consumer| policy.protects(consumer), switched);
-        self.judged(name, missing, |_| false)
+        self.judged(name, missing, |_, held| held.level)
     }
 
     /// Whether every instance has shown that it no longer accepts a retired version.
@@ -369,13 +401,13 @@ impl Scene<'_> {
         if let Some(gate) = self.unsettled(name) {
             return gate;
         }
-        let dropped = |held: &Held| {
+        let dropped = |_: &Instance, held: &Held| {
             (held.revision >= needed)
                 .then_some(())
                 .ok_or_else(|| format!("holds {}, not yet {needed}", held.revision))
         };
         let missing = self.laggards((name, about), |_| true, dropped);
-        self.judged(name, missing, |_| false)
+        self.judged(name, missing, |_, held| held.level)
     }
 
     fn unsettled(&self, name: &str) -> Option<Gate> {
@@ -389,26 +421,20 @@ impl Scene<'_> {
         &self,
         name: &str,
         missing: Vec<Laggard>,
-        exercised: impl Fn(&crate::view::Instance) -> bool,
+        level: impl Fn(&Instance, &Held) -> EvidenceLevel,
     ) -> Gate {
         if !missing.is_empty() {
             let on = format!("{} missing", missing.len());
             let status = GateStatus::Waiting { on, until: None, missing };
             return Gate { name: name.into(), status };
         }
-        let levels = self.expected().filter_map(|instance| {
-            let held = instance.held.as_ref()?;
-            Some(if exercised(instance) {
-                held.level.max(EvidenceLevel::Exercised)
-            } else {
-                held.level
-            })
-        });
+        let levels =
+            self.expected().filter_map(|instance| Some(level(instance, instance.held.as_ref()?)));
         Gate::open(name, levels.min().unwrap_or(EvidenceLevel::Assumed))
     }
 
     /// The instances that still count: of declared consumers, and not gone.
-    pub(crate) fn expected(&self) -> impl Iterator<Item = &crate::view::Instance> {
+    pub(crate) fn expected(&self) -> impl Iterator<Item = &Instance> {
         self.view.instances.iter().filter(|instance| {
             self.ring.policy.consumers.contains_key(&instance.consumer)
                 && match instance.standing(self.ring, self.now.cluster) {
@@ -423,7 +449,7 @@ impl Scene<'_> {
         &self,
         gate: (&str, VersionNumber),
         concerns: impl Fn(&Consumer) -> bool,
-        test: impl Fn(&Held) -> Result<(), String>,
+        test: impl Fn(&Instance, &Held) -> Result<(), String>,
     ) -> Vec<Laggard> {
         let policy = &self.ring.policy;
         let mut missing = Vec::new();
@@ -433,8 +459,11 @@ impl Scene<'_> {
                 continue;
             }
             let verdict = match &instance.held {
-                None => Err("has proved nothing yet".into()),
-                Some(held) => test(held),
+                None => Err(match &instance.trouble {
+                    Some(trouble) => format!("in trouble: {trouble}"),
+                    None => "has proved nothing yet".into(),
+                }),
+                Some(held) => test(instance, held),
             };
             if let Err(why) = verdict {
                 missing.push(Laggard {
@@ -558,4 +587,11 @@ impl Scene<'_> {
             ),
         }
     }
+}
+
+/// How it is known that an instance processes with a version: what it did says more than what it
+/// said.
+fn level_for(instance: &Instance, held: &Held, version: VersionNumber) -> EvidenceLevel {
+    let exercised = instance.counts.get(&version).is_some_and(|counts| counts.processed > 0);
+    if exercised { held.level.max(EvidenceLevel::Exercised) } else { held.level }
 }

@@ -14,4 +14,5 @@ pub mod policy;
 pub mod ring;
 pub mod rotation;
 pub mod schedule;
+pub mod text;
 pub mod view;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{OnCompromise, OnStall, Policy, Role};
+use crate::gate::EvidenceLevel;
+use crate::id::ConsumerName;
+use crate::policy::{Consumer, OnCompromise, OnStall, Policy, Role};
 use crate::ring::Ring;
 use crate::schedule::Cause;
 use crate::time::{Span, WallTime};
@@ -28,6 +30,9 @@ pub struct PlannedStage {
     pub earliest_end: Span,
     /// What it waits for.
     pub waits_for: Vec<String>,
+    /// Consumers that are switched in this stage although they could not accept before, and what
+    /// that costs.
+    pub cutover: Vec<String>,
     /// What would break if it were skipped.
     pub unsafe_if_skipped: String,
 }
@@ -38,7 +43,27 @@ pub fn plan(ring: &Ring, view: &View, now: WallTime) -> Plan {
     let begins = crate::rotation::scheduled(ring, view).map(|(at, cause)| (at.max(now), cause));
     let propagated = policy.propagation();
     let drained = propagated.plus(policy.promises().accepted_for());
-    let mut stages = vec![
+    let mut stages = stages(policy, propagated, drained);
+    stages.push(match policy.destroy_after {
+        Some(after) => planned(
+            "destroy",
+            drained.plus(after),
+            vec![format!("{after} for the way back")],
+            "there would be no way back",
+        ),
+        None => planned("destroy", Span::ZERO, vec!["never by itself".into()], "data is lost"),
+    });
+    Plan { begins, stages, warnings: warnings(policy) }
+}
+
+fn stages(policy: &Policy, propagated: Span, drained: Span) -> Vec<PlannedStage> {
+    let promote = planned(
+        "promote",
+        propagated,
+        vec!["every protector to switch, work in progress included".into()],
+        "the old version could be retired while somebody still protects with it",
+    );
+    vec![
         planned("stage", Span::ZERO, vec!["room in the accepted set".into()], "nothing yet"),
         planned(
             "publish",
@@ -52,12 +77,7 @@ pub fn plan(ring: &Ring, view: &View, now: WallTime) -> Plan {
             confirm_waits(policy),
             "an instance without the new version would reject what is protected with it",
         ),
-        planned(
-            "promote",
-            propagated,
-            vec!["every protector to switch, work in progress included".into()],
-            "the old version could be retired while somebody still protects with it",
-        ),
+        PlannedStage { cutover: cutovers(policy), ..promote },
         planned("drain", drained, drain_waits(policy), "what is still valid would be rejected"),
         planned(
             "retire",
@@ -65,17 +85,21 @@ pub fn plan(ring: &Ring, view: &View, now: WallTime) -> Plan {
             vec!["every instance to show that it dropped the old version".into()],
             "a forgotten process would accept the old key for ever",
         ),
-    ];
-    stages.push(match policy.destroy_after {
-        Some(after) => planned(
-            "destroy",
-            drained.plus(after),
-            vec![format!("{after} for the way back")],
-            "there would be no way back",
-        ),
-        None => planned("destroy", Span::ZERO, vec!["never by itself".into()], "data is lost"),
-    });
-    Plan { begins, stages, warnings: warnings(policy) }
+    ]
+}
+
+/// What each one-slot consumer loses, as its declared cutover accepts it.
+fn cutovers(policy: &Policy) -> Vec<String> {
+    let cut_over = policy.consumers.iter().filter(|(_, consumer)| consumer.cutover);
+    let loss = |(name, _): (&ConsumerName, &Consumer)| {
+        format!(
+            "{name} holds one value and cannot accept the new version before it is used: until it \
+             has taken the new value it refuses what others protect with it, and afterwards what \
+             is still valid under the old one, for up to {}",
+            policy.longest_lifetime.plus(policy.skew)
+        )
+    };
+    cut_over.map(loss).collect()
 }
 
 fn planned(
@@ -88,6 +112,7 @@ fn planned(
         stage: stage.into(),
         earliest_end,
         waits_for,
+        cutover: Vec::new(),
         unsafe_if_skipped: unsafe_if.into(),
     }
 }
@@ -98,7 +123,12 @@ fn confirm_waits(policy: &Policy) -> Vec<String> {
         .iter()
         .filter(|(_, consumer)| !consumer.cutover)
         .map(|(name, consumer)| {
-            format!("proof of every instance of {name}, at least {}", consumer.min_instances)
+            let wait =
+                format!("proof of every instance of {name}, at least {}", consumer.min_instances);
+            match consumer.min_evidence {
+                EvidenceLevel::Assumed | EvidenceLevel::Attested => wait,
+                level => format!("{wait}, shown by {level}"),
+            }
         })
         .collect();
     waits.extend(policy.passive.iter().map(|(name, delay)| format!("{delay} for {name} to learn")));
@@ -138,9 +168,8 @@ fn warnings(policy: &Policy) -> Vec<String> {
     for (name, consumer) in &policy.consumers {
         if consumer.cutover {
             all.push(format!(
-                "{name} holds one value: from promotion until its reload it refuses what the \
-                 others protect, and they refuse what it protects for no time only if it only \
-                 processes"
+                "{name} breaks law 1 in each rotation: it is cut over in stage promote, at the cost \
+                 named there"
             ));
         }
         if consumer.min_instances == 0 {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::gate::EvidenceLevel;
 use crate::id::{ConsumerName, GateName};
 use crate::kind::Kind;
 use crate::schedule::Triggers;
@@ -69,6 +70,14 @@ pub struct Consumer {
     /// It can hold one value only and is cut over at promotion; declared by the user, because for
     /// the length of its reload law 1 cannot hold for it.
     pub cutover: bool,
+    /// Its instances must have been shown to hold a version at least this strongly.
+    #[serde(default = "least_evidence")]
+    pub min_evidence: EvidenceLevel,
+}
+
+/// What every instance gives: its word. Rings of before this could be asked for ask for no more.
+const fn least_evidence() -> EvidenceLevel {
+    EvidenceLevel::Attested
 }
 
 /// What a consumer does with a key.

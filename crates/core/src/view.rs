@@ -42,8 +42,14 @@ pub struct Instance {
     pub last_contact: ClusterTime,
     /// Whether it said goodbye or was seen dead.
     pub ended: bool,
-    /// What it has proved to hold, of the present incarnation.
+    /// Whether silence never means that it has stopped.
+    #[serde(default)]
+    pub endures: bool,
+    /// What it has proved to hold, of the present incarnation; nothing while it is in trouble.
     pub held: Option<Held>,
+    /// Why what it proved before does not stand any more.
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// What it did with each version since the version's last promotion.
     pub counts: BTreeMap<VersionNumber, Counts>,
 }
@@ -98,16 +104,17 @@ pub enum Standing {
     Live,
     /// It stopped renewing and may still run.
     Lost,
-    /// It ended, or has been silent for so long that its client refuses to protect.
+    /// It ended, or has been silent for so long that its client refuses to protect. The latter
+    /// never happens to one that endures.
     Gone,
 }
 
 impl Instance {
     /// Whether it still counts. A silent process counts until `offline_max` and the skew are over,
-    /// because until then it may protect with what it holds.
+    /// because until then it may protect with what it holds; one that endures counts until it ends.
     pub fn standing(&self, ring: &Ring, now: ClusterTime) -> Standing {
         let silent = now.since(self.last_contact);
-        if self.ended || silent > ring.silence() {
+        if self.ended || (silent > ring.silence() && !self.endures) {
             Standing::Gone
         } else if silent > ring.policy.lease_ttl {
             Standing::Lost

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +14,7 @@ use keywheel_core::id::{
 use keywheel_core::kind::Kind;
 use keywheel_core::policy::{Consumer, Role};
 use keywheel_core::ring::{Keyset, Ring};
+use keywheel_core::text::is_printable;
 use keywheel_core::time::{Now, Span};
 use keywheel_core::view::Moment;
 use keywheel_jose::Delivery;
@@ -27,7 +29,7 @@ use crate::presence::{HeldOf, Process};
 use crate::rings::Loaded;
 
 /// A process that wants to be known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct NewInstance {
     /// Which consumer it belongs to.
     pub consumer: ConsumerName,
@@ -37,7 +39,23 @@ pub struct NewInstance {
     pub host: String,
     /// Its process id.
     pub pid: u32,
+    /// Whether silence never means that it has stopped.
+    pub endures: bool,
+    /// Whose place it takes.
+    pub succeeds: Option<Predecessor>,
 }
+
+/// An instance that another one takes the place of, with the secret that shows the right to it.
+#[derive(Clone)]
+pub struct Predecessor {
+    /// Its name.
+    pub instance: InstanceId,
+    /// What only it knows.
+    pub secret: Zeroizing<Vec<u8>>,
+}
+
+/// The most characters of a trouble.
+pub const TROUBLE_CHARS_MAX: usize = 300;
 
 /// How many rings one process may register for.
 pub const RINGS_MAX: usize = 64;
@@ -73,6 +91,10 @@ pub struct ReportInput {
     pub proofs: BTreeMap<VersionNumber, Proof>,
     /// Protectors: the answer to the challenge with the primary.
     pub answer: Option<Vec<u8>>,
+    /// How it is known that the consumer uses what is proved.
+    pub evidence: EvidenceLevel,
+    /// Why what was proved before does not stand any more; not beside proofs.
+    pub trouble: Option<String>,
     /// The oldest keyset revision that work in progress protects with.
     pub oldest_guard: Revision,
     /// Protected, processed and rejected since the last acknowledged report.
@@ -142,7 +164,8 @@ impl Engine {
     /// Makes a process known, durably, before it gets any key.
     ///
     /// # Errors
-    /// When a ring does not exist or does not declare the consumer, or there are too many.
+    /// When a ring does not exist or does not declare the consumer, there are too many, or the
+    /// secret of the predecessor is another one.
     pub fn register(&self, new: &NewInstance) -> Result<Registration, EngineError> {
         check_new(new)?;
         let mut rings = new.rings.clone();
@@ -158,6 +181,7 @@ impl Engine {
                 )));
             }
         }
+        let former = self.check_predecessor(new, &rings)?;
         let instance: InstanceId = self.random_name().parse().map_err(EngineError::defect)?;
         let mut secret = Zeroizing::new(vec![0u8; 32]);
         self.fill(&mut secret);
@@ -174,15 +198,72 @@ impl Engine {
             held: None,
             counts: BTreeMap::new(),
             uses: BTreeMap::new(),
+            endures: new.endures,
+            given: false,
+            trouble: None,
         };
         let heard = self.clock.monotonic();
         self.presence.register(&self.records, &rings, &instance, &process, heard)?;
+        if let Some(predecessor) = &new.succeeds {
+            self.end_predecessor(&predecessor.instance, &former)?;
+        }
         let mut nonces = BTreeMap::new();
         for ring in &rings {
             self.enlist_if_moving(ring);
             nonces.insert(ring.clone(), self.nonce(ring, &instance, 0)?);
         }
         Ok(Registration { instance, secret, nonces })
+    }
+
+    /// In which of these rings the predecessor still counts. One that is not known any more, or
+    /// belongs to another consumer, is none; in the rings that the new process does not register
+    /// for nobody takes its place, and it stays.
+    fn check_predecessor(
+        &self,
+        new: &NewInstance,
+        rings: &[RingName],
+    ) -> Result<Vec<RingName>, EngineError> {
+        let Some(predecessor) = &new.succeeds else { return Ok(Vec::new()) };
+        let mut own = Vec::new();
+        for ring in rings {
+            let known = match self.registered(ring, &new.consumer, &predecessor.instance) {
+                Ok(known) => known,
+                Err(EngineError::NotFound { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let secret = known.secret.decode();
+            let secret =
+                secret.ok_or_else(|| EngineError::defect("an instance secret is unreadable"))?;
+            if verify_slices_are_equal(&secret, &predecessor.secret).is_err() {
+                return Err(EngineError::Forbidden {
+                    cause: format!(
+                        "the secret is not the one of instance {}, whose place is to be taken",
+                        predecessor.instance
+                    ),
+                    remedy: "Register without `succeeds`; then waive the former instance, or wait \
+                             until it is gone"
+                        .into(),
+                });
+            }
+            own.push(ring.clone());
+        }
+        Ok(own)
+    }
+
+    /// Ends an instance whose successor is durable. Should this fail, the successor never gets a
+    /// key, and whoever asked asks again.
+    fn end_predecessor(
+        &self,
+        instance: &InstanceId,
+        rings: &[RingName],
+    ) -> Result<(), EngineError> {
+        for ring in rings {
+            let heard = self.clock.monotonic();
+            self.presence.update(ring, instance, heard, |known| known.ended = true);
+            self.presence.write_now(&self.records, ring, instance)?;
+            self.enlist(ring);
+        }
+        Ok(())
     }
 
     /// What a registered process may hold. The ring is read after the registration, from the store
@@ -196,7 +277,13 @@ impl Engine {
         consumer: &ConsumerName,
         instance: &InstanceId,
     ) -> Result<KeysetMaterial, EngineError> {
-        self.registered(ring, consumer, instance)?;
+        let process = self.registered(ring, consumer, instance)?;
+        if process.endures && !process.given {
+            // From now on its silence means nothing, whichever server remembers it.
+            let heard = self.clock.monotonic();
+            self.presence.update(ring, instance, heard, |known| known.given = true);
+            self.presence.write_now(&self.records, ring, instance)?;
+        }
         let loaded = self.load(ring)?;
         let own = &loaded.document.ring;
         let role = declared(own, consumer)?.role;
@@ -221,7 +308,7 @@ impl Engine {
     /// Takes the reports of one process, in order.
     ///
     /// # Errors
-    /// When the process is not registered, or the store does not answer.
+    /// When the process is not registered, a trouble cannot be shown, or the store does not answer.
     pub fn report(
         &self,
         consumer: &ConsumerName,
@@ -229,6 +316,7 @@ impl Engine {
         reports: &[ReportInput],
         goodbye: bool,
     ) -> Result<Vec<ReportOutcome>, EngineError> {
+        reports.iter().try_for_each(check_report)?;
         let mut outcomes = Vec::with_capacity(reports.len());
         for report in reports {
             outcomes.push(self.report_one(consumer, instance, report, goodbye)?);
@@ -253,6 +341,10 @@ impl Engine {
         let news = self.presence.update(ring, instance, heard, |known| {
             take_report(known, own, report, &verdict, goodbye, now)
         });
+        if report.trouble.is_some() && report.trouble != process.trouble {
+            // A proof may be late, what takes it back may not: another server may lead.
+            self.presence.write_now(&self.records, ring, instance)?;
+        }
         self.presence.secure(&self.records, ring, instance, own.policy.lease_ttl)?;
         let (sequence, news) = news.unwrap_or((process.sequence, false));
         let triggers = &own.policy.triggers;
@@ -287,7 +379,7 @@ impl Engine {
         let current =
             report.incarnation == ring.incarnation && report.revision == ring.keyset_revision;
         let held = process.held.as_ref();
-        let proved = held.is_some_and(|held| {
+        let proved = process.proved().is_some_and(|held| {
             held.incarnation == ring.incarnation && held.revision == ring.keyset_revision
         });
         let shown = held.filter(|held| held.incarnation == report.incarnation);
@@ -297,6 +389,9 @@ impl Engine {
                 report.revision, shown.revision
             );
             return Ok(ReportVerdict::Rejected { why });
+        }
+        if report.trouble.is_some() {
+            return Ok(ReportVerdict::Stale);
         }
         if report.proofs.is_empty() {
             let verdict =
@@ -367,11 +462,47 @@ fn check_new(new: &NewInstance) -> Result<(), EngineError> {
             "Name 1 to 64 rings; a process of more rings registers several times",
         ));
     }
-    if new.host.chars().count() > 64 || new.host.chars().any(char::is_control) {
+    if new.host.chars().count() > 64 || !new.host.chars().all(is_printable) {
         return Err(invalid(
             "host",
             "it is longer than 64 characters, or not printable".into(),
             "Give the host's name",
+        ));
+    }
+    Ok(())
+}
+
+/// What people will read is bounded and printable, or it is refused.
+fn check_report(report: &ReportInput) -> Result<(), EngineError> {
+    let invalid = |field: &str, cause: String, remedy: &str| EngineError::Invalid {
+        field: field.into(),
+        cause,
+        remedy: remedy.into(),
+    };
+    if report.evidence == EvidenceLevel::Assumed {
+        return Err(invalid(
+            "evidence",
+            "that a time passed is no evidence of an instance".into(),
+            "Use attested, held, exercised or probed",
+        ));
+    }
+    let Some(trouble) = &report.trouble else { return Ok(()) };
+    if !report.proofs.is_empty() {
+        return Err(invalid(
+            "trouble",
+            "it stands beside proofs".into(),
+            "Prove when the trouble is over",
+        ));
+    }
+    let length = trouble.chars().count();
+    if !(1..=TROUBLE_CHARS_MAX).contains(&length) || !trouble.chars().all(is_printable) {
+        return Err(invalid(
+            "trouble",
+            format!(
+                "it is empty, longer than {TROUBLE_CHARS_MAX} characters, or not printable on one \
+                 line"
+            ),
+            "Say in one line what is wrong",
         ));
     }
     Ok(())
@@ -475,6 +606,7 @@ fn take_report(
     }
     known.last_contact = known.last_contact.max(now.cluster);
     known.last_contact_wall = now.wall;
+    known.given |= known.endures;
     let mut news = goodbye;
     known.ended |= goodbye;
     if report.sequence > known.sequence {
@@ -486,16 +618,21 @@ fn take_report(
         }
         known.sequence = report.sequence;
     }
+    if let Some(trouble) = &report.trouble {
+        news |= known.trouble.is_none();
+        known.trouble = Some(trouble.clone());
+    }
     match verdict {
         ReportVerdict::Proved => {
             let held = HeldOf {
                 incarnation: report.incarnation.clone(),
                 revision: report.revision,
                 oldest_guard: report.oldest_guard.min(report.revision),
-                level: EvidenceLevel::Held,
+                level: report.evidence,
             };
-            news |= known.held.as_ref() != Some(&held);
+            news |= known.proved() != Some(&held);
             known.held = Some(held);
+            known.trouble = None;
         }
         ReportVerdict::Renewed => {
             if let Some(held) = &mut known.held {

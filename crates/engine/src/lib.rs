@@ -30,8 +30,8 @@ mod verbs;
 pub use admin::RingChange;
 pub use audit::{AuditEntry, AuditPage};
 pub use consumers::{
-    DeliveredVersion, INSTANCES_MAX, KeysetMaterial, NewInstance, RINGS_MAX, Registration,
-    ReportInput, ReportOutcome, ReportVerdict,
+    DeliveredVersion, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,
+    Registration, ReportInput, ReportOutcome, ReportVerdict, TROUBLE_CHARS_MAX,
 };
 pub use eject::Ejected;
 pub use engine::{Engine, Health, Parts};

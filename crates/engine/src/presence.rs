@@ -34,6 +34,15 @@ pub(crate) struct Process {
     pub(crate) held: Option<HeldOf>,
     pub(crate) counts: BTreeMap<VersionNumber, Counts>,
     pub(crate) uses: BTreeMap<VersionNumber, Uses>,
+    /// Whether silence never means that it has stopped.
+    #[serde(default)]
+    pub(crate) endures: bool,
+    /// Whether it was given a key. Noted for those that endure only.
+    #[serde(default)]
+    pub(crate) given: bool,
+    /// Why what it proved does not stand any more.
+    #[serde(default)]
+    pub(crate) trouble: Option<String>,
 }
 
 /// What a process proved, and of which life of the ring.
@@ -278,6 +287,16 @@ impl Presence {
         if ahead { self.write_some(records, &[(ring.clone(), id.clone())]) } else { Ok(()) }
     }
 
+    /// Writes what is known of a process now, because nobody may act on less.
+    pub(crate) fn write_now(
+        &self,
+        records: &Records,
+        ring: &RingName,
+        id: &InstanceId,
+    ) -> Result<(), EngineError> {
+        self.write_some(records, &[(ring.clone(), id.clone())])
+    }
+
     /// The processes of a ring as `core` looks at them.
     pub(crate) fn instances(&self, ring: &Ring, now: ClusterTime) -> Vec<Instance> {
         let table = self.table();
@@ -286,13 +305,14 @@ impl Presence {
             .map(|(id, entry)| {
                 let process = &entry.process;
                 // What was proved in a former life of the ring says nothing about this one.
-                let held =
-                    process.held.as_ref().filter(|held| held.incarnation == ring.incarnation);
+                let held = process.proved().filter(|held| held.incarnation == ring.incarnation);
                 Instance {
                     id: id.clone(),
                     consumer: process.consumer.clone(),
                     last_contact: latest_contact(process, ring.policy.lease_ttl, now),
                     ended: process.ended,
+                    endures: process.outlasts_silence(),
+                    trouble: process.trouble.clone(),
                     held: held.map(|held| Held {
                         revision: held.revision,
                         oldest_guard: held.oldest_guard,
@@ -426,7 +446,11 @@ impl Presence {
             let table = self.table();
             let Some(ids) = table.rings.get(&ring.name) else { return Ok(()) };
             ids.iter()
-                .filter(|(_, entry)| now.since(entry.process.last_contact) > after)
+                .filter(|(_, entry)| {
+                    let process = &entry.process;
+                    now.since(process.last_contact) > after
+                        && (process.ended || !process.outlasts_silence())
+                })
                 .map(|(id, entry)| (id.clone(), entry.stored))
                 .take(1_000)
                 .collect()
@@ -483,6 +507,17 @@ fn latest_contact(process: &Process, lease_ttl: Span, now: ClusterTime) -> Clust
 }
 
 impl Process {
+    /// What it proved, if that still stands.
+    pub(crate) fn proved(&self) -> Option<&HeldOf> {
+        self.held.as_ref().filter(|_| self.trouble.is_none())
+    }
+
+    /// Whether it counts however long it is silent. Whoever never got a key has nothing to go on
+    /// with: it is a process that died before it could note who it is.
+    pub(crate) const fn outlasts_silence(&self) -> bool {
+        self.endures && self.given
+    }
+
     /// Adds what a process did since its last report.
     pub(crate) fn count(
         &mut self,
@@ -635,6 +670,14 @@ mod tests {
             value: Some(vec![0]),
         };
         (ticket, keys.iter().map(write).collect())
+    }
+
+    #[test]
+    fn a_process_that_was_stored_before_it_could_endure_still_opens() {
+        let stored = r#"{"consumer":"web","host":"h","pid":7,"secret":"AA","last_contact":5,
+            "last_contact_wall":6,"ended":false,"sequence":3,"held":null,"counts":{},"uses":{}}"#;
+        let process: Process = serde_json::from_str(stored).unwrap();
+        assert!(!process.outlasts_silence() && process.trouble.is_none());
     }
 
     #[test]

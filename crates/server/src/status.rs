@@ -6,7 +6,7 @@ use keywheel_api::ring::{
     BentLaw, ConsumerStatus, Counts, ExposureStatus, GateStatus, InstanceStatus, Laggard, Mark,
     PathStatus, RingStatus, StageGates, VersionStatus,
 };
-use keywheel_core::gate::{self, EvidenceLevel, Gate};
+use keywheel_core::gate::{self, Gate};
 use keywheel_core::id::{ConsumerName, InstanceId, VersionNumber};
 use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding, SigningAlgorithm};
 use keywheel_core::policy::Role;
@@ -190,7 +190,7 @@ fn gate_status(
     match &gate.status {
         gate::GateStatus::Open { level } => {
             status.status = "open".into();
-            status.level = Some(evidence_level(*level).into());
+            status.level = Some(level.name().into());
         }
         gate::GateStatus::Waiting { on, until, missing } => {
             status.status = "waiting".into();
@@ -275,7 +275,10 @@ fn instance(
         process: info.map(process).unwrap_or_default(),
         standing: standing(stands).into(),
         silent_for: silence(now.since(one.last_contact)),
+        endures: one.endures,
         holds: one.held.map(|held| held.revision.0),
+        level: one.held.map(|held| held.level.name().into()),
+        trouble: one.trouble.clone(),
         counts,
     })
 }
@@ -295,16 +298,6 @@ const fn standing(standing: Standing) -> &'static str {
         Standing::Live => "live",
         Standing::Lost => "lost",
         Standing::Gone => "gone",
-    }
-}
-
-const fn evidence_level(level: EvidenceLevel) -> &'static str {
-    match level {
-        EvidenceLevel::Assumed => "assumed",
-        EvidenceLevel::Attested => "attested",
-        EvidenceLevel::Held => "held",
-        EvidenceLevel::Exercised => "exercised",
-        EvidenceLevel::Probed => "probed",
     }
 }
 

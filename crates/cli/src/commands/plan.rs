@@ -54,6 +54,12 @@ fn lines(plan: &Plan) -> Vec<Line> {
     if !plan.warnings.is_empty() {
         lines.push(Line::default());
     }
+    for stage in &plan.stages {
+        for cutover in &stage.cutover {
+            let mark = Piece::new(Tone::Bad, format!("cutover in {}: ", stage.stage));
+            lines.push(Line::new(vec![mark, cutover.into()]));
+        }
+    }
     for warning in &plan.warnings {
         lines.push(Line::new(vec![Piece::new(Tone::Bad, "warning: "), warning.into()]));
     }

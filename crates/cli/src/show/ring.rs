@@ -1,6 +1,8 @@
 //! How rings stand: the table of all, and the operator's page of one.
 
-use keywheel_api::ring::{GateStatus, Laggard, RingStatus, StageGates, VersionStatus};
+use keywheel_api::ring::{
+    GateStatus, InstanceStatus, Laggard, RingStatus, StageGates, VersionStatus,
+};
 use keywheel_core::time::WallTime;
 
 use super::table::Table;
@@ -269,19 +271,36 @@ fn consumers(ring: &RingStatus) -> Vec<Line> {
             table.row(vec![
                 Piece::from(&instance.id),
                 Piece::from(&instance.process),
-                Piece::new(tone, &instance.standing),
+                Piece::new(tone, standing(instance)),
                 Piece::from(&instance.silent_for),
-                holds(ring, instance.holds),
+                holds(ring, instance),
             ]);
         }
-        lines.extend(table.lines());
+        let mut rows = table.lines().into_iter();
+        lines.extend(rows.next());
+        for (instance, row) in consumer.instances.iter().zip(rows) {
+            lines.push(row);
+            lines.extend(instance.trouble.as_deref().map(|trouble| {
+                let mark = Piece::new(Tone::Bad, "      in trouble: ");
+                Line::new(vec![mark, trouble.into()])
+            }));
+        }
     }
     lines
 }
 
-fn holds(ring: &RingStatus, revision: Option<u64>) -> Piece {
-    match revision {
-        Some(revision) if revision == ring.keyset_revision => format!("r{revision}").into(),
+fn standing(instance: &InstanceStatus) -> String {
+    let endures = if instance.endures { ", endures" } else { "" };
+    format!("{}{endures}", instance.standing)
+}
+
+fn holds(ring: &RingStatus, instance: &InstanceStatus) -> Piece {
+    match instance.holds {
+        Some(revision) if revision == ring.keyset_revision => match instance.level.as_deref() {
+            // What the process itself proved is the rule, and goes without saying.
+            None | Some("held") => format!("r{revision}").into(),
+            Some(level) => format!("r{revision}, {level}").into(),
+        },
         Some(revision) => {
             Piece::new(Tone::Waiting, format!("r{revision}, not r{}", ring.keyset_revision))
         }
@@ -324,4 +343,50 @@ fn bent(lines: &mut Vec<Line>, ring: &RingStatus, now: WallTime) {
         ]);
     }
     lines.extend(table.lines());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_what_is_wrong_with_an_instance_and_how_well_it_is_known() {
+        let instance = |id: &str, more: serde_json::Value| {
+            let mut one = serde_json::json!({
+                "id": id, "process": format!("host/{id}"), "standing": "live", "silent_for": "1s"
+            });
+            one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            one
+        };
+        let ring: RingStatus = serde_json::from_value(serde_json::json!({
+            "name": "web", "kind": "secret", "incarnation": "1", "revision": 7,
+            "keyset_revision": 6, "stage": "rest", "primary": 1, "overdue": false,
+            "versions": [], "gates": [],
+            "consumers": [{
+                "name": "nginx", "role": "protect", "min_instances": 1, "live": 3, "lost": 0,
+                "instances": [
+                    instance("a", serde_json::json!({ "holds": 6, "level": "held" })),
+                    instance("b", serde_json::json!({
+                        "holds": 6, "level": "probed", "endures": true
+                    })),
+                    instance("c", serde_json::json!({ "trouble": "the probe got 502" })),
+                ]
+            }],
+            "policy": { "kind": "secret", "longest_lifetime": "1h" }
+        }))
+        .unwrap();
+        let page: Vec<String> =
+            consumers(&ring).iter().map(|line| line.plain().trim_end().to_owned()).collect();
+        assert_eq!(
+            page,
+            [
+                "  nginx protect  3 live of at least 1",
+                "    INSTANCE  PROCESS  STANDING       SILENT  HOLDS",
+                "    a         host/a   live           1s      r6",
+                "    b         host/b   live, endures  1s      r6, probed",
+                "    c         host/c   live           1s      nothing proved",
+                "      in trouble: the probe got 502",
+            ]
+        );
+    }
 }

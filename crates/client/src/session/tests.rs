@@ -121,6 +121,47 @@ fn a_server_that_offers_old_keysets_for_ever_is_not_asked_in_a_loop() {
 }
 
 #[test]
+fn what_is_not_confirmed_is_renewed_and_not_reported_in_a_loop() {
+    let mut now = BootTime(1_000_000);
+    let mut session = Session::deferred(["r0".parse().unwrap()]);
+    let level = EvidenceLevel::Probed;
+    session.registered(vec![vec![1]], now);
+    let (mut reports, mut proofs) = (0, 0);
+    let end = now.after(Span::from_secs(60));
+    while now < end {
+        match session.next(now, |_| None) {
+            Action::Load(index) => {
+                session.loaded(index, offer(5), now, 0);
+            }
+            Action::OpenFeed { .. } => session.feed_opened(),
+            Action::Report(_) => {
+                let plan = session.state_mut(0).unwrap().report(None, now, BTreeMap::new);
+                let prove = plan.unwrap().prove;
+                (reports, proofs) = (reports + 1, proofs + u32::from(prove));
+                let verdict = match (prove, proofs) {
+                    (true, _) => Verdict::Proved,
+                    (false, 0) => Verdict::Stale,
+                    (false, _) => Verdict::Renewed,
+                };
+                session.acknowledged(0, acknowledged(verdict, 5), now, now, 0);
+            }
+            Action::Rest { until } => {
+                assert!(until > now);
+                now = until;
+                if reports == 4 {
+                    assert!(session.confirm(0, &Incarnation("a".into()), Revision(5), level));
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // One in a third of a lease of 30 s.
+    assert!((6..=9).contains(&reports), "{reports} reports in a minute");
+    assert_eq!(proofs, 1);
+    assert!(session.state(0).unwrap().is_proved());
+}
+
+#[test]
 fn the_long_poll_serves_for_a_while_and_then_the_stream_is_tried_again() {
     let now = BootTime(1_000_000);
     let mut session = at_rest(1, now);

@@ -187,6 +187,124 @@ fn who_comes_back_protects_only_after_it_has_loaded_what_is_served() {
     assert!(state.protector(again).is_ok());
 }
 
+fn deferred() -> ConsumerState {
+    let mut state = ConsumerState::deferred("r".parse().unwrap());
+    state.registered(vec![1], BootTime(1_000));
+    state
+}
+
+fn confirm(state: &mut ConsumerState, revision: u64, level: EvidenceLevel) -> bool {
+    state.confirm(&Incarnation("a".into()), Revision(revision), level)
+}
+
+/// Whether a report is due before the lease is.
+fn has_news(state: &ConsumerState) -> bool {
+    state.report_due(None).unwrap() < state.renew_at().unwrap()
+}
+
+#[test]
+fn what_merely_arrived_for_another_is_not_proved_until_it_is_confirmed() {
+    let mut state = deferred();
+    state.apply(offer("a", 7, Some(1), &[1]), T);
+    let plan = report(&mut state, None);
+    assert_eq!((plan.prove, plan.evidence, plan.oldest_guard), (false, None, Revision(0)));
+    assert_eq!(state.acknowledge(answer(Verdict::Stale, "a", 7), T, T), Then::Rest);
+    assert!(!has_news(&state), "there is nothing to say until something is confirmed");
+    assert!(!confirm(&mut state, 6, EvidenceLevel::Probed), "that is not what is held");
+    assert!(confirm(&mut state, 7, EvidenceLevel::Attested) && has_news(&state));
+    let plan = report(&mut state, None);
+    assert_eq!((plan.prove, plan.evidence), (true, Some(EvidenceLevel::Attested)));
+    assert_eq!(plan.oldest_guard, Revision(7));
+    state.acknowledge(answer(Verdict::Proved, "a", 7), T, T);
+    assert!(state.is_proved() && !has_news(&state));
+    // The same once more is no news; stronger evidence is.
+    confirm(&mut state, 7, EvidenceLevel::Attested);
+    assert!(!has_news(&state));
+    confirm(&mut state, 7, EvidenceLevel::Probed);
+    assert!(has_news(&state) && !state.is_proved());
+    assert_eq!(report(&mut state, None).evidence, Some(EvidenceLevel::Probed));
+    state.acknowledge(answer(Verdict::Proved, "a", 7), T, T);
+
+    // A newer keyset has to be delivered before it is proved; until then the consumer protects
+    // with what was confirmed last.
+    state.apply(offer("a", 8, Some(2), &[1, 2]), T);
+    assert_eq!((state.confirmed(), has_news(&state)), (None, false));
+    let plan = report(&mut state, None);
+    assert_eq!((plan.revision, plan.prove, plan.oldest_guard), (Revision(8), false, Revision(7)));
+    assert_eq!(state.acknowledge(answer(Verdict::Stale, "a", 8), T, T), Then::Rest);
+    // Of another life nothing is known of what it protects with.
+    state.apply(offer("b", 1, Some(1), &[1]), T);
+    assert_eq!(report(&mut state, None).oldest_guard, Revision(0));
+}
+
+#[test]
+fn a_server_that_lost_the_proof_of_what_was_confirmed_gets_it_again() {
+    let mut state = deferred();
+    state.apply(offer("a", 7, Some(1), &[1]), T);
+    confirm(&mut state, 7, EvidenceLevel::Probed);
+    report(&mut state, None);
+    state.acknowledge(answer(Verdict::Proved, "a", 7), T, T);
+    report(&mut state, None);
+    assert_eq!(state.acknowledge(answer(Verdict::Stale, "a", 7), T, T), Then::Prove);
+    assert!(report(&mut state, None).prove);
+    state.forgotten();
+    state.registered(vec![2], T);
+    let plan = report(&mut state, None);
+    assert_eq!((plan.prove, plan.evidence), (true, Some(EvidenceLevel::Probed)));
+}
+
+#[test]
+fn a_trouble_goes_out_with_every_report_until_the_next_confirmation() {
+    let mut state = deferred();
+    state.apply(offer("a", 7, Some(1), &[1]), T);
+    confirm(&mut state, 7, EvidenceLevel::Probed);
+    report(&mut state, None);
+    state.acknowledge(answer(Verdict::Proved, "a", 7), T, T);
+    state.trouble("the probe\ngot 502");
+    assert_eq!((state.confirmed(), has_news(&state)), (None, true));
+    let plan = report(&mut state, None);
+    assert_eq!((plan.prove, plan.trouble.as_deref()), (false, Some("the probe got 502")));
+    assert_eq!(plan.oldest_guard, Revision(0));
+    // The answer is lost: whether the server has heard of it is not known.
+    assert!(has_news(&state));
+    report(&mut state, None);
+    assert_eq!(state.acknowledge(answer(Verdict::Stale, "a", 7), T, T), Then::Rest);
+    assert!(!has_news(&state));
+    state.trouble("the probe timed out");
+    assert!(has_news(&state));
+    assert_eq!(report(&mut state, None).trouble.as_deref(), Some("the probe timed out"));
+    state.acknowledge(answer(Verdict::Stale, "a", 7), T, T);
+    state.apply(offer("a", 8, Some(1), &[1]), T);
+    assert!(report(&mut state, None).trouble.is_some(), "a newer keyset mends nothing");
+    assert!(confirm(&mut state, 8, EvidenceLevel::Probed) && has_news(&state));
+    let plan = report(&mut state, None);
+    assert_eq!((plan.prove, plan.trouble), (true, None));
+}
+
+#[test]
+fn a_trouble_that_was_over_before_its_answer_came_is_followed_by_a_proof() {
+    let mut state = deferred();
+    state.apply(offer("a", 7, Some(1), &[1]), T);
+    confirm(&mut state, 7, EvidenceLevel::Probed);
+    report(&mut state, None);
+    state.acknowledge(answer(Verdict::Proved, "a", 7), T, T);
+    state.trouble("x");
+    report(&mut state, None);
+    confirm(&mut state, 7, EvidenceLevel::Probed);
+    // The server may have heard of the trouble or not.
+    assert!(has_news(&state) && report(&mut state, None).prove);
+}
+
+#[test]
+fn who_speaks_for_itself_has_nothing_to_confirm() {
+    let mut state = state();
+    state.apply(offer("a", 7, Some(1), &[1]), T);
+    assert!(!confirm(&mut state, 7, EvidenceLevel::Probed));
+    state.trouble("x");
+    let plan = report(&mut state, None);
+    assert_eq!((plan.prove, plan.evidence, plan.trouble), (true, None, None));
+}
+
 /// What a run of the state machine may meet.
 #[derive(Clone, Copy, Debug)]
 enum Step {

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod deferred;
 mod http;
 mod relay;
 mod rotation;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Consumer, ConsumerSpec, Health, OnCompromise, OnStall, Policy, Spec};
+use crate::gate::EvidenceLevel;
 use crate::id::{ConsumerName, GateName};
 use crate::kind::{EncryptionAlgorithm, Kind, RsaBits, SecretEncoding, SigningAlgorithm};
 use crate::schedule::{Cron, QuietHours, Triggers};
@@ -438,7 +439,19 @@ fn consumer(raw: &ConsumerSpec, faults: &mut Faults) -> Consumer {
             "Remove it; this consumer needs no exception",
         );
     }
-    Consumer { role: raw.role, min_instances: least, cutover: raw.one_slot && raw.cutover }
+    if raw.min_evidence == Some(EvidenceLevel::Assumed) {
+        faults.add(
+            &format!("{field}.min_evidence"),
+            "`assumed` is what holds when nobody has shown anything",
+            "Use attested, held, exercised or probed",
+        );
+    }
+    Consumer {
+        role: raw.role,
+        min_instances: least,
+        cutover: raw.one_slot && raw.cutover,
+        min_evidence: raw.min_evidence.unwrap_or(EvidenceLevel::Attested),
+    }
 }
 
 fn check_together(policy: &Policy, spec: &Spec, faults: &mut Faults) {

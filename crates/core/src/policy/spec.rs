@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{OnStall, Role};
+use crate::gate::EvidenceLevel;
 
 /// A ring as it is declared.
 ///
@@ -137,4 +138,9 @@ pub struct ConsumerSpec {
     /// wrong what is in flight while it reloads.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cutover: bool,
+    /// How strongly each instance must have been shown to hold a version before it counts:
+    /// `attested` (default), `held`, `exercised` or `probed`. A process that links the client
+    /// library reaches `held`; more is what an agent finds out by trying the real path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_evidence: Option<EvidenceLevel>,
 }

@@ -15,7 +15,8 @@ use keywheel_core::view::{Held, Instance, View};
 
 /// One consumer of each role; short, different spans.
 pub(crate) fn policy() -> Policy {
-    let consumer = |role| Consumer { role, min_instances: 1, cutover: false };
+    let min_evidence = EvidenceLevel::Attested;
+    let consumer = |role| Consumer { role, min_instances: 1, cutover: false, min_evidence };
     Policy {
         kind: Kind::Signing { algorithm: SigningAlgorithm::EdDsa },
         triggers: Triggers::default(),
@@ -97,7 +98,9 @@ impl Driver {
             consumer: consumer.clone(),
             last_contact: self.now.cluster,
             ended: false,
+            endures: false,
             held: Some(held),
+            trouble: None,
             counts: BTreeMap::new(),
         });
         View { instances: instances.collect(), ..View::default() }

@@ -9,6 +9,7 @@
 )]
 
 mod common;
+mod evidence;
 mod plan;
 mod policy;
 mod schedule;

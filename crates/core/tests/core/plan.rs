@@ -18,6 +18,9 @@ fn told(policy: Policy) -> String {
         let line =
             format!("{} +{}: {}\n", stage.stage, stage.earliest_end, stage.waits_for.join("; "));
         text.push_str(&line);
+        for cutover in stage.cutover {
+            text.push_str(&format!("  cutover: {cutover}\n"));
+        }
     }
     for warning in plan.warnings {
         text.push_str(&format!("! {warning}\n"));
@@ -51,7 +54,7 @@ fn a_ring_with_everything_that_is_worth_a_warning() {
         "on_compromise": "reject_first",
         "consumer": [
             {"name": "nginx", "role": "process", "one_slot": true, "cutover": true},
-            {"name": "web", "role": "process", "min_instances": 0},
+            {"name": "web", "role": "process", "min_instances": 0, "min_evidence": "probed"},
         ],
     }))
     .unwrap();
@@ -61,12 +64,13 @@ fn a_ring_with_everything_that_is_worth_a_warning() {
 begins 2023-12-14T22:30:00Z (Interval)
 stage +0s: room in the accepted set
 publish +0s: every server to serve the new version
-confirm +5m: proof of every instance of web, at least 0; 5m for envoy to learn; evidence for gate probes; a tested second wrap of the material; an operator's approval
+confirm +5m: proof of every instance of web, at least 0, shown by probed; 5m for envoy to learn; evidence for gate probes; a tested second wrap of the material; an operator's approval
 promote +5m: every protector to switch, work in progress included
+  cutover: nginx holds one value and cannot accept the new version before it is used: until it has taken the new value it refuses what others protect with it, and afterwards what is still valid under the old one, for up to 1h1m
 drain +1h11m: 1h6m after the last switch: lifetime 1h, skew 1m, caches 5m, hold 0s; a verified count of zero rows under the old version
 retire +1h11m: every instance to show that it dropped the old version
 destroy +0s: never by itself
-! nginx holds one value: from promotion until its reload it refuses what the others protect, and they refuse what it protects for no time only if it only processes
+! nginx breaks law 1 in each rotation: it is cut over in stage promote, at the cost named there
 ! nginx only processes, but holds a key that can also protect
 ! web may have no instance at all: its absence proves nothing
 ! web only processes, but holds a key that can also protect

@@ -38,7 +38,9 @@ fn a_plain_ring_is_accepted() {
 
 refused! {
     unknown_field: {"rotate_evry": "7d"} => @"unreadable: unknown field `rotate_evry`, expected one of `kind`, `algorithm`, `rsa_bits`, `length_bytes`, `encoding`, `alphabet`, `rotate_every`, `cron`, `time_zone`, `max_age_at_use`, `max_uses`, `on_event`, `jitter`, `quiet_hours`, `longest_lifetime`, `skew`, `hold`, `quiet_use`, `retire_after`, `max_accepted`, `stall_after`, `on_stall`, `lease_ttl`, `offline_max`, `destroy_after`, `on_compromise`, `switch_within`, `approval`, `require`, `max_rejected_percent`, `passive`, `consumer`";
-    unknown_consumer_field: {"consumer": [{"name": "web", "role": "protect", "min": 2}]} => @"unreadable: unknown field `min`, expected one of `name`, `role`, `min_instances`, `max_instances`, `one_slot`, `cutover`";
+    unknown_consumer_field: {"consumer": [{"name": "web", "role": "protect", "min": 2}]} => @"unreadable: unknown field `min`, expected one of `name`, `role`, `min_instances`, `max_instances`, `one_slot`, `cutover`, `min_evidence`";
+    assumed_evidence: {"consumer": [{"name": "web", "role": "protect", "min_evidence": "assumed"}]} => @"consumer.web.min_evidence: `assumed` is what holds when nobody has shown anything. Use attested, held, exercised or probed";
+    unknown_evidence: {"consumer": [{"name": "web", "role": "protect", "min_evidence": "sure"}]} => @"unreadable: unknown variant `sure`, expected one of `assumed`, `attested`, `held`, `exercised`, `probed`";
     unknown_role: {"consumer": [{"name": "web", "role": "sign"}]} => @"unreadable: unknown variant `sign`, expected `protect` or `process`";
     unknown_kind: {"kind": "cookie"} => @"kind: `cookie` is not a kind of ring. Use secret, signing, encryption or external";
     unknown_algorithm: {"algorithm": "none"} => @"algorithm: `none` is not a signing algorithm. Use EdDSA, ES256, ES384, ES512, RS256, PS256, HS256, HS384 or HS512";

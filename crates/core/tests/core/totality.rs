@@ -94,7 +94,9 @@ fn view(ring: &Ring, now: Now, roll: &Roll) -> View {
                 now.cluster.0.saturating_sub(roll.silent_secs[index] * 1_000),
             ),
             ended: roll.choice % 31 == 30,
+            endures: roll.choice % 13 == 12,
             held,
+            trouble: (roll.choice % 17 == 16).then(|| "a trouble".into()),
             counts: BTreeMap::from([(VersionNumber(roll.version), counts)]),
         });
     }

@@ -9,6 +9,7 @@
     reason = "helpers of tests may stop a test"
 )]
 
+mod agents;
 mod leadership;
 mod notices;
 mod outcomes;

@@ -7,7 +7,7 @@ use keywheel_core::gate::{EvidenceLevel, GateStatus, Verdict};
 use keywheel_core::ring::Stage;
 use keywheel_engine::{EngineError, ReportVerdict, Verb};
 
-use crate::support::{Worker, World, context, named, ring, spec, version, why, with};
+use crate::support::{Worker, World, context, named, new_instance, ring, spec, version, why, with};
 
 #[test]
 fn a_sequence_that_was_used_is_refused() {
@@ -193,17 +193,7 @@ fn who_cannot_prove_is_not_heard() {
     };
     let before = silent(&world);
     let mut other = api.clone();
-    other.registration = Arc::new(
-        world
-            .engine
-            .register(&keywheel_engine::NewInstance {
-                consumer: api.consumer.clone(),
-                rings: vec![ring()],
-                host: "test".into(),
-                pid: 2,
-            })
-            .unwrap(),
-    );
+    other.registration = Arc::new(world.engine.register(&new_instance("api", &ring())).unwrap());
     // The right key, but the secret of another instance.
     let report = other.report();
     assert_eq!(why(&other.send(&world.engine, report)), "the proof of v1 does not hold");

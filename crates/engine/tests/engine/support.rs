@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{ConsumerName, InstanceId, RingName, VersionNumber};
 use keywheel_core::policy::Spec;
 use keywheel_core::ring::{Stage, State};
@@ -377,13 +378,12 @@ impl Worker {
         consumer: &str,
         ring: &RingName,
     ) -> Result<Self, EngineError> {
-        let consumer: ConsumerName = consumer.parse().unwrap();
-        let registration = engine.register(&NewInstance {
-            consumer: consumer.clone(),
-            rings: vec![ring.clone()],
-            host: "test".into(),
-            pid: 1,
-        })?;
+        Self::join_as(engine, new_instance(consumer, ring))
+    }
+
+    pub(crate) fn join_as(engine: &Engine, new: NewInstance) -> Result<Self, EngineError> {
+        let registration = engine.register(&new)?;
+        let (consumer, ring) = (new.consumer, &new.rings[0]);
         Ok(Self {
             consumer,
             ring: ring.clone(),
@@ -449,6 +449,8 @@ impl Worker {
             accepted_set: digest,
             proofs,
             answer,
+            evidence: EvidenceLevel::Held,
+            trouble: None,
             oldest_guard: keyset.revision,
             counts: BTreeMap::new(),
         }
@@ -500,6 +502,17 @@ impl Worker {
         let outcome = engine.report(&self.consumer, &self.id, &[report], false)?.remove(0);
         self.nonce.clone_from(&outcome.nonce);
         Ok(outcome)
+    }
+}
+
+pub(crate) fn new_instance(consumer: &str, ring: &RingName) -> NewInstance {
+    NewInstance {
+        consumer: consumer.parse().unwrap(),
+        rings: vec![ring.clone()],
+        host: "test".into(),
+        pid: 1,
+        endures: false,
+        succeeds: None,
     }
 }
 

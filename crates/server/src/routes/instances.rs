@@ -7,7 +7,8 @@ use hyper::{Method, StatusCode};
 use keywheel_api::instance::{Register, Registered};
 use keywheel_api::problem::Kind;
 use keywheel_core::id::{ConsumerName, RingName};
-use keywheel_engine::NewInstance;
+use keywheel_engine::{NewInstance, Predecessor};
+use zeroize::Zeroizing;
 
 use crate::authz::{self, Right};
 use crate::call::{Call, json};
@@ -46,6 +47,20 @@ pub(crate) fn named_ring(call: &Call, name: &str) -> Result<RingName, Refusal> {
     Ok(ring)
 }
 
+fn predecessor(wire: keywheel_api::instance::Predecessor) -> Result<Predecessor, Refusal> {
+    let secret = Zeroizing::new(wire.secret);
+    let remedy = "Give what the registration of the former instance answered with";
+    let instance = wire
+        .instance
+        .parse()
+        .map_err(|error| Refusal::invalid("succeeds.instance", error, remedy))?;
+    let secret = URL_SAFE_NO_PAD.decode(secret.as_bytes()).map(Zeroizing::new);
+    let secret = secret.map_err(|_| {
+        Refusal::invalid("succeeds.secret", "it is not base64url without padding", remedy)
+    })?;
+    Ok(Predecessor { instance, secret })
+}
+
 async fn register(call: Call) -> Result<Response, Refusal> {
     let wire: Register = call.body()?;
     let consumer = own_consumer(&call)?;
@@ -57,7 +72,9 @@ async fn register(call: Call) -> Result<Response, Refusal> {
         ));
     }
     let rings = wire.rings.iter().map(|name| named_ring(&call, name)).collect::<Result<_, _>>()?;
-    let new = NewInstance { consumer, rings, host: wire.host, pid: wire.pid };
+    let succeeds = wire.succeeds.map(predecessor).transpose()?;
+    let (host, pid, endures) = (wire.host, wire.pid, wire.endures);
+    let new = NewInstance { consumer, rings, host, pid, endures, succeeds };
     let registration = call.engine(move |engine| engine.register(&new)).await?;
     let nonces = registration.nonces.iter();
     let mut registered = Registered {

@@ -32,6 +32,7 @@ async fn plan(call: Call) -> Result<Response, Refusal> {
         stage: stage.stage,
         earliest_end: stage.earliest_end.to_string(),
         waits_for: stage.waits_for,
+        cutover: stage.cutover,
         unsafe_if_skipped: stage.unsafe_if_skipped,
     });
     let plan = Plan {

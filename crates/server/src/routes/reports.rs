@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::{Method, StatusCode};
 use keywheel_api::instance::{Acknowledged, Acknowledgement, Report, Reports};
 use keywheel_api::problem::Kind;
+use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, InstanceId, Revision, VersionNumber};
 use keywheel_engine::{RINGS_MAX, ReportInput, ReportOutcome, ReportVerdict};
 
@@ -84,6 +85,8 @@ fn input(call: &Call, instance: &InstanceId, report: Report) -> Result<ReportInp
         accepted_set: report.accepted_set,
         proofs: report.proofs.into_iter().map(|(n, proof)| (VersionNumber(n), proof)).collect(),
         answer: report.answer.map(|answer| decoded("answer", &answer)).transpose()?,
+        evidence: report.evidence.unwrap_or(EvidenceLevel::Held),
+        trouble: report.trouble,
         oldest_guard: Revision(report.oldest_guard),
         counts: counts.collect(),
     })

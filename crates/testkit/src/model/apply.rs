@@ -138,6 +138,8 @@ impl World {
                 consumer: self.setup.owners.get(index)?.clone(),
                 last_contact: ClusterTime(self.not_before(one.contact)),
                 ended: one.ended,
+                endures: false,
+                trouble: None,
                 held: one.held.map(|(revision, oldest_guard)| Held {
                     revision,
                     oldest_guard,

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Revision, RingName};
 use keywheel_core::kind::{Kind, SigningAlgorithm};
 use keywheel_core::policy::{Consumer, Health, OnCompromise, OnStall, Policy, Role};
@@ -66,7 +67,8 @@ pub(crate) fn policy() -> Policy {
         consumers: ["issuer", "gateway", "worker"]
             .map(|name| {
                 let role = if name == "issuer" { Role::Protect } else { Role::Process };
-                (consumer(name), Consumer { role, min_instances: 1, cutover: false })
+                let min_evidence = EvidenceLevel::Attested;
+                (consumer(name), Consumer { role, min_instances: 1, cutover: false, min_evidence })
             })
             .into(),
     }

@@ -12,6 +12,7 @@ use keywheel_client::session::Session;
 use keywheel_client::state::{
     Acknowledged, Applied, ConsumerState, Epoch, Offer, ReportPlan, Verdict,
 };
+use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Kid, RingName, VersionNumber};
 use keywheel_core::policy::Role;
 use keywheel_core::time::Span;
@@ -446,6 +447,8 @@ fn write(local: &Local, identity: &Identity, plan: ReportPlan) -> ReportInput {
         accepted_set: digest,
         proofs,
         answer,
+        evidence: plan.evidence.unwrap_or(EvidenceLevel::Held),
+        trouble: plan.trouble,
         oldest_guard: plan.oldest_guard,
         counts: plan
             .counts

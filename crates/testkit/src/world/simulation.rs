@@ -556,6 +556,8 @@ impl World {
                     rings: one.locals.iter().map(|local| local.name.clone()).collect(),
                     host: "world".into(),
                     pid: u32::try_from(process).unwrap_or(0),
+                    endures: false,
+                    succeeds: None,
                 })?;
                 Ok(Answer::Registered(registration))
             }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{ConsumerName, InstanceId, RingName};
 use keywheel_core::policy::Spec;
 use keywheel_core::time::Span;
@@ -98,6 +99,8 @@ impl Worker {
             rings: vec![ring.clone()],
             host: "bench".into(),
             pid: 1,
+            endures: false,
+            succeeds: None,
         };
         let registration = engine.register(&new)?;
         let nonce = registration.nonces.get(ring).cloned().unwrap_or_default();
@@ -168,6 +171,8 @@ impl Worker {
             accepted_set: digest,
             proofs,
             answer,
+            evidence: EvidenceLevel::Held,
+            trouble: None,
             oldest_guard: keyset.revision,
             counts: BTreeMap::new(),
         })
