@@ -92,6 +92,19 @@ impl Version {
         }
     }
 
+    /// The whole key, for whoever outlives the keyset; see [`Version::material`].
+    pub fn shared_material(&self) -> Option<Arc<Material>> {
+        match &self.key {
+            Key::Whole(material) => Some(Arc::clone(material)),
+            Key::Half(_) => None,
+        }
+    }
+
+    /// The salt of this version's proofs, which only those who hold the version know.
+    pub fn proof_salt(&self) -> &[u8] {
+        &self.salt
+    }
+
     /// The half that verifies; `None` for symmetric keys.
     pub fn public_key(&self) -> Option<&PublicKey> {
         match &self.key {

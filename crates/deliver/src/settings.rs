@@ -117,7 +117,7 @@ pub enum Content {
     Raw(Take),
     /// `NAME=value` lines. Variables that are not named here, comments, order and line ends stay as
     /// they are, byte for byte.
-    Env(BTreeMap<String, Take>),
+    Env(EnvFile),
     /// A JSON object; a member that holds several values is an array.
     Json(BTreeMap<String, Take>),
     /// A template in the language of Jinja; see [`crate::render`] for what it can see.
@@ -126,6 +126,27 @@ pub enum Content {
     Nginx(NginxInclude),
     /// The public keys of signing rings as a JWK set (RFC 7517 section 5).
     Jwks(Vec<RingName>),
+}
+
+/// Variables of an environment file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFile {
+    /// The variables and what is in them.
+    pub set: BTreeMap<String, Take>,
+    /// Who reads the file.
+    pub readers: EnvReaders,
+}
+
+/// Those who read environment files differ about quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EnvReaders {
+    /// Any of them: a value that they would not all read alike is refused.
+    #[default]
+    Any,
+    /// Shells, systemd, and dotenv libraries, which take quotes off.
+    Unquoting,
+    /// `docker --env-file`, to which everything behind the `=` is the value.
+    Literal,
 }
 
 /// Where a template comes from. A file is read for each delivery, and a change of it is one.
@@ -175,8 +196,10 @@ pub enum Order {
 /// How one value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As the ring's kind is delivered: the text of a secret, PEM of a private key.
+    /// The text of a secret, PEM of a private key. A key that is bytes and no text is refused.
     Text,
+    /// The bytes themselves, for a file that holds one value and nothing else.
+    Bytes,
     /// The bytes in standard base64 with padding.
     Base64,
     /// The bytes in lower-case hexadecimal.
@@ -192,7 +215,7 @@ pub enum Form {
 /// How several values become one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Several {
-    /// With this between them. A value that contains it is an error.
+    /// With this between them. Values that could not be told apart again are an error.
     Join(String),
     /// As a JSON array.
     Json,
@@ -203,8 +226,8 @@ pub enum Several {
 pub struct NginxInclude {
     /// `set $name "value";` for each. Holds one value: such a consumer is one-slot.
     pub set: BTreeMap<String, Take>,
-    /// `map $from $name { default 0; "value" 1; … }` for each, which accepts every version. Stands
-    /// in the `http` context.
+    /// `map $from $name { default 0; "~^value\z" 1; … }` for each, which accepts every version.
+    /// Stands in the `http` context.
     pub accept: BTreeMap<String, Accept>,
 }
 

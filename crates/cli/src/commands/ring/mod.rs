@@ -10,7 +10,6 @@ use crate::show;
 
 mod delete;
 mod destroy;
-mod env_file;
 mod event;
 mod evidence;
 mod import;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keywheel_api::ring::Import;
+use keywheel_deliver::render::env_file::{self, Quoting};
 use zeroize::Zeroizing;
 
-use super::env_file::{self, Quoting};
 use crate::exit::Exit;
 use crate::failure::Failure;
 

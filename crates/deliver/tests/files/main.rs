@@ -1,0 +1,15 @@
+//! What is written into files, and how: contents as their readers see them, and writes that fail,
+//! are killed or race with others at every step.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy does not see that the helpers of these tests are tests as well"
+)]
+
+mod contents;
+mod env_file;
+mod faults;
+mod messages;
+mod real;
+mod support;
