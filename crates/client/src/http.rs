@@ -22,11 +22,13 @@ use zeroize::Zeroizing;
 mod connection;
 mod endpoint;
 mod message;
+mod once;
 mod sse;
 mod token;
 mod wake;
 
 pub use endpoint::{Endpoint, EndpointError};
+pub use once::{OnceError, Target, TlsName, connect_once, once};
 pub use sse::Event;
 pub use token::{TOKEN_FILE_VARIABLE, Token, TokenError};
 pub use wake::Wake;

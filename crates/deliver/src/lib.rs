@@ -1,11 +1,20 @@
 //! Brings keys to consumers that cannot speak: files, environment variables, nginx. Writes, checks,
 //! reloads, and tries the real path before anything is proved in the consumer's name.
 
+pub mod artefact;
 pub mod file;
+pub mod hook;
+pub mod probe;
+pub mod redact;
+pub mod reload;
 pub mod render;
 pub mod settings;
 pub mod values;
 
+mod processes;
 mod secret;
+#[cfg(test)]
+mod testing;
 
+pub use processes::PidFileError;
 pub use secret::SecretText;

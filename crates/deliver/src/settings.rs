@@ -320,6 +320,7 @@ pub struct Probe {
 
 /// What a probe tries.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are few probes, each made once")]
 pub enum Attempt {
     /// HTTP requests on connections of their own.
     Http(HttpAttempt),
@@ -332,20 +333,32 @@ pub enum Attempt {
     },
     /// No worker of nginx is older than the reload.
     NginxWorkers(Nginx),
-    /// A TCP connection, with TLS where a server name is given.
+    /// A TCP connection, with a TLS handshake where that is said.
     Tcp {
         /// Host and port.
         address: String,
-        /// The name that the certificate must bear.
-        tls_name: Option<String>,
+        /// Whom to trust.
+        tls: Option<Tls>,
     },
+}
+
+/// How a probe speaks TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The name that the certificate must bear, which is also asked for (SNI).
+    pub name: String,
+    /// Certificates in PEM that may have signed it; the system's bundle when absent.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// HTTP requests that show which key a server uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAttempt {
-    /// `http://…` or `unix:/path.sock:/path`.
+    /// `http://…` on loopback, `https://…` or `unix:/path.sock:/path`.
     pub url: String,
+    /// For https: the name that the certificate must bear, and whom to trust. The host of the URL
+    /// and the system's bundle when absent.
+    pub tls: Option<Tls>,
     /// GET, HEAD or POST.
     pub method: String,
     /// Headers; `{artefact}` in a value is the artefact.
@@ -358,10 +371,19 @@ pub struct HttpAttempt {
     pub accepted: Vec<u16>,
     /// What a bogus artefact is answered with; 401 and 403 when empty.
     pub refused: Vec<u16>,
-    /// The header whose value must be the fingerprint of the primary.
-    pub fingerprint_header: Option<String>,
+    /// The header whose value must be the fingerprint of a ring's primary.
+    pub fingerprint: Option<FingerprintHeader>,
     /// Every worker must have answered.
     pub workers: Option<Workers>,
+}
+
+/// A response header that shows which key is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FingerprintHeader {
+    /// Its name.
+    pub header: String,
+    /// The ring whose primary it must show.
+    pub ring: RingName,
 }
 
 /// Which processes must all have answered.

@@ -181,18 +181,34 @@ impl Connection {
         tls: Option<&Arc<ClientConfig>>,
         deadline: BootTime,
     ) -> Result<Self, Stop> {
-        let (socket, tls) = match (&endpoint.0, tls) {
-            (Place::Unix(path), _) => (open_unix(path, deadline)?, None),
-            (Place::Tcp { host, port, tls: false }, _) => (open_tcp(host, *port, deadline)?, None),
-            (Place::Tcp { host, port, tls: true }, Some(config)) => {
-                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-                let session = ClientConnection::new(Arc::clone(config), name);
-                let session = session.map_err(io::Error::other)?;
-                (open_tcp(host, *port, deadline)?, Some(Box::new(session)))
-            }
+        let place = &endpoint.0;
+        let tls = match (place, tls) {
+            (Place::Tcp { host, tls: true, .. }, Some(config)) => Some((config, host.as_str())),
             (Place::Tcp { tls: true, .. }, None) => {
                 return Err(Stop::Failed(io::Error::other("there is no TLS configuration")));
             }
+            _ => None,
+        };
+        Self::at(place, tls, deadline)
+    }
+
+    /// Connects, and shakes hands with who bears this name where there is a TLS configuration.
+    pub(super) fn at(
+        place: &Place,
+        tls: Option<(&Arc<ClientConfig>, &str)>,
+        deadline: BootTime,
+    ) -> Result<Self, Stop> {
+        let tls = match tls {
+            Some((config, name)) => {
+                let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+                let session = ClientConnection::new(Arc::clone(config), name);
+                Some(Box::new(session.map_err(io::Error::other)?))
+            }
+            None => None,
+        };
+        let socket = match place {
+            Place::Unix(path) => open_unix(path, deadline)?,
+            Place::Tcp { host, port, .. } => open_tcp(host, *port, deadline)?,
         };
         let input = Zeroizing::new(vec![0; MAX_HEAD_BYTES].into_boxed_slice());
         let mut connection = Self { socket, tls, input, start: 0, end: 0 };

@@ -27,7 +27,7 @@ pub struct EndpointError {
     pub remedy: &'static str,
 }
 
-const fn refuse(cause: &'static str, remedy: &'static str) -> EndpointError {
+pub(super) const fn refuse(cause: &'static str, remedy: &'static str) -> EndpointError {
     EndpointError { cause, remedy }
 }
 
@@ -83,7 +83,7 @@ impl Endpoint {
     }
 }
 
-fn split_port(authority: &str) -> Result<(String, Option<u16>), EndpointError> {
+pub(super) fn split_port(authority: &str) -> Result<(String, Option<u16>), EndpointError> {
     let no_port = || refuse("the port is not a number from 1 to 65535", FORMS);
     let no_host = || refuse("the address has no host, or one with impossible characters", FORMS);
     let (host, port) = match authority.strip_prefix('[') {
@@ -116,7 +116,7 @@ fn split_port(authority: &str) -> Result<(String, Option<u16>), EndpointError> {
 }
 
 /// Only addresses count, and `localhost`, which resolvers must keep on this machine (RFC 6761).
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
