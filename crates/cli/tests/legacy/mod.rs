@@ -42,7 +42,8 @@ impl Legacy {
         // The application reads its file into memory; what it runs with is this copy. It goes on
         // reading when the agent is killed meanwhile, so the copy changes in one step.
         let (env, running) = (at("app.env"), at("running"));
-        let take = format!("umask 077; cp '{env}' '{running}.new' && mv '{running}.new' '{running}'");
+        let take =
+            format!("umask 077; cp '{env}' '{running}.new' && mv '{running}.new' '{running}'");
         let works = format!(
             "cmp -s '{}' '{}' && ! {{ test -e '{}' && grep -q FALLBACKS=. '{}'; }}",
             at("app.env"),

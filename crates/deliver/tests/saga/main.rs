@@ -2,6 +2,13 @@
 //! each step in between, once and again: every sink holds the former content or the new one, whole,
 //! and after the next start all agree. `KEYWHEEL_SCALE=full` tries every moment for 100 seeds.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking"
+)]
+
 mod scene;
 mod world;
 

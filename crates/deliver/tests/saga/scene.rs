@@ -200,7 +200,7 @@ impl Scene {
         let mut journal = Journal::open(Arc::clone(&self.disk), &self.state())
             .map_err(|error| error.to_string())?;
         journal.sweep();
-        let carrier = Carrier {
+        let task = Carrier {
             delivery: &self.delivery,
             values: &values,
             former: None,
@@ -209,7 +209,7 @@ impl Scene {
             disk: &*self.disk,
             halt: &|| None,
         };
-        let carried = carrier.deliver(&mut journal).map_err(|error| error.to_string())?;
+        let carried = task.deliver(&mut journal).map_err(|error| error.to_string())?;
         assert_eq!(carried.pending, None);
         Ok(carried.end)
     }
@@ -254,7 +254,7 @@ impl Scene {
         assert!(!journal.is_open());
         let names = std::fs::read_dir(self.state()).unwrap();
         for name in names.map(|entry| entry.unwrap().file_name()) {
-            assert!(!name.to_string_lossy().starts_with("former-"), "{name:?}");
+            assert!(!name.to_string_lossy().starts_with("former-"), "{}", name.display());
         }
     }
 
