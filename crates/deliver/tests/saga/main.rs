@@ -95,6 +95,21 @@ fn what_somebody_else_wrote_is_found_and_delivered_over_but_other_variables_stay
 }
 
 #[test]
+fn what_somebody_else_wrote_while_it_was_delivered_is_kept_and_taken_into_account() {
+    let scene = Scene::new(false);
+    assert_eq!(scene.deliver(Rings::FIRST), Ok(End::Delivered { changed: true }));
+    scene.meddle();
+    let end = scene.deliver(Rings::SECOND);
+    let is_told = |why: &str| why.contains("somebody changed");
+    assert!(matches!(&end, Ok(End::TakenBack { why }) if is_told(why)), "{end:?}");
+    scene.assert_all(Rings::FIRST);
+    assert!(scene.has_theirs());
+    assert_eq!(scene.deliver(Rings::SECOND), Ok(End::Delivered { changed: true }));
+    scene.assert_all(Rings::SECOND);
+    assert!(scene.has_theirs());
+}
+
+#[test]
 fn a_kill_at_any_moment_leaves_each_sink_whole_and_the_next_start_makes_them_agree() {
     let most = steps(true).max(steps(false));
     let mut killed = 0;

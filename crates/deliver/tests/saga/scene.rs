@@ -264,6 +264,17 @@ impl Scene {
         std::fs::write(&path, text).unwrap();
     }
 
+    /// Somebody adds a variable of theirs while the next delivery checks what it has staged.
+    pub(crate) fn meddle(&self) {
+        let mut text = std::fs::read(self.path("env")).unwrap();
+        text.extend(b"THEIRS=1\n");
+        self.world.meddle(self.path("env"), text);
+    }
+
+    pub(crate) fn has_theirs(&self) -> bool {
+        std::fs::read_to_string(self.path("env")).unwrap().contains("THEIRS=1\n")
+    }
+
     pub(crate) fn edit_own(&self) {
         std::fs::write(self.path("raw"), "somebody else's").unwrap();
     }
