@@ -1,16 +1,49 @@
 //! What nginx takes, what it refuses, and what it keeps doing with an old key: each is seen, named,
 //! and waited for.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
 mod edge;
 mod world;
 
-use edge::callers::ask_once;
+use std::sync::Arc;
+
+use edge::callers::{Callers, Keys, ask_once};
 use edge::delivery::{Checked, Delivery};
-use edge::site::{ACCEPT, ONE_SLOT};
+use edge::site::{ACCEPT, ONE_SLOT, Site};
 use edge::websocket::WebSocket;
-use world::until;
+use world::{World, until};
+
+/// One key, for ever.
+struct Fixed;
+
+impl Keys for Fixed {
+    fn with(&self, show: &mut dyn FnMut(&str)) {
+        show("fixed");
+    }
+
+    fn is_known(&self, key: &str) -> bool {
+        key == "known"
+    }
+}
+
+#[test]
+fn the_clients_see_every_kind_of_wrong_answer() {
+    let world = World::new();
+    let mut site = Site::new(&world.path("nginx"), "");
+    site.start();
+    let keys: Arc<dyn Keys> = Arc::new(Fixed);
+    // Refused though good; accepted though bogus; accepted, with an unknown key for the upstream.
+    let accepting = |value: u8| format!("map $http_x_api_key $accepted {{ default {value}; }}\n");
+    for (accept, example) in
+        [(accepting(0), "403 where 200"), (accepting(1), "200 where 403"), (accepting(1), "knows")]
+    {
+        std::fs::write(site.folder.join(ACCEPT), accept).unwrap();
+        site.reload_and_wait();
+        let callers = Callers::start(site.address, 1, &keys);
+        until("the wrong answer is seen", || {
+            callers.tally.examples.lock().unwrap().iter().any(|told| told.contains(example))
+        });
+    }
+}
 
 #[test]
 fn a_broken_include_never_reaches_nginx() {

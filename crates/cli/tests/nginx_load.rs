@@ -1,8 +1,6 @@
 //! nginx under load while its keys turn: no answer is wrong, and what is dropped is dropped by
 //! nginx's own reloads.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
 mod edge;
 mod world;
 

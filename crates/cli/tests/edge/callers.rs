@@ -97,7 +97,7 @@ fn call(address: SocketAddr, tally: &Tally, stop: &AtomicBool, keys: &dyn Keys) 
                 }
             }
         };
-        if number % BOGUS_EVERY == 0 {
+        if number.is_multiple_of(BOGUS_EVERY) {
             request("nobody-ever-had-this-key", 403);
         } else {
             keys.with(&mut |key| request(key, 200));

@@ -99,50 +99,73 @@ impl Delivery {
     }
 }
 
-/// The agent's file: two includes of one nginx, and its workers as evidence.
+/// The agent's file: two includes of one nginx, and its workers and answers as evidence.
 fn agent_toml(world: &World, site: &Site, checked: Checked) -> String {
-    let nginx = format!(
-        "{{ program = {:?}, config = {:?}, pid_file = {:?} }}",
-        program(),
-        site.config(),
-        site.pid_file()
-    );
-    let mut text = format!(
-        "[server]\nurl = \"unix:{}\"\ntoken_file = {:?}\nstate_dir = {:?}\n\n\
-         [[consumer]]\nname = \"edge\"\nwait = \"20ms\"\n",
-        world.state("keywheel.sock").display(),
-        world.path("edge.token"),
-        world.path("agent"),
-    );
-    let sinks = [
-        ("accept", ACCEPT, "accept.accepted = { from = \"$http_x_api_key\", ring = \"api\" }\n"),
-        (
-            "one-slot",
-            ONE_SLOT,
-            "set.backend_key = \"api\"\nset.key_fp = { ring = \"api\", form = \"fingerprint\" }\n",
-        ),
+    let check = if checked == Checked::Yes { "check.nginx = [NGINX]" } else { "" };
+    let path = |path: std::path::PathBuf| path.display().to_string();
+    let places = [
+        ("[CHECK]", check.to_owned()),
+        ("[NGINX]", NGINX.to_owned()),
+        ("[PROGRAM]", path(program())),
+        ("[SITE]", path(site.folder.clone())),
+        ("[SOCKET]", path(world.state("keywheel.sock"))),
+        ("[WORLD]", path(world.path(""))),
+        ("[ADDRESS]", site.address.to_string()),
+        ("[ACCEPT]", ACCEPT.to_owned()),
+        ("[ONE_SLOT]", ONE_SLOT.to_owned()),
     ];
-    for (name, file, content) in sinks {
-        let path = site.folder.join(file);
-        text += &format!("[[consumer.sink]]\nname = \"{name}\"\nnginx = {path:?}\n{content}");
-        if checked == Checked::Yes {
-            text += &format!("check.nginx = {nginx}\n");
-        }
-        let pid_file = site.pid_file();
-        text += &format!("[[consumer.sink.reload]]\nsignal = \"HUP\"\npid_file = {pid_file:?}\n");
-    }
-    text += &format!(
-        "[[consumer.probe]]\nname = \"workers\"\nnginx_workers = {nginx}\nwithin = \"3s\"\n\
-         timeout = \"3s\"\n\
-         [[consumer.probe]]\nname = \"site\"\nhttp = \"http://{}/\"\nwithin = \"20s\"\n\
-         headers = {{ X-Api-Key = \"{{artefact}}\" }}\nartefact = {{ ring = \"api\" }}\n\
-         fingerprint = {{ header = \"X-Key-Fp\", ring = \"api\" }}\n\
-         workers = {{ header = \"X-Pid\", pid_file = {:?} }}\n",
-        site.address,
-        site.pid_file(),
-    );
-    text
+    places.iter().fold(AGENT.to_owned(), |text, (place, value)| text.replace(place, value))
 }
+
+const NGINX: &str =
+    r#"{ program = "[PROGRAM]", config = "[SITE]/nginx.conf", pid_file = "[SITE]/nginx.pid" }"#;
+
+const AGENT: &str = r#"
+[server]
+url = "unix:[SOCKET]"
+token_file = "[WORLD]edge.token"
+state_dir = "[WORLD]agent"
+
+[[consumer]]
+name = "edge"
+wait = "20ms"
+
+[[consumer.sink]]
+name = "accept"
+nginx = "[SITE]/[ACCEPT]"
+accept.accepted = { from = "$http_x_api_key", ring = "api" }
+[CHECK]
+
+[[consumer.sink.reload]]
+signal = "HUP"
+pid_file = "[SITE]/nginx.pid"
+
+[[consumer.sink]]
+name = "one-slot"
+nginx = "[SITE]/[ONE_SLOT]"
+set.backend_key = "api"
+set.key_fp = { ring = "api", form = "fingerprint" }
+[CHECK]
+
+[[consumer.sink.reload]]
+signal = "HUP"
+pid_file = "[SITE]/nginx.pid"
+
+[[consumer.probe]]
+name = "workers"
+nginx_workers = [NGINX]
+within = "3s"
+timeout = "3s"
+
+[[consumer.probe]]
+name = "site"
+http = "http://[ADDRESS]/"
+within = "20s"
+headers = { X-Api-Key = "{artefact}" }
+artefact = { ring = "api" }
+fingerprint = { header = "X-Key-Fp", ring = "api" }
+workers = { header = "X-Pid", pid_file = "[SITE]/nginx.pid" }
+"#;
 
 /// Who shows the key to nginx.
 pub struct Caller {

@@ -63,7 +63,8 @@ impl Load {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
-        Self { child: child.expect("wrk is installed: cargo xtask prepare") }
+        assert!(child.is_ok(), "wrk does not start; `cargo xtask prepare` installs it");
+        Self { child: child.unwrap() }
     }
 
     /// Ends it; gives back what it counted.

@@ -274,7 +274,7 @@ impl Worker {
         if let Some(former) = &self.former {
             hide = hide.and(former);
         }
-        let carrier = Carrier {
+        let task = Carrier {
             delivery: &self.delivery,
             values,
             former: self.former.as_ref(),
@@ -283,7 +283,7 @@ impl Worker {
             disk: &*self.disk,
             halt,
         };
-        match carrier.deliver(&mut self.journal) {
+        match task.deliver(&mut self.journal) {
             Ok(carried) => carried,
             Err(error) => {
                 tracing::error!(

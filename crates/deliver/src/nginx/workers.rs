@@ -4,9 +4,9 @@
 //! before the reload, or was there when it was asked for, has what was before it. nginx tells the
 //! rest in its processes' titles.
 //!
-//! The master blocks its signals but while it waits for them, so its signal masks tell whether it is
-//! done with every reload that was asked for. Only then does what is seen mean anything: while it
-//! reads its configuration for somebody else, it may read the former content and start workers
+//! The master blocks its signals but while it waits for them, so its signal masks tell whether it
+//! is done with every reload that was asked for. Only then does what is seen mean anything: while
+//! it reads its configuration for somebody else, it may read the former content and start workers
 //! afterwards.
 
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! Whether nginx still has workers that it told to end. Which of them are from before a reload, only
-//! whoever asked for the reload can tell; see [`crate::nginx::Reloading`].
+//! Whether nginx still has workers that it told to end. Which of them are from before a reload,
+//! only whoever asked for the reload can tell; see [`crate::nginx::Reloading`].
 
 use super::{Course, Missing, ProbeError, Seen};
 use crate::nginx::{WorkersError, old_workers};
