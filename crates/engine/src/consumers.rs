@@ -21,7 +21,7 @@ use keywheel_jose::proof::{self, AcceptedSetDigest, AcceptedVersion, Proof, Stat
 use zeroize::Zeroizing;
 
 use crate::document::SecretText;
-use crate::engine::Engine;
+use crate::engine::{Contact, Engine};
 use crate::error::EngineError;
 use crate::presence::{HeldOf, Process};
 use crate::rings::Loaded;
@@ -161,7 +161,7 @@ impl Engine {
         let instance: InstanceId = self.random_name().parse().map_err(EngineError::defect)?;
         let mut secret = Zeroizing::new(vec![0u8; 32]);
         self.fill(&mut secret);
-        let now = self.now();
+        let Contact { now, heard } = self.contact()?;
         let process = Process {
             consumer: new.consumer.clone(),
             host: new.host.clone(),
@@ -175,7 +175,6 @@ impl Engine {
             counts: BTreeMap::new(),
             uses: BTreeMap::new(),
         };
-        let heard = self.clock.monotonic();
         self.presence.register(&self.records, &rings, &instance, &process, heard)?;
         let mut nonces = BTreeMap::new();
         for ring in &rings {
@@ -229,9 +228,10 @@ impl Engine {
         reports: &[ReportInput],
         goodbye: bool,
     ) -> Result<Vec<ReportOutcome>, EngineError> {
+        let contact = self.contact()?;
         let mut outcomes = Vec::with_capacity(reports.len());
         for report in reports {
-            outcomes.push(self.report_one(consumer, instance, report, goodbye)?);
+            outcomes.push(self.report_one(consumer, instance, report, goodbye, contact)?);
         }
         Ok(outcomes)
     }
@@ -242,18 +242,17 @@ impl Engine {
         instance: &InstanceId,
         report: &ReportInput,
         goodbye: bool,
+        contact: Contact,
     ) -> Result<ReportOutcome, EngineError> {
         let ring = &report.ring;
         let process = self.registered(ring, consumer, instance)?;
         let loaded = self.load(ring)?;
         let own = &loaded.document.ring;
         let verdict = self.judge(&loaded, &process, instance, report)?;
-        let now = self.now();
-        let heard = self.clock.monotonic();
-        let news = self.presence.update(ring, instance, heard, |known| {
-            take_report(known, own, report, &verdict, goodbye, now)
+        let news = self.presence.update(ring, instance, contact.heard, |known| {
+            take_report(known, own, report, &verdict, goodbye, contact.now)
         });
-        self.presence.secure(&self.records, ring, instance, own.policy.lease_ttl)?;
+        self.presence.secure(&self.records, ring, instance, self.leash())?;
         let (sequence, news) = news.unwrap_or((process.sequence, false));
         let triggers = &own.policy.triggers;
         let by_use = triggers.max_uses.is_some() || triggers.max_age_at_use.is_some();

@@ -96,6 +96,7 @@ impl Driver {
             id: InstanceId::try_from(format!("{consumer}-1")).unwrap(),
             consumer: consumer.clone(),
             last_contact: self.now.cluster,
+            heard_later: Span::ZERO,
             ended: false,
             held: Some(held),
             counts: BTreeMap::new(),

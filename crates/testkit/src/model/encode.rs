@@ -79,8 +79,11 @@ struct Writer {
     far: i64,
     /// Whether any policy destroys by itself.
     destroys: bool,
+    /// Whether contacts outlive a leader.
+    keeps_contacts: bool,
     /// Whether there was a restore, or one may come.
     restored: bool,
+    current: Keys,
 }
 
 impl Writer {
@@ -92,6 +95,8 @@ impl Writer {
             revisions: Vec::with_capacity(64),
             far: i64::try_from(world.setup.far).unwrap_or(i64::MAX),
             restored: world.ring_lives > 1 || world.budget.restore > 0,
+            keeps_contacts: world.setup.keeps_contacts,
+            current: world.current,
             destroys: world.setup.policies.iter().any(|policy| policy.destroy_after.is_some()),
         };
         out.collect(world);
@@ -333,6 +338,7 @@ impl Writer {
         self.byte(presence.registered);
         self.byte(presence.ended);
         self.cluster(ClusterTime(presence.contact));
+        self.byte(presence.volatile && self.keeps_contacts);
         match presence.held {
             None => self.byte(255),
             Some((revision, oldest)) => {
