@@ -227,6 +227,7 @@ impl World {
         }
         self.budget.sleep -= 1;
         let (life, base) = (self.current.life, self.doc.revision);
+        let quorum = self.quorum();
         let next = if decided {
             self.decision()?.map(Next::Decided)
         } else {
@@ -238,7 +239,7 @@ impl World {
         };
         if let Some(server) = self.servers.get_mut(leader) {
             server.asleep = true;
-            server.pending = next.map(|next| Pending { life, base, next });
+            server.pending = next.map(|next| Pending { life, base, quorum, next });
         }
         self.leader = None;
         Ok(true)

@@ -319,6 +319,7 @@ impl Writer {
         if let Some(pending) = &server.pending {
             let fits = pending.base == world.doc.revision && pending.life == world.current.life;
             self.byte(fits);
+            self.byte(pending.quorum.is_ok());
             match &pending.next {
                 Next::Decided(doc) => self.ring(doc),
                 Next::Read { doc, presence, settled_at } => {

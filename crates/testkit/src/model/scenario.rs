@@ -389,8 +389,8 @@ fn leaders(full: bool) -> Vec<Scenario> {
             nodes: joiner,
             ..base(
                 "stale leader",
-                "a leader wakes late; a process joined meanwhile",
-                Budget { rotate: 1, sleep: 1, join: 1, late: more, ..NONE },
+                "a leader wakes late; a process joined or left meanwhile",
+                Budget { rotate: 1, sleep: 1, join: 1, leave: more, ..NONE },
             )
         },
         base(

@@ -150,6 +150,8 @@ pub(crate) struct Pending {
     /// The life and revision of the document that it had read.
     pub(crate) life: u8,
     pub(crate) base: Revision,
+    /// Whether each consumer had as many processes as it needs when the tick looked at them.
+    pub(crate) quorum: Result<(), String>,
     pub(crate) next: Next,
 }
 
@@ -314,6 +316,22 @@ impl World {
         node.phase == Phase::Running
             && self.declared & (1 << index) != 0
             && self.silent(node) <= patience.saturating_add(self.skew())
+    }
+
+    /// Whether each consumer has as many processes as its policy asks for; otherwise says whose are
+    /// too few.
+    pub(crate) fn quorum(&self) -> Result<(), String> {
+        for (name, consumer) in &self.policy().consumers {
+            let owners = self.setup.owners.iter().zip(&self.nodes);
+            let there = owners.filter(|(owner, node)| {
+                *owner == name && matches!(node.phase, Phase::Joining | Phase::Running)
+            });
+            let (there, least) = (there.count(), consumer.min_instances);
+            if there < least {
+                return Err(format!("{there} of {least} processes of {name}"));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn skew(&self) -> u64 {
