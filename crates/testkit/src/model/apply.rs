@@ -77,7 +77,7 @@ impl World {
         let node = self.nodes.get(index).copied().unwrap_or(Node::ABSENT);
         let patience = node.keys.map_or(0, |keys| keys.offline_max).saturating_add(self.skew());
         let may = self.setup.protectors & (1 << index) != 0;
-        let waited = self.real.saturating_sub(node.patient_since());
+        let waited = self.real.saturating_sub(node.patient_since(self.current.life));
         let fresh = waited <= patience || self.setup.rules.has(Flaw::OfflineMaxIgnored);
         let active = node.phase == Phase::Running && may && fresh;
         let work = node.work.map(|work| (work.kid, work.lifetime));
@@ -526,6 +526,9 @@ impl World {
         }
         node.cut = false;
         node.heard = self.real;
+        if node.keys == Some(self.current) {
+            node.current_at = self.real;
+        }
         self.put(index, node);
         self.hear(index, None);
         true

@@ -381,8 +381,9 @@ impl Writer {
         }
         self.byte(node.cut);
         self.relative(node.heard, self.real);
-        if node.keys.is_some_and(|keys| keys.primary.is_none()) {
-            self.relative(node.current_at, self.real);
+        // Whoever holds what is served has known it for as long as it was heard.
+        if self.restored && node.keys != Some(self.current) {
+            self.relative(node.current_at.min(node.heard), self.real);
         }
         if let Some(report) = node.outbox {
             self.revision(report.life, report.revision);

@@ -218,10 +218,8 @@ fn excused(world: &World, kid: u8, index: Option<usize>) -> bool {
     let version = doc.versions.values().find(|version| kid_number(&version.kid) == kid);
     let Some(version) = version else {
         // The key was made after the backup and lost with the store. Whoever had it keeps it.
-        // Only an emergency in the new life does not wait for those who have not heard of it.
         let had = index.and_then(|index| world.nodes.get(index));
-        let hurried = doc.bent.iter().any(|bent| bent.exception == Exception::Compromise);
-        return restored && (hurried || had.is_none_or(|node| node.ever & bit(kid) == 0));
+        return restored && had.is_none_or(|node| node.ever & bit(kid) == 0);
     };
     let by = |exception| excused_by(doc, version, exception);
     match version.state {
