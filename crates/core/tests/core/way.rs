@@ -3,7 +3,7 @@
 
 use keywheel_core::id::{Incarnation, Revision, VersionNumber};
 use keywheel_core::policy::OnCompromise;
-use keywheel_core::ring::{Direction, Exception, Stage};
+use keywheel_core::ring::{Direction, Exception, Law, Stage};
 use keywheel_core::rotation::{Effect, Input, Notice, RefusedKind};
 use keywheel_core::time::Span;
 use keywheel_core::view::View;
@@ -249,4 +249,44 @@ fn protectors_that_do_not_switch_are_told_of_by_the_path_alone() {
     let told = stalls(&mut driver, view);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((told[0].0.as_str(), told[0].1), ("promote", VersionNumber(2)));
+}
+
+#[test]
+fn a_ring_is_deleted_when_nobody_accepts_it_or_may_be_thought_to() {
+    let delete = |view, lose_data| Input::Delete { by: by(), lose_data, view };
+    let cause = |driver: &Driver, view| driver.ask(delete(view, false)).unwrap_err();
+    let mut driver = Driver::new(policy());
+    let live = driver.view();
+    assert_eq!(cause(&driver, live.clone()).kind, RefusedKind::GateClosed);
+    let refused = driver.ask(delete(live.clone(), true)).unwrap_err();
+    assert!(refused.cause.contains("still accepts it"), "{refused}");
+    // It falls silent: it may run, until it is gone.
+    driver.wait(driver.ring.policy.lease_ttl.as_secs() + 1);
+    let refused = cause(&driver, live.clone());
+    assert!(refused.cause.contains("is lost and may run"), "{refused}");
+    let forced = driver.ask(delete(live.clone(), true)).unwrap().ring;
+    assert!(forced.deleted.is_some());
+    let bent: Vec<_> = forced.bent.iter().map(|bent| (bent.law, bent.exception)).collect();
+    assert_eq!(bent, [(Law::StopUseBeforeAcceptance, Exception::Waiver)]);
+    driver.wait(driver.ring.silence().as_secs());
+    let gone = driver.ask(delete(live, false)).unwrap().ring;
+    assert!(gone.deleted.is_some() && gone.bent.is_empty());
+}
+
+#[test]
+fn a_ring_with_unseen_users_is_not_deleted_without_a_word() {
+    let delete = |lose_data| Input::Delete { by: by(), lose_data, view: View::default() };
+    let mut cached = policy();
+    cached.passive = [("cdn".to_owned(), Span::from_secs(60))].into();
+    let driver = Driver::new(cached);
+    let refused = driver.ask(delete(false)).unwrap_err();
+    assert!(refused.cause.contains("passive consumer `cdn`"), "{refused}");
+    assert!(driver.ask(delete(true)).unwrap().ring.deleted.is_some());
+    // After a restore nobody is known, and everybody may run.
+    let mut driver = Driver::new(policy());
+    driver.go(restore());
+    let refused = driver.ask(delete(false)).unwrap_err();
+    assert!(refused.cause.contains("restored store does not know of"), "{refused}");
+    driver.wait(driver.ring.silence().as_secs());
+    assert!(driver.ask(delete(false)).unwrap().ring.deleted.is_some());
 }
