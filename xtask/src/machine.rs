@@ -43,9 +43,18 @@ const PACKAGES: &[Package] = &[
     Package { name: "procps", probe: Probe::Program("ps"),
               why: "a test looks for secrets in the process list" },
     Package { name: "python3", probe: Probe::Program("python3"), why: "runs schemathesis" },
+    Package { name: "nginx", probe: Probe::File("/usr/sbin/nginx"),
+              why: "is a consumer that cannot speak; tests start their own" },
+    Package { name: "wrk", probe: Probe::Program("wrk"), why: "puts it under load" },
     Package { name: "python3-venv", probe: Probe::PythonModules("venv, ensurepip"),
               why: "keeps it apart from the system's Python" },
 ];
+
+/// Packages that start a service when they are installed, which nobody asked for here.
+const SERVICES: &[(&str, &str)] = &[("nginx", "nginx.service")];
+
+/// Where systemd keeps its state while it runs.
+const SYSTEMD: &str = "/run/systemd/system";
 
 impl Probe {
     fn finds(&self) -> bool {
@@ -113,7 +122,36 @@ pub(crate) fn packages() -> Result<(), Failure> {
     apt(&["update"])?;
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(&names);
-    apt(&install)
+    without_services(&names, root, || apt(&install))
+}
+
+/// Installs while the services of these packages are masked, so that none takes a port now or at
+/// the next boot. Where no systemd runs, as in containers, policy keeps services from starting.
+fn without_services(
+    names: &[&str],
+    root: bool,
+    install: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let services = SERVICES.iter().filter(|(package, _)| names.contains(package));
+    let services: Vec<&str> = services.map(|(_, service)| *service).collect();
+    if services.is_empty() || !Path::new(SYSTEMD).exists() {
+        return install();
+    }
+    let systemctl = |words: &[&str]| {
+        let mut command = Command::new(if root { "systemctl" } else { "sudo" });
+        if !root {
+            command.args(["-n", "systemctl"]);
+        }
+        let done = succeeds(command.args(words).args(&services));
+        if !done {
+            println!("systemctl {} failed for {}", words.join(" "), services.join(" "));
+        }
+    };
+    systemctl(&["mask", "--runtime"]);
+    let installed = install();
+    systemctl(&["disable"]);
+    systemctl(&["unmask", "--runtime"]);
+    installed
 }
 
 /// Makes the Python environment under the target directory, or finds it made from the same

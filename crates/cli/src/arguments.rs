@@ -96,6 +96,14 @@ pub enum Command {
     Init(commands::init::Args),
     /// Runs the server
     Serve(commands::serve::Args),
+    /// Answers for consumers that cannot speak: files, nginx, systemd units
+    ///
+    /// Here, --config names the agent's own file; it is agent.toml unless set. The server and the
+    /// tokens stand in it, so --server, --token-file and --ca-file have no effect.
+    ///
+    /// SIGHUP makes the agent read its file again: all of it or nothing. SIGTERM ends it; a
+    /// delivery that goes on is then taken back.
+    Agent(commands::agent::Args),
     /// Sends the rings of the configuration to the server
     Apply(commands::apply::Args),
     /// Shows how rings stand

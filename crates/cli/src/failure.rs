@@ -69,6 +69,18 @@ impl Failure {
         Self::new(exit, format!("{} cannot be {action}: {error}", path.display()), remedy)
     }
 
+    /// Each thing that is wrong, with its remedy, for logs.
+    pub fn lines(&self) -> Vec<(String, String)> {
+        if self.fields.is_empty() {
+            return vec![(without_credentials(&self.cause), without_credentials(&self.remedy))];
+        }
+        let lines = self.fields.iter().map(|field| {
+            let cause = format!("{}: {}", field.field, field.cause);
+            (without_credentials(&cause), without_credentials(&field.remedy))
+        });
+        lines.collect()
+    }
+
     /// Writes the failure to standard error: `error: …` and `  remedy: …`, or one JSON object.
     pub fn report(&self, console: &Console) {
         if console.json() {

@@ -222,6 +222,16 @@ impl Keyset {
         self.primary_number
     }
 
+    /// How long the server goes without a report until it counts the process as lost.
+    pub const fn lease_ttl(&self) -> Span {
+        self.lease_ttl
+    }
+
+    /// How long this process may protect without having reached a server.
+    pub const fn offline_max(&self) -> Span {
+        self.offline_max
+    }
+
     /// The accepted version with this kid.
     pub fn by_kid(&self, kid: &str) -> Option<&Arc<Version>> {
         self.versions.iter().find(|version| version.kid.0 == kid)

@@ -8,6 +8,7 @@ use clap::CommandFactory as _;
 
 use crate::arguments::{Cli, EVERY_COMMAND};
 use crate::config::RawConfig;
+use crate::config::agent::RawAgent;
 use crate::console::REPORT;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -41,6 +42,7 @@ pub fn run(_invocation: &Invocation, args: &Args) -> Outcome {
     let Task::Generate { out } = &args.task;
     write(out, "cli.md", &reference())?;
     write(out, "keywheel.schema.json", &pretty(&schemars::schema_for!(RawConfig).to_value())?)?;
+    write(out, "agent.schema.json", &pretty(&schemars::schema_for!(RawAgent).to_value())?)?;
     write(out, "openapi.json", &pretty(&keywheel_server::openapi())?)?;
     Ok(Exit::Done)
 }

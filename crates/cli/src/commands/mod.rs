@@ -5,6 +5,7 @@ use crate::arguments::Command;
 use crate::failure::Outcome;
 use crate::invocation::Invocation;
 
+pub mod agent;
 pub mod apply;
 pub mod approve;
 pub mod audit;
@@ -42,6 +43,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Demo(args) => demo::run(invocation, &args),
         Command::Init(args) => init::run(invocation, &args),
         Command::Serve(args) => serve::run(invocation, &args),
+        Command::Agent(args) => agent::run(invocation, &args),
         Command::Apply(args) => apply::run(invocation, &args),
         Command::Status(args) => status::run(invocation, &args),
         Command::Plan(args) => plan::run(invocation, &args),

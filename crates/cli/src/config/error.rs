@@ -1,4 +1,4 @@
-//! What can be wrong with `keywheel.toml`, each with field, line, cause and remedy.
+//! What can be wrong with a configuration file, each with field, line, cause and remedy.
 
 use std::path::{Path, PathBuf};
 
@@ -70,12 +70,25 @@ impl<'text> Faults<'text> {
     }
 }
 
+/// What errors about one kind of file point to.
+pub(super) struct Manual {
+    /// Where every field is explained.
+    pub(super) see: &'static str,
+    /// What to do about a table that stands in the file twice.
+    pub(super) declared_once: &'static str,
+}
+
 impl ConfigErrors {
     /// The text is no TOML, or has fields that do not exist.
-    pub(super) fn unreadable(file: &Path, text: &str, error: &toml::de::Error) -> Self {
+    pub(super) fn unreadable(
+        file: &Path,
+        text: &str,
+        error: &toml::de::Error,
+        manual: &Manual,
+    ) -> Self {
         // Only the message is taken: the full display quotes the line, and with it any password.
         let message = error.message().trim().replace('\n', ", ");
-        let (cause, remedy) = explain(&message);
+        let (cause, remedy) = explain(&message, manual);
         let line = error.span().map(|span| line_of(text, span.start));
         let error = ConfigError { line, field: String::new(), cause, remedy };
         Self { file: file.to_owned(), errors: vec![error] }
@@ -83,8 +96,7 @@ impl ConfigErrors {
 }
 
 /// What a message of the parser means, and what to do.
-fn explain(message: &str) -> (String, String) {
-    const SEE: &str = "`keywheel init` writes a file with every field";
+fn explain(message: &str, manual: &Manual) -> (String, String) {
     if let Some(rest) = message.strip_prefix("unknown field `") {
         let unknown = rest.split('`').next().unwrap_or_default();
         let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
@@ -95,11 +107,11 @@ fn explain(message: &str) -> (String, String) {
         return (format!("unknown field `{unknown}`"), remedy);
     }
     let remedy = if message.starts_with("duplicate key") {
-        "keep one of the two; a ring is declared once".to_owned()
+        manual.declared_once.to_owned()
     } else if message.starts_with("missing field") {
-        format!("add it; {SEE}")
+        format!("add it; {}", manual.see)
     } else {
-        format!("correct the line; {SEE}")
+        format!("correct the line; {}", manual.see)
     };
     (message.to_owned(), remedy)
 }

@@ -14,18 +14,26 @@ use keywheel_store::KekSource;
 
 use crate::failure::Failure;
 
+pub mod agent;
 mod error;
 mod locate;
 mod raw;
 mod settle;
 mod template;
 
+use error::Manual;
 pub use error::{ConfigError, ConfigErrors};
 pub use raw::{RawConfig, RawNotify, RawServer, RawSlack, RawTls, RawWebhook};
 pub use template::TEMPLATE;
 
 /// The largest configuration that is read; ten thousand rings fit.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What errors point to.
+const MANUAL: Manual = Manual {
+    see: "`keywheel init` writes a file with every field",
+    declared_once: "keep one of the two; a ring is declared once",
+};
 
 /// The configuration, settled.
 #[derive(Clone, Debug)]
@@ -84,17 +92,7 @@ impl Config {
     /// # Errors
     /// When it cannot be read, or with everything that is wrong in it.
     pub fn load(file: &Path) -> Result<Self, Failure> {
-        let size =
-            std::fs::metadata(file).map_err(|error| Failure::io("read", file, &error))?.len();
-        if size > FILE_BYTES_MAX {
-            return Err(Failure::failed(
-                format!("{} is larger than {FILE_BYTES_MAX} bytes", file.display()),
-                "check that it is the configuration you mean",
-            ));
-        }
-        let text =
-            std::fs::read_to_string(file).map_err(|error| Failure::io("read", file, &error))?;
-        Ok(Self::parse(file, &text)?)
+        Ok(Self::parse(file, &read_text(file)?)?)
     }
 
     /// Settles a configuration that was read from `file`; relative paths start in its folder.
@@ -102,8 +100,20 @@ impl Config {
     /// # Errors
     /// With everything that is wrong in it.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigErrors> {
-        let raw: RawConfig =
-            toml::from_str(text).map_err(|error| ConfigErrors::unreadable(file, text, &error))?;
+        let raw: RawConfig = toml::from_str(text)
+            .map_err(|error| ConfigErrors::unreadable(file, text, &error, &MANUAL))?;
         settle::settle(file, text, raw)
     }
+}
+
+/// Reads the text of a configuration file of bounded size.
+fn read_text(file: &Path) -> Result<String, Failure> {
+    let size = std::fs::metadata(file).map_err(|error| Failure::io("read", file, &error))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(Failure::failed(
+            format!("{} is larger than {FILE_BYTES_MAX} bytes", file.display()),
+            "check that it is the configuration you mean",
+        ));
+    }
+    std::fs::read_to_string(file).map_err(|error| Failure::io("read", file, &error))
 }

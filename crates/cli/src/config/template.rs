@@ -5,7 +5,7 @@
 pub const TEMPLATE: &str = include_str!("keywheel.toml");
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
@@ -19,14 +19,14 @@ mod tests {
         assert!(config.server.state_dir.ends_with(".keywheel"));
     }
 
-    /// The template with each field in use. It need not settle, because some exclude each other,
-    /// but names and types must be right.
-    fn in_full() -> String {
+    /// A commented file with each field in use. It need not settle, because some exclude each
+    /// other, but names and types must be right.
+    pub(in crate::config) fn in_full(template: &str) -> String {
         let is_field = |line: &str| {
             line.strip_prefix('#')
                 .is_some_and(|rest| rest.starts_with(|c: char| !c.is_whitespace()))
         };
-        TEMPLATE
+        template
             .lines()
             .map(|line| if is_field(line) { line.get(1..).unwrap_or_default() } else { line })
             .collect::<Vec<_>>()
@@ -38,7 +38,7 @@ mod tests {
         let alternatives: [&[&str]; 3] =
             [&["file"], &["credential"], &["passphrase_file", "kdf_file"]];
         for kept in alternatives {
-            let mut table: toml::Table = in_full().parse().unwrap();
+            let mut table: toml::Table = in_full(TEMPLATE).parse().unwrap();
             let kek = table["server"]["kek"].as_table_mut().unwrap();
             // The sources of a master key exclude each other already where they are read.
             assert_eq!(kek.len(), 4);
@@ -52,49 +52,38 @@ mod tests {
     #[test]
     fn every_field_of_the_schema_is_in_the_template() {
         let schema = schemars::schema_for!(RawConfig).to_value();
-        let mut names = BTreeSet::new();
-        field_names(&schema, &mut names);
+        let names = field_names(&schema);
         assert!(names.contains("rotate_every") && names.contains("kdf_file"), "{names:?}");
-        let table: toml::Table = in_full().parse().unwrap();
-        let mut present = BTreeSet::new();
-        key_names(&toml::Value::Table(table), &mut present);
+        let present = key_names(&in_full(TEMPLATE).parse().unwrap());
         let missing: Vec<_> = names.difference(&present).collect();
         assert!(missing.is_empty(), "not in keywheel.toml: {missing:?}");
     }
 
-    fn field_names(schema: &serde_json::Value, names: &mut BTreeSet<String>) {
+    /// Every field that a schema knows.
+    pub(in crate::config) fn field_names(schema: &serde_json::Value) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
         match schema {
             serde_json::Value::Object(object) => {
                 if let Some(serde_json::Value::Object(fields)) = object.get("properties") {
                     names.extend(fields.keys().cloned());
                 }
-                for value in object.values() {
-                    field_names(value, names);
-                }
+                names.extend(object.values().flat_map(field_names));
             }
-            serde_json::Value::Array(values) => {
-                for value in values {
-                    field_names(value, names);
-                }
-            }
+            serde_json::Value::Array(values) => names.extend(values.iter().flat_map(field_names)),
             _ => {}
         }
+        names
     }
 
-    fn key_names(value: &toml::Value, names: &mut BTreeSet<String>) {
-        match value {
-            toml::Value::Table(table) => {
-                names.extend(table.keys().cloned());
-                for value in table.values() {
-                    key_names(value, names);
-                }
+    /// Every key that a document uses.
+    pub(in crate::config) fn key_names(table: &toml::Table) -> BTreeSet<String> {
+        fn within(value: &toml::Value) -> BTreeSet<String> {
+            match value {
+                toml::Value::Table(table) => key_names(table),
+                toml::Value::Array(values) => values.iter().flat_map(within).collect(),
+                _ => BTreeSet::new(),
             }
-            toml::Value::Array(values) => {
-                for value in values {
-                    key_names(value, names);
-                }
-            }
-            _ => {}
         }
+        table.keys().cloned().chain(table.values().flat_map(within)).collect()
     }
 }

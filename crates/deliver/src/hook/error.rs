@@ -20,7 +20,7 @@ pub(super) enum Ending {
 }
 
 /// What a program said last, fit to be shown.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Output {
     pub(super) stdout: String,
     pub(super) stderr: String,
@@ -104,6 +104,8 @@ pub enum HookError {
         code: i32,
         /// What it said last, as a part of a sentence.
         words: String,
+        /// All that was kept of what it said, for whoever understands this program.
+        output_tail: String,
     },
     /// A signal ended it.
     #[error("{program} was ended by signal {signal}{words}")]
@@ -173,7 +175,9 @@ impl HookError {
     pub(super) fn ended(program: &str, hook: &Hook, ending: Ending, output: &Output) -> Self {
         let (program, words) = (program.to_owned(), output.words());
         match ending {
-            Ending::Code(code) => Self::ExitCode { program, code, words },
+            Ending::Code(code) => {
+                Self::ExitCode { program, code, words, output_tail: output.clone().both() }
+            }
             Ending::Signal(signal) => Self::Signalled { program, signal, words },
             Ending::TimedOut { was_killed } => {
                 Self::Timeout { program, timeout: hook.timeout, was_killed, words }

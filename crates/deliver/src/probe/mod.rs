@@ -14,6 +14,7 @@ use crate::values::{AllValues, Value, Values};
 mod command;
 mod error;
 mod http;
+mod nginx;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -66,10 +67,7 @@ pub fn probe(
             let shown = shown.transpose().map_err(|error| never(error.into()))?;
             command::run(hook, shown.as_ref(), &hide, &mut course)
         }
-        Attempt::NginxWorkers(_) => Err(never(Missing::other(
-            "the workers of nginx cannot be looked at yet",
-            "probe over HTTP with the header of the worker's process id",
-        ))),
+        Attempt::NginxWorkers(settings) => nginx::run(settings, &mut course),
         Attempt::Tcp { address, tls } => {
             let tls = tcp::name(tls.as_ref()).map_err(never)?;
             tcp::run(address, tls.as_ref(), &mut course)

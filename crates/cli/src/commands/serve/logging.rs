@@ -8,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum LogFormat {
+pub(in crate::commands) enum LogFormat {
     /// Lines for people
     Human,
     /// One JSON object a line
@@ -16,7 +16,7 @@ pub(super) enum LogFormat {
 }
 
 /// Starts logging. The variable KEYWHEEL_LOG narrows it by module, as in `keywheel_engine=debug`.
-pub(super) fn start(format: LogFormat, verbose: u8, quiet: bool) {
+pub(in crate::commands) fn start(format: LogFormat, verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => LevelFilter::WARN,
         (false, 0) => LevelFilter::INFO,

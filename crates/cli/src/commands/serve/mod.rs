@@ -16,10 +16,10 @@ use crate::invocation::Invocation;
 use crate::state::State;
 
 mod admin_token;
-mod hardening;
-mod logging;
+pub(in crate::commands) mod hardening;
+pub(in crate::commands) mod logging;
 mod rings;
-mod supervisor;
+pub(in crate::commands) mod supervisor;
 
 use logging::LogFormat;
 
@@ -48,34 +48,85 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     hardening::no_core_dumps();
     let config = invocation.config()?;
     logging::start(args.log, invocation.global.verbose, invocation.global.quiet);
-    let mut state = State::open_or_create(&config.server)?;
-    state.announce();
-    if state.is_new {
-        tracing::info!(
-            state_dir = %config.server.state_dir.display(),
-            "first start: keep a copy of the master key elsewhere, no backup opens without it"
-        );
-    }
-    if !state.kek.former_ids().is_empty() {
-        tracing::warn!(
-            "the master key is being replaced, and both keys are needed: \
-             stop the server and run keywheel kek rotate to finish"
-        );
-    }
-    let engine = Arc::new(state.engine(&config.server, !config.notify.is_empty())?);
-    admin_token::ensure(&engine, &config.server.admin_token(), args.new_admin_token)?;
-    let driver = Driver::start(Arc::clone(&engine))?;
-    if !args.no_apply {
-        rings::apply(&engine, &config.rings);
-    }
-    let served = serve(&config, &engine);
-    driver.stop();
-    engine.stop();
-    drop(state);
+    let driven = Driven::start(&config, args.new_admin_token, !args.no_apply)?;
+    let served = serve(&config, &driven.engine, |addresses| async move {
+        let mut signals = Signals::listen()?;
+        supervisor::notify(&format!("READY=1\nSTATUS={addresses}"));
+        signals.next().await;
+        tracing::info!("told to end");
+        supervisor::notify("STOPPING=1");
+        Ok(async move {
+            signals.next().await;
+            tracing::warn!("told again: ending at once");
+        })
+    });
+    driven.stop();
     served
 }
 
-fn serve(config: &Config, engine: &Arc<Engine>) -> Outcome {
+/// The state of a server, opened, and its engine, driven by a thread.
+pub(in crate::commands) struct Driven {
+    /// The engine.
+    pub(in crate::commands) engine: Arc<Engine>,
+    driver: Driver,
+    state: State,
+}
+
+impl Driven {
+    /// Opens what a server keeps, makes what is missing, and leads.
+    ///
+    /// # Errors
+    /// When the state cannot be opened.
+    pub(in crate::commands) fn start(
+        config: &Config,
+        wants_another_token: bool,
+        applies: bool,
+    ) -> Result<Self, Failure> {
+        let mut state = State::open_or_create(&config.server)?;
+        state.announce();
+        if state.is_new {
+            tracing::info!(
+                state_dir = %config.server.state_dir.display(),
+                "first start: keep a copy of the master key elsewhere, no backup opens without it"
+            );
+        }
+        if !state.kek.former_ids().is_empty() {
+            tracing::warn!(
+                "the master key is being replaced, and both keys are needed: \
+                 stop the server and run keywheel kek rotate to finish"
+            );
+        }
+        let engine = Arc::new(state.engine(&config.server, !config.notify.is_empty())?);
+        admin_token::ensure(&engine, &config.server.admin_token(), wants_another_token)?;
+        let driver = Driver::start(Arc::clone(&engine))?;
+        if applies {
+            rings::apply(&engine, &config.rings);
+        }
+        Ok(Self { engine, driver, state })
+    }
+
+    /// Ends the thread, and closes the state.
+    pub(in crate::commands) fn stop(self) {
+        self.driver.stop();
+        self.engine.stop();
+        drop(self.state);
+    }
+}
+
+/// Serves until `until`, which is told the addresses, is over. What that gives back cuts the end
+/// short, if it comes first.
+///
+/// # Errors
+/// When an address cannot be used, or `until` fails.
+pub(in crate::commands) fn serve<Until, Again>(
+    config: &Config,
+    engine: &Arc<Engine>,
+    until: impl FnOnce(String) -> Until,
+) -> Outcome
+where
+    Until: Future<Output = Result<Again, Failure>>,
+    Again: Future<Output = ()>,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("keywheel-http")
@@ -91,20 +142,13 @@ fn serve(config: &Config, engine: &Arc<Engine>) -> Outcome {
         ..Settings::default()
     };
     let exit = runtime.block_on(async {
-        let mut signals = Signals::listen()?;
         let running = Server::start(Arc::clone(engine), settings)
             .await
             .map_err(|error| start_failure(&error))?;
-        supervisor::notify(&format!("READY=1\nSTATUS={}", addresses(&running)));
-        signals.next().await;
-        tracing::info!("told to end");
-        supervisor::notify("STOPPING=1");
+        let again = until(addresses(&running)).await?;
         tokio::select! {
             () = running.stop(DRAIN) => Ok(Exit::Done),
-            () = signals.next() => {
-                tracing::warn!("told again: ending at once");
-                Ok(Exit::Failed)
-            }
+            () = again => Ok(Exit::Failed),
         }
     });
     // Calls that still wait for a store that does not answer must not keep the process.

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// Sends a message to the socket that `NOTIFY_SOCKET` names, if it names one.
-pub(super) fn notify(message: &str) {
+pub(in crate::commands) fn notify(message: &str) {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
     if let Err(error) = send(name.as_bytes(), message) {
         tracing::debug!(%error, "the supervisor does not listen");

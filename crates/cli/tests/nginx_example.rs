@@ -1,0 +1,68 @@
+//! `examples/nginx`, as its page says: laid out, started, asked, rotated.
+
+mod edge;
+mod world;
+
+use std::path::Path;
+use std::process::Command;
+
+use edge::callers::ask_with;
+use edge::site::{Master, free_address};
+use world::{World, until};
+
+#[test]
+fn the_example_does_what_its_page_says() {
+    let world = World::new();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/nginx");
+    let laid_out = Command::new("sh").arg(example.join("setup.sh")).arg(world.path("")).status();
+    assert!(laid_out.unwrap().success());
+    // The page's ports may be taken here.
+    let (guarded, legacy) = (free_address(), free_address());
+    for file in ["nginx.conf", "agent.toml"] {
+        let text = std::fs::read_to_string(world.path(file)).unwrap();
+        let text = text.replace("127.0.0.1:8080", &guarded.to_string());
+        world.write(file, text.replace("127.0.0.1:8081", &legacy.to_string()));
+    }
+    // A server that has just come waits for a lease before it believes that it knows everybody.
+    let rings = std::fs::read_to_string(world.path("keywheel.toml")).unwrap();
+    let quick = rings.replace("longest_lifetime", "lease_ttl = \"2s\"\nlongest_lifetime");
+    world.write("keywheel.toml", quick);
+
+    let mut upstream = Command::new("python3");
+    upstream.arg(world.path("upstream.py")).arg(world.path(""));
+    let upstream = world.start(upstream);
+    until("the services listen", || world.path("app.sock").exists());
+    let nginx = Master::start(&world.path("nginx.conf"), &world.path("nginx-stderr"));
+    until("nginx listens", || std::net::TcpStream::connect(legacy).is_ok());
+    let standalone = ["agent", "--standalone", "--config", "agent.toml"];
+    let all = [&standalone[..], &["--server-config", "keywheel.toml"]].concat();
+    let agent = world.start(world.command(&all));
+
+    let key = || {
+        let keys = std::fs::read_to_string(world.path("caller.keys")).unwrap_or_default();
+        keys.lines().next().unwrap_or_default().to_owned()
+    };
+    let guarded = |key: &str| ask_with(guarded, &format!("Authorization: Bearer {key}")).ok();
+    let legacy = |key: &str| ask_with(legacy, &format!("X-Api-Key: {key}")).ok();
+    let mut looks = 0;
+    until("both sites accept the caller", || {
+        looks += 1;
+        let seen = (guarded(&key()), legacy(&key()));
+        assert!(looks < 1_500, "{seen:?}\n{}", agent.log());
+        !key().is_empty() && seen == (Some(200), Some(200))
+    });
+    assert_eq!((guarded("bogus"), legacy("bogus")), (Some(401), Some(403)));
+
+    let former = key();
+    for ring in ["api-key", "backend-key"] {
+        let ran = world.run(&["rotate", ring, "--wait", "--timeout", "60s"]);
+        assert_eq!(ran.code, 0, "{}{}\n{}", ran.stdout, ran.stderr, agent.log());
+    }
+    assert_ne!(key(), former);
+    for key in [&former, &key()] {
+        assert_eq!((guarded(key), legacy(key)), (Some(200), Some(200)));
+    }
+    let plan = world.ok(&["plan", "backend-key"]);
+    assert!(plan.contains("holds one value"), "{plan}");
+    drop((agent, nginx, upstream));
+}

@@ -1,0 +1,80 @@
+//! What is packaged calls keywheel as it wants to be called, and the configurations that pages and
+//! units show are ones that it reads.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser as _;
+use keywheel_cli::arguments::Cli;
+use keywheel_cli::config::agent::{AgentConfig, Serving};
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(file(name)).unwrap()
+}
+
+fn parses(words: &[&str]) {
+    if let Err(error) = Cli::try_parse_from(words) {
+        assert!(!error.use_stderr(), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn units_and_compose_file_start_keywheel_with_arguments_that_it_knows() {
+    let mut commands = 0;
+    for unit in ["keywheel.service", "keywheel-agent@.service"] {
+        let text = read(&format!("packaging/systemd/{unit}"));
+        for line in text.lines().filter_map(|line| line.strip_prefix("ExecStart=")) {
+            parses(&line.split(' ').collect::<Vec<_>>());
+            commands += 1;
+        }
+        for needed in ["Type=notify", "LoadCredential=", "NoNewPrivileges=yes", "LimitCORE=0"] {
+            assert!(text.lines().any(|line| line.starts_with(needed)), "{unit} lacks {needed}");
+        }
+        assert!(text.contains("\nProtectSystem=strict\n"), "{unit}");
+    }
+    let compose = read("packaging/compose.yaml");
+    for line in
+        compose.lines().filter_map(|line| line.trim().strip_prefix("command: [\"keywheel\""))
+    {
+        let words = line.trim_end_matches(']').split(", ").filter(|word| !word.is_empty());
+        let words = std::iter::once("keywheel").chain(words.map(|word| word.trim_matches('"')));
+        parses(&words.collect::<Vec<_>>());
+        commands += 1;
+    }
+    assert_eq!(commands, 4);
+}
+
+#[test]
+fn the_agent_files_of_examples_and_pages_are_settled() {
+    let example = file("examples/nginx/agent.toml");
+    let config = AgentConfig::load(&example, Serving::Standalone);
+    assert!(config.is_ok_and(|config| config.consumers.len() == 4));
+    let server =
+        "[server]\nurl = \"unix:/run/keywheel/keywheel.sock\"\ntoken_file = \"/etc/token\"\n";
+    let mut read_ones = 0;
+    for page in ["docs/how-to/nginx.md", "docs/how-to/systemd.md"] {
+        let page = read(page);
+        let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        for block in blocks.filter(|block| block.contains("[[consumer")) {
+            let begun = block.starts_with("[[consumer]]");
+            let text = if begun {
+                block.to_owned()
+            } else {
+                format!("[[consumer]]\nname = \"app\"\n{block}")
+            };
+            let parsed = AgentConfig::parse(
+                Path::new("agent.toml"),
+                &format!("{server}{text}"),
+                Serving::Elsewhere,
+            );
+            assert!(parsed.is_ok(), "{block}\n{}", parsed.unwrap_err());
+            read_ones += 1;
+        }
+    }
+    assert_eq!(read_ones, 2);
+}
