@@ -140,6 +140,8 @@ pub enum Command {
     Restore(commands::restore::Args),
     /// Shows and replaces the master key
     Kek(commands::kek::Args),
+    /// Runs a program with keys in its environment, and anew when they change
+    Exec(Box<commands::exec::Args>),
     /// Looks for what is wrong with this machine, its files and the server
     Doctor(commands::doctor::Args),
     /// Writes every key as a plain file, to leave keywheel

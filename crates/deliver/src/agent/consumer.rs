@@ -199,7 +199,14 @@ impl Worker {
     fn deliver(&mut self, keysets: &Keysets, marks: Marks, is_probe: bool) {
         let values: AllValues = keysets
             .iter()
-            .map(|keyset| (keyset.ring().clone(), Values::from_keyset(keyset)))
+            .map(|keyset| {
+                let mut values = Values::from_keyset(keyset);
+                let former = self.former.as_ref().and_then(|former| former.get(keyset.ring()));
+                if let Some(former) = former {
+                    values.drop_those_of(former);
+                }
+                (keyset.ring().clone(), values)
+            })
             .collect();
         let mut carried = self.carry_timed(&values, false);
         match &carried.end {
