@@ -316,7 +316,8 @@ pub struct Verb {
     /// `rotate` of a ring of kind `external`: the new key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
-    /// `delete` of an encryption ring: says that data may become unreadable.
+    /// `delete`: says that what the ring protected may become unreadable. Needed for an encryption
+    /// ring, and while a lost instance or a passive consumer may still accept it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lose_data: bool,
 }

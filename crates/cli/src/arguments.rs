@@ -97,6 +97,12 @@ pub enum Command {
     /// Runs the server
     Serve(commands::serve::Args),
     /// Answers for consumers that cannot speak: files, nginx, systemd units
+    ///
+    /// Here, --config names the agent's own file; it is agent.toml unless set. The server and the
+    /// tokens stand in it, so --server, --token-file and --ca-file have no effect.
+    ///
+    /// SIGHUP makes the agent read its file again: all of it or nothing. SIGTERM ends it; a
+    /// delivery that goes on is then taken back.
     Agent(commands::agent::Args),
     /// Sends the rings of the configuration to the server
     Apply(commands::apply::Args),
@@ -134,6 +140,8 @@ pub enum Command {
     Restore(commands::restore::Args),
     /// Shows and replaces the master key
     Kek(commands::kek::Args),
+    /// Runs a program with keys in its environment, and anew when they change
+    Exec(Box<commands::exec::Args>),
     /// Looks for what is wrong with this machine, its files and the server
     Doctor(commands::doctor::Args),
     /// Writes every key as a plain file, to leave keywheel

@@ -21,6 +21,8 @@ pub enum Exit {
     Unreachable,
     /// A token, a right or the permission of a file is missing.
     Permission,
+    /// What `keywheel exec` ran ended with this code.
+    Program(u8),
 }
 
 /// The text that stands at the end of every `--help`.
@@ -44,6 +46,7 @@ impl Exit {
             Self::Refused => 4,
             Self::Unreachable => 5,
             Self::Permission => 6,
+            Self::Program(code) => code,
         }
     }
 

@@ -144,16 +144,7 @@ pub fn parse_endpoint(text: &str) -> Result<Endpoint, Failure> {
 /// # Errors
 /// When the configuration leaves the port to the system.
 pub fn endpoint_of(config: &Config) -> Result<Endpoint, Failure> {
-    let listen = &config.server.listen;
-    let socket = listen.iter().find(|listen| matches!(listen, Listen::Unix(_)));
-    let text = match socket.or_else(|| listen.first()) {
-        Some(Listen::Unix(path)) => format!("unix:{}", path.display()),
-        Some(Listen::Tcp(address)) => {
-            let scheme = if config.server.tls.is_some() { "https" } else { "http" };
-            format!("{scheme}://{address}")
-        }
-        None => return Err(nowhere()),
-    };
+    let text = address_of(config)?;
     Endpoint::parse(&text).map_err(|error| {
         Failure::new(
             Exit::Usage,
@@ -161,6 +152,42 @@ pub fn endpoint_of(config: &Config) -> Result<Endpoint, Failure> {
             "name the server with --server",
         )
     })
+}
+
+fn address_of(config: &Config) -> Result<String, Failure> {
+    let listen = &config.server.listen;
+    let socket = listen.iter().find(|listen| matches!(listen, Listen::Unix(_)));
+    Ok(match socket.or_else(|| listen.first()) {
+        Some(Listen::Unix(path)) => format!("unix:{}", path.display()),
+        Some(Listen::Tcp(address)) => {
+            let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{address}")
+        }
+        None => return Err(nowhere()),
+    })
+}
+
+/// Where the server is and which file holds the token, for a command that is a consumer. The token
+/// of an administrator is none for it, so there is no default.
+///
+/// # Errors
+/// When neither flags nor configuration say so, or the token cannot be read.
+pub fn of_consumer(invocation: &Invocation) -> Result<(String, PathBuf), Failure> {
+    let global = &invocation.global;
+    let endpoint = match &global.server {
+        Some(text) => parse_endpoint(text).map(|_| text.clone())?,
+        None if global.config.exists() => address_of(&invocation.config()?)?,
+        None => return Err(nowhere()),
+    };
+    let token_file = global.token_file.clone().ok_or_else(|| {
+        Failure::new(
+            Exit::Permission,
+            "there is no token of the consumer",
+            "name the file that holds it with --token-file; make one with: keywheel token create",
+        )
+    })?;
+    Token::from_file(&token_file).map_err(|error| token_failure(&error))?;
+    Ok((endpoint, token_file))
 }
 
 fn nowhere() -> Failure {

@@ -154,6 +154,34 @@ fn what_somebody_else_changed_is_delivered_again_and_other_variables_are_theirs(
 }
 
 #[test]
+fn a_template_that_changes_is_delivered() {
+    let legacy = Legacy::new(RING, Stall::Hold);
+    let at = |name: &str| legacy.world.path(name).display().to_string();
+    let sink = format!(
+        "[[consumer.sink]]\nname = \"ini\"\ntemplate = \"{}\"\nsource = \"{}\"\n\
+         rings = [\"web\"]\n[[consumer.probe]]",
+        at("app.ini"),
+        at("app.j2")
+    );
+    legacy.change_agent(|text| text.replace("[[consumer.probe]]", &sink));
+    legacy.world.write("app.j2", "key = {{ ring(\"web\").primary.text }}\n");
+    let server = legacy.world.serve();
+    legacy.make_token();
+    let agent = legacy.start();
+    let ini = || std::fs::read_to_string(legacy.world.path("app.ini")).unwrap_or_default();
+    until("the template is delivered", || ini().starts_with("key = "));
+    legacy.world.write("app.j2", "secret = {{ ring(\"web\").primary.text }}\n");
+    until("its change is delivered", || ini().starts_with("secret = "));
+    // One that cannot be rendered leaves everything as it is, and is told.
+    let before = ini();
+    legacy.world.write("app.j2", "{{ ring(\"web\").nonsense }}");
+    until("the fault is told", || legacy.status().contains("ini: "));
+    assert_eq!(ini(), before);
+    agent.stop();
+    server.stop();
+}
+
+#[test]
 fn an_end_in_the_middle_of_a_delivery_takes_it_back() {
     let legacy = Legacy::new(RING, Stall::Hold);
     let hang = legacy.world.path("hang").display().to_string();

@@ -1,7 +1,7 @@
 //! Kills the agent at random moments of rotations. `KEYWHEEL_SCALE=full` does so 100 times;
 //! `KEYWHEEL_SEED` repeats a run.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 mod legacy;
 mod world;

@@ -158,6 +158,21 @@ fn a_replayed_row_stops_transitions_until_it_is_adopted() {
 }
 
 #[test]
+fn a_row_that_does_not_open_keeps_no_other_ring_from_being_adopted() {
+    let world = World::with(&format!("{WEB}{}", WEB.replace("ring.web", "ring.other")));
+    world.serve().stop();
+    let mut edited = row(&world, "ring/other");
+    let middle = edited.len() / 2;
+    edited[middle] ^= 1;
+    put_row(&world, "ring/other", &edited);
+    insta::assert_snapshot!("adopted_in_part", world.transcript(&["restore", "--adopt"]));
+    let server = world.serve();
+    world.ok(&["status", "web"]);
+    assert_eq!(world.run(&["status", "other"]).code, 1);
+    server.stop();
+}
+
+#[test]
 fn a_full_restore_gives_every_ring_a_new_life() {
     let world = World::with(WEB);
     let server = world.serve();

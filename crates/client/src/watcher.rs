@@ -163,8 +163,8 @@ impl Watcher {
                 self.session.refresh(index);
             }
             match slot.take_finding() {
-                Some(Finding::Confirmed(life, revision, level)) => {
-                    self.session.confirm(index, &life, revision, level);
+                Some(Finding::Confirmed(incarnation, revision, level)) => {
+                    self.session.confirm(index, &incarnation, revision, level);
                 }
                 Some(Finding::Trouble(text)) => self.session.trouble(index, &text),
                 None => {}

@@ -178,6 +178,14 @@ impl Gate {
         Self { name: name.into(), status: GateStatus::Failed { why: why.into() } }
     }
 
+    /// The instances that it waits for.
+    pub fn missing(&self) -> &[Laggard] {
+        match &self.status {
+            GateStatus::Waiting { missing, .. } => missing,
+            _ => &[],
+        }
+    }
+
     /// Whether the stage may pass it.
     pub const fn passes(&self) -> bool {
         matches!(self.status, GateStatus::Open { .. } | GateStatus::Waived { .. })

@@ -89,6 +89,8 @@ pub struct Version {
     pub promises: Promises,
     /// Whether a second wrap of the material was opened and compared when it was made.
     pub recovery_tested: bool,
+    /// When its tail was reported as stalled at the present stage.
+    pub stalled: Option<Now>,
 }
 
 /// Where key material came from.

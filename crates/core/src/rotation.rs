@@ -166,7 +166,7 @@ pub enum Input {
     Delete {
         /// Who and why.
         by: Attribution,
-        /// Says that data under an encryption ring may become unreadable.
+        /// Says that what it protected may become unreadable.
         lose_data: bool,
         /// What was seen of the world.
         view: View,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::EvidenceLevel;
 use crate::id::{ConsumerName, InstanceId, Revision, VersionNumber};
 use crate::ring::Ring;
-use crate::time::{ClusterTime, WallTime};
+use crate::time::{ClusterTime, Span, WallTime};
 
 /// Everything a tick looks at besides the ring itself, read after the ring was and before the
 /// clocks were: what it shows must not be later than the present of the tick.
@@ -18,8 +18,9 @@ pub struct View {
     /// Every live server, with the keyset revision that it serves.
     pub servers: Vec<Server>,
     /// Before this moment a new leader has not heard of everybody yet; gates stay closed. Unless
-    /// every renewal is durable, this is later than the takeover by more than [`Ring::silence`] and
-    /// one of the leader's leases, which may pass between reading this view and deciding on it.
+    /// contacts outlive a leader to within [`Instance::heard_later`], this is later than the
+    /// takeover by more than [`Ring::silence`] and one of the leader's leases, which may pass
+    /// between reading this view and deciding on it.
     pub settled_at: ClusterTime,
     /// How often the primary protected since its promotion, as reported.
     pub uses: u64,
@@ -36,10 +37,12 @@ pub struct Instance {
     pub id: InstanceId,
     /// Whose process it is.
     pub consumer: ConsumerName,
-    /// The last moment at which it was heard, or later. A server stamps a contact with the recorded
-    /// cluster clock, which may stand behind the leader's by up to one of the leader's leases;
-    /// whoever builds the view adds that lease, or a process would seem gone too early.
+    /// The last moment at which it is known to have been heard.
     pub last_contact: ClusterTime,
+    /// How much later than that it may have been heard: by a clock that stands behind, by a server
+    /// that died before it wrote that down, or since this view was read. It counts as lost from
+    /// its last known contact on, but as gone only this much later.
+    pub heard_later: Span,
     /// Whether it said goodbye or was seen dead.
     pub ended: bool,
     /// Whether silence never means that it has stopped.
@@ -110,11 +113,13 @@ pub enum Standing {
 }
 
 impl Instance {
-    /// Whether it still counts. A silent process counts until `offline_max` and the skew are over,
-    /// because until then it may protect with what it holds; one that endures counts until it ends.
+    /// Whether it still counts. A silent process counts until `offline_max` and the skew are over
+    /// since the last moment at which it may have been heard, because until then it may protect
+    /// with what it holds; one that endures counts until it ends.
     pub fn standing(&self, ring: &Ring, now: ClusterTime) -> Standing {
         let silent = now.since(self.last_contact);
-        if self.ended || (silent > ring.silence() && !self.endures) {
+        let is_over = silent > ring.silence().plus(self.heard_later);
+        if self.ended || (is_over && !self.endures) {
             Standing::Gone
         } else if silent > ring.policy.lease_ttl {
             Standing::Lost

@@ -173,14 +173,18 @@ impl Journal {
     /// What the content of a sink is called.
     pub fn digest(&self, sink: &str, path: &Path, content: &[u8]) -> Digest {
         use std::os::unix::ffi::OsStrExt as _;
-        let mut context = hmac::Context::with_key(&self.key);
+        let mut signing = hmac::Context::with_key(&self.key);
         for part in [sink.as_bytes(), path.as_os_str().as_bytes(), content] {
             let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-            context.update(&length.to_be_bytes());
-            context.update(part);
+            signing.update(&length.to_be_bytes());
+            signing.update(part);
         }
-        let tag = context.sign();
-        Digest(tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        let tag = signing.sign();
+        let mut text = String::with_capacity(tag.as_ref().len().saturating_mul(2));
+        for nibble in tag.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 0x0f]) {
+            text.extend(char::from_digit(u32::from(nibble), 16));
+        }
+        Digest(text)
     }
 
     /// Whether the consumer has taken this content of a sink.

@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod artefact;
+pub mod exec;
 pub mod file;
 pub mod hook;
 pub mod journal;

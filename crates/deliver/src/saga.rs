@@ -345,9 +345,8 @@ impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Prepare(_) => "prepare",
-            Self::Record => "record",
             Self::Swap(_) | Self::Write(_) => "write",
-            Self::RecordNoReturn(_) => "record",
+            Self::Record | Self::RecordNoReturn(_) => "record",
             Self::Reload(_) => "reload",
             Self::Probe(_) | Self::ProbeAll => "probe",
             Self::Settle => "settle",

@@ -27,6 +27,9 @@ pub enum Key {
     Public(PublicKey),
 }
 
+/// So many versions at most are remembered that are not accepted any more.
+const DROPPED_MAX: usize = 8;
+
 /// One accepted version. It can be neither printed nor compared.
 pub struct Value {
     number: VersionNumber,
@@ -39,6 +42,15 @@ impl Value {
     /// A version of these parts; `salt` is that of its proofs.
     pub const fn new(number: VersionNumber, kid: Kid, salt: Zeroizing<Vec<u8>>, key: Key) -> Self {
         Self { number, kid, salt, key }
+    }
+
+    /// The same version once more; the key itself is shared.
+    fn another(&self) -> Self {
+        let key = match &self.key {
+            Key::Whole(material) => Key::Whole(Arc::clone(material)),
+            Key::Public(public) => Key::Public(public.clone()),
+        };
+        Self { number: self.number, kid: self.kid.clone(), salt: self.salt.clone(), key }
     }
 
     /// Its number.
@@ -128,6 +140,8 @@ pub struct Values {
     revision: Revision,
     primary: Option<usize>,
     versions: Vec<Value>,
+    /// What was accepted before, newest first.
+    dropped: Vec<Value>,
 }
 
 /// The rings of a delivery.
@@ -142,7 +156,25 @@ impl Values {
         primary: Option<usize>,
         versions: Vec<Value>,
     ) -> Self {
-        Self { ring, incarnation, revision, primary, versions }
+        Self { ring, incarnation, revision, primary, versions, dropped: Vec::new() }
+    }
+
+    /// Remembers the versions of a former moment that are not accepted any more: a consumer that
+    /// took the present ones refuses them, and until then it has not taken them.
+    pub fn drop_those_of(&mut self, former: &Self) {
+        let gone = former.versions.iter().rev().chain(&former.dropped);
+        for value in gone.take(DROPPED_MAX) {
+            let known = self.versions.iter().chain(&self.dropped);
+            if known.clone().all(|known| known.kid != value.kid) {
+                self.dropped.push(value.another());
+            }
+        }
+        self.dropped.truncate(DROPPED_MAX);
+    }
+
+    /// The versions that a consumer must refuse by now, as far as they are remembered.
+    pub fn dropped(&self) -> &[Value] {
+        &self.dropped
     }
 
     /// Takes over what a client holds.

@@ -14,7 +14,7 @@ use crate::engine::{Engine, lock};
 use crate::error::EngineError;
 use crate::journal::JournalEntry;
 use crate::outbox::{self, PendingNotice};
-use crate::ports::{Commit, Expect, Key, Mark, Seq, Write};
+use crate::ports::{Commit, Expect, Key, Mark, Seq, Stored, Write};
 use crate::rings::{Change, TRIES_MAX};
 use crate::tokens::{self, Caller, NewToken, Peer, StoredToken, TokenInfo};
 use crate::verbs::Context;
@@ -30,6 +30,15 @@ pub struct RingChange {
     pub revision: Revision,
     /// Its incarnation.
     pub incarnation: Incarnation,
+}
+
+/// What became of the rings of a store that was accepted as it is.
+#[derive(Debug, Default)]
+pub struct Adopted {
+    /// Those that began a new life.
+    pub rings: Vec<RingName>,
+    /// Those that are not believed, and why. They are as they were.
+    pub left: Vec<(RingName, EngineError)>,
 }
 
 /// The most tokens that a store holds.
@@ -272,11 +281,12 @@ impl Engine {
 
     /// Accepts the store as it is, after a restore from a backup or the loss of the memory outside
     /// the store: every ring begins a new life, every process must register again, and tokens that
-    /// this server knows to be revoked stay so. Returns the rings.
+    /// this server knows to be revoked stay so. A ring that is not believed is left as it is, and
+    /// goes on to be refused.
     ///
     /// # Errors
-    /// When a ring does not open, or the store does not take the change. Doing it again goes on.
-    pub fn adopt(&self, context: &Context) -> Result<Vec<RingName>, EngineError> {
+    /// When the store does not take the change. Doing it again goes on.
+    pub fn adopt(&self, context: &Context) -> Result<Adopted, EngineError> {
         let fence = self.fence().ok_or(EngineError::NotLeader)?;
         let by = Attribution {
             who: context.actor.clone(),
@@ -286,30 +296,41 @@ impl Engine {
         let (number, _) = audit::newest(&self.records)?;
         let mark = Mark { incarnation: "-".into(), revision: number };
         self.high_water.adopt(audit::HEAD_KEY, Some(&mark))?;
-        let mut adopted = Vec::new();
+        let (mut adopted, mut present) = (Adopted::default(), Vec::new());
         let mut after = None;
         loop {
             let page = self.records.store.list("ring/", after.as_ref(), 100)?;
             let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
             for (key, stored) in page {
-                let record = self.records.open::<Document>(&key, &stored.value, stored.seq)?;
-                let document = record.value;
-                document.check().map_err(|cause| EngineError::Distrusted {
-                    subject: key.as_str().into(),
-                    cause,
-                    remedy: "Restore the store from another backup".into(),
-                })?;
-                adopted.push(document.ring.name.clone());
-                if document.ring.deleted.is_none() {
-                    self.begin_new_life(&key, document, stored.seq, &by, fence, context)?;
+                let ring: RingName = key.tail().parse().map_err(EngineError::defect)?;
+                present.push(ring.clone());
+                match self.adoptable(&key, &stored) {
+                    Ok(document) if document.ring.deleted.is_some() => {}
+                    Ok(document) => {
+                        self.begin_new_life(&key, document, stored.seq, &by, fence, context)?;
+                        adopted.rings.push(ring);
+                    }
+                    Err(error @ EngineError::Distrusted { .. }) => adopted.left.push((ring, error)),
+                    Err(error) => return Err(error),
                 }
             }
         }
-        self.forget_missing(&adopted)?;
+        self.forget_missing(&present)?;
         self.keep_revoked()?;
-        lock(&self.refused).clear();
+        let left = adopted.left.iter().map(|(ring, error)| (ring.clone(), error.to_string()));
+        *lock(&self.refused) = left.collect();
         Ok(adopted)
+    }
+
+    fn adoptable(&self, key: &Key, stored: &Stored) -> Result<Document, EngineError> {
+        let document = self.records.open::<Document>(key, &stored.value, stored.seq)?.value;
+        document.check().map_err(|cause| EngineError::Distrusted {
+            subject: key.as_str().into(),
+            cause,
+            remedy: "Restore the store from another backup".into(),
+        })?;
+        Ok(document)
     }
 
     fn begin_new_life(

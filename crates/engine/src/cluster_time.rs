@@ -1,4 +1,7 @@
 //! Cluster time: a clock that only a leader moves and that nobody can make jump.
+//!
+//! It runs ahead of its last record by one lease at most. So whoever reads the record knows the
+//! leader's clock to within a lease, and can say when a process was heard.
 
 use keywheel_core::time::{ClusterTime, Span, WallTime};
 
@@ -10,28 +13,30 @@ pub struct ClusterClock {
     time: ClusterTime,
     wall: WallTime,
     monotonic: Elapsed,
-    longest_step: Span,
+    lease: Span,
+    limit: ClusterTime,
 }
 
 impl ClusterClock {
     /// Starts from the recorded time. Whatever passed since it was recorded is not credited.
-    pub const fn start(
-        time: ClusterTime,
-        wall: WallTime,
-        monotonic: Elapsed,
-        longest_step: Span,
-    ) -> Self {
-        Self { time, wall, monotonic, longest_step }
+    pub const fn start(time: ClusterTime, wall: WallTime, monotonic: Elapsed, lease: Span) -> Self {
+        Self { time, wall, monotonic, lease, limit: time.after(lease) }
+    }
+
+    /// This time stands in the store now.
+    pub fn recorded(&mut self, time: ClusterTime) {
+        self.limit = self.limit.max(time.after(self.lease));
     }
 
     /// Moves on by the smaller of what the two clocks say has passed, and by no more than one
-    /// lease: a leader that slept longer did not lead.
+    /// lease: a leader that slept longer did not lead. What would carry it further than a lease
+    /// beyond the record counts for nobody.
     pub fn advance(&mut self, wall: WallTime, monotonic: Elapsed) -> ClusterTime {
         let by_wall = wall.since(self.wall);
         let by_monotonic = monotonic.0.saturating_sub(self.monotonic.0);
         let by_monotonic =
             Span::from_millis(u64::try_from(by_monotonic.as_millis()).unwrap_or(u64::MAX));
-        let step = by_wall.min(by_monotonic).min(self.longest_step);
+        let step = by_wall.min(by_monotonic).min(self.lease).min(self.limit.since(self.time));
         self.time = self.time.after(step);
         self.wall = wall;
         // Only whole milliseconds were credited; the rest stays on the account, or a clock that is

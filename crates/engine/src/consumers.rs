@@ -23,7 +23,7 @@ use keywheel_jose::proof::{self, AcceptedSetDigest, AcceptedVersion, Proof, Stat
 use zeroize::Zeroizing;
 
 use crate::document::SecretText;
-use crate::engine::Engine;
+use crate::engine::{Contact, Engine};
 use crate::error::EngineError;
 use crate::presence::{HeldOf, Process};
 use crate::rings::Loaded;
@@ -185,7 +185,7 @@ impl Engine {
         let instance: InstanceId = self.random_name().parse().map_err(EngineError::defect)?;
         let mut secret = Zeroizing::new(vec![0u8; 32]);
         self.fill(&mut secret);
-        let now = self.now();
+        let Contact { now, heard } = self.contact()?;
         let process = Process {
             consumer: new.consumer.clone(),
             host: new.host.clone(),
@@ -202,7 +202,6 @@ impl Engine {
             given: false,
             trouble: None,
         };
-        let heard = self.clock.monotonic();
         self.presence.register(&self.records, &rings, &instance, &process, heard)?;
         if let Some(predecessor) = &new.succeeds {
             self.end_predecessor(&predecessor.instance, &former)?;
@@ -317,9 +316,10 @@ impl Engine {
         goodbye: bool,
     ) -> Result<Vec<ReportOutcome>, EngineError> {
         reports.iter().try_for_each(check_report)?;
+        let contact = self.contact()?;
         let mut outcomes = Vec::with_capacity(reports.len());
         for report in reports {
-            outcomes.push(self.report_one(consumer, instance, report, goodbye)?);
+            outcomes.push(self.report_one(consumer, instance, report, goodbye, contact)?);
         }
         Ok(outcomes)
     }
@@ -330,22 +330,21 @@ impl Engine {
         instance: &InstanceId,
         report: &ReportInput,
         goodbye: bool,
+        contact: Contact,
     ) -> Result<ReportOutcome, EngineError> {
         let ring = &report.ring;
         let process = self.registered(ring, consumer, instance)?;
         let loaded = self.load(ring)?;
         let own = &loaded.document.ring;
         let verdict = self.judge(&loaded, &process, instance, report)?;
-        let now = self.now();
-        let heard = self.clock.monotonic();
-        let news = self.presence.update(ring, instance, heard, |known| {
-            take_report(known, own, report, &verdict, goodbye, now)
+        let news = self.presence.update(ring, instance, contact.heard, |known| {
+            take_report(known, own, report, &verdict, goodbye, contact.now)
         });
         if report.trouble.is_some() && report.trouble != process.trouble {
             // A proof may be late, what takes it back may not: another server may lead.
             self.presence.write_now(&self.records, ring, instance)?;
         }
-        self.presence.secure(&self.records, ring, instance, own.policy.lease_ttl)?;
+        self.presence.secure(&self.records, ring, instance, self.leash())?;
         let (sequence, news) = news.unwrap_or((process.sequence, false));
         let triggers = &own.policy.triggers;
         let by_use = triggers.max_uses.is_some() || triggers.max_age_at_use.is_some();

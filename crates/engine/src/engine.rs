@@ -16,7 +16,7 @@ use crate::ports::{
     Clock, Commit, Elapsed, Entropy, Expect, Fence, HighWater, Key, Mark, Seal, Seq, Store, Write,
 };
 use crate::presence::Presence;
-use crate::records::Records;
+use crate::records::{Record, Records};
 use crate::rings::Loaded;
 use crate::tokens::StoredToken;
 
@@ -79,12 +79,27 @@ struct Lead {
     recorded: Elapsed,
     clock: ClusterClock,
     since: ClusterTime,
+    /// The longest lease that any leader of this store is known to have had.
+    longest: Span,
+    /// The record of the clock that was read last.
+    known: Option<(Seq, ClusterTime)>,
 }
 
+/// The cluster clock, as everybody may know it. It stands behind the leader's own by up to a lease.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TimeRecord {
     cluster: ClusterTime,
+    /// The longest lease that any leader of this store has had. Servers may be configured apart,
+    /// and each must allow for what the others took for granted.
+    longest_lease: Span,
+}
+
+/// When a process was heard: for everybody, and on this server's own clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Contact {
+    pub(crate) now: Now,
+    pub(crate) heard: Elapsed,
 }
 
 /// Another server, as the store knows it.
@@ -140,7 +155,9 @@ impl Engine {
         let head = records.store.head()?;
         let presence = Presence::load(&records)?;
         let (wall, monotonic) = (parts.clock.wall(), parts.clock.monotonic());
-        let recorded = read_time(&records)?;
+        let record = read_time(&records)?.map(|record| record.value);
+        let recorded = record.map_or(ClusterTime::default(), |record| record.cluster);
+        let longest = record.map_or(parts.lease_ttl, |record| record.longest_lease);
         let clock = ClusterClock::start(recorded, wall, monotonic, parts.lease_ttl);
         let engine = Self {
             records,
@@ -163,6 +180,8 @@ impl Engine {
                 recorded: monotonic,
                 clock,
                 since: recorded,
+                longest,
+                known: None,
             }),
             feed: Mutex::new(head),
             poked: Mutex::new(false),
@@ -220,6 +239,7 @@ impl Engine {
     /// Whatever fails is tried again in the next round; nothing is half done.
     pub fn drive(&self) -> Duration {
         *lock(&self.poked) = false;
+        let (fence, began) = (self.fence(), self.now().cluster);
         let mut trouble = self.follow().err();
         trouble = trouble.or(self.presence.flush(&self.records).err());
         match self.keep_lease() {
@@ -235,7 +255,8 @@ impl Engine {
         let due = lock(&self.agenda).due(monotonic, wall, ROUND_RINGS_MAX);
         let full = due.len() == ROUND_RINGS_MAX;
         // What all of them would read alike is read once; a ring that cannot use it reads anew.
-        let round = if due.is_empty() { None } else { self.round().ok() };
+        let same_lead = fence.is_some() && fence == self.fence();
+        let round = if due.is_empty() || !same_lead { None } else { self.round(began).ok() };
         for ring in due {
             self.reconcile(&ring, round.as_ref());
         }
@@ -298,6 +319,42 @@ impl Engine {
         Now { cluster: lead.clock.advance(wall, monotonic), wall }
     }
 
+    /// The moment at which a process is heard. Whoever leads may have moved the clock on while this
+    /// server stood still, or was deposed without knowing it, so the record is read for each
+    /// contact: none is stamped earlier than the leader's clock less one lease.
+    pub(crate) fn contact(&self) -> Result<Contact, EngineError> {
+        let heard = self.clock.monotonic();
+        let recorded = self.recorded()?;
+        let now = self.now();
+        Ok(Contact { now: Now { cluster: now.cluster.max(recorded), ..now }, heard })
+    }
+
+    /// Reads the recorded cluster clock; a record that has not changed is not opened again.
+    fn recorded(&self) -> Result<ClusterTime, EngineError> {
+        let key = time_key();
+        let Some(stored) = self.records.store.read(&key)? else {
+            return Ok(ClusterTime::default());
+        };
+        let known = lock(&self.lead).known;
+        if let Some((_, cluster)) = known.filter(|(seq, _)| *seq == stored.seq) {
+            return Ok(cluster);
+        }
+        let record = self.records.open::<TimeRecord>(&key, &stored.value, stored.seq)?.value;
+        let mut lead = lock(&self.lead);
+        lead.known = Some((stored.seq, record.cluster));
+        if lead.fence.is_none() {
+            lead.longest = record.longest_lease;
+        }
+        Ok(record.cluster)
+    }
+
+    /// One lease of whoever leads, or led. By no more than this runs the cluster clock ahead of its
+    /// record, a server's answers to a process ahead of what it wrote down about it, and a decision
+    /// ahead of what it is based on.
+    pub(crate) fn leash(&self) -> Span {
+        lock(&self.lead).longest
+    }
+
     /// The fence of this server while it leads.
     pub(crate) fn fence(&self) -> Option<Fence> {
         lock(&self.lead).fence
@@ -350,7 +407,10 @@ impl Engine {
         let granted = self.records.store.acquire(&self.server, self.lease_ttl.to_std())?;
         let Some(fence) = granted else { return Ok(false) };
         let (wall, monotonic) = (self.clock.wall(), self.clock.monotonic());
-        let recorded = read_time(&self.records)?;
+        let record = read_time(&self.records)?.map(|record| record.value);
+        let recorded = record.map_or(ClusterTime::default(), |record| record.cluster);
+        let longest = record.map_or(Span::ZERO, |record| record.longest_lease);
+        lead.longest = longest.max(self.lease_ttl);
         lead.clock = ClusterClock::start(recorded, wall, monotonic, self.lease_ttl);
         lead.since = recorded;
         lead.fence = Some(fence);
@@ -365,13 +425,14 @@ impl Engine {
         let cluster = lead.clock.advance(wall, monotonic);
         let server = ServerRecord { applied: lock(&self.feed).0, at: cluster };
         let writes = vec![
-            self.time_write(cluster)?,
+            self.time_write(cluster, lead.longest)?,
             self.records.write(Key::new(&["server", &self.server]), Expect::Any, &server)?,
         ];
         let commit = Commit { fence: Some(fence), writes };
         match self.records.store.commit(&commit) {
             Ok(_) => {
                 lead.recorded = monotonic;
+                lead.clock.recorded(cluster);
                 Ok(())
             }
             Err(error) => {
@@ -385,8 +446,13 @@ impl Engine {
 
     /// The write that records the cluster clock; it goes with every document, so that no document
     /// is younger than the clock.
-    pub(crate) fn time_write(&self, cluster: ClusterTime) -> Result<Write, EngineError> {
-        self.records.write(Key::new(&["cluster", "time"]), Expect::Any, &TimeRecord { cluster })
+    pub(crate) fn time_write(
+        &self,
+        cluster: ClusterTime,
+        longest_lease: Span,
+    ) -> Result<Write, EngineError> {
+        let record = TimeRecord { cluster, longest_lease };
+        self.records.write(time_key(), Expect::Any, &record)
     }
 
     /// Follows the store up to its head: what other servers wrote is taken in.
@@ -437,7 +503,7 @@ impl Engine {
         if self.fence().is_some() {
             return Ok(());
         }
-        let recorded = read_time(&self.records)?;
+        let recorded = self.recorded()?;
         let (wall, monotonic) = (self.clock.wall(), self.clock.monotonic());
         let mut lead = lock(&self.lead);
         if lead.fence.is_none() && recorded > lead.clock.advance(wall, monotonic) {
@@ -497,9 +563,12 @@ fn open_secrets(records: &Records, entropy: &dyn Entropy) -> Result<Secrets, Eng
     }
 }
 
-fn read_time(records: &Records) -> Result<ClusterTime, EngineError> {
-    let record = records.read::<TimeRecord>(&Key::new(&["cluster", "time"]))?;
-    Ok(record.map_or(ClusterTime::default(), |record| record.value.cluster))
+fn time_key() -> Key {
+    Key::new(&["cluster", "time"])
+}
+
+fn read_time(records: &Records) -> Result<Option<Record<TimeRecord>>, EngineError> {
+    records.read(&time_key())
 }
 
 /// Locks, also after a panic elsewhere: every structure behind these locks is whole at all times.

@@ -27,7 +27,7 @@ mod rings;
 mod tokens;
 mod verbs;
 
-pub use admin::RingChange;
+pub use admin::{Adopted, RingChange};
 pub use audit::{AuditEntry, AuditPage};
 pub use consumers::{
     DeliveredVersion, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,

@@ -1,8 +1,8 @@
 //! The processes that hold keys: who registered, when each was last heard, and what it proved.
 //!
 //! A registration is durable before it is answered. Renewals and evidence are kept in memory and
-//! written in batches; a server that dies loses some of them, which only makes gates wait longer
-//! (the takeover rule of `core` covers the silence that it would seem to have heard).
+//! written in batches; a server that dies loses some of them, which only makes gates wait longer:
+//! a silent process is not taken for gone before everything that may be missing is allowed for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -298,7 +298,7 @@ impl Presence {
     }
 
     /// The processes of a ring as `core` looks at them.
-    pub(crate) fn instances(&self, ring: &Ring, now: ClusterTime) -> Vec<Instance> {
+    pub(crate) fn instances(&self, ring: &Ring, leash: Span) -> Vec<Instance> {
         let table = self.table();
         let Some(ids) = table.rings.get(&ring.name) else { return Vec::new() };
         ids.iter()
@@ -309,7 +309,8 @@ impl Presence {
                 Instance {
                     id: id.clone(),
                     consumer: process.consumer.clone(),
-                    last_contact: latest_contact(process, ring.policy.lease_ttl, now),
+                    last_contact: process.last_contact,
+                    heard_later: heard_later(leash),
                     ended: process.ended,
                     endures: process.outlasts_silence(),
                     trouble: process.trouble.clone(),
@@ -439,9 +440,11 @@ impl Presence {
         &self,
         records: &Records,
         ring: &Ring,
+        leash: Span,
         now: ClusterTime,
     ) -> Result<(), EngineError> {
-        let after = ring.silence().plus(ring.silence()).plus(Span::from_secs(60));
+        let gone = ring.silence().plus(heard_later(leash));
+        let after = gone.plus(ring.silence()).plus(Span::from_secs(60));
         let gone: Vec<_> = {
             let table = self.table();
             let Some(ids) = table.rings.get(&ring.name) else { return Ok(()) };
@@ -498,12 +501,12 @@ impl Presence {
     }
 }
 
-/// When a silent process may have been heard last. Another server may have answered it, and died
-/// before it wrote that down; [`Presence::secure`] bounds what is lost to one lease.
-fn latest_contact(process: &Process, lease_ttl: Span, now: ClusterTime) -> ClusterTime {
-    let beyond = now.since(process.last_contact).minus(lease_ttl);
-    // Whoever is silent for longer than a lease stays so in the eyes of the gates.
-    process.last_contact.after(beyond.minus(Span::from_millis(1)).min(lease_ttl))
+/// How much later than the store says a process may have been heard. Each part is bounded by one
+/// lease of the leader: the clock that stamped the contact stood behind; the server that heard it
+/// died before it wrote that down, see [`Presence::secure`]; it was heard again while a decision
+/// was made. docs/decisions/0011 shows that whoever counts as gone has then stopped to protect.
+const fn heard_later(leash: Span) -> Span {
+    leash.plus(leash).plus(leash)
 }
 
 impl Process {

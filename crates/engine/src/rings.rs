@@ -11,7 +11,7 @@ use keywheel_core::policy::Spec;
 use keywheel_core::ring::{Ring, Stage};
 use keywheel_core::rotation::{self, Effect, Input, Notice, Step};
 use keywheel_core::schedule::Cause;
-use keywheel_core::time::{Now, Span, WallTime};
+use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
 use keywheel_core::view::{Instance, Server, View};
 use keywheel_jose::Material;
 
@@ -60,8 +60,9 @@ struct Rest {
 }
 
 /// What one round reads for all of its rings: who else serves, and up to where the store had been
-/// followed before that.
+/// followed before that, and when.
 pub(crate) struct Round {
+    began: ClusterTime,
     followed: Seq,
     servers: Vec<(Key, Record<ServerRecord>)>,
 }
@@ -175,9 +176,27 @@ impl Engine {
 
     /// Reads what the rings of one round have in common, so that a round costs one list of the
     /// servers and not one for each ring.
-    pub(crate) fn round(&self) -> Result<Round, EngineError> {
+    pub(crate) fn round(&self, began: ClusterTime) -> Result<Round, EngineError> {
         let followed = *lock(&self.feed);
-        Ok(Round { followed, servers: self.server_records()? })
+        Ok(Round { began, followed, servers: self.server_records()? })
+    }
+
+    /// What a tick looks at, and the present after that. A process that another server heard after
+    /// the view was read may seem gone, so the two must not lie further apart than
+    /// [`Self::leash`]; a leader's clock, which only its own rounds record, sees to that for a
+    /// view that is read here.
+    fn sight(&self, loaded: &Loaded, round: Option<&Round>) -> Result<(View, Now), EngineError> {
+        // A stage may only be judged by what was seen after its commit; what the round read is
+        // too old for a document that somebody, or the step before, has committed since.
+        if let Some(round) = round.filter(|round| round.followed >= loaded.seq) {
+            let view = self.view_among(loaded, &round.servers)?;
+            let now = self.now();
+            if now.cluster.since(round.began) <= self.leash() {
+                return Ok((view, now));
+            }
+        }
+        let view = self.view(loaded)?;
+        Ok((view, self.now()))
     }
 
     /// What is seen of the world when these are the servers.
@@ -187,7 +206,7 @@ impl Engine {
         servers: &[(Key, Record<ServerRecord>)],
     ) -> Result<View, EngineError> {
         let ring = &loaded.document.ring;
-        let instances = self.presence.instances(ring, self.now().cluster);
+        let instances = self.presence.instances(ring, self.leash());
         let uses = ring.primary().map(|number| self.presence.uses(&ring.name, number));
         Ok(View {
             digest: Self::convergence(ring, &instances)?,
@@ -283,13 +302,7 @@ impl Engine {
     ) -> Result<Option<Rest>, EngineError> {
         for _ in 0..ROUND_STEPS_MAX {
             let loaded = self.load(ring)?;
-            // A stage may only be judged by what was seen after its commit; what the round read is
-            // too old for a document that somebody, or the step before, has committed since.
-            let view = match round.filter(|round| round.followed >= loaded.seq) {
-                Some(round) => self.view_among(&loaded, &round.servers)?,
-                None => self.view(&loaded)?,
-            };
-            let now = self.now();
+            let (view, now) = self.sight(&loaded, round)?;
             let input = Input::Tick { view: view.clone() };
             let step = rotation::step(&loaded.document.ring, input.clone(), now)?;
             if step.ring != loaded.document.ring {
@@ -355,7 +368,8 @@ impl Engine {
         // A moment that has passed and changed nothing (quiet hours, no room) is looked at again.
         let by_wall = wake.wall.map(|moment| moment.max(now.wall.after(Span::from_secs(1))));
         lock(&self.agenda).set(name, next, by_wall);
-        let _best_effort = self.presence.forget_gone(&self.records, ring, now.cluster);
+        let leash = self.leash();
+        let _best_effort = self.presence.forget_gone(&self.records, ring, leash, now.cluster);
     }
 
     /// Commits a transition: the document, what it erases, the audit entries, the journal, the
@@ -415,7 +429,8 @@ impl Engine {
             writes.extend(self.notices(&ring, change, appended.number)?);
         }
         // Others may have moved the clock since this change was decided on.
-        writes.push(self.time_write(self.now().cluster.max(change.now.cluster))?);
+        let cluster = self.now().cluster.max(change.now.cluster);
+        writes.push(self.time_write(cluster, self.leash())?);
         let seq = self.records.store.commit(&Commit { fence, writes }).map_err(|error| {
             if let CommitError::Unknown(cause) = &error {
                 tracing::warn!(%ring, %cause, "the answer to a commit was lost");

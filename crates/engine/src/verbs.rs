@@ -92,7 +92,7 @@ pub enum Verb {
     },
     /// Make the ring a tombstone.
     Delete {
-        /// Says that data may become unreadable.
+        /// Says that what it protected may become unreadable.
         lose_data: bool,
     },
 }

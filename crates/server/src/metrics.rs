@@ -165,9 +165,11 @@ impl Scrape<'_> {
                 page.line("ring_stage_seconds", &[("ring", name)], seconds(lasted));
             }
         }
-        page.head("ring_stalled", "gauge", "Whether the stage has outlived stall_after.");
+        page.head("ring_stalled", "gauge", "Whether a stage has outlived stall_after.");
         for (name, snapshot) in self.named() {
-            let stalled = snapshot.ring.path.as_ref().is_some_and(|path| path.stalled.is_some());
+            let path = snapshot.ring.path.as_ref().and_then(|path| path.stalled);
+            let mut tails = snapshot.ring.versions.values().map(|version| version.stalled);
+            let stalled = path.is_some() || tails.any(|stalled| stalled.is_some());
             page.line("ring_stalled", &[("ring", name)], u8::from(stalled));
         }
     }

@@ -96,6 +96,7 @@ scenarios! {
     late_messages_hold: "late messages",
     symmetric_holds: "symmetric",
     takeover_holds: "takeover",
+    kept_contacts_hold: "kept contacts",
     sleeping_leader_holds: "sleeping leader",
     lagging_clock_holds: "lagging clock",
     stale_leader_holds: "stale leader",
@@ -149,4 +150,5 @@ mutants! {
     mutant_older_keyset_is_found: "older keyset refused",
     mutant_offline_max_is_found: "offline_max in the client",
     mutant_contact_stamps_is_found: "slack for contact stamps",
+    mutant_lost_contacts_is_found: "slack for lost contacts",
 }

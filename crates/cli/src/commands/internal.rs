@@ -1,10 +1,12 @@
 //! `keywheel internal`: what the build of keywheel asks of its own binary. Hidden, and no part of
 //! the interface.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
+use keywheel_deliver::exec::shim;
 
 use crate::arguments::{Cli, EVERY_COMMAND};
 use crate::config::RawConfig;
@@ -32,14 +34,38 @@ enum Task {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Waits for its environment and becomes a program: the child of `keywheel exec`
+    ExecChild {
+        /// How many sockets it was handed
+        #[arg(long, default_value_t = 0)]
+        sockets: usize,
+        /// The limit for core files that the program gets
+        #[arg(long)]
+        core_limit: String,
+        /// The program and its arguments
+        #[arg(last = true)]
+        argv: Vec<OsString>,
+    },
 }
 
-/// Writes the reference documents.
+/// Writes the reference documents, or becomes a program.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a file cannot be written, or the program cannot be run.
 pub fn run(_invocation: &Invocation, args: &Args) -> Outcome {
-    let Task::Generate { out } = &args.task;
+    let out = match &args.task {
+        Task::Generate { out } => out,
+        Task::ExecChild { sockets, core_limit, argv } => {
+            let limit = shim::CoreLimit::from_argument(core_limit);
+            let (code, cause) = shim::become_program(argv, *sockets, limit);
+            if cause.is_empty() {
+                // Nobody wants to know that a child gave up because its parent has ended.
+                return Ok(Exit::Program(code));
+            }
+            let remedy = "check the program behind -- in: keywheel exec";
+            return Err(Failure::new(Exit::Program(code), cause, remedy));
+        }
+    };
     write(out, "cli.md", &reference())?;
     write(out, "keywheel.schema.json", &pretty(&schemars::schema_for!(RawConfig).to_value())?)?;
     write(out, "agent.schema.json", &pretty(&schemars::schema_for!(RawAgent).to_value())?)?;

@@ -15,6 +15,7 @@ pub mod compromise;
 pub mod demo;
 pub mod doctor;
 pub mod eject;
+pub mod exec;
 pub mod init;
 pub mod internal;
 pub mod kek;
@@ -62,6 +63,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Backup(args) => backup::run(invocation, &args),
         Command::Restore(args) => restore::run(invocation, &args),
         Command::Kek(args) => kek::run(invocation, &args),
+        Command::Exec(args) => exec::run(invocation, &args),
         Command::Doctor(args) => doctor::run(invocation, &args),
         Command::Eject(args) => eject::run(invocation, &args),
         Command::Completions(args) => completions::run(invocation, &args),

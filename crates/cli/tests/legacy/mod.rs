@@ -1,7 +1,11 @@
 //! A legacy application: it takes over its environment file when a command tells it to, and a
 //! command shows what it uses. It may refuse to work with more than one key.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking"
+)]
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(unreachable_pub, reason = "each test binary has its own copy")]
 
@@ -35,8 +39,11 @@ impl Legacy {
         let at = |name: &str| world.path(name).display().to_string();
         world.write("app.env", "# ours\nDEBUG=1\n");
         crate::world::set_mode(&world.path("app.env"), 0o600);
-        // The application reads its file into memory; what it runs with is this copy.
-        let take = format!("umask 077; cp '{}' '{}'", at("app.env"), at("running"));
+        // The application reads its file into memory; what it runs with is this copy. It goes on
+        // reading when the agent is killed meanwhile, so the copy changes in one step.
+        let (env, running) = (at("app.env"), at("running"));
+        let take =
+            format!("umask 077; cp '{env}' '{running}.new' && mv '{running}.new' '{running}'");
         let works = format!(
             "cmp -s '{}' '{}' && ! {{ test -e '{}' && grep -q FALLBACKS=. '{}'; }}",
             at("app.env"),

@@ -1,5 +1,5 @@
-//! What a process knows that answers for a consumer which cannot speak: what it merely loaded proves
-//! nothing, what it showed at the consumer does. Pure, like the rest of [`crate::state`].
+//! What a process knows that answers for a consumer which cannot speak: what it merely loaded
+//! proves nothing, what it showed at the consumer does. Pure, like the rest of [`crate::state`].
 
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, Revision};

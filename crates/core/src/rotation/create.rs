@@ -31,6 +31,7 @@ pub fn create(
         protected_since: Some(now),
         promises: policy.promises(),
         recovery_tested: first.recovery_tested,
+        stalled: None,
     };
     let ring = Ring {
         name,

@@ -52,6 +52,7 @@ impl Work {
             protected_since: None,
             promises: Promises::default(),
             recovery_tested: minted.recovery_tested,
+            stalled: None,
         };
         self.ring.versions.insert(number, version);
         number
@@ -80,6 +81,7 @@ impl Work {
         let revision = self.ring.revision;
         let Some(version) = self.ring.versions.get_mut(&number) else { return };
         version.state = state;
+        version.stalled = None;
         version.revision = revision;
         let accepted = version.is_accepted(&self.ring.policy);
         version.accepted_since = match (accepted, version.accepted_since) {
@@ -352,20 +354,7 @@ impl Work {
         if let Some((gate, why)) = failed {
             self.notify(Notice::Failed { version: path.target, gate, why });
         }
-        let mut missing = Vec::new();
-        for gate in gates {
-            if let GateStatus::Waiting { missing: laggards, .. } = &gate.status {
-                missing.extend(laggards.iter().cloned());
-            }
-        }
-        let closed =
-            gates.iter().filter(|gate| !gate.passes()).map(|gate| gate.name.clone()).collect();
-        self.notify(Notice::Stalled {
-            version: path.target,
-            stage: path.stage.name().into(),
-            missing,
-            gates: closed,
-        });
+        self.notify_stalled(path.target, path.stage.name(), gates);
         let back = self.ring.policy.on_stall == crate::policy::OnStall::Rollback;
         if back && path.direction == Direction::Forward && path.stage != Stage::Stage {
             let by = Attribution {
@@ -375,6 +364,19 @@ impl Work {
             // A stalled rotation that has no way back keeps waiting; people were told above.
             let _refused = self.rollback(by);
         }
+    }
+
+    /// Says which gates keep a stage, and who is missing there.
+    pub(super) fn notify_stalled(
+        &mut self,
+        version: VersionNumber,
+        stage: &'static str,
+        gates: &[Gate],
+    ) {
+        let closed = || gates.iter().filter(|gate| !gate.passes());
+        let missing = closed().flat_map(Gate::missing).cloned().collect();
+        let gates = closed().map(|gate| gate.name.clone()).collect();
+        self.notify(Notice::Stalled { version, stage: stage.into(), missing, gates });
     }
 
     /// Leaves a mark for each gate that a stage passed by a waiver, and for each instance that was

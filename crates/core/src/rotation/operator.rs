@@ -10,7 +10,7 @@ use crate::ring::{
 };
 use crate::schedule::Cause;
 use crate::time::Span;
-use crate::view::{Standing, View};
+use crate::view::{Instance, Standing, View};
 
 impl Work {
     pub(super) fn approve(&mut self, by: Attribution) -> Result<(), Refused> {
@@ -307,29 +307,58 @@ impl Work {
         }
     }
 
+    /// Why somebody whom nobody sees may still accept what the ring protected, and what to do then.
+    fn may_be_needed(&self, view: &View) -> Option<(String, &'static str)> {
+        let standing = |one: &Instance| one.standing(&self.ring, self.now.cluster);
+        if let Some(lost) = view.instances.iter().find(|one| standing(one) == Standing::Lost) {
+            let cause = format!("instance {} of {} is lost and may run", lost.id, lost.consumer);
+            return Some((cause, "Wait until it is gone, or delete with lose_data and a reason"));
+        }
+        let restored = self.ring.path.as_ref().is_some_and(|p| p.direction == Direction::Restore);
+        if restored && self.now.cluster < self.ring.created.cluster.after(self.ring.silence()) {
+            let cause = "processes that the restored store does not know of may run";
+            return Some((
+                cause.into(),
+                "Wait until they have come back or gone offline, or delete with lose_data",
+            ));
+        }
+        if let Some(name) = self.ring.policy.passive.keys().next() {
+            return Some((
+                format!("passive consumer `{name}` cannot say whether it still accepts it"),
+                "Take it out of the policy first, or delete with lose_data and a reason",
+            ));
+        }
+        self.ring.policy.kind.is_encryption().then(|| {
+            (
+                "what this ring encrypted could never be read again".into(),
+                "Decrypt it first or take the keys out with `eject`, then delete with lose_data",
+            )
+        })
+    }
+
+    /// Refused while anybody accepts it. Whoever may only be thought to needs the caller's word
+    /// that what the ring protected may become unreadable.
     pub(super) fn delete(
         &mut self,
         by: Attribution,
         lose_data: bool,
         view: &View,
     ) -> Result<(), Refused> {
-        let running = view
-            .instances
-            .iter()
-            .find(|instance| instance.standing(&self.ring, self.now.cluster) != Standing::Gone);
-        if let Some(running) = running {
+        let standing = |one: &Instance| one.standing(&self.ring, self.now.cluster);
+        if let Some(live) = view.instances.iter().find(|one| standing(one) == Standing::Live) {
             return Err(self.refuse(
                 RefusedKind::GateClosed,
-                format!("instance {} of {} still accepts it", running.id, running.consumer),
+                format!("instance {} of {} still accepts it", live.id, live.consumer),
                 "Stop its consumers first",
             ));
         }
-        if self.ring.policy.kind.is_encryption() && !lose_data {
-            return Err(self.refuse(
-                RefusedKind::GateClosed,
-                "what this ring encrypted could never be read again",
-                "Decrypt it first or take the keys out with `eject`, then delete with lose_data",
-            ));
+        if let Some((cause, remedy)) = self.may_be_needed(view) {
+            if !lose_data {
+                return Err(self.refuse(RefusedKind::GateClosed, cause, remedy));
+            }
+            for number in self.ring.accepted().map(|(number, _)| number).collect::<Vec<_>>() {
+                self.bend(Law::StopUseBeforeAcceptance, number, Exception::Waiver, by.clone());
+            }
         }
         let numbers: Vec<_> = self.ring.versions.keys().copied().collect();
         for number in numbers {

@@ -4,7 +4,7 @@
 use super::{Effect, Notice, Refused, RefusedKind, Work};
 use crate::gate::{Gate, Scene};
 use crate::id::VersionNumber;
-use crate::ring::{Law, Refusal, State, Version};
+use crate::ring::{Law, Refusal, Stage, State, Version};
 use crate::time::Now;
 use crate::view::View;
 
@@ -30,7 +30,11 @@ impl Work {
         }
         let Some(version) = self.ring.versions.get(&number).cloned() else { return };
         let gates = self.scene(view).tail_gates(number, &version);
-        if gates.is_empty() || !gates.iter().all(Gate::passes) {
+        if !gates.iter().all(Gate::passes) {
+            self.stall_tail(number, &version, &gates);
+            return;
+        }
+        if gates.is_empty() {
             return;
         }
         self.mark_waived(number, Law::StopUseBeforeAcceptance, &gates);
@@ -57,9 +61,29 @@ impl Work {
         }
     }
 
+    /// Reports a tail that waits for instances too long, once for each of its stages. While the
+    /// forward path waits for protectors to switch, it is the one that says so.
+    fn stall_tail(&mut self, number: VersionNumber, version: &Version, gates: &[Gate]) {
+        let switching = self.ring.path.as_ref().is_some_and(|path| path.stage == Stage::Promote);
+        let told = version.stalled.is_some()
+            || (switching && matches!(version.state, State::Retiring { .. }));
+        let waited = self.now.cluster.since(version.state.since().cluster);
+        let stuck = gates.iter().any(|gate| !gate.passes() && !gate.missing().is_empty());
+        if told || !stuck || waited < self.ring.policy.stall_after {
+            return;
+        }
+        if let Some(version) = self.ring.versions.get_mut(&number) {
+            version.stalled = Some(self.now);
+        }
+        self.notify_stalled(number, stage_name(&version.state), gates);
+    }
+
     /// Refines a state without touching what consumers hold.
     pub(super) fn note(&mut self, number: VersionNumber, state: State) {
         if let Some(version) = self.ring.versions.get_mut(&number) {
+            if version.state != state {
+                version.stalled = None;
+            }
             version.state = state;
         }
     }

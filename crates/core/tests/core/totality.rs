@@ -93,6 +93,7 @@ fn view(ring: &Ring, now: Now, roll: &Roll) -> View {
             last_contact: ClusterTime(
                 now.cluster.0.saturating_sub(roll.silent_secs[index] * 1_000),
             ),
+            heard_later: Span::from_secs((roll.choice % 3).into()),
             ended: roll.choice % 31 == 30,
             endures: roll.choice % 13 == 12,
             held,

@@ -3,9 +3,10 @@
 
 use keywheel_core::id::{Incarnation, Revision, VersionNumber};
 use keywheel_core::policy::OnCompromise;
-use keywheel_core::ring::{Direction, Exception, Stage};
-use keywheel_core::rotation::{Input, RefusedKind};
+use keywheel_core::ring::{Direction, Exception, Law, Stage};
+use keywheel_core::rotation::{Effect, Input, Notice, RefusedKind};
 use keywheel_core::time::Span;
+use keywheel_core::view::View;
 
 use crate::common::{Driver, by, policy};
 
@@ -197,4 +198,95 @@ fn a_waiver_for_one_instance_does_not_reach_another_version() {
         keywheel_core::ring::State::Retiring { last_switch: None, .. }
     );
     assert!(switched, "the tail of v2 goes on waiting");
+}
+
+/// The notices of stalls that a tick gives, as stage, version and how many are missing.
+fn stalls(driver: &mut Driver, mut view: View) -> Vec<(String, VersionNumber, usize)> {
+    for instance in &mut view.instances {
+        instance.last_contact = driver.now.cluster;
+    }
+    let step = driver.ask(Input::Tick { view }).unwrap();
+    driver.ring = step.ring;
+    let told = |effect| match effect {
+        Effect::Notify { notice: Notice::Stalled { stage, version, missing, .. } } => {
+            Some((stage, version, missing.len()))
+        }
+        _ => None,
+    };
+    step.effects.into_iter().filter_map(told).collect()
+}
+
+#[test]
+fn a_tail_that_waits_for_an_instance_too_long_is_told_once() {
+    let mut driver = Driver::new(policy());
+    driver.rotate().finish().wait(610).tick();
+    assert_eq!(driver.state(1), "retired");
+    // One instance does not say that it let go.
+    let mut behind = driver.view();
+    behind.instances[0].held = driver.stale_view().instances[0].held;
+    let stall_after = driver.ring.policy.stall_after.as_secs();
+    driver.wait(stall_after - 1);
+    assert_eq!(stalls(&mut driver, behind.clone()), []);
+    driver.wait(1);
+    assert_eq!(stalls(&mut driver, behind.clone()), [("retire".into(), VersionNumber(1), 1)]);
+    driver.wait(stall_after);
+    assert_eq!(stalls(&mut driver, behind.clone()), []);
+    // It lets go at last; waiting for the moment of destruction is no stall.
+    driver.tick();
+    assert_eq!(driver.ring.versions[&VersionNumber(1)].stalled, None);
+    driver.wait(stall_after);
+    let view = driver.view();
+    assert_eq!(stalls(&mut driver, view), []);
+}
+
+#[test]
+fn protectors_that_do_not_switch_are_told_of_by_the_path_alone() {
+    let mut driver = Driver::new(policy());
+    driver.rotate().tick().tick().tick();
+    assert_eq!(driver.ring.path.as_ref().map(|path| path.stage), Some(Stage::Promote));
+    driver.wait(driver.ring.policy.stall_after.as_secs());
+    let view = driver.stale_view();
+    let told = stalls(&mut driver, view);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].0.as_str(), told[0].1), ("promote", VersionNumber(2)));
+}
+
+#[test]
+fn a_ring_is_deleted_when_nobody_accepts_it_or_may_be_thought_to() {
+    let delete = |view, lose_data| Input::Delete { by: by(), lose_data, view };
+    let cause = |driver: &Driver, view| driver.ask(delete(view, false)).unwrap_err();
+    let mut driver = Driver::new(policy());
+    let live = driver.view();
+    assert_eq!(cause(&driver, live.clone()).kind, RefusedKind::GateClosed);
+    let refused = driver.ask(delete(live.clone(), true)).unwrap_err();
+    assert!(refused.cause.contains("still accepts it"), "{refused}");
+    // It falls silent: it may run, until it is gone.
+    driver.wait(driver.ring.policy.lease_ttl.as_secs() + 1);
+    let refused = cause(&driver, live.clone());
+    assert!(refused.cause.contains("is lost and may run"), "{refused}");
+    let forced = driver.ask(delete(live.clone(), true)).unwrap().ring;
+    assert!(forced.deleted.is_some());
+    let bent: Vec<_> = forced.bent.iter().map(|bent| (bent.law, bent.exception)).collect();
+    assert_eq!(bent, [(Law::StopUseBeforeAcceptance, Exception::Waiver)]);
+    driver.wait(driver.ring.silence().as_secs());
+    let gone = driver.ask(delete(live, false)).unwrap().ring;
+    assert!(gone.deleted.is_some() && gone.bent.is_empty());
+}
+
+#[test]
+fn a_ring_with_unseen_users_is_not_deleted_without_a_word() {
+    let delete = |lose_data| Input::Delete { by: by(), lose_data, view: View::default() };
+    let mut cached = policy();
+    cached.passive = [("cdn".to_owned(), Span::from_secs(60))].into();
+    let driver = Driver::new(cached);
+    let refused = driver.ask(delete(false)).unwrap_err();
+    assert!(refused.cause.contains("passive consumer `cdn`"), "{refused}");
+    assert!(driver.ask(delete(true)).unwrap().ring.deleted.is_some());
+    // After a restore nobody is known, and everybody may run.
+    let mut driver = Driver::new(policy());
+    driver.go(restore());
+    let refused = driver.ask(delete(false)).unwrap_err();
+    assert!(refused.cause.contains("restored store does not know of"), "{refused}");
+    driver.wait(driver.ring.silence().as_secs());
+    assert!(driver.ask(delete(false)).unwrap().ring.deleted.is_some());
 }

@@ -199,7 +199,14 @@ impl Worker {
     fn deliver(&mut self, keysets: &Keysets, marks: Marks, is_probe: bool) {
         let values: AllValues = keysets
             .iter()
-            .map(|keyset| (keyset.ring().clone(), Values::from_keyset(keyset)))
+            .map(|keyset| {
+                let mut values = Values::from_keyset(keyset);
+                let former = self.former.as_ref().and_then(|former| former.get(keyset.ring()));
+                if let Some(former) = former {
+                    values.drop_those_of(former);
+                }
+                (keyset.ring().clone(), values)
+            })
             .collect();
         let mut carried = self.carry_timed(&values, false);
         match &carried.end {
@@ -267,7 +274,7 @@ impl Worker {
         if let Some(former) = &self.former {
             hide = hide.and(former);
         }
-        let carrier = Carrier {
+        let task = Carrier {
             delivery: &self.delivery,
             values,
             former: self.former.as_ref(),
@@ -276,7 +283,7 @@ impl Worker {
             disk: &*self.disk,
             halt,
         };
-        match carrier.deliver(&mut self.journal) {
+        match task.deliver(&mut self.journal) {
             Ok(carried) => carried,
             Err(error) => {
                 tracing::error!(

@@ -108,7 +108,9 @@ impl<'a> Carrier<'a> {
             Act::Prepare(index) => self.prepare(index, prepared, journal),
             Act::Record => done(act, self.record(prepared, journal)),
             Act::Swap(index) => self.swap(index, prepared),
-            Act::RecordNoReturn(_) => done(act, journal.pass_return().map_err(of_journal)),
+            Act::RecordNoReturn(_) => {
+                done(act, journal.pass_return().map_err(|error| of_journal(&error)))
+            }
             Act::Write(index) => self.with(index, prepared, |sink, content| {
                 let Target::Irreversible(hook, _) = &sink.target else { return Ok(()) };
                 self.world.run(hook, content, &|| (self.halt)().is_some())
@@ -124,13 +126,13 @@ impl<'a> Carrier<'a> {
             }
             Act::ProbeAll => match self.probe(&self.delivery.probes, pending) {
                 Ok(()) => Outcome::Done,
-                Err(trouble) => self.failed("the consumer as a whole", trouble),
+                Err(trouble) => self.failed("the consumer as a whole", &trouble),
             },
             Act::Settle => done(act, self.settle(prepared, journal)),
             Act::PutBack(index) => self.put_back(index, prepared, journal),
             Act::ReloadBack(index) => self.with(index, prepared, |sink, _| self.reload_back(sink)),
             Act::ProbeBack(index) => self.with(index, prepared, |sink, _| self.probe_back(sink)),
-            Act::SettleBack => done(act, journal.settle_back().map_err(of_journal)),
+            Act::SettleBack => done(act, journal.settle_back().map_err(|error| of_journal(&error))),
         }
     }
 
@@ -147,7 +149,7 @@ impl<'a> Carrier<'a> {
         let place = Place { sink, disk: self.disk };
         let made = match place.prepare(self.values, journal) {
             Ok(made) => made,
-            Err(trouble) => return self.refused(&sink.name, trouble),
+            Err(trouble) => return self.refused(&sink.name, &trouble),
         };
         if journal.is_foreign(&sink.name, made.present()) {
             tracing::warn!(
@@ -161,7 +163,7 @@ impl<'a> Carrier<'a> {
         {
             let stop = || (self.halt)().is_some();
             if let Err(trouble) = self.world.check(check, path, staged, &stop) {
-                return self.refused(&sink.name, trouble);
+                return self.refused(&sink.name, &trouble);
             }
         }
         let need = match made.need() {
@@ -190,7 +192,7 @@ impl<'a> Carrier<'a> {
                 })
             })
             .collect();
-        journal.begin(&intents).map_err(of_journal)
+        journal.begin(&intents).map_err(|error| of_journal(&error))
     }
 
     fn swap(&self, index: usize, prepared: &mut [Option<Prepared<'a>>]) -> Outcome {
@@ -199,10 +201,10 @@ impl<'a> Carrier<'a> {
         else {
             return Outcome::Refused(format!("sink {index} was not prepared"));
         };
-        match (Place { sink, disk: self.disk }).swap(prepared) {
+        match prepared.swap() {
             Ok(()) => Outcome::Done,
-            Err((trouble, true)) => self.refused(&sink.name, trouble),
-            Err((trouble, false)) => self.failed(&sink.name, trouble),
+            Err((trouble, true)) => self.refused(&sink.name, &trouble),
+            Err((trouble, false)) => self.failed(&sink.name, &trouble),
         }
     }
 
@@ -217,7 +219,7 @@ impl<'a> Carrier<'a> {
                 Some((sink.name.clone(), prepared.as_ref()?.digest().clone()))
             })
             .collect();
-        journal.settle(taken).map_err(of_journal)?;
+        journal.settle(taken).map_err(|error| of_journal(&error))?;
         for sink in &self.delivery.sinks {
             // The delivery stands; a backup that is missing takes nothing from it.
             if let Err(trouble) = (Place { sink, disk: self.disk }).settle() {
@@ -251,13 +253,13 @@ impl<'a> Carrier<'a> {
                     kept = bytes;
                     kept.as_ref().map(|bytes| bytes.as_slice())
                 }
-                Err(error) => return self.failed(&sink.name, of_journal(error)),
+                Err(error) => return self.failed(&sink.name, &of_journal(&error)),
             },
         };
         tracing::info!(consumer = %self.delivery.consumer, sink = sink.name, "puts back");
         match (Place { sink, disk: self.disk }).put_back(former) {
             Ok(()) => Outcome::Done,
-            Err(trouble) => self.failed(&sink.name, trouble),
+            Err(trouble) => self.failed(&sink.name, &trouble),
         }
     }
 
@@ -319,19 +321,19 @@ impl<'a> Carrier<'a> {
         let prepared = prepared.get(index).and_then(Option::as_ref);
         match act(sink, prepared.map_or(&[], Prepared::content)) {
             Ok(()) => Outcome::Done,
-            Err(trouble) => self.failed(&sink.name, trouble),
+            Err(trouble) => self.failed(&sink.name, &trouble),
         }
     }
 
-    fn failed(&self, sink: &str, trouble: Trouble) -> Outcome {
+    fn failed(&self, sink: &str, trouble: &Trouble) -> Outcome {
         Outcome::Failed(self.tell(sink, trouble))
     }
 
-    fn refused(&self, sink: &str, trouble: Trouble) -> Outcome {
+    fn refused(&self, sink: &str, trouble: &Trouble) -> Outcome {
         Outcome::Refused(self.tell(sink, trouble))
     }
 
-    fn tell(&self, sink: &str, trouble: Trouble) -> String {
+    fn tell(&self, sink: &str, trouble: &Trouble) -> String {
         tracing::warn!(
             consumer = %self.delivery.consumer,
             sink,
@@ -353,6 +355,6 @@ fn done(act: Act, outcome: Result<(), Trouble>) -> Outcome {
     }
 }
 
-fn of_journal(error: JournalError) -> Trouble {
-    Trouble::of(&error, error.remedy())
+fn of_journal(error: &JournalError) -> Trouble {
+    Trouble::of(error, error.remedy())
 }

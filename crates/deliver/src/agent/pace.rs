@@ -106,7 +106,8 @@ impl Pace {
         self.failed = None;
     }
 
-    /// These are in use, but not everywhere yet: they are looked at again soon, as often as it takes.
+    /// These are in use, but not everywhere yet: they are looked at again soon, as often as it
+    /// takes.
     pub(super) fn pending(&mut self, now: BootTime, marks: Marks) {
         self.failed =
             Some(Failed { marks, retry_at: now.after(RETRY_FIRST), next_wait: RETRY_FIRST });

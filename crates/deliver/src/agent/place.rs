@@ -96,12 +96,13 @@ impl<'d> Place<'d> {
         let mut prepared = match &self.sink.target {
             Target::File { file, content } => self.prepare_file(file, content, values, journal),
             Target::Credentials { file, set } => {
-                let files = render::credentials(set, values).map_err(of_render)?;
+                let files = render::credentials(set, values).map_err(|error| of_render(&error))?;
                 self.prepare_folder(file, &files, journal)
             }
             Target::Irreversible(_, set) => {
                 let content = Content::Json(set.clone());
-                let content = render::render(&content, values, None).map_err(of_render)?;
+                let content =
+                    render::render(&content, values, None).map_err(|error| of_render(&error))?;
                 let digest = journal.digest(&self.sink.name, Path::new(""), &content);
                 let need = Need::Write;
                 Ok(Prepared::new(need, digest, None, content, Stage::None))
@@ -126,19 +127,19 @@ impl<'d> Place<'d> {
         journal: &Journal,
     ) -> Result<Prepared<'d>, Trouble> {
         let content = &read_template(content)?;
-        let present = file::read(options).map_err(of_file)?;
+        let present = file::read(options).map_err(|error| of_file(&error))?;
         let bytes = present.as_ref().map(|present| present.bytes().to_vec());
         let bytes = bytes.map(Zeroizing::new);
         let next = render::render(content, values, bytes.as_ref().map(|bytes| bytes.as_slice()))
-            .map_err(of_render)?;
+            .map_err(|error| of_render(&error))?;
         // What others keep in the same file is no part of what the consumer takes from us.
-        let own = render::render(content, values, None).map_err(of_render)?;
+        let own = render::render(content, values, None).map_err(|error| of_render(&error))?;
         let digest = journal.digest(&self.sink.name, &options.path, &own);
-        if file::is_current(options, &next, present.as_ref()).map_err(of_file)? {
+        if file::is_current(options, &next, present.as_ref()).map_err(|error| of_file(&error))? {
             return Ok(Prepared::new(Need::Nothing, digest, bytes, next, Stage::None));
         }
         let staged = file::stage_on(self.disk, options, &next, present.as_ref());
-        let stage = Stage::File { staged: staged.map_err(of_file)?, present };
+        let stage = Stage::File { staged: staged.map_err(|error| of_file(&error))?, present };
         Ok(Prepared::new(Need::Write, digest, bytes, next, stage))
     }
 
@@ -148,34 +149,18 @@ impl<'d> Place<'d> {
         files: &directory::Files,
         journal: &Journal,
     ) -> Result<Prepared<'d>, Trouble> {
-        let present = directory::read(options).map_err(of_file)?;
+        let present = directory::read(options).map_err(|error| of_file(&error))?;
         let bytes = present.as_ref().map(|present| folded(present.files()));
         let next = folded(files);
         let digest = journal.digest(&self.sink.name, &options.path, &next);
-        if directory::is_current(options, files, present.as_ref()).map_err(of_file)? {
+        if directory::is_current(options, files, present.as_ref())
+            .map_err(|error| of_file(&error))?
+        {
             return Ok(Prepared::new(Need::Nothing, digest, bytes, next, Stage::None));
         }
         let staged = directory::stage_on(self.disk, options, files, present.as_ref());
-        let stage = Stage::Folder { staged: staged.map_err(of_file)?, present };
+        let stage = Stage::Folder { staged: staged.map_err(|error| of_file(&error))?, present };
         Ok(Prepared::new(Need::Write, digest, bytes, next, stage))
-    }
-
-    /// Puts what is staged in its place. An error says whether nothing was changed.
-    pub(super) fn swap(self, prepared: &mut Prepared<'d>) -> Result<(), (Trouble, bool)> {
-        let swapped = match std::mem::replace(&mut prepared.stage, Stage::None) {
-            Stage::None => Ok(()),
-            Stage::File { present, staged } => staged.swap(present.as_ref()),
-            Stage::Folder { present, staged } => staged.swap(present.as_ref()),
-        };
-        swapped.map_err(|error| {
-            let is_untouched = matches!(
-                error,
-                FileError::EditedMeanwhile { .. }
-                    | FileError::StagedChanged { .. }
-                    | FileError::FolderReplaced { .. }
-            );
-            (of_file(error), is_untouched)
-        })
     }
 
     /// Puts the former content back.
@@ -197,7 +182,7 @@ impl<'d> Place<'d> {
             }
             Target::Irreversible(..) => Ok(()),
         }
-        .map_err(of_file)
+        .map_err(|error| of_file(&error))
     }
 
     /// Makes a backup of what a delivery that stands has replaced.
@@ -208,11 +193,29 @@ impl<'d> Place<'d> {
             }
             Target::Irreversible(..) => Ok(()),
         }
-        .map_err(of_file)
+        .map_err(|error| of_file(&error))
     }
 }
 
 impl<'d> Prepared<'d> {
+    /// Puts what is staged in its place. An error says whether nothing was changed.
+    pub(super) fn swap(&mut self) -> Result<(), (Trouble, bool)> {
+        let swapped = match std::mem::replace(&mut self.stage, Stage::None) {
+            Stage::None => Ok(()),
+            Stage::File { present, staged } => staged.swap(present.as_ref()),
+            Stage::Folder { present, staged } => staged.swap(present.as_ref()),
+        };
+        swapped.map_err(|error| {
+            let is_untouched = matches!(
+                error,
+                FileError::EditedMeanwhile { .. }
+                    | FileError::StagedChanged { .. }
+                    | FileError::FolderReplaced { .. }
+            );
+            (of_file(&error), is_untouched)
+        })
+    }
+
     fn new(
         need: Need,
         digest: Digest,
@@ -276,14 +279,12 @@ fn part<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(part)
 }
 
-fn of_file(error: FileError) -> Trouble {
-    let remedy = error.remedy();
-    Trouble::of(&error, remedy)
+fn of_file(error: &FileError) -> Trouble {
+    Trouble::of(error, error.remedy())
 }
 
-fn of_render(error: RenderError) -> Trouble {
-    let remedy = error.remedy();
-    Trouble::of(&error, remedy)
+fn of_render(error: &RenderError) -> Trouble {
+    Trouble::of(error, error.remedy())
 }
 
 #[cfg(test)]

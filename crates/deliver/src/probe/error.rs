@@ -49,6 +49,19 @@ pub enum Missing {
         /// Whether the status is that of a good one.
         is_accepted: bool,
     },
+    /// A version that is not accepted any more was not refused.
+    #[error(
+        "version {version}, which is not to be accepted any more, was answered with status {status}{}",
+        by(*worker)
+    )]
+    StillAccepted {
+        /// The version.
+        version: VersionNumber,
+        /// The status.
+        status: u16,
+        /// Who answered.
+        worker: Option<u32>,
+    },
     /// A request without an artefact got another status.
     #[error("the answer has status {status}{}", by(*worker))]
     Status {
@@ -127,6 +140,10 @@ impl Missing {
             }
             Self::BogusNotRefused { is_accepted: false, .. } => {
                 "name the statuses of a refusal as refused, or see why the service fails on it"
+            }
+            Self::StillAccepted { .. } => {
+                "see whether the service's reload took effect in every worker, and whether it keeps \
+                 keys of its own"
             }
             Self::Status { .. } => {
                 "name the statuses of success as accepted, or see the service's log"

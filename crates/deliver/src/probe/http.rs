@@ -45,6 +45,7 @@ enum Show<'a> {
     Nothing,
     Good(&'a Value),
     Bogus(&'a Value),
+    Dropped(&'a Value),
 }
 
 /// Why one request did not bring what it should.
@@ -137,7 +138,8 @@ impl<'a> Session<'a> {
 
     /// Tries until it passes or the time is over.
     pub(super) fn run(&self, course: &mut Course<'_>) -> Result<Seen, ProbeError> {
-        let mut row = Row::new(self.shown.as_ref().map_or(1, |shown| shown.versions.len()));
+        let all = |shown: &Shown<'_>| shown.versions.len().saturating_add(shown.dropped.len());
+        let mut row = Row::new(self.shown.as_ref().map_or(1, all));
         loop {
             course.unless_stopped()?;
             match self.round(course, &mut row) {
@@ -180,6 +182,10 @@ impl<'a> Session<'a> {
             let worker = self.request(Show::Good(version), course)?;
             self.note(worker, row, place)?;
             self.request(Show::Bogus(version), course)?;
+        }
+        for (place, version) in (shown.versions.len()..).zip(&shown.dropped) {
+            let worker = self.request(Show::Dropped(version), course)?;
+            self.note(worker, row, place)?;
         }
         Ok(())
     }
@@ -263,7 +269,7 @@ impl<'a> Session<'a> {
         let Some(shown) = &self.shown else { return Ok(None) };
         Ok(match show {
             Show::Nothing => None,
-            Show::Good(version) => Some(shown.good(version)?),
+            Show::Good(version) | Show::Dropped(version) => Some(shown.good(version)?),
             Show::Bogus(version) => Some(shown.bogus(version)?),
         })
     }
@@ -277,7 +283,13 @@ impl<'a> Session<'a> {
         let status = answer.status;
         let is_accepted = is_accepted(self.attempt, status);
         match show {
-            Show::Bogus(_) if is_refused(self.attempt, status) => return Ok(worker),
+            Show::Bogus(_) | Show::Dropped(_) if is_refused(self.attempt, status) => {
+                return Ok(worker);
+            }
+            Show::Dropped(version) => {
+                let version = version.number();
+                return Err(Missing::StillAccepted { version, status, worker });
+            }
             Show::Bogus(version) => {
                 let version = version.number();
                 return Err(Missing::BogusNotRefused { version, status, worker, is_accepted });

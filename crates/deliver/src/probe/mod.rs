@@ -146,6 +146,8 @@ struct Shown<'a> {
     artefact: &'a Artefact,
     ring: &'a Values,
     versions: Vec<&'a Value>,
+    /// Those that were accepted before and must be refused by now.
+    dropped: Vec<&'a Value>,
     /// Those of which only the half that verifies is held.
     halves: Vec<VersionNumber>,
 }
@@ -155,7 +157,8 @@ impl<'a> Shown<'a> {
     fn of(artefact: &'a Artefact, values: &'a AllValues) -> Result<Self, ArtefactError> {
         let unknown = || ArtefactError::UnknownRing(artefact.ring.clone());
         let ring = values.get(&artefact.ring).ok_or_else(unknown)?;
-        let mut shown = Self { artefact, ring, versions: Vec::new(), halves: Vec::new() };
+        let (versions, dropped, halves) = (Vec::new(), Vec::new(), Vec::new());
+        let mut shown = Self { artefact, ring, versions, dropped, halves };
         for version in ring.versions() {
             match shown.bogus(version) {
                 Ok(_) => shown.versions.push(version),
@@ -163,6 +166,9 @@ impl<'a> Shown<'a> {
                 Err(error) => return Err(error),
             }
         }
+        let is_whole = |version: &&Value| shown.good(version).is_ok();
+        let dropped = ring.dropped().iter().filter(is_whole).collect();
+        shown.dropped = dropped;
         // A probe that shows nothing would pass without having tried anything.
         match (shown.versions.is_empty(), shown.halves.last()) {
             (true, Some(number)) => Err(ArtefactError::OnlyHalf(*number)),

@@ -155,6 +155,22 @@ fn a_service_that_answers_some_connections_with_the_old_key_is_caught() {
 }
 
 #[test]
+fn a_service_that_still_accepts_what_was_dropped_is_caught() {
+    let (former, accepted) = two();
+    let mut values = of(vec![version(2, Key::Whole(Arc::new(key(&secret_kind(), 2))))]);
+    values.drop_those_of(former.values().next().unwrap());
+    let values = all(values);
+    let known = accepted.clone();
+    let service = Service::start(move |_, shown| (status(&known, shown), Vec::new()));
+    let wanted = Missing::StillAccepted { version: VersionNumber(1), status: 204, worker: None };
+    missing(&attempt(&service, 2), &values, |found| *found == wanted);
+    let known = accepted[1..].to_vec();
+    let service = Service::start(move |_, shown| (status(&known, shown), Vec::new()));
+    let seen = tried(attempt(&service, 2), &values, 60_000).unwrap();
+    assert_eq!(seen.tries, 6, "the present one, a bogus one and the dropped one, twice");
+}
+
+#[test]
 fn a_service_that_accepts_everything_is_caught() {
     let (values, _) = two();
     let service = Service::start(|_, _| (200, Vec::new()));
@@ -478,6 +494,7 @@ fn what_was_missing_is_said_precisely() {
         Missing::Refused { version, status: 401, worker },
         Missing::BogusNotRefused { version, status: 200, worker: None, is_accepted: true },
         Missing::BogusNotRefused { version, status: 500, worker, is_accepted: false },
+        Missing::StillAccepted { version, status: 204, worker },
         Missing::Status { status: 503, worker: None },
         Missing::Fingerprint {
             header: "x-key-fp".into(),

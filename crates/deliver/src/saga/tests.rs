@@ -8,6 +8,11 @@ const SHAPES: [Shape; 2] = [
 ];
 const ONE_WAY: Shape = Shape { is_reversible: false, is_touched: false };
 
+type Step = (Act, Outcome);
+type Way = [Step];
+/// Judges a whole way, from the shapes of the sinks and whether there was no return to its end.
+type Judge<'a> = dyn FnMut(&[Shape], bool, &Way, &End) + 'a;
+
 fn outcomes(act: Act) -> Vec<Outcome> {
     let bad = [Outcome::Refused("no".into()), Outcome::Failed("half".into())];
     let good = match act {
@@ -22,11 +27,7 @@ fn outcomes(act: Act) -> Vec<Outcome> {
 }
 
 /// Goes every way from here, and gives each whole way to `judge`.
-fn explore(
-    saga: &Saga,
-    way: &mut Vec<(Act, Outcome)>,
-    judge: &mut dyn FnMut(&[(Act, Outcome)], &End),
-) {
+fn explore(saga: &Saga, way: &mut Vec<Step>, judge: &mut dyn FnMut(&Way, &End)) {
     match saga.next() {
         Next::Ended(end) => judge(way, &end),
         Next::Do(act) => {
@@ -42,7 +43,7 @@ fn explore(
     }
 }
 
-fn all(judge: &mut dyn FnMut(&[Shape], bool, &[(Act, Outcome)], &End)) -> usize {
+fn all(judge: &mut Judge<'_>) -> usize {
     let mut ways = 0;
     let mut worlds = vec![vec![]];
     for one in SHAPES {

@@ -2,6 +2,13 @@
 //! each step in between, once and again: every sink holds the former content or the new one, whole,
 //! and after the next start all agree. `KEYWHEEL_SCALE=full` tries every moment for 100 seeds.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking"
+)]
+
 mod scene;
 mod world;
 
@@ -85,6 +92,21 @@ fn what_somebody_else_wrote_is_found_and_delivered_over_but_other_variables_stay
     scene.edit_own();
     assert_eq!(scene.deliver(Rings::FIRST), Ok(End::Delivered { changed: true }));
     scene.assert_all(Rings::FIRST);
+}
+
+#[test]
+fn what_somebody_else_wrote_while_it_was_delivered_is_kept_and_taken_into_account() {
+    let scene = Scene::new(false);
+    assert_eq!(scene.deliver(Rings::FIRST), Ok(End::Delivered { changed: true }));
+    scene.meddle();
+    let end = scene.deliver(Rings::SECOND);
+    let is_told = |why: &str| why.contains("somebody changed");
+    assert!(matches!(&end, Ok(End::TakenBack { why }) if is_told(why)), "{end:?}");
+    scene.assert_all(Rings::FIRST);
+    assert!(scene.has_theirs());
+    assert_eq!(scene.deliver(Rings::SECOND), Ok(End::Delivered { changed: true }));
+    scene.assert_all(Rings::SECOND);
+    assert!(scene.has_theirs());
 }
 
 #[test]

@@ -200,7 +200,7 @@ impl Scene {
         let mut journal = Journal::open(Arc::clone(&self.disk), &self.state())
             .map_err(|error| error.to_string())?;
         journal.sweep();
-        let carrier = Carrier {
+        let task = Carrier {
             delivery: &self.delivery,
             values: &values,
             former: None,
@@ -209,7 +209,7 @@ impl Scene {
             disk: &*self.disk,
             halt: &|| None,
         };
-        let carried = carrier.deliver(&mut journal).map_err(|error| error.to_string())?;
+        let carried = task.deliver(&mut journal).map_err(|error| error.to_string())?;
         assert_eq!(carried.pending, None);
         Ok(carried.end)
     }
@@ -254,7 +254,7 @@ impl Scene {
         assert!(!journal.is_open());
         let names = std::fs::read_dir(self.state()).unwrap();
         for name in names.map(|entry| entry.unwrap().file_name()) {
-            assert!(!name.to_string_lossy().starts_with("former-"), "{name:?}");
+            assert!(!name.to_string_lossy().starts_with("former-"), "{}", name.display());
         }
     }
 
@@ -262,6 +262,17 @@ impl Scene {
         let path = self.path("env");
         let text = std::fs::read_to_string(&path).unwrap().replace("DEBUG=1", "DEBUG=2");
         std::fs::write(&path, text).unwrap();
+    }
+
+    /// Somebody adds a variable of theirs while the next delivery checks what it has staged.
+    pub(crate) fn meddle(&self) {
+        let mut text = std::fs::read(self.path("env")).unwrap();
+        text.extend(b"THEIRS=1\n");
+        self.world.meddle(self.path("env"), text);
+    }
+
+    pub(crate) fn has_theirs(&self) -> bool {
+        std::fs::read_to_string(self.path("env")).unwrap().contains("THEIRS=1\n")
     }
 
     pub(crate) fn edit_own(&self) {

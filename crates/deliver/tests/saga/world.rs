@@ -119,6 +119,8 @@ pub(crate) struct Consumer {
     external: RefCell<Option<Vec<u8>>>,
     failing: RefCell<BTreeSet<(String, Rings)>>,
     reloads: Cell<usize>,
+    /// A file that somebody changes while the next check runs, and to what.
+    meddling: RefCell<Option<(PathBuf, Vec<u8>)>>,
     paths: BTreeMap<String, PathBuf>,
 }
 
@@ -131,6 +133,7 @@ impl Consumer {
             external: RefCell::default(),
             failing: RefCell::default(),
             reloads: Cell::default(),
+            meddling: RefCell::default(),
         }
     }
 
@@ -148,6 +151,10 @@ impl Consumer {
 
     pub(crate) fn fail_probe(&self, name: &str, rings: Rings) {
         self.failing.borrow_mut().insert((name.to_owned(), rings));
+    }
+
+    pub(crate) fn meddle(&self, path: PathBuf, content: Vec<u8>) {
+        *self.meddling.borrow_mut() = Some((path, content));
     }
 
     pub(crate) fn fail_nothing(&self) {
@@ -169,6 +176,9 @@ impl World for Consumer {
     ) -> Result<(), Trouble> {
         self.step()?;
         assert!(staged.exists());
+        if let Some((path, content)) = self.meddling.borrow_mut().take() {
+            std::fs::write(path, content).unwrap();
+        }
         Ok(())
     }
 

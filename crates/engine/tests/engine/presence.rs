@@ -9,7 +9,7 @@ use keywheel_core::view::Standing;
 use keywheel_engine::ports::StoreError;
 use keywheel_engine::{Engine, EngineError, ReportVerdict};
 
-use crate::support::{Fate, Worker, World, named, ring, spec, stage, version};
+use crate::support::{Fate, Worker, World, context, named, ring, spec, stage, version, with};
 
 fn standing(engine: &Engine, worker: &Worker) -> Standing {
     let snapshot = engine.snapshot(&ring()).unwrap();
@@ -107,8 +107,64 @@ fn what_a_dead_server_heard_last_is_allowed_for() {
     let gone = |second: &Engine| standing(second, &api) == Standing::Gone;
     world.pass_with(&[&second], Duration::from_millis(16_500));
     assert!(!gone(&second));
-    world.pass_with(&[&second], Duration::from_secs(6));
+    world.pass_with(&[&second], Duration::from_secs(12));
     assert!(gone(&second));
+}
+
+#[test]
+fn a_server_that_stood_still_does_not_take_what_it_hears_for_old() {
+    let world = World::new();
+    let (mut api, _) = world.settled(&spec("secret"));
+    let second = world.second("b");
+    second.drive();
+    world.engine.drive();
+    // The follower stands still for 15 s, and answers before its first round after that.
+    world.pass(Duration::from_secs(15));
+    assert_eq!(api.converge(&second), ReportVerdict::Proved);
+    // Then the leader dies. The process may protect for 20 s more, whoever leads.
+    world.pass_with(&[&second], Duration::from_millis(19_800));
+    assert!(second.health().leads);
+    assert_ne!(standing(&second, &api), Standing::Gone);
+    world.pass_with(&[&second], Duration::from_secs(12));
+    assert_eq!(standing(&second, &api), Standing::Gone);
+}
+
+#[test]
+fn a_deposed_leader_that_does_not_know_it_does_not_take_what_it_hears_for_old() {
+    let world = World::new();
+    let (mut api, _) = world.settled(&spec("secret"));
+    let second = world.second("b");
+    second.drive();
+    // The leader stands still for 15 s. Another one leads meanwhile.
+    world.pass_with(&[&second], Duration::from_secs(15));
+    assert!(second.health().leads && world.engine.health().leads);
+    assert_eq!(api.converge(&world.engine), ReportVerdict::Proved);
+    // Then that one dies, and the first one takes the lease again.
+    world.pass(Duration::from_millis(19_800));
+    assert!(world.engine.health().fence > second.health().fence);
+    assert_ne!(standing(&world.engine, &api), Standing::Gone);
+    world.pass(Duration::from_secs(12));
+    assert_eq!(standing(&world.engine, &api), Standing::Gone);
+}
+
+#[test]
+fn a_shorter_lease_of_the_ring_forgets_nobody_who_was_heard_under_a_longer_one() {
+    let world = World::new();
+    let slow = with("secret", serde_json::json!({ "lease_ttl": "20s" }));
+    let (mut api, _) = world.settled(&slow);
+    let second = world.second("b");
+    second.drive();
+    world.pass_with(&[&world.engine, &second], Duration::from_secs(1));
+    // Answered by the follower for 8 s, which writes none of it down: then it dies.
+    for _ in 0..8 {
+        world.pass(Duration::from_secs(1));
+        assert_eq!(api.converge(&second), ReportVerdict::Proved);
+    }
+    drop(second);
+    let quick = with("secret", serde_json::json!({ "lease_ttl": "100ms" }));
+    world.engine.put_ring(&ring(), &quick, None, None, &context()).unwrap();
+    world.pass(Duration::from_millis(19_800));
+    assert_ne!(standing(&world.engine, &api), Standing::Gone);
 }
 
 #[test]

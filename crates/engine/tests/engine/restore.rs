@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keywheel_core::ring::Direction;
-use keywheel_engine::{Engine, EngineError, NewToken, Parts, Peer, ReportVerdict, RingScope, Role};
+use keywheel_engine::{
+    Engine, EngineError, NewToken, Parts, Peer, ReportVerdict, RingScope, Role, Verb,
+};
 use keywheel_store::{FileKek, Sealer};
 
 use crate::support::{SeededEntropy, Worker, World, context, named, ring, spec, version};
@@ -42,7 +44,8 @@ fn a_restored_store_is_adopted_and_begins_new_lives() {
     engine.drive();
     let refused = engine.snapshot(&ring()).err().unwrap();
     assert!(matches!(refused, EngineError::Distrusted { .. }), "not before it is adopted");
-    assert_eq!(engine.adopt(&context()).unwrap(), [ring()]);
+    let adopted = engine.adopt(&context()).unwrap();
+    assert_eq!((adopted.rings, adopted.left.len()), (vec![ring()], 0));
     world.engine = Arc::new(engine);
 
     let restored = world.engine.snapshot(&ring()).unwrap().ring;
@@ -85,6 +88,29 @@ fn an_adoption_that_broke_off_is_begun_again() {
     world.live(&mut [&mut api, &mut edge], 25);
     assert_eq!(api.prove(&world.engine), ReportVerdict::Proved);
     assert_eq!(world.primary(), Some(version(1)));
+}
+
+#[test]
+fn a_ring_that_does_not_open_keeps_no_other_from_being_adopted() {
+    let world = World::new();
+    for name in ["a", "b", "c", "gone"] {
+        world.create(&named(name), &spec("secret"));
+    }
+    let delete = Verb::Delete { lose_data: false };
+    world.engine.act(&named("gone"), &delete, &context()).unwrap();
+    let mut torn = world.row("ring/b");
+    torn.truncate(40);
+    world.overwrite("ring/b", Some(torn));
+    let adopted = world.engine.adopt(&context()).unwrap();
+    assert_eq!(adopted.rings, [named("a"), named("c")], "a tombstone has no new life");
+    let [(ring, error)] = adopted.left.as_slice() else { panic!("{adopted:?}") };
+    assert_eq!(*ring, named("b"));
+    assert!(error.to_string().contains("ring/b"), "{error}");
+    // It stays refused, and known by name.
+    let refused = world.engine.health().refused;
+    assert_eq!(refused.iter().map(|(ring, _)| ring).collect::<Vec<_>>(), [&named("b")]);
+    let error = world.engine.snapshot(&named("b")).unwrap_err();
+    assert!(matches!(error, EngineError::Distrusted { .. }), "{error}");
 }
 
 #[test]

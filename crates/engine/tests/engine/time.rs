@@ -28,6 +28,7 @@ proptest! {
             wall = WallTime(wall.0 + by_wall);
             monotonic += Duration::from_micros(micros);
             let next = clock.advance(wall, Elapsed(monotonic));
+            clock.recorded(next);
             prop_assert!(next >= now);
             let step = next.since(now).as_millis();
             prop_assert!(step <= u64::try_from(by_wall).unwrap_or(0));
@@ -50,12 +51,33 @@ proptest! {
         for one in micros {
             passed += Duration::from_micros(one);
             let millis = i64::try_from(passed.as_millis()).unwrap();
-            clock.advance(WallTime(1_000_000 + millis), Elapsed(passed));
+            let now = clock.advance(WallTime(1_000_000 + millis), Elapsed(passed));
+            clock.recorded(now);
         }
         let behind = u64::try_from(passed.as_millis()).unwrap()
             - clock.time().since(ClusterTime(500)).as_millis();
         prop_assert!(behind <= 1, "{behind} ms behind");
     }
+}
+
+#[test]
+fn it_runs_ahead_of_its_record_by_one_lease() {
+    let mut clock = clock();
+    let mut passed = Duration::ZERO;
+    let mut pass = |clock: &mut ClusterClock, secs: u64| {
+        for _ in 0..secs {
+            passed += Duration::from_secs(1);
+            let millis = i64::try_from(passed.as_millis()).unwrap();
+            clock.advance(WallTime(1_000_000 + millis), Elapsed(passed));
+        }
+        clock.time()
+    };
+    // Read every second, but recorded by nobody: the time after one lease counts for nobody.
+    assert_eq!(pass(&mut clock, 10), ClusterTime(2_500));
+    clock.recorded(ClusterTime(1_500));
+    assert_eq!(pass(&mut clock, 10), ClusterTime(3_500));
+    clock.recorded(ClusterTime(1_000));
+    assert_eq!(pass(&mut clock, 10), ClusterTime(3_500), "an older record takes nothing back");
 }
 
 #[test]

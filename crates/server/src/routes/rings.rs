@@ -78,8 +78,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         id: "deleteRing",
         method: Method::DELETE,
         path: "/v1/rings/{ring}",
-        summary: "Turns a ring into a tombstone; refused while anything is accepted. Giving up \
-                  data (lose_data) needs a token of role breakglass.",
+        summary: "Turns a ring into a tombstone; refused while an instance accepts anything of it. \
+                  Giving up what it protected (lose_data) needs a token of role breakglass.",
         access: Access::Right(Right::DeleteRing),
         query: &[],
         conditional: true,

@@ -13,7 +13,7 @@ use keywheel_core::view::{Held, Instance, Server as ServerView, View};
 use super::action::Action;
 use super::flaw::Flaw;
 use super::memo;
-use super::state::{Keys, Next, Node, Passive, Pending, Phase, Report, World, bit, members};
+use super::state::{Keys, Next, Node, Passive, Pending, Phase, Report, Setup, World, bit, members};
 
 /// What the core answered that it never should.
 pub(crate) type Fault = String;
@@ -77,7 +77,7 @@ impl World {
         let node = self.nodes.get(index).copied().unwrap_or(Node::ABSENT);
         let patience = node.keys.map_or(0, |keys| keys.offline_max).saturating_add(self.skew());
         let may = self.setup.protectors & (1 << index) != 0;
-        let waited = self.real.saturating_sub(node.patient_since());
+        let waited = self.real.saturating_sub(node.patient_since(self.current.life));
         let fresh = waited <= patience || self.setup.rules.has(Flaw::OfflineMaxIgnored);
         let active = node.phase == Phase::Running && may && fresh;
         let work = node.work.map(|work| (work.kid, work.lifetime));
@@ -126,6 +126,7 @@ impl World {
             node.current_at = real;
         }
         presence.contact = cluster;
+        presence.volatile = true;
         presence.registered = true;
     }
 
@@ -136,7 +137,8 @@ impl World {
             Some(Instance {
                 id: self.setup.ids.get(index)?.clone(),
                 consumer: self.setup.owners.get(index)?.clone(),
-                last_contact: ClusterTime(self.not_before(one.contact)),
+                last_contact: ClusterTime(one.contact),
+                heard_later: self.heard_later(),
                 ended: one.ended,
                 endures: false,
                 trouble: None,
@@ -161,12 +163,13 @@ impl World {
     }
 
     /// A contact was stamped with the recorded clock, which may stand behind the leader's by one
-    /// lease. Counted from the stamp alone, a process would seem gone too early.
-    fn not_before(&self, contact: u64) -> u64 {
-        if self.setup.rules.has(Flaw::StampsTrusted) {
-            return contact;
-        }
-        contact.saturating_add(self.setup.leader_lease).min(self.cluster.max(contact))
+    /// lease; where contacts outlive a leader, those of one lease more may be lost. Counted from
+    /// the stamp alone, a process would seem gone too early.
+    fn heard_later(&self) -> Span {
+        let Setup { rules, keeps_contacts, clock_lags, leader_lease, .. } = &*self.setup;
+        let lags = *clock_lags && !rules.has(Flaw::StampsTrusted);
+        let loses = *keeps_contacts && !rules.has(Flaw::LossForgotten);
+        Span::from_millis(leader_lease * (u64::from(lags) + u64::from(loses)))
     }
 
     /// Asks the core, and checks the form of its answer.
@@ -226,6 +229,7 @@ impl World {
         }
         self.budget.sleep -= 1;
         let (life, base) = (self.current.life, self.doc.revision);
+        let quorum = self.quorum();
         let next = if decided {
             self.decision()?.map(Next::Decided)
         } else {
@@ -237,7 +241,7 @@ impl World {
         };
         if let Some(server) = self.servers.get_mut(leader) {
             server.asleep = true;
-            server.pending = next.map(|next| Pending { life, base, next });
+            server.pending = next.map(|next| Pending { life, base, quorum, next });
         }
         self.leader = None;
         Ok(true)
@@ -284,9 +288,10 @@ impl World {
         Ok(true)
     }
 
-    /// A server gets the lease. Whatever renewals the former leader had heard are lost, so it keeps
-    /// the gates closed until whoever was heard just before has had its time to be silent; and for
-    /// one lease more, because so much may pass between what a tick reads and what it decides.
+    /// A server gets the lease. Where contacts outlive a leader, only the latest are lost. Elsewhere
+    /// all are, so it keeps the gates closed until whoever was heard just before has had its time
+    /// to be silent; and for one lease more, because so much may pass between what a tick reads
+    /// and what it decides.
     fn take_over(&mut self, index: usize) -> bool {
         if self.leader.is_some() || self.servers.get(index).is_none_or(|server| server.asleep) {
             return false;
@@ -302,13 +307,28 @@ impl World {
             server.fence = self.fence;
             server.mark = (real, wall);
         }
-        for one in &mut self.presence {
-            one.contact = 0;
-        }
-        let patience = self.doc.silence().plus(Span::from_millis(1 + self.setup.leader_lease));
-        self.settled_at = self.cluster.saturating_add(patience.as_millis());
+        let settles = if self.setup.keeps_contacts {
+            self.lose_contacts();
+            self.policy().lease_ttl
+        } else {
+            for one in &mut self.presence {
+                one.contact = 0;
+            }
+            self.doc.silence().plus(Span::from_millis(1 + self.setup.leader_lease))
+        };
+        self.settled_at = self.cluster.saturating_add(settles.as_millis());
         self.leader = Some(index);
         true
+    }
+
+    /// What the former leader heard of a process within its last lease is lost; what was written
+    /// down before is not lost again.
+    fn lose_contacts(&mut self) {
+        let lease = self.setup.leader_lease;
+        for one in self.presence.iter_mut().filter(|one| one.volatile) {
+            one.contact = one.contact.saturating_sub(lease);
+            one.volatile = false;
+        }
     }
 
     fn crash(&mut self) -> bool {
@@ -384,6 +404,7 @@ impl World {
         let Some(presence) = self.presence.get_mut(index) else { return };
         presence.registered = true;
         presence.contact = cluster;
+        presence.volatile = true;
         if let Some(report) = report.filter(|report| report.life == life || ignored) {
             presence.held = Some((report.revision, report.oldest_guard));
         }
@@ -507,6 +528,9 @@ impl World {
         }
         node.cut = false;
         node.heard = self.real;
+        if node.keys == Some(self.current) {
+            node.current_at = self.real;
+        }
         self.put(index, node);
         self.hear(index, None);
         true

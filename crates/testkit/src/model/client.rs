@@ -95,10 +95,12 @@ impl Node {
     }
 
     /// Since when it has to count its patience. Work with a former life's key goes on only while it
-    /// knows that there is no primary yet: others forget that key a while after they hear of one.
-    pub(crate) fn patient_since(&self) -> u64 {
-        let borrowed = self.keys.is_some_and(|keys| keys.primary.is_none());
-        if borrowed { self.current_at.min(self.heard) } else { self.heard }
+    /// knows that there is no later life, or no primary in it yet: others forget that key a while
+    /// after they hear of one. Within a life the real client is as strict; that this one is not
+    /// only lets it do more.
+    pub(crate) fn patient_since(&self, life: u8) -> u64 {
+        let strict = self.keys.is_some_and(|keys| keys.primary.is_none() || keys.life != life);
+        if strict { self.current_at.min(self.heard) } else { self.heard }
     }
 
     /// Forgets what has run out by now.

@@ -79,8 +79,11 @@ struct Writer {
     far: i64,
     /// Whether any policy destroys by itself.
     destroys: bool,
+    /// Whether contacts outlive a leader.
+    keeps_contacts: bool,
     /// Whether there was a restore, or one may come.
     restored: bool,
+    current: Keys,
 }
 
 impl Writer {
@@ -92,6 +95,8 @@ impl Writer {
             revisions: Vec::with_capacity(64),
             far: i64::try_from(world.setup.far).unwrap_or(i64::MAX),
             restored: world.ring_lives > 1 || world.budget.restore > 0,
+            keeps_contacts: world.setup.keeps_contacts,
+            current: world.current,
             destroys: world.setup.policies.iter().any(|policy| policy.destroy_after.is_some()),
         };
         out.collect(world);
@@ -314,6 +319,7 @@ impl Writer {
         if let Some(pending) = &server.pending {
             let fits = pending.base == world.doc.revision && pending.life == world.current.life;
             self.byte(fits);
+            self.byte(pending.quorum.is_ok());
             match &pending.next {
                 Next::Decided(doc) => self.ring(doc),
                 Next::Read { doc, presence, settled_at } => {
@@ -333,6 +339,7 @@ impl Writer {
         self.byte(presence.registered);
         self.byte(presence.ended);
         self.cluster(ClusterTime(presence.contact));
+        self.byte(presence.volatile && self.keeps_contacts);
         match presence.held {
             None => self.byte(255),
             Some((revision, oldest)) => {
@@ -374,8 +381,9 @@ impl Writer {
         }
         self.byte(node.cut);
         self.relative(node.heard, self.real);
-        if node.keys.is_some_and(|keys| keys.primary.is_none()) {
-            self.relative(node.current_at, self.real);
+        // Whoever holds what is served has known it for as long as it was heard.
+        if self.restored && node.keys != Some(self.current) {
+            self.relative(node.current_at.min(node.heard), self.real);
         }
         if let Some(report) = node.outbox {
             self.revision(report.life, report.revision);

@@ -28,11 +28,13 @@ pub enum Flaw {
     OfflineMaxIgnored,
     /// A contact counts from its stamp, although the clock that stamped it may stand behind.
     StampsTrusted,
+    /// A new leader takes the contacts that were written down for all that there were.
+    LossForgotten,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoFencing,
         Self::NoCompareAndSwap,
         Self::WallClock,
@@ -44,6 +46,7 @@ impl Flaw {
         Self::OlderKeysetTaken,
         Self::OfflineMaxIgnored,
         Self::StampsTrusted,
+        Self::LossForgotten,
     ];
 }
 

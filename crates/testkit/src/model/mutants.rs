@@ -25,7 +25,7 @@ const fn outside(flaw: Flaw, name: &'static str, scenario: &'static str) -> Muta
 
 /// All of them: each guard of the core, and each rule of store, clock and client.
 #[rustfmt::skip]
-pub const MUTANTS: [Mutant; 27] = [
+pub const MUTANTS: [Mutant; 28] = [
     core(Guard::Convergence, "convergence gate", "handover"),
     core(Guard::LostCounts, "lost instances count", "silence"),
     core(Guard::MinInstances, "min_instances", "absent consumer"),
@@ -53,4 +53,5 @@ pub const MUTANTS: [Mutant; 27] = [
     outside(Flaw::OlderKeysetTaken, "older keyset refused", "late messages"),
     outside(Flaw::OfflineMaxIgnored, "offline_max in the client", "handover"),
     outside(Flaw::StampsTrusted, "slack for contact stamps", "lagging clock"),
+    outside(Flaw::LossForgotten, "slack for lost contacts", "kept contacts"),
 ];

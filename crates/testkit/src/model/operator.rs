@@ -138,7 +138,7 @@ impl World {
         let keeps = self.setup.rules.has(Flaw::IncarnationIgnored);
         for one in &mut self.presence {
             let held = one.held.filter(|_| keeps);
-            *one = Presence { held, contact: 0, ..*one };
+            *one = Presence { held, contact: 0, volatile: false, ..*one };
         }
         self.ring_lives += 1;
         let incarnation = Incarnation(format!("life{}", self.ring_lives));

@@ -42,6 +42,7 @@ pub struct Scenario {
     pub(crate) passive: bool,
     pub(crate) lagging_servers: bool,
     pub(crate) leader_lease: u64,
+    pub(crate) keeps_contacts: bool,
 }
 
 /// A signing ring with one protector and two consumers that only check. Spans are a few ticks.
@@ -121,7 +122,12 @@ impl Scenario {
             protectors,
             memo: RefCell::default(),
             leader_lease: self.leader_lease,
-            far: self.policies.iter().map(longest_wait).max().unwrap_or(0) + 2 + self.leader_lease,
+            keeps_contacts: self.keeps_contacts,
+            // Where contacts outlive a leader no more is allowed for than can happen.
+            clock_lags: !self.keeps_contacts || self.budget.sleep > 0,
+            far: self.policies.iter().map(longest_wait).max().unwrap_or(0)
+                + 2
+                + self.leader_lease * (1 + u64::from(self.keeps_contacts)),
             lagging_servers: self.lagging_servers,
         };
         let mut world = World {
@@ -184,7 +190,7 @@ fn longest_wait(policy: &Policy) -> u64 {
 fn presence(runs: bool) -> Presence {
     let held = runs.then_some((Revision(1), Revision(1)));
     if runs {
-        Presence { registered: true, ended: false, contact: BEGIN, held }
+        Presence { registered: true, ended: false, contact: BEGIN, volatile: true, held }
     } else {
         Presence::UNKNOWN
     }
@@ -216,6 +222,7 @@ fn base(name: &'static str, about: &'static str, budget: Budget) -> Scenario {
         passive: false,
         lagging_servers: false,
         leader_lease: 1,
+        keeps_contacts: false,
     }
 }
 
@@ -355,6 +362,16 @@ fn leaders(full: bool) -> Vec<Scenario> {
                 Budget { rotate: 1, cut: 1, crash: 1, sleep: more, ..NONE },
             )
         },
+        Scenario {
+            policies: vec![few(false)],
+            nodes: hands(false),
+            keeps_contacts: true,
+            ..base(
+                "kept contacts",
+                "a new leader goes on from contacts that the last one had written down",
+                Budget { rotate: 1, cut: 1, crash: 1, sleep: more, ..NONE },
+            )
+        },
         base(
             "sleeping leader",
             "a leader stands still in the middle of a tick, while an operator rolls back",
@@ -374,8 +391,8 @@ fn leaders(full: bool) -> Vec<Scenario> {
             nodes: joiner,
             ..base(
                 "stale leader",
-                "a leader wakes late; a process joined meanwhile",
-                Budget { rotate: 1, sleep: 1, join: 1, late: more, ..NONE },
+                "a leader wakes late; a process joined or left meanwhile",
+                Budget { rotate: 1, sleep: 1, join: 1, leave: more, ..NONE },
             )
         },
         base(

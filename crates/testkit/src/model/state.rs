@@ -133,13 +133,15 @@ pub(crate) struct Presence {
     pub(crate) ended: bool,
     /// The last contact, in cluster time, as the present leader has it in memory.
     pub(crate) contact: u64,
+    /// Whether some of that would be lost with the leader.
+    pub(crate) volatile: bool,
     /// Held revision and oldest guard of the present life.
     pub(crate) held: Option<(Revision, Revision)>,
 }
 
 impl Presence {
     pub(crate) const UNKNOWN: Self =
-        Self { registered: false, ended: false, contact: 0, held: None };
+        Self { registered: false, ended: false, contact: 0, volatile: false, held: None };
 }
 
 /// A tick in the middle of which a server stands still.
@@ -148,6 +150,8 @@ pub(crate) struct Pending {
     /// The life and revision of the document that it had read.
     pub(crate) life: u8,
     pub(crate) base: Revision,
+    /// Whether each consumer had as many processes as it needs when the tick looked at them.
+    pub(crate) quorum: Result<(), String>,
     pub(crate) next: Next,
 }
 
@@ -237,6 +241,10 @@ pub(crate) struct Setup {
     pub(crate) classes: Vec<u8>,
     /// The lease of a leader; the cluster clock never moves by more at once.
     pub(crate) leader_lease: u64,
+    /// Whether what the store knows of contacts is at most a lease old, as with the engine.
+    pub(crate) keeps_contacts: bool,
+    /// Whether the recorded clock may stand behind the leader's.
+    pub(crate) clock_lags: bool,
     /// Longer than any wait that the policies can ask for.
     pub(crate) far: u64,
     /// Whether servers take up a new keyset in their own time.
@@ -308,6 +316,22 @@ impl World {
         node.phase == Phase::Running
             && self.declared & (1 << index) != 0
             && self.silent(node) <= patience.saturating_add(self.skew())
+    }
+
+    /// Whether each consumer has as many processes as its policy asks for; otherwise says whose are
+    /// too few.
+    pub(crate) fn quorum(&self) -> Result<(), String> {
+        for (name, consumer) in &self.policy().consumers {
+            let owners = self.setup.owners.iter().zip(&self.nodes);
+            let there = owners.filter(|(owner, node)| {
+                *owner == name && matches!(node.phase, Phase::Joining | Phase::Running)
+            });
+            let (there, least) = (there.count(), consumer.min_instances);
+            if there < least {
+                return Err(format!("{there} of {least} processes of {name}"));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn skew(&self) -> u64 {

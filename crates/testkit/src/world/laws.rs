@@ -92,10 +92,8 @@ fn excepted(
     present: bool,
 ) -> bool {
     let version = doc.versions.iter().find(|(_, version)| version.kid == *kid);
-    let Some((number, version)) = version else {
-        // It was made after the backup and lost with the store.
-        return truth.restored > 0;
-    };
+    // What was lost with the store is accepted by whoever knew it, and nobody else is asked.
+    let Some((number, version)) = version else { return false };
     if !present {
         return false;
     }

@@ -299,7 +299,9 @@ impl World {
                 if self.now() > end {
                     return Err("liveness_ring_can_be_deleted: it is still there".into());
                 }
-                self.ask(ring, "delete", &Verb::Delete { lose_data: false })?;
+                // A passive consumer never says that it has let go.
+                let lose_data = !doc.policy.passive.is_empty();
+                self.ask(ring, "delete", &Verb::Delete { lose_data })?;
             }
         }
         Ok(())

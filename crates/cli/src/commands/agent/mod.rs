@@ -33,12 +33,7 @@ const ONCE_GRACE: Span = Span::from_secs(30);
 
 /// The arguments of `keywheel agent`.
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "\
-Here, --config names the agent's own file; it is agent.toml unless set. The server and the tokens
-stand in it, so --server, --token-file and --ca-file have no effect.
-
-SIGHUP makes the agent read its file again: all of it or nothing. SIGTERM ends it; a delivery that
-goes on is then taken back.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Delivers once; succeeds when the server has acknowledged all of it
     #[arg(long)]

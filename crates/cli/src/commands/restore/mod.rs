@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use keywheel_core::id::RingName;
-use keywheel_engine::Context;
+use keywheel_engine::{Adopted, Context};
 use serde_json::json;
 
 use crate::config::ServerConfig;
@@ -46,13 +46,18 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
         Some(backup) => replace::replace(server, backup)?,
         None => None,
     };
-    let rings = adopt(server, lock, &args.reason)?;
+    let Adopted { rings, left } = adopt(server, lock, &args.reason)?;
     let names: Vec<&str> = rings.iter().map(RingName::as_str).collect();
+    let exit = if left.is_empty() { Exit::Done } else { Exit::Failed };
     let console = &invocation.console;
     if console.json() {
         let kept = kept.as_ref().map(|path| path.display().to_string());
-        console.value(&json!({ "rings": names, "kept": kept }))?;
-        return Ok(Exit::Done);
+        let left = left.iter().map(|(ring, error)| {
+            json!({ "ring": ring.as_str(), "cause": error.to_string(), "remedy": error.remedy() })
+        });
+        let left: Vec<_> = left.collect();
+        console.value(&json!({ "rings": names, "left": left, "kept": kept }))?;
+        return Ok(exit);
     }
     if let Some(kept) = kept {
         console.tell(&format!("The former store is kept as {}.", kept.display()))?;
@@ -62,6 +67,12 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
         counted(rings.len(), "ring"),
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     ))?;
+    for (ring, error) in &left {
+        console.tell(&format!(
+            "Ring {ring} is left as it was and stays refused: {error}. {}",
+            error.remedy()
+        ))?;
+    }
     let admin_token = server.admin_token();
     if !admin_token.exists() {
         console.tell(&format!(
@@ -71,10 +82,10 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
         ))?;
     }
     console.tell("Start the server, then look at: keywheel status")?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
-fn adopt(server: &ServerConfig, lock: Lock, reason: &str) -> Result<Vec<RingName>, Failure> {
+fn adopt(server: &ServerConfig, lock: Lock, reason: &str) -> Result<Adopted, Failure> {
     let state = State::open_with(server, lock)?;
     state.store.leap_after_restore().map_err(|error| {
         Failure::failed(chain(&error), "run it again; nothing else was changed")

@@ -1,4 +1,4 @@
-//! `keywheel ring delete`: refused by the server while anything is accepted.
+//! `keywheel ring delete`: refused by the server while anybody accepts anything of the ring.
 
 use keywheel_api::ring::{RingStatus, Verb};
 use keywheel_core::id::RingName;
@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// Why, in words, for the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// For an encryption ring: says that data may become unreadable for ever
+    /// Deletes it although what it protected may become unreadable for ever
     #[arg(long)]
     lose_data: bool,
     /// Only if the ring still is at this revision

@@ -18,7 +18,9 @@ pub(in crate::commands) fn no_core_dumps_of_hooks() {
     not_dumpable();
 }
 
-fn not_dumpable() {
+/// Lets others of the same user not read this process's memory. Programs that it starts are not
+/// affected.
+pub(in crate::commands) fn not_dumpable() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};

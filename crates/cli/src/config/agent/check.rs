@@ -55,8 +55,8 @@ pub(super) fn probes(sinks: &[Sink], probes: &[Probe], deadline: Span, at: &mut 
             );
         }
         // Generated names repeat from sink to sink; only those that people chose must differ.
-        let chosen =
-            !probe.name.rsplit_once('-').is_some_and(|(_, end)| end.parse::<u32>().is_ok());
+        let end = probe.name.rsplit_once('-').map(|(_, end)| end);
+        let chosen = end.is_none_or(|end| end.parse::<u32>().is_err());
         if chosen && !names.insert(probe.name.as_str()) {
             here.fault("name", format!("`{}` is used twice", probe.name), "give each its own");
         }

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 
 mod act;
 mod check;
+mod exec_probes;
 mod place;
 mod probe;
 mod raw;
@@ -21,6 +22,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use exec_probes::probes_of;
 pub use raw::{
     RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint,
     RawHook, RawNginx, RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,

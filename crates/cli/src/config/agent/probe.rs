@@ -251,7 +251,11 @@ fn workers(raw: RawWorkers, at: &mut Place<'_, '_>) -> Option<Workers> {
     if !is_token(&raw.header) {
         at.fault("header", format!("`{}` is no header", raw.header), "name a header");
     }
-    let pid_file = at.path("pid_file", raw.pid_file)?;
+    let Some(pid_file) = raw.pid_file else {
+        at.fault("pid_file", "is missing", "name the file with the id of the workers' parent");
+        return None;
+    };
+    let pid_file = at.path("pid_file", pid_file)?;
     Some(Workers { header: raw.header, parent: Parent::PidFile(pid_file) })
 }
 

@@ -345,8 +345,9 @@ pub struct RawFingerprint {
 pub struct RawWorkers {
     /// The response header with the process id.
     pub header: String,
-    /// The file with the id of the process whose children they are.
-    pub pid_file: PathBuf,
+    /// The file with the id of the process whose children they are. Only `keywheel exec` knows it
+    /// by itself.
+    pub pid_file: Option<PathBuf>,
 }
 
 impl<'de> Deserialize<'de> for RawTake {
