@@ -18,7 +18,7 @@ impl Master {
         let mut command = Command::new(program());
         command.args(["-e", "stderr", "-g", "daemon off;", "-c"]).arg(config);
         let errors = std::fs::File::create(errors).unwrap();
-        Self(command.stdin(Stdio::null()).stderr(errors).spawn().unwrap())
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn().unwrap())
     }
 }
 
