@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use keywheel_core::gate::Gate;
-use keywheel_core::id::{Revision, RingName, VersionNumber};
+use keywheel_core::id::{InstanceId, Revision, RingName, VersionNumber};
 use keywheel_core::kind::Kind;
 use keywheel_core::policy::Spec;
 use keywheel_core::ring::{Ring, Stage};
@@ -414,6 +414,9 @@ impl Engine {
         if self.keep_notices {
             writes.extend(self.notices(&ring, change, appended.number)?);
         }
+        for instance in change.ended() {
+            writes.push(self.presence.end(&self.records, &ring, instance, change.now.cluster)?);
+        }
         // Others may have moved the clock since this change was decided on.
         writes.push(self.time_write(self.now().cluster.max(change.now.cluster))?);
         let seq = self.records.store.commit(&Commit { fence, writes }).map_err(|error| {
@@ -422,6 +425,9 @@ impl Engine {
             }
             EngineError::from(error)
         })?;
+        for instance in change.ended() {
+            self.presence.mark_ended(&ring, instance, seq, change.now.cluster);
+        }
         self.raise(key.as_str(), &incarnation, revision)?;
         self.raise(audit::HEAD_KEY, "-", appended.number)?;
         let erased = change.step.effects.iter().any(|e| matches!(e, Effect::Erase { .. }));
@@ -521,6 +527,13 @@ impl Change {
         })
     }
 
+    fn ended(&self) -> impl Iterator<Item = &InstanceId> {
+        self.step.effects.iter().filter_map(|effect| match effect {
+            Effect::EndInstance { instance } => Some(instance),
+            _ => None,
+        })
+    }
+
     /// What goes into the audit record: each notice, or at least the input itself.
     fn events(&self, ring: &RingName) -> Result<Vec<Event>, EngineError> {
         let mut events = Vec::new();
@@ -570,6 +583,7 @@ pub const fn notice_name(notice: &Notice) -> &'static str {
         Notice::Suspended { .. } => "suspended",
         Notice::ResumedVersion { .. } => "resumed_version",
         Notice::Waived { .. } => "waived",
+        Notice::InstanceEnded { .. } => "instance_ended",
         Notice::Approved { .. } => "approved",
         Notice::Evidence { .. } => "evidence",
         Notice::Paused { .. } => "paused",
