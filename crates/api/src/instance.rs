@@ -24,7 +24,7 @@ pub struct Register {
     pub pid: u32,
     /// Whether silence never means that it has stopped: nobody stops the consumer when its agent
     /// reaches no server. A rotation then waits until it is heard again, said goodbye, was
-    /// succeeded or is waived. Default false.
+    /// succeeded, is waived or was ended by a person. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub endures: bool,
     /// The instance whose place this one takes, in the rings that this one registers for. It ends
@@ -52,6 +52,26 @@ pub struct Registered {
     pub secret: String,
     /// The nonce for the first report of each ring, base64url, by ring.
     pub nonces: BTreeMap<String, String>,
+}
+
+/// Body of `POST /v1/instances/{instance}/end`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndInstance {
+    /// Why, in words.
+    pub reason: String,
+    /// Only in this ring; in every ring that it registered for when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<String>,
+}
+
+/// An instance that counts no more. This is durable when it arrives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndedInstance {
+    /// Its name.
+    pub instance: String,
+    /// Where it has ended, in order.
+    pub rings: Vec<String>,
 }
 
 /// Body of `POST /v1/reports`: what an instance holds now, for one or several rings.

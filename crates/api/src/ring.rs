@@ -254,7 +254,7 @@ pub struct BentLaw {
     /// For which version.
     pub version: u32,
     /// By which declared exception: `compromise`, `suspend`, `waiver`, `cutover`,
-    /// `removed_consumer` or `restore`.
+    /// `removed_consumer`, `ended_instance` or `restore`.
     pub exception: String,
     /// Who and why.
     pub by: Mark,

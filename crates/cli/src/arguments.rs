@@ -130,6 +130,8 @@ pub enum Command {
     Compromise(commands::compromise::Args),
     /// Lists, shows, imports and deletes rings; reports evidence and events
     Ring(commands::ring::Args),
+    /// Ends an instance whose host is lost for good
+    Instance(commands::instance::Args),
     /// Creates, lists and revokes tokens
     Token(commands::token::Args),
     /// Shows the record of who did what

@@ -98,6 +98,12 @@ fn refusals_of_a_running_server() {
     say("nothing_to_roll_back", &["rollback", "web"]);
     say("not_the_right", &["compromise", "web", "v1", "--reason", "leaked"]);
     say("no_such_event", &["ring", "event", "web", "login"]);
+    world.ok(&["token", "create", "b", "--role", "breakglass", "--out", "b.token"]);
+    let end = |id| ["instance", "end", id, "--reason", "lost", "--token-file", "b.token"];
+    say("no_such_instance", &end("0a"));
+    say("bad_instance", &end("Host/1"));
+    say("end_without_reason", &["instance", "end", "0a"]);
+    say("end_is_for_breakglass", &["instance", "end", "0a", "--reason", "lost"]);
     say("no_such_token", &["token", "revoke", "0000"]);
     say("not_declared", &["ring", "import", "absent", "--env", "HOME"]);
     say("no_such_variable", &["ring", "import", "absent", "--env", "KW_ABSENT"]);

@@ -2,6 +2,8 @@
 
 mod world;
 
+use keywheel_api::instance::{Register, Registered};
+use keywheel_client::http::{Endpoint, Http, TlsOptions, Token};
 use world::{WEB, World, mode};
 
 #[test]
@@ -88,5 +90,55 @@ fn verbs_change_what_they_say() {
     assert_eq!(last.as_array().unwrap().len(), 2);
     world.ok(&["plan", "web"]);
     assert_eq!(world.run(&["status", "--overdue"]).code, 0);
+    server.stop();
+}
+
+/// Makes an instance known that nobody hears of again.
+fn forsaken(world: &World) -> String {
+    let token = Token::from_file(&world.path("web.token")).unwrap();
+    let socket = format!("unix:{}", world.path("keywheel.sock").display());
+    let endpoint = Endpoint::parse(&socket).unwrap();
+    let http = Http::new(endpoint, Some(&token), &TlsOptions::default()).unwrap();
+    let body = Register {
+        consumer: "web".into(),
+        rings: vec!["web".into()],
+        host: "burnt".into(),
+        pid: 7,
+        endures: true,
+        succeeds: None,
+    };
+    let registered: Registered = http.json("POST", "/v1/instances", Some(&body), &[]).unwrap();
+    registered.instance
+}
+
+#[test]
+fn an_instance_that_is_lost_for_good_is_ended() {
+    let world = World::with(&WEB.replace("kind", "lease_ttl = \"1m\"\nkind"));
+    let server = world.serve();
+    world.ok(&["token", "create", "b", "--role", "breakglass", "--out", "b.token"]);
+    let web = ["token", "create", "w", "--role", "consumer", "--consumer", "web"];
+    world.ok(&[&web[..], &["--out", "web.token"]].concat());
+    let end = |id: &str, more: &[&str]| {
+        let args = ["instance", "end", id, "--reason", "burnt down", "--token-file", "b.token"];
+        world.run(&[&args[..], more].concat())
+    };
+    let live = forsaken(&world);
+    let refused = end(&live, &[]);
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    insta::assert_snapshot!(world.clean(&refused.stderr));
+
+    world.configure(&WEB.replace("kind", "lease_ttl = \"1s\"\nkind"));
+    world.ok(&["apply"]);
+    let lost = forsaken(&world);
+    world::until("the lease runs out", || end(&lost, &["--ring", "web"]).code == 0);
+    let again = end(&lost, &["--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(answer, serde_json::json!({ "instance": lost, "rings": ["web"] }));
+    let told = end(&lost, &[]);
+    assert_eq!(told.stderr + &told.stdout, format!("Instance {lost} has ended in web.\n"));
+    let page = world.ok(&["status", "web"]);
+    assert!(page.contains("ended_instance") && page.contains("burnt down"), "{page}");
+    assert!(!page.contains(&lost), "{page}");
+    assert!(world.ok(&["audit", "--ring", "web"]).contains("instance_ended"));
     server.stop();
 }

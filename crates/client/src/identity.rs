@@ -60,7 +60,7 @@ impl IdentityError {
         match self {
             Self::Io { .. } => "give this process a directory of its own with mode 0700",
             Self::NotPrivate { .. } | Self::Damaged { .. } => {
-                "remove it; then end or waive the instance that it stood for, see `keywheel status`"
+                "remove it; then end the instance that it stood for with `keywheel instance end`"
             }
             Self::InUse { .. } => "give each process a file of its own, or stop the other one",
         }
@@ -208,8 +208,8 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert_eq!(
             refused(&path),
-            "the identity file FILE is not private: others may open it; remove it; then end or \
-             waive the instance that it stood for, see `keywheel status`"
+            "the identity file FILE is not private: others may open it; remove it; then end the \
+             instance that it stood for with `keywheel instance end`"
         );
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();

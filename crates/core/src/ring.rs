@@ -317,6 +317,8 @@ pub enum Exception {
     Cutover,
     /// A consumer with instances was removed from the policy.
     RemovedConsumer,
+    /// A person said that an instance which still counted had ended.
+    EndedInstance,
     /// Keys made after a backup were lost with the store.
     Restore,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate::{EvidenceLevel, EvidenceRecord, Gate, Laggard, Scene, Verdict};
 use crate::guard::Guards;
-use crate::id::{GateName, Incarnation, InstanceId, Kid, VersionNumber};
+use crate::id::{ConsumerName, GateName, Incarnation, InstanceId, Kid, VersionNumber};
 use crate::kind::Kind;
 use crate::policy::{OnCompromise, Policy};
 use crate::ring::{Attribution, Origin, Ring};
@@ -128,6 +128,15 @@ pub enum Input {
         /// What was seen of the world.
         view: View,
     },
+    /// A person says that an instance has ended which cannot say so itself.
+    EndInstance {
+        /// Which.
+        instance: InstanceId,
+        /// Who and why.
+        by: Attribution,
+        /// What was seen of the world.
+        view: View,
+    },
     /// Evidence came in.
     Evidence {
         /// Which gate.
@@ -189,6 +198,7 @@ impl Input {
             Self::Compromise { .. } => "compromise",
             Self::Destroy { .. } => "destroy",
             Self::Waive { .. } => "waive",
+            Self::EndInstance { .. } => "end an instance",
             Self::Evidence { .. } => "evidence",
             Self::Event { .. } => "event",
             Self::Edit { .. } => "edit",
@@ -211,6 +221,11 @@ pub enum Effect {
     Erase {
         /// Which.
         version: VersionNumber,
+    },
+    /// Note, in the same commit, that this instance has ended.
+    EndInstance {
+        /// Which.
+        instance: InstanceId,
     },
     /// Tell people and the audit record.
     Notify {
@@ -348,6 +363,15 @@ pub enum Notice {
         /// Who and why.
         by: Attribution,
     },
+    /// An instance was ended by a person.
+    InstanceEnded {
+        /// Which.
+        instance: InstanceId,
+        /// Whose it was.
+        consumer: ConsumerName,
+        /// Who and why.
+        by: Attribution,
+    },
     /// A promotion was approved.
     Approved {
         /// Which version.
@@ -462,6 +486,7 @@ pub fn step_with(ring: &Ring, input: Input, now: Now, guards: Guards) -> Result<
         Input::Waive { gate, version, instance, by, lasts, view } => {
             work.waive(gate, version, instance, by, lasts, &view)?;
         }
+        Input::EndInstance { instance, by, view } => work.end_instance(&instance, by, &view)?,
         Input::Evidence { gate, version, verdict, level, by } => {
             work.evidence(gate, version, verdict, level, by)?;
         }

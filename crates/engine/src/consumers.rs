@@ -201,6 +201,7 @@ impl Engine {
             endures: new.endures,
             given: false,
             trouble: None,
+            ended_at: None,
         };
         self.presence.register(&self.records, &rings, &instance, &process, heard)?;
         if let Some(predecessor) = &new.succeeds {
@@ -239,8 +240,8 @@ impl Engine {
                         "the secret is not the one of instance {}, whose place is to be taken",
                         predecessor.instance
                     ),
-                    remedy: "Register without `succeeds`; then waive the former instance, or wait \
-                             until it is gone"
+                    remedy: "Register without `succeeds`; then end the former instance with \
+                             `keywheel instance end`, or wait until it is gone"
                         .into(),
                 });
             }

@@ -43,6 +43,9 @@ pub(crate) struct Process {
     /// Why what it proved does not stand any more.
     #[serde(default)]
     pub(crate) trouble: Option<String>,
+    /// When a person ended it.
+    #[serde(default)]
+    pub(crate) ended_at: Option<ClusterTime>,
 }
 
 /// What a process proved, and of which life of the ring.
@@ -164,11 +167,12 @@ impl Presence {
                     theirs.sequence > own.sequence || theirs.last_contact > own.last_contact;
                 let contact = own.last_contact.max(theirs.last_contact);
                 let ended = own.ended || theirs.ended;
+                let ended_at = own.ended_at.max(theirs.ended_at);
                 if theirs.sequence >= own.sequence {
                     *own = theirs;
                 }
                 own.last_contact = if was_heard { contact.max(now) } else { contact };
-                own.ended = ended;
+                (own.ended, own.ended_at) = (ended, ended_at);
                 known.stored = record.seq;
             }
             None => {
@@ -295,6 +299,46 @@ impl Presence {
         id: &InstanceId,
     ) -> Result<(), EngineError> {
         self.write_some(records, &[(ring.clone(), id.clone())])
+    }
+
+    /// The write that ends a process, to be committed together with what it follows from. It
+    /// conflicts with any news of the process.
+    pub(crate) fn end(
+        &self,
+        records: &Records,
+        ring: &RingName,
+        id: &InstanceId,
+        now: ClusterTime,
+    ) -> Result<Write, EngineError> {
+        let known = {
+            let table = self.table();
+            let entry = table.rings.get(ring).and_then(|ids| ids.get(id));
+            entry.map(|entry| (entry.process.clone(), entry.stored))
+        };
+        let key = key(ring, id);
+        let Some((mut process, stored)) = known else {
+            return Err(EngineError::Contended(key.as_str().into()));
+        };
+        (process.ended, process.ended_at) = (true, Some(now));
+        records.write(key, Expect::At(stored), &process)
+    }
+
+    /// Takes in that a process was ended with the commit `seq`.
+    pub(crate) fn mark_ended(&self, ring: &RingName, id: &InstanceId, seq: Seq, now: ClusterTime) {
+        let mut table = self.table();
+        if let Some(entry) = table.rings.get_mut(ring).and_then(|ids| ids.get_mut(id)) {
+            (entry.process.ended, entry.process.ended_at) = (true, Some(now));
+            entry.stored = entry.stored.max(seq);
+        }
+    }
+
+    /// The rings that know a process, in order.
+    pub(crate) fn rings_of(&self, id: &InstanceId) -> Vec<RingName> {
+        let table = self.table();
+        let known = table.rings.iter().filter(|(_, ids)| ids.contains_key(id));
+        let mut rings: Vec<_> = known.map(|(ring, _)| ring.clone()).collect();
+        rings.sort();
+        rings
     }
 
     /// The processes of a ring as `core` looks at them.
@@ -451,7 +495,9 @@ impl Presence {
             ids.iter()
                 .filter(|(_, entry)| {
                     let process = &entry.process;
-                    now.since(process.last_contact) > after
+                    // Who ended it may ask once more.
+                    let latest = process.ended_at.max(Some(process.last_contact));
+                    latest.is_some_and(|latest| now.since(latest) > after)
                         && (process.ended || !process.outlasts_silence())
                 })
                 .map(|(id, entry)| (id.clone(), entry.stored))

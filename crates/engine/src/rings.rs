@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use keywheel_core::gate::Gate;
-use keywheel_core::id::{Revision, RingName, VersionNumber};
+use keywheel_core::id::{InstanceId, Revision, RingName, VersionNumber};
 use keywheel_core::kind::Kind;
 use keywheel_core::policy::Spec;
 use keywheel_core::ring::{Ring, Stage};
@@ -428,6 +428,9 @@ impl Engine {
         if self.keep_notices {
             writes.extend(self.notices(&ring, change, appended.number)?);
         }
+        for instance in change.ended() {
+            writes.push(self.presence.end(&self.records, &ring, instance, change.now.cluster)?);
+        }
         // Others may have moved the clock since this change was decided on.
         let cluster = self.now().cluster.max(change.now.cluster);
         writes.push(self.time_write(cluster, self.leash())?);
@@ -437,6 +440,9 @@ impl Engine {
             }
             EngineError::from(error)
         })?;
+        for instance in change.ended() {
+            self.presence.mark_ended(&ring, instance, seq, change.now.cluster);
+        }
         self.raise(key.as_str(), &incarnation, revision)?;
         self.raise(audit::HEAD_KEY, "-", appended.number)?;
         let erased = change.step.effects.iter().any(|e| matches!(e, Effect::Erase { .. }));
@@ -536,6 +542,13 @@ impl Change {
         })
     }
 
+    fn ended(&self) -> impl Iterator<Item = &InstanceId> {
+        self.step.effects.iter().filter_map(|effect| match effect {
+            Effect::EndInstance { instance } => Some(instance),
+            _ => None,
+        })
+    }
+
     /// What goes into the audit record: each notice, or at least the input itself.
     fn events(&self, ring: &RingName) -> Result<Vec<Event>, EngineError> {
         let mut events = Vec::new();
@@ -585,6 +598,7 @@ pub const fn notice_name(notice: &Notice) -> &'static str {
         Notice::Suspended { .. } => "suspended",
         Notice::ResumedVersion { .. } => "resumed_version",
         Notice::Waived { .. } => "waived",
+        Notice::InstanceEnded { .. } => "instance_ended",
         Notice::Approved { .. } => "approved",
         Notice::Evidence { .. } => "evidence",
         Notice::Paused { .. } => "paused",

@@ -21,7 +21,7 @@ pub enum Role {
     Admin,
     /// Rotations.
     Operator,
-    /// The declared exceptions: waive, suspend, compromise, destroy.
+    /// The declared exceptions: waive, end an instance, suspend, compromise, destroy.
     Breakglass,
     /// A service that uses keys.
     Consumer,

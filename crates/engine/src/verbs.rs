@@ -74,6 +74,8 @@ pub enum Verb {
         /// For how long.
         lasts: Span,
     },
+    /// Count an instance as ended that cannot say goodbye.
+    EndInstance(InstanceId),
     /// Evidence from outside.
     Evidence {
         /// Which gate.
@@ -221,6 +223,47 @@ impl Engine {
         Ok(snapshot)
     }
 
+    /// The rings that know an instance, deleted ones apart; none when nobody knows it.
+    ///
+    /// # Errors
+    /// When the store does not answer, or holds something that is not believed.
+    pub fn rings_of(&self, instance: &InstanceId) -> Result<Vec<RingName>, EngineError> {
+        self.follow()?;
+        let mut rings = Vec::new();
+        for ring in self.presence.rings_of(instance) {
+            match self.load(&ring) {
+                Ok(loaded) if loaded.document.ring.deleted.is_none() => rings.push(ring),
+                Ok(_) | Err(EngineError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(rings)
+    }
+
+    /// Ends an instance in these rings, durably: it counts no more, and what it says is refused.
+    /// Asked again, nothing changes.
+    ///
+    /// # Errors
+    /// When one of the rings does not know it or still hears it, in which case it ends in none; or
+    /// when the store does not take it, in which case it may have ended in some.
+    pub fn end_instance(
+        &self,
+        instance: &InstanceId,
+        rings: &[RingName],
+        context: &Context,
+    ) -> Result<(), EngineError> {
+        let verb = Verb::EndInstance(instance.clone());
+        for ring in rings {
+            let loaded = self.load(ring)?;
+            let (input, _) = self.input(&verb, &loaded, context)?;
+            rotation::step(&loaded.document.ring, input, self.now())?;
+        }
+        for ring in rings {
+            self.act(ring, &verb, context)?;
+        }
+        Ok(())
+    }
+
     fn input(
         &self,
         verb: &Verb,
@@ -275,6 +318,14 @@ impl Engine {
                 lasts: *lasts,
                 view: view()?,
             },
+            Verb::EndInstance(instance) => {
+                self.presence.fetch(&self.records, &ring.name, instance, self.now().cluster)?;
+                if self.presence.process(&ring.name, instance).is_none() {
+                    let name = instance.to_string();
+                    return Err(EngineError::NotFound { what: "instance", name });
+                }
+                Input::EndInstance { instance: instance.clone(), by: by(), view: view()? }
+            }
             Verb::Evidence { gate, version, verdict, level } => Input::Evidence {
                 gate: gate.clone(),
                 version: *version,
@@ -386,6 +437,7 @@ impl Verb {
             Self::Waive { gate, version, instance, lasts } => {
                 format!("waive {gate} {version:?} {instance:?} {lasts}")
             }
+            Self::EndInstance(instance) => format!("end {instance}"),
             Self::Evidence { gate, version, verdict, level } => {
                 format!("evidence {gate} {version:?} {verdict:?} {level:?}")
             }

@@ -1,8 +1,8 @@
 //! Who may do what: one table of rights and roles, and the one place where it is applied.
 //!
-//! `admin` holds everything but what bends a law. Waiving a gate, suspending, compromising or
-//! destroying a version, removing a consumer that still has instances, and giving up data are
-//! `breakglass`, which in turn holds nothing else: whoever does these things does them with a token
+//! `admin` holds everything but what bends a law. Waiving a gate, ending an instance, suspending,
+//! compromising or destroying a version, removing a consumer that still has instances, and giving
+//! up data are `breakglass`, which in turn holds nothing else: whoever does these things does them with a token
 //! that was made for it, and the audit record names that token. An admin may make such a token; the
 //! record then shows that too.
 //!
@@ -30,7 +30,7 @@ pub(crate) enum Right {
     DeleteRing,
     /// Rotate, promote, approve, roll back, pause, resume.
     Operate,
-    /// Bend a law: waive, suspend, compromise, destroy.
+    /// Bend a law: waive, end an instance, suspend, compromise, destroy.
     BreakGlass,
     /// Report to a gate.
     GiveEvidence,

@@ -21,7 +21,7 @@ pub(crate) struct Operation {
     /// Its stable name, for clients that are generated, and for metrics.
     pub(crate) id: &'static str,
     pub(crate) method: Method,
-    /// With `{ring}`, `{version}`, `{gate}` and `{token}` where they stand.
+    /// With `{ring}`, `{version}`, `{gate}`, `{instance}` and `{token}` where they stand.
     pub(crate) path: &'static str,
     /// One sentence.
     pub(crate) summary: &'static str,

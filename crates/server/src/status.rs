@@ -325,6 +325,7 @@ const fn exception(exception: Exception) -> &'static str {
         Exception::Waiver => "waiver",
         Exception::Cutover => "cutover",
         Exception::RemovedConsumer => "removed_consumer",
+        Exception::EndedInstance => "ended_instance",
         Exception::Restore => "restore",
     }
 }

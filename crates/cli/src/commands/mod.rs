@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod eject;
 pub mod exec;
 pub mod init;
+pub mod instance;
 pub mod internal;
 pub mod kek;
 pub mod man;
@@ -58,6 +59,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Suspend(args) => suspend::run(invocation, &args),
         Command::Compromise(args) => compromise::run(invocation, &args),
         Command::Ring(args) => ring::run(invocation, args),
+        Command::Instance(args) => instance::run(invocation, args),
         Command::Token(args) => token::run(invocation, args),
         Command::Audit(args) => audit::run(invocation, &args),
         Command::Backup(args) => backup::run(invocation, &args),

@@ -280,6 +280,7 @@ fn consumers(ring: &RingStatus) -> Vec<Line> {
         lines.extend(rows.next());
         for (instance, row) in consumer.instances.iter().zip(rows) {
             lines.push(row);
+            lines.extend(lost_for_good(instance));
             lines.extend(instance.trouble.as_deref().map(|trouble| {
                 let mark = Piece::new(Tone::Bad, "      in trouble: ");
                 Line::new(vec![mark, trouble.into()])
@@ -287,6 +288,16 @@ fn consumers(ring: &RingStatus) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// What to do about an instance that silence never ends.
+fn lost_for_good(instance: &InstanceStatus) -> Option<Line> {
+    let lost = instance.endures && instance.standing == "lost";
+    let way = format!(
+        "      start its agent again; if it is gone for good: keywheel instance end {}",
+        instance.id
+    );
+    lost.then(|| Line::new(vec![Piece::new(Tone::Bad, way)]))
 }
 
 fn standing(instance: &InstanceStatus) -> String {
@@ -370,6 +381,10 @@ mod tests {
                         "holds": 6, "level": "probed", "endures": true
                     })),
                     instance("c", serde_json::json!({ "trouble": "the probe got 502" })),
+                    instance("d", serde_json::json!({
+                        "holds": 6, "standing": "lost", "endures": true
+                    })),
+                    instance("e", serde_json::json!({ "holds": 6, "standing": "lost" })),
                 ]
             }],
             "policy": { "kind": "secret", "longest_lifetime": "1h" }
@@ -386,6 +401,9 @@ mod tests {
                 "    b         host/b   live, endures  1s      r6, probed",
                 "    c         host/c   live           1s      nothing proved",
                 "      in trouble: the probe got 502",
+                "    d         host/d   lost, endures  1s      r6",
+                "      start its agent again; if it is gone for good: keywheel instance end d",
+                "    e         host/e   lost           1s      r6",
             ]
         );
     }

@@ -172,6 +172,41 @@ impl Work {
             .collect()
     }
 
+    /// Ends an instance that cannot say goodbye. One that is heard runs, whatever a person believes;
+    /// one that is silent may run as well, so that this leaves its mark whatever the gates are at.
+    pub(super) fn end_instance(
+        &mut self,
+        instance: &InstanceId,
+        by: Attribution,
+        view: &View,
+    ) -> Result<(), Refused> {
+        let Some(known) = view.instances.iter().find(|known| known.id == *instance) else {
+            return Err(self.refuse(
+                RefusedKind::NotFound,
+                format!("there is no instance {instance} in this ring"),
+                "Give its id; `keywheel status` lists them",
+            ));
+        };
+        if known.ended {
+            return Ok(());
+        }
+        if known.standing(&self.ring, self.now.cluster) == Standing::Live {
+            let lease = self.ring.policy.lease_ttl;
+            return Err(self.refuse(
+                RefusedKind::Illegal,
+                format!("instance {instance} is live: it was heard within the last {lease}"),
+                "Stop it first; it can be ended when it has been silent for longer than that",
+            ));
+        }
+        let target = self.ring.path.as_ref().map(|path| path.target);
+        let version = target.or_else(|| self.ring.primary()).unwrap_or(VersionNumber(0));
+        self.bend(Law::AcceptBeforeUse, version, Exception::EndedInstance, by.clone());
+        self.effects.push(Effect::EndInstance { instance: instance.clone() });
+        let consumer = known.consumer.clone();
+        self.notify(Notice::InstanceEnded { instance: instance.clone(), consumer, by });
+        Ok(())
+    }
+
     pub(super) fn edit(
         &mut self,
         policy: Policy,

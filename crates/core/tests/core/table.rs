@@ -2,11 +2,13 @@
 
 use crate::common::{Driver, by, policy};
 use keywheel_core::gate::{EvidenceLevel, Verdict};
-use keywheel_core::id::{Incarnation, VersionNumber};
+use keywheel_core::id::{Incarnation, InstanceId, VersionNumber};
 use keywheel_core::policy::OnCompromise;
-use keywheel_core::rotation::{Input, RefusedKind};
+use keywheel_core::ring::Exception;
+use keywheel_core::rotation::{Effect, Input, RefusedKind};
 use keywheel_core::schedule::Cause;
-use keywheel_core::time::Span;
+use keywheel_core::time::{ClusterTime, Span};
+use keywheel_core::view::View;
 
 /// A ring in each situation that a forward path, an emergency or an operator can bring about.
 fn situations() -> Vec<(&'static str, Driver)> {
@@ -53,10 +55,22 @@ fn situations() -> Vec<(&'static str, Driver)> {
         ),
         ("paused", and(after(2), Input::Pause { by: by() })),
         ("deleted", {
-            let view = keywheel_core::view::View::default();
+            let view = View::default();
             and(done(), Input::Delete { by: by(), lose_data: false, view })
         }),
     ]
+}
+
+/// An instance that its agent's lease has run out for, among others that are well.
+fn lost(driver: &Driver) -> (InstanceId, View) {
+    let mut view = driver.view();
+    let mut well = view.instances[0].clone();
+    well.id = InstanceId::try_from("another".to_owned()).unwrap();
+    view.instances.push(well);
+    let lost = &mut view.instances[0];
+    (lost.endures, lost.held) = (true, None);
+    lost.last_contact = ClusterTime(driver.now.cluster.0 - 31_000);
+    (lost.id.clone(), view)
 }
 
 fn inputs(driver: &Driver) -> Vec<Input> {
@@ -66,6 +80,7 @@ fn inputs(driver: &Driver) -> Vec<Input> {
     let mut edited = driver.ring.policy.clone();
     edited.hold = Span::from_secs(1);
     let minted = crate::common::minted(&driver.ring.policy.kind, 99);
+    let (instance, lost) = lost(driver);
     vec![
         Input::Tick { view: view.clone() },
         Input::Rotate { cause: Cause::Interval, minted: minted.clone() },
@@ -87,6 +102,8 @@ fn inputs(driver: &Driver) -> Vec<Input> {
             lasts: Span::from_secs(60),
             view: stale,
         },
+        Input::EndInstance { instance: instance.clone(), by: by(), view: lost },
+        Input::EndInstance { instance, by: by(), view: view.clone() },
         Input::Evidence {
             gate: "probes".parse().unwrap(),
             version: None,
@@ -154,6 +171,8 @@ resume version    illegal   illegal   illegal   illegal   illegal   illegal   il
 compromise             ok        ok        ok        ok        ok        ok        ok        ok        ok        ok   illegal
 destroy            closed    closed    closed    closed    closed    closed    closed    closed    closed    closed   illegal
 waive             illegal   illegal   illegal        ok   illegal   illegal   illegal   illegal   illegal        ok   illegal
+end an instance        ok        ok        ok        ok        ok        ok        ok        ok        ok        ok   illegal
+end an instance   illegal   illegal   illegal   illegal   illegal   illegal   illegal   illegal   illegal   illegal   illegal
 evidence          illegal        ok        ok        ok        ok   illegal        ok        ok        ok        ok   illegal
 event                  ok        ok        ok        ok        ok        ok        ok        ok        ok        ok   illegal
 event             invalid   invalid   invalid   invalid   invalid   invalid   invalid   invalid   invalid   invalid   illegal
@@ -268,5 +287,38 @@ fn an_instance_excused_at_a_gate_leaves_a_mark() {
     driver.go(Input::Tick { view });
     assert_eq!(driver.state(2), "primary");
     let bent: Vec<_> = driver.ring.bent.iter().map(|bent| (bent.version, bent.exception)).collect();
-    assert_eq!(bent, vec![(VersionNumber(2), keywheel_core::ring::Exception::Waiver)]);
+    assert_eq!(bent, vec![(VersionNumber(2), Exception::Waiver)]);
+}
+
+#[test]
+fn an_instance_ends_by_hand_once_it_is_silent_and_leaves_a_mark() {
+    let mut driver = Driver::new(policy());
+    driver.rotate().tick().tick();
+    let (instance, mut view) = lost(&driver);
+    let end = |view: &View| Input::EndInstance {
+        instance: instance.clone(),
+        by: by(),
+        view: view.clone(),
+    };
+    let held = driver.ask(Input::Tick { view: view.clone() }).unwrap().ring;
+    assert_eq!(held.versions[&VersionNumber(2)].state.name(), "published", "it is waited for");
+    let step = driver.ask(end(&view)).unwrap();
+    assert_eq!(step.effects[0], Effect::EndInstance { instance: instance.clone() });
+    let bent = &step.ring.bent[0];
+    assert_eq!((bent.version, bent.exception), (VersionNumber(2), Exception::EndedInstance));
+    driver.ring = step.ring;
+    view.instances[0].ended = true;
+    let again = driver.ask(end(&view)).unwrap();
+    assert_eq!((&again.ring, again.effects.len()), (&driver.ring, 0), "once is enough");
+    driver.go(Input::Tick { view });
+    assert_eq!(driver.state(2), "primary");
+
+    let refused = driver.ask(end(&driver.view())).unwrap_err();
+    assert_eq!(refused.kind, RefusedKind::Illegal);
+    assert_eq!(
+        refused.cause,
+        format!("instance {instance} is live: it was heard within the last 30s")
+    );
+    let refused = driver.ask(end(&View::default())).unwrap_err();
+    assert_eq!(refused.kind, RefusedKind::NotFound);
 }

@@ -29,7 +29,7 @@ struct Roll {
 
 fn rolls() -> impl Strategy<Value = Vec<Roll>> {
     let roll = (
-        0u8..26,
+        0u8..27,
         0u32..6,
         any::<u8>(),
         prop_oneof![3 => Just(0u64), 2 => 0u64..120, 1 => 0u64..100_000],
@@ -170,6 +170,11 @@ fn input(ring: &Ring, now: Now, roll: &Roll) -> Input {
         24 if roll.choice.is_multiple_of(8) => {
             Input::Delete { by: by(), lose_data: roll.choice.is_multiple_of(16), view }
         }
+        25 => Input::EndInstance {
+            instance: view.instances[usize::from(roll.choice) % 3].id.clone(),
+            by: by(),
+            view,
+        },
         _ => Input::Tick { view },
     }
 }

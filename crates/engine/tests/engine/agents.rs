@@ -1,16 +1,17 @@
 //! Processes that answer for consumers which cannot speak: how strongly they show, what they take
 //! back, what their silence means, and who takes their place.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keywheel_core::gate::{EvidenceLevel, GateStatus, Laggard};
-use keywheel_core::ring::Stage;
+use keywheel_core::ring::{Exception, Stage};
 use keywheel_core::view::{Instance, Standing};
 use keywheel_engine::{Engine, EngineError, NewInstance, Predecessor, ReportVerdict, Verb};
 use zeroize::Zeroizing;
 
 use crate::support::{
-    Worker, World, context, named, new_instance, ring, spec, stage, version, with,
+    Fate, Worker, World, context, named, new_instance, ring, spec, stage, version, with,
 };
 
 fn seen(engine: &Engine, worker: &Worker) -> Option<Instance> {
@@ -248,4 +249,99 @@ fn nobody_takes_a_place_with_a_wrong_secret_or_in_a_ring_it_does_not_register_fo
     let foreign = NewInstance { consumer: "api".parse().unwrap(), ..successor(&edge) };
     Worker::join_as(&world.engine, foreign).unwrap();
     assert_eq!(standing(&world.engine, &edge), Some(Standing::Live));
+}
+
+fn end(engine: &Engine, worker: &Worker) -> Result<(), EngineError> {
+    engine.end_instance(&worker.id, std::slice::from_ref(&worker.ring), &context())
+}
+
+#[test]
+fn an_instance_that_is_lost_for_good_is_ended_by_hand_once_and_for_every_server() {
+    let world = World::new();
+    let (mut api, mut edge) = world.settled(&spec("secret"));
+    let mut nginx = Worker::join_as(&world.engine, enduring("edge")).unwrap();
+    nginx.converge(&world.engine);
+    let refused = end(&world.engine, &nginx).unwrap_err();
+    assert!(matches!(refused, EngineError::Refused(_)), "{refused}");
+    assert_eq!(standing(&world.engine, &nginx), Some(Standing::Live));
+    // Its host is gone for longer than anything is remembered that has ended.
+    world.live(&mut [&mut api, &mut edge], 200);
+    assert_eq!(standing(&world.engine, &nginx), Some(Standing::Lost));
+    world.rotate();
+    world.live(&mut [&mut api, &mut edge], 2);
+    assert_eq!(world.stage(), Some(Stage::Confirm));
+
+    // Nobody is told that it has ended before it has.
+    world.probe.next([Fate::Away]);
+    assert!(matches!(end(&world.engine, &nginx), Err(EngineError::Store(_))));
+    assert_eq!(standing(&world.engine, &nginx), Some(Standing::Lost));
+    world.probe.calm();
+    end(&world.engine, &nginx).unwrap();
+    let second = world.second("b");
+    assert!(seen(&second, &nginx).unwrap().ended, "the end is durable");
+    let revision = world.engine.snapshot(&ring()).unwrap().ring.revision;
+    end(&world.engine, &nginx).unwrap();
+    assert_eq!(world.engine.snapshot(&ring()).unwrap().ring.revision, revision);
+    assert_eq!(world.audit().iter().filter(|action| *action == "instance_ended").count(), 1);
+
+    for engine in [&world.engine, &second] {
+        let renewal = nginx.renewal();
+        let refused = nginx.try_send(engine, renewal);
+        assert!(matches!(refused, Err(EngineError::NotFound { what: "instance", .. })));
+    }
+    world.live(&mut [&mut api, &mut edge], 2);
+    let ring = world.engine.snapshot(&ring()).unwrap().ring;
+    assert_eq!(ring.primary(), Some(version(2)));
+    let bent: Vec<_> = ring.bent.iter().map(|bent| (bent.version, bent.exception)).collect();
+    assert_eq!(bent, [(version(2), Exception::EndedInstance)]);
+
+    // No later rotation waits for it, and in the end it is forgotten.
+    world.live(&mut [&mut api, &mut edge], 200);
+    assert_eq!(seen(&world.engine, &nginx), None);
+    assert!(matches!(end(&world.engine, &nginx), Err(EngineError::NotFound { .. })));
+}
+
+#[test]
+fn an_instance_that_is_heard_somewhere_while_it_is_ended_does_not_end() {
+    let world = World::new();
+    let (mut api, mut edge) = world.settled(&spec("secret"));
+    let mut nginx = Worker::join_as(&world.engine, enduring("edge")).unwrap();
+    nginx.converge(&world.engine);
+    world.live(&mut [&mut api, &mut edge], 60);
+    let second = world.second("b");
+    let mut back = nginx.clone();
+    world.probe.disturb({
+        let second = Arc::clone(&second);
+        move || {
+            back.converge(&second);
+        }
+    });
+    let refused = end(&world.engine, &nginx).unwrap_err();
+    assert!(matches!(refused, EngineError::Refused(_)), "{refused}");
+    world.probe.calm();
+    assert_eq!(standing(&world.engine, &nginx), Some(Standing::Live));
+}
+
+#[test]
+fn an_instance_that_is_heard_in_one_of_its_rings_ends_in_none() {
+    let world = World::new();
+    let (mut api, mut edge) = world.settled(&spec("secret"));
+    let other = named("other");
+    world.create(&other, &spec("secret"));
+    let rings = vec![ring(), other.clone()];
+    let mut nginx =
+        Worker::join_as(&world.engine, NewInstance { rings, ..enduring("edge") }).unwrap();
+    nginx.converge(&world.engine);
+    let mut there = nginx.clone();
+    there.ring = other.clone();
+    there.nonce = nginx.registration.nonces[&other].clone();
+    world.live(&mut [&mut api, &mut edge], 60);
+    let rings = world.engine.rings_of(&nginx.id).unwrap();
+    assert_eq!(rings, [other, ring()]);
+    assert_eq!(there.converge(&world.engine), ReportVerdict::Proved);
+    assert!(world.engine.end_instance(&nginx.id, &rings, &context()).is_err());
+    assert_eq!(standing(&world.engine, &nginx), Some(Standing::Lost));
+    end(&world.engine, &nginx).unwrap();
+    assert_eq!(standing(&world.engine, &nginx), Some(Standing::Gone));
+    assert_eq!(standing(&world.engine, &there), Some(Standing::Live));
 }

@@ -93,6 +93,9 @@ fn sentence(ring: &str, notice: &Notice) -> String {
         Notice::Waived { gate, version, by } => {
             format!("passes gate {gate} of {version} unproved ({}: {})", by.who, by.reason)
         }
+        Notice::InstanceEnded { instance, consumer, by } => {
+            format!("counts instance {instance} of {consumer} as ended ({}: {})", by.who, by.reason)
+        }
         Notice::Approved { version, by } => format!("may promote {version}, says {}", by.who),
         Notice::Evidence { record } => format!("has evidence for gate {}", record.gate),
         Notice::Paused { by } => format!("is paused ({}: {})", by.who, by.reason),

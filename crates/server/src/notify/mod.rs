@@ -70,7 +70,7 @@ pub enum Sink {
 }
 
 /// The names of notices.
-pub const NOTICES: [&str; 26] = [
+pub const NOTICES: [&str; 27] = [
     "created",
     "started",
     "published",
@@ -90,6 +90,7 @@ pub const NOTICES: [&str; 26] = [
     "suspended",
     "resumed_version",
     "waived",
+    "instance_ended",
     "approved",
     "evidence",
     "paused",

@@ -1,13 +1,14 @@
-//! Registration: a process becomes known, durably, before it gets any key.
+//! Processes: one becomes known, durably, before it gets any key; and one that is silent for good is
+//! ended by a person.
 
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::{Method, StatusCode};
-use keywheel_api::instance::{Register, Registered};
+use keywheel_api::instance::{EndInstance, EndedInstance, Register, Registered};
 use keywheel_api::problem::Kind;
-use keywheel_core::id::{ConsumerName, RingName};
-use keywheel_engine::{NewInstance, Predecessor};
+use keywheel_core::id::{ConsumerName, InstanceId, RingName};
+use keywheel_engine::{Engine, EngineError, NewInstance, Predecessor, RingScope};
 use zeroize::Zeroizing;
 
 use crate::authz::{self, Right};
@@ -15,19 +16,35 @@ use crate::call::{Call, json};
 use crate::operation::{Access, Answer, Body, Operation, schema};
 use crate::refusal::Refusal;
 
-pub(crate) const OPERATIONS: &[Operation] = &[Operation {
-    id: "registerInstance",
-    method: Method::POST,
-    path: "/v1/instances",
-    summary: "Registers a process of the token's consumer for up to 64 rings.",
-    access: Access::Right(Right::Consume),
-    query: &[],
-    conditional: false,
-    body: Body::Required(schema::<Register>),
-    answer: Answer::Json(201, schema::<Registered>),
-    refusals: &[Kind::NotFound, Kind::TooMany],
-    handler: |call| Box::pin(register(call)),
-}];
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "registerInstance",
+        method: Method::POST,
+        path: "/v1/instances",
+        summary: "Registers a process of the token's consumer for up to 64 rings.",
+        access: Access::Right(Right::Consume),
+        query: &[],
+        conditional: false,
+        body: Body::Required(schema::<Register>),
+        answer: Answer::Json(201, schema::<Registered>),
+        refusals: &[Kind::NotFound, Kind::TooMany],
+        handler: |call| Box::pin(register(call)),
+    },
+    Operation {
+        id: "endInstance",
+        method: Method::POST,
+        path: "/v1/instances/{instance}/end",
+        summary: "Ends a silent process that cannot say goodbye; needs a reason. Doing it twice is \
+                  doing it once.",
+        access: Access::Right(Right::BreakGlass),
+        query: &[],
+        conditional: true,
+        body: Body::Required(schema::<EndInstance>),
+        answer: Answer::Json(200, schema::<EndedInstance>),
+        refusals: &[],
+        handler: |call| Box::pin(end(call)),
+    },
+];
 
 /// The consumer that a token belongs to.
 pub(crate) fn own_consumer(call: &Call) -> Result<ConsumerName, Refusal> {
@@ -87,4 +104,59 @@ async fn register(call: Call) -> Result<Response, Refusal> {
     let response = json(StatusCode::CREATED, &registered);
     zeroize::Zeroize::zeroize(&mut registered.secret);
     response
+}
+
+async fn end(call: Call) -> Result<Response, Refusal> {
+    let instance = call.instance()?;
+    let wire: EndInstance = call.body()?;
+    let context = call.context(Some(wire.reason))?;
+    let ring = wire.ring.map(|name| ring_to_end_in(&call, &name)).transpose()?;
+    if context.if_match.is_some() && ring.is_none() {
+        return Err(Refusal::invalid(
+            "ring",
+            "If-Match is about one ring, and none is named",
+            "Name the ring, or leave If-Match out",
+        ));
+    }
+    let scope = call.caller()?.rings.clone();
+    let name = instance.to_string();
+    let rings = call
+        .engine(move |engine| {
+            let rings = match ring {
+                Some(ring) => vec![ring],
+                None => rings_to_end_in(engine, &scope, &instance)?,
+            };
+            engine.end_instance(&instance, &rings, &context)?;
+            Ok(rings)
+        })
+        .await?;
+    let rings = rings.into_iter().map(Into::into).collect();
+    json(StatusCode::OK, &EndedInstance { instance: name, rings })
+}
+
+fn ring_to_end_in(call: &Call, name: &str) -> Result<RingName, Refusal> {
+    let ring = name.parse().map_err(|_| Refusal::no_such_ring())?;
+    authz::check(call.caller()?, Right::BreakGlass, Some(&ring))?;
+    Ok(ring)
+}
+
+/// Every ring of an instance. A token that is good for some of them only does not end it in part
+/// without being asked to.
+fn rings_to_end_in(
+    engine: &Engine,
+    scope: &RingScope,
+    instance: &InstanceId,
+) -> Result<Vec<RingName>, EngineError> {
+    let rings = engine.rings_of(instance)?;
+    let own = rings.iter().filter(|ring| scope.contains(ring)).count();
+    match own {
+        0 => Err(EngineError::NotFound { what: "instance", name: instance.to_string() }),
+        own if own < rings.len() => Err(EngineError::Forbidden {
+            cause: format!("instance {instance} uses rings that this token is not good for"),
+            remedy: "Name the ring in which it is to end, or use a token that is good for all \
+                     of them"
+                .into(),
+        }),
+        _ => Ok(rings),
+    }
 }

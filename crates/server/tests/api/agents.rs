@@ -116,3 +116,96 @@ fn a_plan_names_what_a_cutover_costs() {
     let cost = with_cutover[0]["cutover"][0].as_str().unwrap();
     assert!(cost.starts_with("edge holds one value and cannot accept the new version"), "{cost}");
 }
+
+/// Ends an instance, or says what keeps it.
+fn end(world: &World, token: &str, id: &str, body: &Value) -> Answer {
+    let path = format!("/v1/instances/{id}/end");
+    world.send(&Request::new("POST", &path).token(token).json(body))
+}
+
+#[test]
+fn a_lost_instance_is_ended_for_good_by_whoever_answers_for_it() {
+    let world = World::with(|_, _| {});
+    let mut policy = spec("secret");
+    policy["lease_ttl"] = json!("1s");
+    world.declare("web", &policy);
+    world.declare("elsewhere", &policy);
+    let token = world.consumer("edge", &["web", "elsewhere"]);
+    let body = json!({ "rings": ["web", "elsewhere"], "endures": true });
+    let id = register(&world, &token, &body).json()["instance"].as_str().unwrap().to_owned();
+    let breakglass = world.token("breakglass");
+    let reason = json!({ "reason": "its host burnt down" });
+    for wrong in [json!({ "reason": " " }), json!({ "reason": "x".repeat(1001) })] {
+        assert_eq!(end(&world, breakglass, &id, &wrong).problem(), "invalid");
+    }
+    assert_eq!(end(&world, breakglass, &id, &json!({})).problem(), "malformed");
+    for unknown in ["none", "No+Instance"] {
+        assert_eq!(end(&world, breakglass, unknown, &reason).problem(), "not-found");
+    }
+
+    let ended = eventually("its lease runs out", || {
+        let answer = end(&world, breakglass, &id, &json!({ "reason": "gone", "ring": "web" }));
+        assert!(answer.status == 200 || answer.problem() == "illegal-transition", "{answer:?}");
+        (answer.status == 200).then_some(answer)
+    });
+    assert_eq!(ended.json(), json!({ "instance": id, "rings": ["web"] }));
+    assert!(instance(&world, &id).is_none());
+    let all = end(&world, breakglass, &id, &reason);
+    assert_eq!(all.json()["rings"], json!(["elsewhere", "web"]));
+    assert_eq!(end(&world, breakglass, &id, &reason).json(), all.json(), "twice is once");
+    let bent = world.status("web")["bent"].clone();
+    assert_eq!(bent.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&bent[0]["exception"], &bent[0]["by"]["reason"]),
+        (&json!("ended_instance"), &json!("gone"))
+    );
+    let audit = world.ask("auditor", "GET", "/v1/audit?limit=1000").json();
+    let entries = audit["entries"].as_array().unwrap().iter();
+    let entries: Vec<_> = entries.filter(|one| one["action"] == "instance_ended").collect();
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0]["detail"]["instance"], *id);
+    assert_eq!(entries[0]["actor"], "breakglass *");
+
+    let path = format!("/v1/rings/web/material?instance={id}");
+    let material = world.send(&Request::new("GET", &path).token(&token));
+    assert_eq!(material.problem(), "not-found");
+    assert_eq!(register(&world, &token, &body).status, 201, "it may come back as another one");
+}
+
+#[test]
+fn an_instance_ends_only_in_rings_that_the_token_is_good_for() {
+    let world = World::with(|_, _| {});
+    let mut policy = spec("secret");
+    (policy["lease_ttl"], policy["offline_max"]) = (json!("10m"), json!("1h"));
+    world.declare("web", &policy);
+    world.declare("elsewhere", &policy);
+    let token = world.consumer("edge", &["web", "elsewhere"]);
+    let join = |rings: &[&str]| {
+        let answer = register(&world, &token, &json!({ "rings": rings }));
+        answer.json()["instance"].as_str().unwrap().to_owned()
+    };
+    let (web, both) = (join(&["web"]), join(&["web", "elsewhere"]));
+    let elsewhere = world.elsewhere("breakglass");
+    let all = json!({ "reason": "a test" });
+    let in_ring = |ring: &str| json!({ "reason": "a test", "ring": ring });
+    assert_eq!(end(&world, elsewhere, &web, &all).problem(), "not-found");
+    assert_eq!(end(&world, elsewhere, &web, &in_ring("elsewhere")).problem(), "not-found");
+    let answer = end(&world, elsewhere, &both, &all);
+    assert_eq!(answer.problem(), "forbidden");
+    assert!(!answer.body.contains("web"), "{answer:?}");
+    for ring in ["web", "nowhere", "No Ring"] {
+        let answer = end(&world, elsewhere, &both, &in_ring(ring));
+        assert!(answer.status == 404 && answer.body.contains("no such ring"), "{answer:?}");
+    }
+    // This far it comes in its own ring: it is heard there.
+    let answer = end(&world, elsewhere, &both, &in_ring("elsewhere"));
+    assert_eq!(answer.problem(), "illegal-transition");
+    assert!(answer.body.contains("is live") && answer.body.contains("Stop it first"), "{answer:?}");
+    let path = format!("/v1/instances/{both}/end");
+    let conditional = |body: &Value| {
+        let request = Request::new("POST", &path).token(world.token("breakglass")).json(body);
+        world.send(&request.header("if-match", "\"999\"")).problem()
+    };
+    assert_eq!(conditional(&all), "invalid");
+    assert_eq!(conditional(&in_ring("web")), "illegal-transition");
+}

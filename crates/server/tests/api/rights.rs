@@ -27,6 +27,7 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
         ("resumeVersion", (breakglass.clone(), None)),
         ("compromiseVersion", (breakglass.clone(), Some(reason))),
         ("destroyVersion", (breakglass.clone(), None)),
+        ("endInstance", (breakglass.clone(), Some(json!({ "reason": "a test" })))),
         ("waiveGate", (breakglass, Some(json!({ "reason": "a test", "lasts": "1m" })))),
         ("putEvidence", (vec!["evidence:probes"], Some(json!({ "verdict": "pass" })))),
         ("sendEvent", (vec!["admin", "operator", "consumer"], Some(json!({ "name": "login" })))),
@@ -88,6 +89,7 @@ impl Operation {
     fn request(&self, ring: &str, token: Option<&str>, body: Option<&Value>) -> Request {
         let mut path = self.path.replace("{ring}", ring).replace("{version}", "1");
         path = path.replace("{gate}", "probes").replace("{token}", "0123456789abcdef");
+        path = path.replace("{instance}", "none");
         path += match self.id.as_str() {
             "watch" => "?wait=1ms",
             "fetchMaterial" => "?instance=none",
