@@ -66,14 +66,14 @@ workers = { header = "X-Pid", pid_file = "[DIR]/app.pid" }
 within = "60s"
 "#;
 /// How the agent's hook starts gunicorn when none runs.
-const START: &str = r#"set -e
+const START: &str = r"set -e
 if [ ! -s [DIR]/app.pid ]; then
     SECRET_FILE=[DIR]/env exec setsid [GUNICORN] --daemon --pid [DIR]/app.pid --chdir [DIR]/ \
         --bind unix:[DIR]/app --workers 2 --graceful-timeout 20 --no-control-socket \
         --error-logfile [DIR]/gunicorn.log [ARGUMENTS] app:app
 fi
 old=$(cat [DIR]/app.pid)
-"#;
+";
 /// New workers load the application anew, and with it the file.
 const HUP: &str = "kill -HUP $old\n";
 /// With preload the master has loaded the application, so another one has to.
