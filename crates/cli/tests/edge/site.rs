@@ -83,7 +83,7 @@ impl Site {
             "{main}\npid {at}/nginx.pid;\nerror_log {at}/error.log notice;\nworker_processes 2;\n\
              events {{ worker_connections 256; }}\n\
              http {{\n    access_log off;\n    keepalive_requests 1000000;\n{temp}    \
-             include {ACCEPT};\n    server {{\n        listen {address} reuseport;\n        \
+             include {ACCEPT};\n    server {{\n        listen {address};\n        \
              include {ONE_SLOT};\n        add_header X-Key-Fp $key_fp always;\n        \
              add_header X-Pid $pid always;\n        \
              location / {{\n            if ($accepted = 0) {{ return 403; }}\n            \
