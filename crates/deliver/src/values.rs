@@ -269,6 +269,11 @@ impl Values {
         let mut values = self.take(take)?;
         match (&take.several, take.which) {
             (_, Which::Primary) => values.pop().ok_or_else(|| self.too_large()),
+            (Several::Join(_), Which::Others) if values.is_empty() => {
+                // An application that splits an empty text gets a list of one empty key, with which
+                // anybody can sign. The primary once more harms nobody.
+                self.text(&Take { which: Which::Primary, ..take.clone() })
+            }
             (Several::Join(between), _) => {
                 let exposed: Vec<&str> = values.iter().map(SecretText::expose).collect();
                 join(&exposed, between).map_err(|fault| match fault {

@@ -44,12 +44,11 @@ impl Legacy {
         let (env, running) = (at("app.env"), at("running"));
         let take =
             format!("umask 077; cp '{env}' '{running}.new' && mv '{running}.new' '{running}'");
+        // While nothing but the primary is accepted, the list of the others holds it once more.
         let works = format!(
-            "cmp -s '{}' '{}' && ! {{ test -e '{}' && grep -q FALLBACKS=. '{}'; }}",
-            at("app.env"),
-            at("running"),
+            "cmp -s '{env}' '{running}' && {{ ! test -e '{}' || \
+             awk -F= '/^SECRET_KEY/ {{print $2}}' '{running}' | sort -u | wc -l | grep -qx 1; }}",
             at("refuse"),
-            at("running"),
         );
         let agent = format!(
             "[server]\nurl = \"unix:{}\"\ntoken_file = \"{}\"\nstate_dir = \"{}\"\n\n\
@@ -102,8 +101,10 @@ impl Legacy {
     /// The keys in the file that are accepted and not used.
     pub fn fallbacks(&self) -> String {
         let env = self.env();
-        let line = env.lines().find_map(|line| line.strip_prefix("SECRET_KEY_FALLBACKS="));
-        line.unwrap_or_default().to_owned()
+        let value = |name: &str| env.lines().find_map(|line| line.strip_prefix(name));
+        let others = value("SECRET_KEY_FALLBACKS=").unwrap_or_default();
+        // While there are none, the list holds the primary once more.
+        if Some(others) == value("SECRET_KEY=") { String::new() } else { others.to_owned() }
     }
 
     /// Whether the application works with one key only.

@@ -9,7 +9,7 @@ use keywheel_core::id::{Incarnation, Revision, RingName};
 use super::settings::{INDEX, Variable, VariableValue};
 use crate::render::RenderError;
 use crate::secret::SecretText;
-use crate::settings::{Several, Take, Which};
+use crate::settings::Take;
 use crate::values::{AllValues, Values};
 
 /// Where the keys of each ring stood.
@@ -118,15 +118,7 @@ fn secret(name: &str, take: &Take, values: &AllValues) -> Result<SecretText, Env
     let absent = || EnvironmentError::Absent { name: name.to_owned(), ring: take.ring.clone() };
     let of_ring = values.get(&take.ring).ok_or_else(absent)?;
     let failed = |source| EnvironmentError::Render { name: name.to_owned(), source };
-    let mut text = of_ring.text(take).map_err(failed)?;
-    let is_joined = matches!(take.several, Several::Join(_)) && take.which == Which::Others;
-    if is_joined && text.expose().is_empty() {
-        // An application that splits an empty text gets a list of one empty key, with which anybody
-        // can sign. While there are no others the list holds the primary once more, which harms
-        // nobody.
-        let primary = Take { which: Which::Primary, ..take.clone() };
-        text = of_ring.text(&primary).map_err(failed)?;
-    }
+    let text = of_ring.text(take).map_err(failed)?;
     if text.expose().contains('\0') {
         return Err(EnvironmentError::Zero { name: name.to_owned() });
     }

@@ -288,10 +288,10 @@ impl World {
         Ok(true)
     }
 
-    /// A server gets the lease. Where contacts outlive a leader, only the latest are lost. Elsewhere
-    /// all are, so it keeps the gates closed until whoever was heard just before has had its time
-    /// to be silent; and for one lease more, because so much may pass between what a tick reads
-    /// and what it decides.
+    /// A server gets the lease. Where contacts outlive a leader, only the latest are lost.
+    /// Elsewhere all are, so it keeps the gates closed until whoever was heard just before has had
+    /// its time to be silent; and for one lease more, because so much may pass between what a tick
+    /// reads and what it decides.
     fn take_over(&mut self, index: usize) -> bool {
         if self.leader.is_some() || self.servers.get(index).is_none_or(|server| server.asleep) {
             return false;
