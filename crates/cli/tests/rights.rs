@@ -94,9 +94,10 @@ fn verbs_change_what_they_say() {
 }
 
 /// Makes an instance known that nobody hears of again.
+#[expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 fn forsaken(world: &World) -> String {
     let token = Token::from_file(&world.path("web.token")).unwrap();
-    let socket = format!("unix:{}", world.path("keywheel.sock").display());
+    let socket = format!("unix:{}", world.state("keywheel.sock").display());
     let endpoint = Endpoint::parse(&socket).unwrap();
     let http = Http::new(endpoint, Some(&token), &TlsOptions::default()).unwrap();
     let body = Register {

@@ -2,9 +2,9 @@
 //!
 //! `admin` holds everything but what bends a law. Waiving a gate, ending an instance, suspending,
 //! compromising or destroying a version, removing a consumer that still has instances, and giving
-//! up data are `breakglass`, which in turn holds nothing else: whoever does these things does them with a token
-//! that was made for it, and the audit record names that token. An admin may make such a token; the
-//! record then shows that too.
+//! up data are `breakglass`, which in turn holds nothing else: whoever does these things does them
+//! with a token that was made for it, and the audit record names that token. An admin may make such
+//! a token; the record then shows that too.
 //!
 //! A role that lacks a right is told so. A token that has the right, but not for this ring, is told
 //! what it would be told if the ring did not exist.

@@ -172,8 +172,8 @@ impl Work {
             .collect()
     }
 
-    /// Ends an instance that cannot say goodbye. One that is heard runs, whatever a person believes;
-    /// one that is silent may run as well, so that this leaves its mark whatever the gates are at.
+    /// Ends an instance that cannot say goodbye. One that is heard runs, whatever a person thinks;
+    /// one that is silent may run as well, so this leaves its mark also when no gate waits.
     pub(super) fn end_instance(
         &mut self,
         instance: &InstanceId,

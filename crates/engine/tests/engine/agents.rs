@@ -297,6 +297,9 @@ fn an_instance_that_is_lost_for_good_is_ended_by_hand_once_and_for_every_server(
 
     // No later rotation waits for it, and in the end it is forgotten.
     world.live(&mut [&mut api, &mut edge], 200);
+    world.rotate();
+    world.live(&mut [&mut api, &mut edge], 2);
+    assert_eq!(world.primary(), Some(version(3)));
     assert_eq!(seen(&world.engine, &nginx), None);
     assert!(matches!(end(&world.engine, &nginx), Err(EngineError::NotFound { .. })));
 }

@@ -1,4 +1,4 @@
-//! Processes: one becomes known, durably, before it gets any key; and one that is silent for good is
+//! Processes: one becomes known, durably, before it gets any key; one that is silent for good is
 //! ended by a person.
 
 use axum::response::Response;
