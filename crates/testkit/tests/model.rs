@@ -100,6 +100,7 @@ scenarios! {
     sleeping_leader_holds: "sleeping leader",
     lagging_clock_holds: "lagging clock",
     stale_leader_holds: "stale leader",
+    stale_leader_and_late_messages_hold: "stale leader and late messages",
     clocks_hold: "clocks",
     downtime_holds: "downtime",
     join_holds: "join",

@@ -395,6 +395,15 @@ fn leaders(full: bool) -> Vec<Scenario> {
                 Budget { rotate: 1, sleep: 1, join: 1, leave: more, ..NONE },
             )
         },
+        Scenario {
+            policies: vec![few(full)],
+            nodes: and(hands(full), ("gateway", false)),
+            ..base(
+                "stale leader and late messages",
+                "a leader wakes late, and so do keysets and reports; a process joined meanwhile",
+                Budget { rotate: 1, sleep: 1, join: 1, late: 1, ..NONE },
+            )
+        },
         base(
             "clocks",
             "the wall clock jumps while a leader sleeps or leads",
