@@ -69,7 +69,7 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     ))?;
     for (ring, error) in &left {
         console.tell(&format!(
-            "Ring {ring} is left as it was and stays refused: {error}. {}",
+            "Ring {ring} is left as it was and stays refused: {error}. {}.",
             error.remedy()
         ))?;
     }
