@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Text that cannot be a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` cannot name a {what}; use 1 to {max} lower-case letters, digits, `-`, `_` or `.`, \
+    "`{text}` cannot name {what}; use 1 to {max} lower-case letters, digits, `-`, `_` or `.`, \
      starting with a letter or digit"
 )]
 pub struct NameError {
@@ -68,19 +68,19 @@ macro_rules! name {
 
 name!(
     /// The name of a ring: `web-session`.
-    RingName, "ring", 64
+    RingName, "a ring", 64
 );
 name!(
     /// The name of a consumer, the declared service that uses a ring: `web`.
-    ConsumerName, "consumer", 64
+    ConsumerName, "a consumer", 64
 );
 name!(
     /// The name of one process of a consumer, drawn at random by the server at registration.
-    InstanceId, "instance", 64
+    InstanceId, "an instance", 64
 );
 name!(
     /// The name of a gate: `instances`, `propagation`, or one of the user's own.
-    GateName, "gate", 64
+    GateName, "a gate", 64
 );
 
 /// Which life of a ring this is. Random; a ring that is recreated or restored gets another one, so

@@ -1,6 +1,6 @@
 //! Does what the planner says: starts children, gives them their keys, checks them, proves for
 //! them, and ends them. One thread, the one that calls [`Supervisor::run`]; whatever waits does so
-//! on a thread of its own ([`super::follow`]) and tells this one.
+//! on a thread of its own, as the followers of rings do, and tells this one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
