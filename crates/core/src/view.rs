@@ -42,6 +42,7 @@ pub struct Instance {
     /// How much later than that it may have been heard: by a clock that stands behind, by a server
     /// that died before it wrote that down, or since this view was read. It counts as lost from
     /// its last known contact on, but as gone only this much later.
+    #[serde(default)]
     pub heard_later: Span,
     /// Whether it said goodbye or was seen dead.
     pub ended: bool,

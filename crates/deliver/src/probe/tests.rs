@@ -16,6 +16,8 @@ use crate::settings::{FingerprintHeader, Hook, HttpAttempt, Make};
 use crate::testing::{all, eventually, key, never, of, ring, ring_name, secret_kind, version};
 use crate::values::Key;
 
+mod tls;
+
 /// A status and headers for the credentials that were shown.
 type Answer = (u16, Vec<(String, String)>);
 
