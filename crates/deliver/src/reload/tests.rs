@@ -20,12 +20,14 @@ struct Daemon {
 impl Daemon {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let script = "trap 'echo heard > heard' HUP; echo $$ > .pid; mv .pid pid
+        // Shells that start a program with vfork drop signals that come in this moment, so the
+        // shell itself writes the file, and whoever waits for it waits for the whole line.
+        let script = "trap 'echo heard > heard' HUP; echo $$ > pid
                       while :; do sleep 600 & wait $!; kill $! 2>&-; done";
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(folder.path()).process_group(0);
         let daemon = Self { child: command.spawn().unwrap(), folder };
-        eventually(|| daemon.pid_file().exists());
+        eventually(|| std::fs::read(daemon.pid_file()).is_ok_and(|text| text.ends_with(b"\n")));
         daemon
     }
 
