@@ -2,6 +2,8 @@
 //! of the crates below become text for people or JSON for programs.
 
 use keywheel_api::problem::{FieldProblem, Problem};
+/// An error and everything below it, in one line.
+pub use keywheel_core::text::chain;
 use serde_json::json;
 
 use crate::console::Console;
@@ -128,22 +130,6 @@ fn report_one(console: Console, cause: &str, remedy: &str) {
         let remedy = uncapitalized(&without_credentials(remedy));
         console.error_line(&format!("  remedy: {}", indented(&remedy)));
     }
-}
-
-/// An error and everything below it, in one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(below) = source {
-        let below_text = below.to_string();
-        // An error that is transparent over its source would otherwise say everything twice.
-        if !text.ends_with(&below_text) {
-            text.push_str(": ");
-            text.push_str(&below_text);
-        }
-        source = below.source();
-    }
-    text
 }
 
 /// Some crates write remedies as sentences, others as clauses; people see clauses. A word that is

@@ -1,4 +1,7 @@
-//! Which text from outside may be shown to people.
+//! Text for people: what may be shown of somebody else's, and how errors are told.
+
+/// The most characters that an instance may say about what is wrong with it.
+pub const TROUBLE_CHARS_MAX: usize = 300;
 
 /// Whether a character of somebody else's text may be shown: it neither controls a terminal nor
 /// reorders or hides what stands beside it.
@@ -24,4 +27,20 @@ pub fn is_printable(c: char) -> bool {
                 | '\u{fff9}'..='\u{fffb}'
                 | '\u{e0000}'..='\u{e007f}'
         )
+}
+
+/// An error and everything below it, in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(below) = source {
+        let below_text = below.to_string();
+        // An error that is transparent over its source would otherwise say everything twice.
+        if !text.ends_with(&below_text) {
+            text.push_str(": ");
+            text.push_str(&below_text);
+        }
+        source = below.source();
+    }
+    text
 }

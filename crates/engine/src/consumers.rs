@@ -14,6 +14,7 @@ use keywheel_core::id::{
 use keywheel_core::kind::Kind;
 use keywheel_core::policy::{Consumer, Role};
 use keywheel_core::ring::{Keyset, Ring};
+pub use keywheel_core::text::TROUBLE_CHARS_MAX;
 use keywheel_core::text::is_printable;
 use keywheel_core::time::{Now, Span};
 use keywheel_core::view::Moment;
@@ -53,9 +54,6 @@ pub struct Predecessor {
     /// What only it knows.
     pub secret: Zeroizing<Vec<u8>>,
 }
-
-/// The most characters of a trouble.
-pub const TROUBLE_CHARS_MAX: usize = 300;
 
 /// How many rings one process may register for.
 pub const RINGS_MAX: usize = 64;
@@ -449,12 +447,11 @@ impl Engine {
     }
 }
 
+fn invalid(field: &str, cause: String, remedy: &str) -> EngineError {
+    EngineError::Invalid { field: field.into(), cause, remedy: remedy.into() }
+}
+
 fn check_new(new: &NewInstance) -> Result<(), EngineError> {
-    let invalid = |field: &str, cause: String, remedy: &str| EngineError::Invalid {
-        field: field.into(),
-        cause,
-        remedy: remedy.into(),
-    };
     if new.rings.is_empty() || new.rings.len() > RINGS_MAX {
         return Err(invalid(
             "rings",
@@ -474,11 +471,6 @@ fn check_new(new: &NewInstance) -> Result<(), EngineError> {
 
 /// What people will read is bounded and printable, or it is refused.
 fn check_report(report: &ReportInput) -> Result<(), EngineError> {
-    let invalid = |field: &str, cause: String, remedy: &str| EngineError::Invalid {
-        field: field.into(),
-        cause,
-        remedy: remedy.into(),
-    };
     if report.evidence == EvidenceLevel::Assumed {
         return Err(invalid(
             "evidence",

@@ -4,9 +4,7 @@
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, Revision};
 use keywheel_core::ring::Keyset;
-
-/// The most characters of a trouble that travel.
-pub const TROUBLE_CHARS_MAX: usize = 300;
+pub use keywheel_core::text::TROUBLE_CHARS_MAX;
 
 /// How the consumer stands, as far as this process has seen.
 #[derive(Clone, Debug, Default)]

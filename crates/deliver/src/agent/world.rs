@@ -40,18 +40,7 @@ impl Trouble {
 
     /// An error with everything below it, and what to do about it.
     pub fn of(error: &(dyn std::error::Error + 'static), remedy: impl Into<String>) -> Self {
-        let mut cause = error.to_string();
-        let mut below = error.source();
-        while let Some(source) = below {
-            let text = source.to_string();
-            // An error that is transparent over its source would otherwise say everything twice.
-            if !cause.ends_with(&text) {
-                cause.push_str(": ");
-                cause.push_str(&text);
-            }
-            below = source.source();
-        }
-        Self::new(cause, remedy)
+        Self::new(keywheel_core::text::chain(error), remedy)
     }
 }
 
