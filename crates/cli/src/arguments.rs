@@ -134,6 +134,10 @@ pub enum Command {
     Instance(commands::instance::Args),
     /// Creates, lists and revokes tokens
     Token(commands::token::Args),
+    /// Verifies, makes and shows tokens of applications
+    Jwt(commands::jwt::Args),
+    /// Verifies signed data
+    Jws(commands::jws::Args),
     /// Shows the record of who did what
     Audit(commands::audit::Args),
     /// Copies the store, sealed as it is, while the server runs

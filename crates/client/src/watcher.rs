@@ -70,7 +70,7 @@ struct Watcher {
 }
 
 /// Random bytes of the system, without a generator of our own that a fork could copy.
-fn fill(buffer: &mut [u8]) {
+pub(crate) fn fill(buffer: &mut [u8]) {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
