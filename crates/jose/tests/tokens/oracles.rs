@@ -174,7 +174,7 @@ proptest! {
             // serde_json reads no number that no float can hold; other claims may have them.
             (Ok(_), Err(_)) => prop_assert!(claims.contains(r#""x":1e400"#), "{claims}"),
             (Err(ours), Ok(_)) => {
-                // Where this crate is stricter: wrong types, names that stand twice, times of issue.
+                // Where this crate is stricter: wrong types, double names, times of issue.
                 let stricter = ["claim_type", "duplicate_name", "issued_in_future", "not_yet_valid"];
                 prop_assert!(stricter.contains(&ours.kind()), "{claims}: {}", ours.kind());
             }
