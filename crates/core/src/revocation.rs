@@ -51,11 +51,13 @@ pub enum Revocation {
         /// When no such token can live any more.
         expires: i64,
     },
-    /// Everything that one version protected.
+    /// What one version protected.
     Kid {
         /// Its `kid`.
         #[cfg_attr(feature = "schema", schemars(with = "String"))]
         kid: Kid,
+        /// Only tokens with a smaller `iat`, or without one; all of them when absent.
+        issued_before: Option<i64>,
     },
     /// Everything of the ring that was issued before a moment.
     IssuedBefore {
@@ -69,10 +71,23 @@ pub enum Revocation {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
 enum Raw {
-    Jti { jti: String, expires: i64 },
-    Subject { subject: String, issued_before: i64, expires: i64 },
-    Kid { kid: String },
-    IssuedBefore { at: i64 },
+    Jti {
+        jti: String,
+        expires: i64,
+    },
+    Subject {
+        subject: String,
+        issued_before: i64,
+        expires: i64,
+    },
+    Kid {
+        kid: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issued_before: Option<i64>,
+    },
+    IssuedBefore {
+        at: i64,
+    },
 }
 
 /// Text that cannot be revoked.
@@ -119,12 +134,12 @@ impl Revocation {
         Self::try_from(Raw::Subject { subject: subject.into(), issued_before, expires })
     }
 
-    /// Revokes everything that one version protected.
+    /// Revokes what one version protected, all of it or until a moment.
     ///
     /// # Errors
     /// When the `kid` is empty or too long.
-    pub fn kid(kid: Kid) -> Result<Self, RevocationError> {
-        Self::try_from(Raw::Kid { kid: kid.0 })
+    pub fn kid(kid: Kid, issued_before: Option<i64>) -> Result<Self, RevocationError> {
+        Self::try_from(Raw::Kid { kid: kid.0, issued_before })
     }
 
     /// The hour, counted from the epoch, in which it may be forgotten; nothing for those that name
@@ -152,7 +167,9 @@ impl TryFrom<Raw> for Revocation {
             Raw::Subject { subject, issued_before, expires } => {
                 Self::Subject { subject: bounded("subject", subject)?, issued_before, expires }
             }
-            Raw::Kid { kid } => Self::Kid { kid: Kid(bounded("kid", kid)?) },
+            Raw::Kid { kid, issued_before } => {
+                Self::Kid { kid: Kid(bounded("kid", kid)?), issued_before }
+            }
             Raw::IssuedBefore { at } => Self::IssuedBefore { at },
         })
     }
@@ -165,7 +182,7 @@ impl From<Revocation> for Raw {
             Revocation::Subject { subject, issued_before, expires } => {
                 Self::Subject { subject, issued_before, expires }
             }
-            Revocation::Kid { kid } => Self::Kid { kid: kid.0 },
+            Revocation::Kid { kid, issued_before } => Self::Kid { kid: kid.0, issued_before },
             Revocation::IssuedBefore { at } => Self::IssuedBefore { at },
         }
     }

@@ -26,7 +26,8 @@ pub struct RevocationSet {
     key: [u8; 16],
     tokens: Box<[Shard<Token>; SHARDS]>,
     subjects: Box<[Shard<Subject>; SHARDS]>,
-    kids: RwLock<Vec<String>>,
+    /// In order; each with the moment before which what it protected is dead.
+    kids: RwLock<Vec<(String, i64)>>,
     /// So that a check of what nobody revoked takes no lock.
     subjects_known: AtomicUsize,
     kids_known: AtomicUsize,
@@ -125,12 +126,18 @@ impl RevocationSet {
                     self.subjects_known.fetch_add(1, Ordering::Release);
                 }
             }
-            Revocation::Kid { kid } => {
+            Revocation::Kid { kid, issued_before } => {
+                let moment = issued_before.unwrap_or(i64::MAX);
                 let mut kids = self.kids.write().unwrap_or_else(PoisonError::into_inner);
-                if let Err(place) = kids.binary_search(&kid.0) {
-                    kids.insert(place, kid.0.clone());
-                    self.kids_known.store(kids.len(), Ordering::Release);
+                match kids.binary_search_by(|(known, _)| known.cmp(&kid.0)) {
+                    Ok(place) => {
+                        if let Some((_, known)) = kids.get_mut(place) {
+                            *known = (*known).max(moment);
+                        }
+                    }
+                    Err(place) => kids.insert(place, (kid.0.clone(), moment)),
                 }
+                self.kids_known.store(kids.len(), Ordering::Release);
             }
             Revocation::IssuedBefore { at } => {
                 self.issued_before.fetch_max(*at, Ordering::AcqRel);
@@ -147,7 +154,8 @@ impl RevocationSet {
             return Some(Revoked::IssuedBefore { at });
         }
         if self.kids_known.load(Ordering::Acquire) > 0
-            && facts.kid.is_some_and(|kid| self.has_kid(kid))
+            && let Some(moment) = facts.kid.and_then(|kid| self.kid(kid))
+            && (moment == i64::MAX || older_than(moment))
         {
             return Some(Revoked::Kid);
         }
@@ -164,9 +172,10 @@ impl RevocationSet {
         None
     }
 
-    fn has_kid(&self, kid: &str) -> bool {
+    fn kid(&self, kid: &str) -> Option<i64> {
         let kids = self.kids.read().unwrap_or_else(PoisonError::into_inner);
-        kids.binary_search_by(|known| known.as_str().cmp(kid)).is_ok()
+        let place = kids.binary_search_by(|(known, _)| known.as_str().cmp(kid)).ok()?;
+        kids.get(place).map(|(_, moment)| *moment)
     }
 
     fn has_jti(&self, jti: &str) -> bool {
@@ -210,7 +219,7 @@ impl RevocationSet {
     /// The memory that it takes.
     pub fn bytes(&self) -> usize {
         let kids = self.kids.read().unwrap_or_else(PoisonError::into_inner);
-        let names: usize = kids.iter().map(|kid| kid.capacity() + size_of::<String>()).sum();
+        let names: usize = kids.iter().map(|kid| kid.0.capacity() + size_of_val(kid)).sum();
         size_of::<Self>() + names + allocated(&self.tokens) + allocated(&self.subjects)
     }
 

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 struct Model {
     tokens: BTreeMap<String, i64>,
     subjects: BTreeMap<String, (i64, i64)>,
-    kids: Vec<String>,
+    kids: Vec<(String, Option<i64>)>,
     at: Option<i64>,
 }
 
@@ -31,15 +31,25 @@ impl Model {
                 let known = self.subjects.entry(subject.clone()).or_insert(fresh);
                 *known = (known.0.max(fresh.0), known.1.max(fresh.1));
             }
-            Revocation::Kid { kid } => self.kids.push(kid.0.clone()),
+            Revocation::Kid { kid, issued_before } => {
+                self.kids.push((kid.0.clone(), *issued_before));
+            }
             Revocation::IssuedBefore { at } => self.at = self.at.max(Some(*at)),
         }
+    }
+
+    fn by_kid(&self, facts: &Facts<'_>) -> bool {
+        let older = |moment: i64| facts.issued_at.is_none_or(|issued| issued < moment);
+        let dead = |(known, moment): &(String, Option<i64>)| {
+            facts.kid == Some(known.as_str()) && moment.is_none_or(older)
+        };
+        self.kids.iter().any(dead)
     }
 
     fn is_dead(&self, facts: &Facts<'_>) -> bool {
         let older = |moment: i64| facts.issued_at.is_none_or(|issued| issued < moment);
         self.at.is_some_and(older)
-            || facts.kid.is_some_and(|kid| self.kids.iter().any(|known| known == kid))
+            || self.by_kid(facts)
             || facts.jti.is_some_and(|jti| self.tokens.contains_key(jti))
             || facts
                 .subject
@@ -52,7 +62,7 @@ impl Model {
         let older = |moment: i64| facts.issued_at.is_none_or(|issued| issued < moment);
         let over = |expires: &i64| expires.saturating_add(3_600) <= now;
         !self.at.is_some_and(older)
-            && !facts.kid.is_some_and(|kid| self.kids.iter().any(|known| known == kid))
+            && !self.by_kid(facts)
             && facts.jti.and_then(|jti| self.tokens.get(jti)).is_none_or(over)
             && facts
                 .subject
@@ -71,7 +81,8 @@ fn revocation() -> impl Strategy<Value = Revocation> {
         4 => (name(), expires.clone()).prop_map(|(jti, e)| Revocation::jti(jti, e).unwrap()),
         2 => (name(), moment.clone(), expires)
             .prop_map(|(subject, at, e)| Revocation::subject(subject, at, e).unwrap()),
-        1 => name().prop_map(|kid| Revocation::kid(Kid(kid)).unwrap()),
+        1 => (name(), prop::option::of(moment.clone()))
+            .prop_map(|(kid, at)| Revocation::kid(Kid(kid), at).unwrap()),
         1 => moment.prop_map(|at| Revocation::IssuedBefore { at }),
     ]
 }
@@ -167,7 +178,7 @@ fn what_expired_is_forgotten_by_the_hour() {
         set.apply(&Revocation::subject(format!("old-{number}"), 5, 7_000).unwrap());
     }
     set.apply(&Revocation::jti("young", 50_000).unwrap());
-    set.apply(&Revocation::kid(Kid("k".into())).unwrap());
+    set.apply(&Revocation::kid(Kid("k".into()), None).unwrap());
     set.apply(&Revocation::IssuedBefore { at: 3 });
     let full = set.bytes();
     // 7,000 lies in the second hour; the fourth begins at 10,800.
@@ -221,7 +232,7 @@ fn refusals_name_the_field_and_say_what_to_do() {
         Revocation::jti("", 1).unwrap_err(),
         Revocation::jti(long.clone(), 1).unwrap_err(),
         Revocation::subject(long.clone(), 1, 2).unwrap_err(),
-        Revocation::kid(Kid(long)).unwrap_err(),
+        Revocation::kid(Kid(long), None).unwrap_err(),
     ];
     let texts: Vec<_> = refusals.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(texts.join("\n"), @r"
