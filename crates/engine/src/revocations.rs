@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use keywheel_core::id::{Incarnation, RingName};
+use keywheel_core::policy::Policy;
 use keywheel_core::revocation::{Revocation, RevocationSet, everything_until};
 use keywheel_core::ring::Ring;
 use keywheel_core::time::WallTime;
@@ -233,6 +234,14 @@ impl Engine {
             }
         }
         Err(EngineError::Contended(format!("the revocations of {ring}")))
+    }
+
+    /// The policy of a ring that is there.
+    ///
+    /// # Errors
+    /// When there is none, or it is not believed.
+    pub fn policy(&self, ring: &RingName) -> Result<Policy, EngineError> {
+        Ok(self.present_ring(ring)?.policy)
     }
 
     /// The ring, unless it is a tombstone.
