@@ -8,6 +8,7 @@ pub mod audit;
 pub mod instance;
 pub mod material;
 pub mod problem;
+pub mod revocation;
 pub mod ring;
 pub mod token;
 pub mod watch;

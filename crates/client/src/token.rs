@@ -4,16 +4,17 @@
 
 use std::sync::Arc;
 
+use keywheel_core::revocation::Facts;
 use keywheel_jose::token::{
-    Claims, Expected, IssueError, Keys, Terms, TokenError, TokenKey, UnixSeconds, complete,
-    danger_kid, verify,
+    Claims, Expected, IssueError, Keys, NumericDate, Terms, TokenError, TokenKey, UnixSeconds,
+    complete, danger_kid, verify,
 };
 
 use crate::client::RingHandle;
 use crate::clock::wall_millis;
-use crate::error::{ClientError, ProcessError, ProtectError};
+use crate::error::{ClientError, ProcessError, ProtectError, RevocationCheckError};
 use crate::keyset::{Keyset, Version};
-use crate::watcher;
+use crate::random;
 
 /// A token that was verified.
 pub struct VerifiedToken {
@@ -82,8 +83,9 @@ fn now() -> UnixSeconds {
 }
 
 impl RingHandle {
-    /// Verifies a compact JWT against every version that this process holds, and counts it. A kid
-    /// that is not known makes the client ask the server, though not too often.
+    /// Verifies a compact JWT against every version that this process holds, asks whether it was
+    /// revoked, and counts it. A kid that is not known makes the client ask the server, though not
+    /// too often.
     ///
     /// # Errors
     /// The first reason not to accept the token; or when nothing has arrived.
@@ -93,18 +95,39 @@ impl RingHandle {
         expected: &Expected,
     ) -> Result<VerifiedToken, TokenRefusal> {
         let keyset = self.current()?;
-        match verify_with(&keyset, token, expected) {
+        let verified = match verify_with(&keyset, token, expected) {
             Err(TokenError::UnknownKid { kid }) => match self.refresh_for_unknown(&kid) {
-                Ok(_) => Ok(verify_with(&*self.current()?, token, expected)?),
-                Err(ProcessError::Client(error)) => Err(error.into()),
-                Err(_) => Err(TokenError::UnknownKid { kid }.into()),
+                Ok(_) => verify_with(&*self.current()?, token, expected)?,
+                Err(ProcessError::Client(error)) => return Err(error.into()),
+                Err(_) => return Err(TokenError::UnknownKid { kid }.into()),
             },
-            outcome => Ok(outcome?),
+            outcome => outcome?,
+        };
+        self.check_revocation(&verified)?;
+        verified.version.processed(1);
+        Ok(verified)
+    }
+
+    fn check_revocation(&self, verified: &VerifiedToken) -> Result<(), TokenRefusal> {
+        let VerifiedToken { version, claims } = verified;
+        let (jti, subject) = (claims.jti(), claims.subject());
+        let facts = Facts {
+            jti: jti.as_deref(),
+            subject: subject.as_deref(),
+            kid: Some(&version.kid().0),
+            issued_at: claims.issued_at().map(NumericDate::floor),
+        };
+        match self.is_revoked(&facts) {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(TokenError::Revoked.into()),
+            Err(RevocationCheckError::Client(error)) => Err(error.into()),
+            Err(RevocationCheckError::Stale(_)) => Err(TokenError::RevocationsStale.into()),
         }
     }
 
     /// Makes a compact JWT with the primary. `claims` is a JSON object; `jti` (128 random bits),
-    /// `iat` and `exp` are added where they are missing, and `kid` stands in the header.
+    /// `iat` and `exp` are added where they are missing, and `kid` stands in the header. Where the
+    /// ring keeps a ledger, the token is reported to it.
     ///
     /// # Errors
     /// When nothing may be protected, or the claims live longer than what was promised for the
@@ -112,12 +135,15 @@ impl RingHandle {
     pub fn sign_token(&self, claims: &[u8]) -> Result<String, SignError> {
         let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
         let mut jti = [0; 16];
-        watcher::fill(&mut jti);
+        random::fill(&mut jti);
         let guard = self.guard()?;
         let terms = Terms { now: now(), longest_lifetime: guard.longest_lifetime(), jti };
-        let claims = complete(&claims, &terms)?;
+        let completed = complete(&claims, &terms)?;
         let signer = guard.signer().ok_or(SignError::WrongKind)?;
-        Ok(signer.sign(&claims).map_err(ProtectError::from)?)
+        let token = signer.sign(&completed.json).map_err(ProtectError::from)?;
+        let kid = Some(guard.kid());
+        self.issued(&completed.jti, completed.expires, kid).map_err(ProtectError::from)?;
+        Ok(token)
     }
 }
 
@@ -136,7 +162,6 @@ fn verify_with(
         version.token_key.as_ref().is_some_and(|key| std::ptr::eq(key, verified.key))
     };
     let version = keyset.versions().iter().find(made_it).ok_or(TokenError::Signature)?;
-    version.processed(1);
     Ok(VerifiedToken { version: Arc::clone(version), claims: verified.claims })
 }
 

@@ -196,6 +196,7 @@ pub(crate) fn wire(change: RingChange) -> Change {
         ring: change.ring.into(),
         revision: change.revision.0,
         incarnation: change.incarnation.0,
+        revocations: change.revocations,
     }
 }
 
@@ -284,6 +285,7 @@ mod tests {
             ring: ring.parse().unwrap(),
             revision: Revision(seq),
             incarnation: Incarnation("one".into()),
+            revocations: 0,
         }
     }
 

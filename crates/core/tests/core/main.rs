@@ -12,6 +12,7 @@ mod common;
 mod evidence;
 mod plan;
 mod policy;
+mod revocation;
 mod schedule;
 mod span;
 mod table;

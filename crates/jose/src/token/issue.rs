@@ -46,11 +46,22 @@ pub enum IssueError {
     Future,
 }
 
+/// Claims that are ready to be signed.
+#[derive(Clone, Debug)]
+pub struct Completed {
+    /// The claims: a JSON object.
+    pub json: Vec<u8>,
+    /// The name of the token.
+    pub jti: String,
+    /// When it ends, in seconds since the Unix epoch; a part of a second counts as a whole one.
+    pub expires: i64,
+}
+
 /// Adds what is missing: `jti`, `iat`, `exp`. What stands there is kept if it can be.
 ///
 /// # Errors
 /// When the claims live longer than the ring promises, have ended, or are of the future.
-pub fn complete(claims: &Claims, terms: &Terms) -> Result<Vec<u8>, IssueError> {
+pub fn complete(claims: &Claims, terms: &Terms) -> Result<Completed, IssueError> {
     let now = terms.now.0;
     let longest_secs = i64::try_from(terms.longest_lifetime.as_millis() / 1000).unwrap_or(i64::MAX);
     let mut text = claims.json().trim_ascii_end().to_owned();
@@ -63,28 +74,37 @@ pub fn complete(claims: &Claims, terms: &Terms) -> Result<Vec<u8>, IssueError> {
         }
         text.push_str(&member);
     };
-    match claims.expires() {
+    let expires = match claims.expires() {
         Some(expires) if expires.floor() <= now => return Err(IssueError::Over),
         Some(expires) if expires.ceil().saturating_sub(now) > longest_secs => {
             let wanted_secs = expires.ceil().saturating_sub(now);
             return Err(IssueError::TooLong { wanted_secs, longest_secs });
         }
-        Some(_) => {}
+        Some(expires) => expires.ceil(),
         None if longest_secs == 0 => {
             return Err(IssueError::TooLong { wanted_secs: 1, longest_secs });
         }
-        None => add(format!(r#""exp":{}"#, now.saturating_add(longest_secs))),
-    }
+        None => {
+            let expires = now.saturating_add(longest_secs);
+            add(format!(r#""exp":{expires}"#));
+            expires
+        }
+    };
     match claims.issued_at() {
         Some(issued) if issued.ceil() > now => return Err(IssueError::Future),
         Some(_) => {}
         None => add(format!(r#""iat":{now}"#)),
     }
-    if claims.jti().is_none() {
-        add(format!(r#""jti":"{}""#, *Base64::Url.encode(&terms.jti)));
-    }
+    let jti = match claims.jti() {
+        Some(jti) => jti.into_owned(),
+        None => {
+            let jti = Base64::Url.encode(&terms.jti).to_string();
+            add(format!(r#""jti":"{jti}""#));
+            jti
+        }
+    };
     text.push('}');
-    Ok(text.into_bytes())
+    Ok(Completed { json: text.into_bytes(), jti, expires })
 }
 
 #[cfg(test)]
@@ -97,8 +117,10 @@ mod tests {
         let longest_lifetime = Span::from_secs(60);
         let terms = Terms { now: UnixSeconds(NOW), longest_lifetime, jti: [0xff; 16] };
         let completed = complete(&Claims::parse(claims.as_bytes()).unwrap(), &terms)?;
-        Claims::parse(&completed).unwrap();
-        Ok(String::from_utf8(completed).unwrap())
+        let claims = Claims::parse(&completed.json).unwrap();
+        assert_eq!(claims.jti().as_deref(), Some(completed.jti.as_str()));
+        assert_eq!(claims.expires().map(|expires| expires.ceil()), Some(completed.expires));
+        Ok(String::from_utf8(completed.json).unwrap())
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims::Claims;
 pub use error::TokenError;
 pub use expected::{Expected, MAX_TOKEN_BYTES};
-pub use issue::{IssueError, Terms, complete};
+pub use issue::{Completed, IssueError, Terms, complete};
 pub use jwk::KeySetError;
 pub use key::TokenKey;
 pub use peek::{Peeked, danger_kid, danger_peek};

@@ -41,6 +41,24 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
         ),
         ("report", (vec!["consumer"], Some(json!({ "instance": "none", "reports": [] })))),
         ("fetchMaterial", (vec!["consumer"], None)),
+        (
+            "revoke",
+            (
+                vec!["admin", "operator", "consumer"],
+                Some(json!({
+                    "ring": "web",
+                    "revoke": [{ "by": "jti", "jti": "one", "expires": 9_999_999_999_i64 }],
+                })),
+            ),
+        ),
+        ("readRevocations", (vec!["admin", "operator", "breakglass", "auditor", "consumer"], None)),
+        (
+            "reportIssued",
+            (
+                vec!["admin", "operator", "consumer"],
+                Some(json!({ "issued": [{ "jti": "one", "expires": 9_999_999_999_i64 }] })),
+            ),
+        ),
         ("watch", (vec!["admin", "operator", "breakglass", "auditor", "consumer"], None)),
         (
             "createToken",
@@ -93,6 +111,7 @@ impl Operation {
         path += match self.id.as_str() {
             "watch" => "?wait=1ms",
             "fetchMaterial" => "?instance=none",
+            "readRevocations" => "?ring=web",
             _ => "",
         };
         let mut request = Request::new(&self.method, &path);
