@@ -8,3 +8,4 @@ mod deferred;
 mod http;
 mod relay;
 mod rotation;
+mod tokens;

@@ -18,12 +18,13 @@ mod rotation;
 mod seal;
 mod server;
 mod table;
+mod tokens;
 mod watchers;
 mod world;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench rings|rotation|watchers|server|seal|report|all \
+const USAGE: &str = "usage: bench rings|rotation|watchers|server|seal|report|tokens|all \
                      [--scale ci|full]";
 
 /// Benches are programs for engineers: whatever goes wrong is told in words, and ends the run.
@@ -50,13 +51,14 @@ impl Scale {
 
 type Bench = fn(Scale) -> Fallible<String>;
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("rings", rings::run),
     ("rotation", rotation::run),
     ("watchers", watchers::run),
     ("server", server::run),
     ("seal", seal::run),
     ("report", report::run),
+    ("tokens", tokens::run),
 ];
 
 fn main() -> ExitCode {
