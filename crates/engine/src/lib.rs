@@ -24,6 +24,7 @@ mod outbox;
 mod presence;
 mod records;
 mod rings;
+mod serving;
 mod tokens;
 mod verbs;
 
@@ -41,5 +42,6 @@ pub use mint::ImportedKey;
 pub use outbox::PendingNotice;
 pub use presence::InstanceInfo;
 pub use rings::{Snapshot, notice_name};
+pub use serving::{Served, ServerUse};
 pub use tokens::{Caller, Cidr, NewToken, Peer, RingScope, Role, TokenInfo};
 pub use verbs::{Context, Verb};
