@@ -137,16 +137,9 @@ fn algorithm(kind: &Kind) -> String {
         },
         Kind::Signing { algorithm } => {
             let name = keywheel_jose::jose_name(*algorithm);
-            match algorithm {
-                SigningAlgorithm::Rs256(bits) | SigningAlgorithm::Ps256(bits) => {
-                    let bits = match bits {
-                        keywheel_core::kind::RsaBits::B2048 => 2048,
-                        keywheel_core::kind::RsaBits::B3072 => 3072,
-                        keywheel_core::kind::RsaBits::B4096 => 4096,
-                    };
-                    format!("{name}, {bits} bits")
-                }
-                _ => name.into(),
+            match algorithm.rsa_bits() {
+                Some(bits) => format!("{name}, {} bits", bits.count()),
+                None => name.into(),
             }
         }
         Kind::Encryption { algorithm } => match algorithm {

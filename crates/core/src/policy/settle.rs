@@ -225,7 +225,7 @@ fn signing(spec: &Spec, faults: &mut Faults) -> Option<SigningAlgorithm> {
             RsaBits::B3072
         }
     };
-    if spec.rsa_bits.is_some() && !matches!(name, "RS256" | "PS256") {
+    if spec.rsa_bits.is_some() && !is_rsa(name) {
         faults.add("rsa_bits", format!("`{name}` keys have no modulus"), "Remove it");
     }
     let algorithm = match name {
@@ -234,7 +234,11 @@ fn signing(spec: &Spec, faults: &mut Faults) -> Option<SigningAlgorithm> {
         "ES384" => SigningAlgorithm::Es384,
         "ES512" => SigningAlgorithm::Es512,
         "RS256" => SigningAlgorithm::Rs256(bits),
+        "RS384" => SigningAlgorithm::Rs384(bits),
+        "RS512" => SigningAlgorithm::Rs512(bits),
         "PS256" => SigningAlgorithm::Ps256(bits),
+        "PS384" => SigningAlgorithm::Ps384(bits),
+        "PS512" => SigningAlgorithm::Ps512(bits),
         "HS256" => SigningAlgorithm::Hs256,
         "HS384" => SigningAlgorithm::Hs384,
         "HS512" => SigningAlgorithm::Hs512,
@@ -242,12 +246,17 @@ fn signing(spec: &Spec, faults: &mut Faults) -> Option<SigningAlgorithm> {
             faults.add(
                 "algorithm",
                 format!("`{other}` is not a signing algorithm"),
-                "Use EdDSA, ES256, ES384, ES512, RS256, PS256, HS256, HS384 or HS512",
+                "Use EdDSA, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, \
+                 HS256, HS384 or HS512",
             );
             return None;
         }
     };
     Some(algorithm)
+}
+
+fn is_rsa(name: &str) -> bool {
+    matches!(name, "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512")
 }
 
 fn encryption(spec: &Spec, faults: &mut Faults) -> Option<EncryptionAlgorithm> {

@@ -15,8 +15,9 @@ use crate::gate::EvidenceLevel;
 pub struct Spec {
     /// `secret`, `signing`, `encryption` or `external`.
     pub kind: String,
-    /// Signing: `EdDSA` (default), `ES256`, `ES384`, `ES512`, `RS256`, `PS256`, `HS256`, `HS384`,
-    /// `HS512`. Encryption: `AES-256-GCM` (default), `ChaCha20-Poly1305`, `Fernet`, `passphrase`.
+    /// Signing: `EdDSA` (default), `ES256`, `ES384`, `ES512`, `RS256`, `RS384`, `RS512`, `PS256`,
+    /// `PS384`, `PS512`, `HS256`, `HS384`, `HS512`. Encryption: `AES-256-GCM` (default),
+    /// `ChaCha20-Poly1305`, `Fernet`, `passphrase`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<String>,
     /// The modulus of RSA keys: 2048, 3072 (default) or 4096.

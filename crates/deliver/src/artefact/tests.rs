@@ -38,7 +38,11 @@ fn tokens_of_every_algorithm_verify_and_their_bogus_like_does_not() {
         SigningAlgorithm::Es384,
         SigningAlgorithm::Es512,
         SigningAlgorithm::Rs256(RsaBits::B2048),
+        SigningAlgorithm::Rs384(RsaBits::B2048),
+        SigningAlgorithm::Rs512(RsaBits::B2048),
         SigningAlgorithm::Ps256(RsaBits::B2048),
+        SigningAlgorithm::Ps384(RsaBits::B2048),
+        SigningAlgorithm::Ps512(RsaBits::B2048),
     ] {
         let kind = Kind::Signing { algorithm };
         let ring = ring(vec![key(&kind, 1)]);
