@@ -124,7 +124,7 @@ pub struct VersionStatus {
 /// What one consumer did with a compromised version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExposureStatus {
-    /// The consumer.
+    /// The consumer; or `server` and a server's name, for what that server accepted by itself.
     pub consumer: String,
     /// When one of its instances last accepted the version, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +229,9 @@ pub struct InstanceStatus {
     /// What it did with each version, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u32, Counts>,
+    /// When it last said that it had accepted something of each version, RFC 3339, by number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub last_accepted: BTreeMap<u32, String>,
 }
 
 /// What an instance did with one version.

@@ -25,6 +25,7 @@ mod presence;
 mod records;
 mod rings;
 mod serving;
+mod signing;
 mod tokens;
 mod verbs;
 
@@ -43,5 +44,6 @@ pub use outbox::PendingNotice;
 pub use presence::InstanceInfo;
 pub use rings::{Snapshot, notice_name};
 pub use serving::{Served, ServerUse};
+pub use signing::SignedToken;
 pub use tokens::{Caller, Cidr, NewToken, Peer, RingScope, Role, TokenInfo};
 pub use verbs::{Context, Verb};

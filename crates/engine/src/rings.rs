@@ -212,7 +212,10 @@ impl Engine {
         let mut instances = self.presence.instances(ring, self.leash());
         let served = self.server_uses(loaded, servers);
         instances.extend(Self::serving_instances(&served));
-        let uses = ring.primary().map(|number| self.presence.uses(&ring.name, number));
+        let uses = ring.primary().map(|number| {
+            let signed = self.serving.signed(&ring.name, number);
+            self.presence.uses(&ring.name, number).and(signed)
+        });
         Ok(View {
             digest: Self::convergence(ring, &instances)?,
             instances,

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Engine, ServerRecord, lock};
 use crate::error::EngineError;
 use crate::ports::{Commit, Expect, Key, Seq};
+use crate::presence::Uses;
 use crate::rings::Loaded;
 
 /// What stands for a server among the instances whose counts the gates look at.
@@ -65,11 +66,12 @@ pub(crate) struct Serving {
     /// answered from memory: what is read before each answer is always current.
     applied: AtomicU64,
     counts: Mutex<ServedCounts>,
+    signed: Mutex<HashMap<RingName, BTreeMap<VersionNumber, Uses>>>,
 }
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { applied: AtomicU64::new(u64::MAX), counts: Mutex::default() }
+        Self { applied: AtomicU64::new(u64::MAX), counts: Mutex::default(), signed: Mutex::default() }
     }
 }
 
@@ -81,6 +83,12 @@ impl Serving {
 
     pub(crate) fn from_memory(&self) -> bool {
         self.applied() != Seq(u64::MAX)
+    }
+
+    /// How often this server protected with a version, and when last.
+    pub(crate) fn signed(&self, ring: &RingName, version: VersionNumber) -> Uses {
+        let signed = lock(&self.signed);
+        signed.get(ring).and_then(|all| all.get(&version)).copied().unwrap_or_default()
     }
 
     pub(crate) fn counts(&self) -> ServedCounts {
@@ -160,6 +168,15 @@ impl Engine {
         if processed > 0 {
             counts.last_processed = Some(Moment { cluster: now.cluster, wall: now.wall });
         }
+    }
+
+    /// Counts a token that this server signed.
+    pub(crate) fn count_signed(&self, ring: &RingName, version: VersionNumber) {
+        let wall = self.now().wall;
+        let mut all = lock(&self.serving.signed);
+        let uses = all.entry(ring.clone()).or_default().entry(version).or_default();
+        uses.count = uses.count.saturating_add(1);
+        uses.last = uses.last.max(Some(wall));
     }
 
     /// Forgets what was counted for a ring's versions that are no more.

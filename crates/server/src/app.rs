@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use keywheel_api::problem::Kind;
+use keywheel_core::time::WallTime;
 use keywheel_engine::{Engine, EngineError};
 use tokio::sync::Semaphore;
 
@@ -51,6 +52,11 @@ impl App {
             issuer: settings.issuer.clone(),
             turns,
         }
+    }
+
+    /// The wall clock.
+    pub(crate) fn wall(&self) -> WallTime {
+        self.engine.clock().wall()
     }
 
     /// Calls the engine on the blocking pool. The turn is held until the call itself ends, also

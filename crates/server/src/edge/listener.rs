@@ -139,11 +139,12 @@ struct Door {
 }
 
 impl Door {
-    async fn stand(mut self, bound: Bound) {
+    async fn stand(self, bound: Bound) {
+        let mut ended = self.ended.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&bound) => accepted,
-                _ = self.ended.changed() => return,
+                _ = ended.changed() => return,
             };
             if let Err(error) = accepted {
                 tracing::warn!(%error, "a connection could not be accepted");

@@ -30,7 +30,7 @@ use hyper::{Response, StatusCode};
 use keywheel_core::id::VersionNumber;
 use keywheel_core::revocation::Facts;
 use keywheel_engine::ports::Clock;
-use keywheel_jose::token::{Claims, Expected, TokenError, UnixSeconds, danger_peek, verify};
+use keywheel_jose::token::{Claims, Expected, TokenError, UnixSeconds, verify};
 
 pub use authority::{Accepted, Authority, Stale, Tally, Version};
 pub use listener::EdgeListener;
@@ -214,7 +214,7 @@ impl Edge {
         match error {
             TokenError::UnknownKid { .. } => self.authority.unknown_kid(&route.ring),
             TokenError::Signature | TokenError::Algorithm => {
-                let kid = danger_peek(token).ok().and_then(|peeked| peeked.kid);
+                let kid = authority::danger_kid(token);
                 let version = kid.and_then(|kid| accepted.version(&kid));
                 if let Some(version) = version {
                     version.tally.rejected();

@@ -23,7 +23,7 @@ use keywheel_jose::PublicJwk;
 use keywheel_jose::token::{Keys as _, TokenError, TokenKey, UnixSeconds, Verified, Expected, verify};
 use serde::Serialize;
 
-use super::authority::{Accepted, Authority, Stale, Tally, Version};
+use super::authority::{Accepted, Authority, Stale, Tally, Version, danger_kid};
 
 /// How many names are read at once.
 const PAGE: usize = 1_000;
@@ -77,7 +77,7 @@ pub(crate) struct Document {
     pub(crate) etag: String,
     pub(crate) max_age_secs: u64,
     /// The keyset revisions of the rings in it.
-    pub(crate) generations: BTreeMap<RingName, u64>,
+    pub(crate) generations: Arc<BTreeMap<RingName, u64>>,
 }
 
 /// What there is of a JWK set.
@@ -93,7 +93,7 @@ pub(crate) enum Jwks {
 impl Shelf {
     /// An empty shelf.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let document = Document::of(&[], MAX_AGE, BTreeMap::new());
+        let document = Document::of::<PublicJwk>(&[], MAX_AGE, BTreeMap::new());
         Self {
             clock,
             rings: RwLock::default(),
@@ -260,10 +260,9 @@ impl Shelf {
         now: UnixSeconds,
         found: impl FnOnce(&RingName, &Verified<'_>) -> T,
     ) -> Result<T, TokenError> {
-        let peeked = keywheel_jose::token::danger_peek(token)?;
         let unknown = || TokenError::UnknownKid { kid: Box::default() };
         // A token that names no key belongs to no ring in particular.
-        let kid = peeked.kid.ok_or_else(unknown)?;
+        let kid = danger_kid(token).ok_or_else(unknown)?;
         let rings = self.rings();
         let own = rings.iter().find(|(name, ring)| {
             within(name) && ring.accepted.by_kid(&kid).is_some()
@@ -376,6 +375,7 @@ impl Document {
         let body = serde_json::to_vec(&Set { keys }).unwrap_or_default();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &body);
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.as_ref()));
+        let generations = Arc::new(generations);
         Self { body: body.into(), etag, max_age_secs: max_age.as_secs(), generations }
     }
 }

@@ -53,11 +53,15 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
         ("revokeToken", (vec!["admin"], None)),
         ("readAudit", (vec!["admin", "auditor"], None)),
         ("metrics", (vec!["admin", "operator", "auditor"], None)),
+        ("jwksClients", (vec!["admin", "operator", "auditor"], None)),
+        ("introspect", (vec!["admin", "operator", "consumer", "signer"], Some(json!({})))),
+        ("signToken", (vec!["signer"], Some(json!({ "claims": {} })))),
     ])
 }
 
 /// Operations that need no token.
-const OPEN: [&str; 4] = ["pointer", "openApi", "healthz", "readyz"];
+const OPEN: [&str; 7] =
+    ["pointer", "openApi", "healthz", "readyz", "jwks", "ringJwks", "discovery"];
 
 struct Operation {
     id: String,
