@@ -10,6 +10,7 @@ pub mod jwks;
 pub mod material;
 pub mod oauth;
 pub mod problem;
+pub mod revocation;
 pub mod ring;
 pub mod sign;
 pub mod token;

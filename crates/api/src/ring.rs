@@ -319,6 +319,13 @@ pub struct Verb {
     /// `rotate` of a ring of kind `external`: the new key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
+    /// `rotate`: when it is done, everything that the versions before the new one protected is
+    /// revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoke_active: bool,
+    /// `rotate`: when it is done, what the ledger says was issued before is revoked, token by token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoke_issued: bool,
     /// `delete`: says that what the ring protected may become unreadable. Needed for an encryption
     /// ring, and while a lost instance or a passive consumer may still accept it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

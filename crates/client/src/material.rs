@@ -98,6 +98,8 @@ pub(crate) fn parse(
         longest_lifetime: Span::from_millis(wire.longest_lifetime_millis),
         offline_max: Span::from_millis(wire.offline_max_millis),
         lease_ttl: Span::from_millis(wire.lease_ttl_millis),
+        revocations_stale_after: wire.revocations_stale_after_millis.map(Span::from_millis),
+        ledger: wire.ledger,
     };
     let offer = Offer { keyset, skew: Span::from_millis(wire.skew_millis) };
     Ok(Arrived { offer, versions, cacheable: wire.cacheable })

@@ -112,6 +112,8 @@ pub struct ReportOutcome {
     pub incarnation: Incarnation,
     /// The nonce for the next report.
     pub nonce: Vec<u8>,
+    /// The number of the ring's newest revocations.
+    pub revocations: u64,
 }
 
 /// The verdict on a report.
@@ -356,6 +358,7 @@ impl Engine {
             revision: own.keyset_revision,
             incarnation: own.incarnation.clone(),
             nonce: self.nonce(ring, instance, sequence)?,
+            revocations: self.newest_revocation(ring)?,
         })
     }
 

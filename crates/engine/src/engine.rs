@@ -17,8 +17,10 @@ use crate::ports::{
 };
 use crate::presence::Presence;
 use crate::records::{Record, Records};
+use crate::revocations::{HEAD_FAMILY, Revocations};
 use crate::rings::Loaded;
 use crate::serving::{ServedCounts, Serving};
+use crate::tidying::Tidying;
 use crate::tokens::StoredToken;
 
 /// What an engine is made of.
@@ -53,6 +55,8 @@ pub struct Engine {
     pub(crate) presence: Presence,
     pub(crate) cache: Mutex<HashMap<RingName, Arc<Loaded>>>,
     pub(crate) tokens: Mutex<HashMap<String, Arc<StoredToken>>>,
+    pub(crate) revocations: Revocations,
+    pub(crate) tidying: Mutex<Tidying>,
     pub(crate) refused: Mutex<BTreeMap<RingName, String>>,
     pub(crate) agenda: Mutex<Agenda>,
     /// Held over each commit that moves the audit record or the cluster clock: they would only
@@ -175,6 +179,8 @@ impl Engine {
             presence,
             cache: Mutex::default(),
             tokens: Mutex::default(),
+            revocations: Revocations::default(),
+            tidying: Mutex::default(),
             refused: Mutex::default(),
             agenda: Mutex::default(),
             turn: Mutex::default(),
@@ -246,10 +252,11 @@ impl Engine {
     pub fn drive(&self) -> Duration {
         *lock(&self.poked) = false;
         let (fence, began) = (self.fence(), self.now().cluster);
+        self.forget_expired();
         let mut trouble = self.follow().err();
         trouble = trouble.or(self.presence.flush(&self.records).err());
         match self.keep_lease() {
-            Ok(true) => {}
+            Ok(true) => trouble = trouble.or(self.tidy_logs().err()),
             Ok(false) => return self.follow_on(),
             Err(error) => trouble = trouble.or(Some(error)),
         }
@@ -508,6 +515,11 @@ impl Engine {
             }
             "token" => {
                 lock(&self.tokens).remove(name);
+            }
+            HEAD_FAMILY => {
+                if let Ok(ring) = name.parse::<RingName>() {
+                    self.follow_revocations(&ring)?;
+                }
             }
             "cluster" if name == "time" => self.follow_clock()?,
             _ => {}

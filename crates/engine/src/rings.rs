@@ -15,6 +15,7 @@ use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
 use keywheel_core::view::{Instance, Server, View};
 use keywheel_jose::Material;
 
+use crate::after_rotation::{AfterRotation, Wish};
 use crate::audit::{self, Event};
 use crate::document::{Document, StoredMaterial};
 use crate::engine::{Engine, ServerRecord, lock};
@@ -337,6 +338,11 @@ impl Engine {
     ) -> Result<Option<Rest>, EngineError> {
         for _ in 0..ROUND_STEPS_MAX {
             let loaded = self.load(ring)?;
+            match self.fulfil_wish(&loaded) {
+                Ok(false) => {}
+                Ok(true) | Err(EngineError::Contended(_)) => continue,
+                Err(error) => return Err(error),
+            }
             let (view, now) = self.sight(&loaded, round)?;
             let input = Input::Tick { view: view.clone() };
             let step = rotation::step(&loaded.document.ring, input.clone(), now)?;
@@ -527,6 +533,8 @@ pub(crate) struct Change {
     pub(crate) new_key: Option<NewKey>,
     pub(crate) spec: Option<Spec>,
     pub(crate) receipt: Option<crate::document::Receipt>,
+    /// What is to be revoked when the rotation that begins here is done.
+    pub(crate) revoke: AfterRotation,
     /// Whether the step alone leads to the new ring.
     pub(crate) replayable: bool,
 }
@@ -542,6 +550,7 @@ impl Change {
             new_key: None,
             spec: None,
             receipt: None,
+            revoke: AfterRotation::default(),
             replayable: true,
         }
     }
@@ -555,6 +564,7 @@ impl Change {
             if let Some((number, _)) = added {
                 let stored = StoredMaterial::new(&key.material, &key.salt);
                 document.material.insert(*number, stored);
+                document.wish = self.wish(*number);
             }
         }
         for effect in &self.step.effects {
@@ -568,6 +578,15 @@ impl Change {
         if let Some(receipt) = &self.receipt {
             document.remember(receipt.clone());
         }
+    }
+
+    fn wish(&self, version: VersionNumber) -> Option<Wish> {
+        (!self.revoke.is_nothing()).then(|| Wish {
+            version,
+            revoke: self.revoke,
+            actor: self.actor.clone(),
+            reason: self.reason.clone(),
+        })
     }
 
     fn notices(&self) -> impl Iterator<Item = &Notice> {

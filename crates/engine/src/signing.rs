@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::ledger::Issued;
 use crate::rings::{Loaded, TRIES_MAX};
 
 /// Claims that the server adds, and nobody else.
@@ -64,6 +65,11 @@ impl Engine {
             let loaded = self.load(ring)?;
             let number = primary(&loaded)?;
             let signed = self.sign_with(&loaded, number, &claims, lifetime)?;
+            if loaded.document.ring.policy.ledger {
+                let (jti, kid) = (signed.jti.clone(), Some(signed.kid.clone()));
+                let issued = Issued { jti, expires: signed.expires, kid };
+                self.record_issued(ring, &[issued])?;
+            }
             let again = self.load(ring)?;
             let same_life = again.document.ring.incarnation == loaded.document.ring.incarnation;
             if same_life && primary(&again)? == number {

@@ -198,6 +198,7 @@ pub(crate) fn wire(change: RingChange) -> Change {
         ring: change.ring.into(),
         revision: change.revision.0,
         incarnation: change.incarnation.0,
+        revocations: change.revocations,
     }
 }
 
@@ -307,6 +308,7 @@ mod tests {
             ring: ring.parse().unwrap(),
             revision: Revision(seq),
             incarnation: Incarnation("one".into()),
+            revocations: 0,
         }
     }
 

@@ -113,6 +113,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
         routes::reports::OPERATIONS,
         routes::material::OPERATIONS,
         routes::watch::OPERATIONS,
+        routes::revocations::OPERATIONS,
+        routes::issued::OPERATIONS,
         routes::tokens::OPERATIONS,
         routes::audit::OPERATIONS,
         routes::jwks::OPERATIONS,

@@ -19,6 +19,8 @@ fn offer(revision: u64) -> Offer {
             longest_lifetime: Span::from_secs(60),
             offline_max: Span::from_secs(3_600),
             lease_ttl: Span::from_secs(30),
+            revocations_stale_after: None,
+            ledger: false,
         },
         skew: Span::from_secs(1),
     }

@@ -19,6 +19,8 @@ fn offer(life: &str, revision: u64, primary: Option<u32>, accepted: &[u32]) -> O
             longest_lifetime: Span::from_secs(900),
             offline_max: Span::from_secs(3_600),
             lease_ttl: Span::from_secs(30),
+            revocations_stale_after: None,
+            ledger: false,
         },
         skew: Span::from_secs(5),
     }

@@ -116,6 +116,9 @@ impl TryFrom<&Spec> for Policy {
             },
             passive: passive(spec, &mut faults),
             consumers: consumers(spec, &mut faults),
+            revocations_stale_after: faults
+                .optional_span("revocations_stale_after", spec.revocations_stale_after.as_deref()),
+            ledger: spec.ledger,
             kind: kind.unwrap_or(Kind::External),
         };
         if faults.0.is_empty() {
@@ -490,11 +493,24 @@ fn check_together(policy: &Policy, spec: &Spec, faults: &mut Faults) {
             "An instance must be lost before it can be gone; raise offline_max",
         );
     }
+    check_revocations(policy, faults);
     if policy.health.max_rejected_percent > 100 {
         faults.add("max_rejected_percent", "is more than 100", "Give 0 to 100");
     }
     if let Some(every) = policy.triggers.rotate_every {
         check_pace(policy, every, tail, faults);
+    }
+}
+
+/// Each renewal of a lease confirms what was revoked; between two of them nobody can know.
+fn check_revocations(policy: &Policy, faults: &mut Faults) {
+    let Some(stale_after) = policy.revocations_stale_after else { return };
+    if stale_after < policy.lease_ttl {
+        faults.add(
+            "revocations_stale_after",
+            format!("{stale_after} is shorter than lease_ttl ({})", policy.lease_ttl),
+            "Clients would refuse every token between two renewals; raise it, or lower lease_ttl",
+        );
     }
 }
 

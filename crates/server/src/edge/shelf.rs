@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use keywheel_core::id::{Incarnation, Kid, RingName, VersionNumber};
 use keywheel_core::kind::Kind;
-use keywheel_core::revocation::{Facts, Revoked};
+use keywheel_core::revocation::{Facts, RevocationSet, Revoked};
 use keywheel_core::ring::{Ring, State};
 use keywheel_core::time::Span;
 use keywheel_engine::ports::{Clock, Seq};
@@ -51,6 +51,11 @@ struct OneRing {
     jwks: Option<Arc<Document>>,
     keys: Vec<PublicJwk>,
     max_age: Span,
+    /// What was revoked; the engine goes on to fill it. Nothing when the log was never believed,
+    /// and then nothing passes.
+    revocations: Option<Arc<RevocationSet>>,
+    /// After so long without the store nothing passes.
+    stale_after: Option<Span>,
 }
 
 /// Counts what was accepted and refused with one version, until the engine takes it over.
@@ -137,6 +142,7 @@ impl Shelf {
             self.write_all();
         }
         if self.is_complete.load(Ordering::Acquire) {
+            self.is_fresh();
             engine.applied(seq, changes.iter().map(|change| &change.ring));
         }
         Ok(())
@@ -189,7 +195,16 @@ impl Shelf {
             let ring = served.ring();
             ring.deleted.is_none() && matches!(ring.policy.kind, Kind::Signing { .. })
         });
-        let present = served.map(|served| OneRing::new(&served, former.as_deref()));
+        let revocations = match served.as_ref().map(|_| engine.revocations(name)) {
+            Some(Ok(set)) => Some(set),
+            Some(Err(error @ EngineError::Store(_))) => return Err(error),
+            Some(Err(error)) => {
+                tracing::error!(ring = %name, cause = %error, "what was revoked is not believed");
+                former.as_ref().and_then(|former| former.revocations.clone())
+            }
+            None => None,
+        };
+        let present = served.map(|served| OneRing::new(&served, former.as_deref(), revocations));
         if let Some(served) = &present {
             let known = |number: VersionNumber| served.known.contains(&number);
             engine.forget_served(name, known);
@@ -290,8 +305,17 @@ impl Authority for Shelf {
         Some(Arc::clone(&self.rings().get(ring)?.accepted))
     }
 
-    fn revoked(&self, _ring: &RingName, _facts: &Facts<'_>) -> Result<Option<Revoked>, Stale> {
-        Ok(None)
+    fn revoked(&self, ring: &RingName, facts: &Facts<'_>) -> Result<Option<Revoked>, Stale> {
+        let rings = self.rings();
+        let ring = rings.get(ring).ok_or(Stale)?;
+        let revocations = ring.revocations.as_ref().ok_or(Stale)?;
+        if let Some(most) = ring.stale_after {
+            let since = self.now_millis().saturating_sub(self.fresh.load(Ordering::Acquire));
+            if since > most.as_millis() {
+                return Err(Stale);
+            }
+        }
+        Ok(revocations.check(facts))
     }
 }
 
@@ -303,7 +327,11 @@ struct Taken {
 }
 
 impl OneRing {
-    fn new(served: &Served, former: Option<&Self>) -> Taken {
+    fn new(
+        served: &Served,
+        former: Option<&Self>,
+        revocations: Option<Arc<RevocationSet>>,
+    ) -> Taken {
         let ring = served.ring();
         let former = former.filter(|former| former.incarnation == ring.incarnation);
         let mut counters = BTreeMap::new();
@@ -340,6 +368,8 @@ impl OneRing {
             jwks,
             keys,
             max_age,
+            revocations,
+            stale_after: ring.policy.revocations_stale_after,
         };
         Taken { ring: one, known: ring.versions.keys().copied().collect() }
     }

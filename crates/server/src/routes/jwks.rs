@@ -53,7 +53,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         body: Body::Nothing,
         answer: Answer::Json(200, schema::<JwksClients>),
         refusals: &[],
-        handler: |call| Box::pin(async move { clients(&call) }),
+        handler: |call| Box::pin(clients(call)),
     },
 ];
 
@@ -130,11 +130,10 @@ fn discovery(call: &Call) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-fn clients(call: &Call) -> Result<Response, Refusal> {
+async fn clients(call: Call) -> Result<Response, Refusal> {
     let ring = call.ring()?;
-    let Jwks::Known(document) = call.app.shelf.jwks(Some(&ring)) else {
-        return Err(no_public_keys());
-    };
-    let revision = document.generations.get(&ring).copied().unwrap_or_default();
+    let asked = ring.clone();
+    let snapshot = call.engine(move |engine| engine.snapshot(&asked)).await?;
+    let revision = snapshot.ring.keyset_revision.0;
     json(StatusCode::OK, &JwksClients { revision, clients: call.app.fetches.of(&ring) })
 }

@@ -1,13 +1,19 @@
-//! Token introspection (RFC 7662): whether a token is good now, for resource servers that ask
-//! instead of verifying. Callers authenticate with a token of keywheel as the bearer. Whatever is
-//! wrong with the token that is asked about, the answer is `{"active":false}` and no more.
+//! Token introspection (RFC 7662) for resource servers that ask instead of verifying, and revocation
+//! (RFC 7009) by the token itself. Callers authenticate with a token of keywheel as the bearer.
+//! Whatever is wrong with a token that is asked about, the answer is `{"active":false}` and no more;
+//! a token that is not good is revoked already.
 
-use axum::response::Response;
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse as _, Response};
 use hyper::{Method, StatusCode};
 use keywheel_api::oauth::{Introspection, TokenForm};
-use keywheel_jose::token::{Claims, TokenError, UnixSeconds};
+use keywheel_api::problem::Kind;
+use keywheel_core::id::RingName;
+use keywheel_core::revocation::Revocation;
+use keywheel_jose::token::{Claims, NumericDate, TokenError, UnixSeconds, Verified};
 
-use crate::authz::Right;
+use crate::authz::{self, Right};
 use crate::call::{Call, json};
 use crate::operation::{Access, Answer, Body, Operation, schema};
 use crate::refusal::Refusal;
@@ -16,7 +22,22 @@ use crate::refusal::Refusal;
 const SHOWN: [&str; 10] =
     ["scope", "client_id", "username", "exp", "iat", "nbf", "sub", "aud", "iss", "jti"];
 
-pub(crate) const OPERATIONS: &[Operation] = &[Operation {
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "revokeToken7009",
+        method: Method::POST,
+        path: "/oauth/revoke",
+        summary: "Revokes a token of one of the caller's rings by its jti (RFC 7009); one that is \
+                  not good is no error.",
+        access: Access::Right(Right::Revoke),
+        query: &[],
+        conditional: false,
+        body: Body::Form(schema::<TokenForm>),
+        answer: Answer::Text("text/plain"),
+        refusals: &[Kind::TooMany],
+        handler: |call| Box::pin(revoke(call)),
+    },
+    Operation {
     id: "introspect",
     method: Method::POST,
     path: "/oauth/introspect",
@@ -28,7 +49,32 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     answer: Answer::Json(200, schema::<Introspection>),
     refusals: &[],
     handler: |call| Box::pin(async move { introspect(&call) }),
-}];
+    },
+];
+
+async fn revoke(call: Call) -> Result<Response, Refusal> {
+    let form: TokenForm = call.form()?;
+    let found = verified(&call, &form.token, |ring, verified| {
+        let expires = verified.claims.expires().map_or(i64::MAX, NumericDate::ceil);
+        (ring.clone(), verified.claims.jti().map(Cow::into_owned), expires)
+    })?;
+    let Some((ring, jti, expires)) = found else { return Ok(().into_response()) };
+    let Some(jti) = jti else {
+        return Err(Refusal::invalid(
+            "token",
+            "it has no jti by which it could be revoked",
+            "Revoke by subject or by issued_before with POST /v1/revocations",
+        ));
+    };
+    let entry = Revocation::jti(jti, expires)
+        .map_err(|error| Refusal::invalid("token", error, "Revoke it by its subject"))?;
+    let asked = ring.clone();
+    let policy = call.engine(move |engine| engine.policy(&asked)).await?;
+    authz::check_protects(call.caller()?, &policy)?;
+    let context = call.context(None)?;
+    call.engine(move |engine| engine.revoke(&ring, &[entry], &context)).await?;
+    Ok(().into_response())
+}
 
 fn introspect(call: &Call) -> Result<Response, Refusal> {
     let form: TokenForm = call.form()?;
@@ -37,20 +83,25 @@ fn introspect(call: &Call) -> Result<Response, Refusal> {
 
 /// What is to be said about a token, or nothing.
 fn look(call: &Call, token: &str) -> Result<Option<Introspection>, Refusal> {
+    verified(call, token, |ring, verified| Introspection {
+        active: true,
+        token_type: Some("Bearer".into()),
+        ring: Some(ring.to_string()),
+        kid: verified.key.kid().map(ToOwned::to_owned),
+        claims: shown(&verified.claims),
+    })
+}
+
+/// What there is of a token that is good and of one of the caller's rings.
+fn verified<T>(
+    call: &Call,
+    token: &str,
+    found: impl FnOnce(&RingName, &Verified<'_>) -> T,
+) -> Result<Option<T>, Refusal> {
     let caller = call.caller()?;
     let now = UnixSeconds(call.app.wall().0.div_euclid(1000));
-    let found = call.app.shelf.verify(
-        token.as_bytes(),
-        |ring| caller.rings.contains(ring),
-        now,
-        |ring, verified| Introspection {
-            active: true,
-            token_type: Some("Bearer".into()),
-            ring: Some(ring.to_string()),
-            kid: verified.key.kid().map(ToOwned::to_owned),
-            claims: shown(&verified.claims),
-        },
-    );
+    let within = |ring: &RingName| caller.rings.contains(ring);
+    let found = call.app.shelf.verify(token.as_bytes(), within, now, found);
     Ok(found.inspect_err(|error: &TokenError| {
         tracing::debug!(kind = error.kind(), "a token that was asked about is not good");
     })

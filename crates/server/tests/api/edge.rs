@@ -7,6 +7,7 @@ use keywheel_server::edge::{EdgeSettings, Profile, Route};
 use keywheel_server::{AuthzSettings, Listen};
 use serde_json::{Value, json};
 
+use crate::support::process::Process;
 use crate::support::{Answer, Request, World, eventually};
 
 fn signing(algorithm: &str) -> Value {
@@ -100,11 +101,14 @@ fn a_rotation_reaches_edge_and_jwks_before_anything_is_signed_with_it() {
     eventually("the edge serves the ring", || {
         (knock(&world, "/authz/x", &first).status == 200).then_some(())
     });
+    let consumer = world.consumer("api", &["web"]);
+    let mut process = Process::join(&world, &consumer, "api", "web");
     for _ in 0..3 {
         let former = world.status("web")["primary"].clone();
         let rotated = world.tell("operator", "POST", "/v1/rings/web/rotate", &json!({}));
         assert_eq!(rotated.status, 200, "{rotated:?}");
         eventually("the rotation is through", || {
+            process.converge(&world);
             // Whatever is signed at any moment is accepted at once, and its key is shown.
             let fresh = token(&world, "web", &json!({}));
             assert_eq!(knock(&world, "/authz/x", &fresh).status, 200);
@@ -209,6 +213,33 @@ fn introspection_says_nothing_about_what_is_not_good() {
     for wrong in ["", "x=y", &format!("token={token}&token={token}")] {
         assert_eq!(introspect(&world, "signer", wrong).status, 400, "{wrong}");
     }
+}
+
+#[test]
+fn a_token_that_is_shown_to_be_revoked_passes_nowhere_any_more() {
+    let world = world();
+    let token = token(&world, "web", &json!({ "sub": "ada" }));
+    let form = format!("token={token}");
+    eventually("the edge serves the ring", || {
+        (knock(&world, "/authz/x", &token).status == 200).then_some(())
+    });
+    let revoke = |role: &str, form: &str| {
+        let request = Request::new("POST", "/oauth/revoke")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .token(world.token(role))
+            .body(form.as_bytes());
+        world.send(&request).status
+    };
+    assert_eq!(revoke("auditor", &form), 403);
+    assert_eq!(revoke("operator", "token=unknown"), 200);
+    assert_eq!(knock(&world, "/authz/x", &token).status, 200);
+    assert_eq!(revoke("operator", &form), 200);
+    // At once: the server that revokes is told before it answers.
+    let refused = knock(&world, "/authz/x", &token);
+    assert_eq!(refused.status, 401);
+    assert!(refused.header("www-authenticate").unwrap().contains("revoked"));
+    assert_eq!(introspect(&world, "signer", &form).body, r#"{"active":false}"#);
+    assert_eq!(revoke("operator", &form), 200);
 }
 
 #[test]
