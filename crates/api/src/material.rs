@@ -32,6 +32,9 @@ pub struct Material {
     /// when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocations_stale_after_millis: Option<u64>,
+    /// The number of the ring's newest revocations.
+    #[serde(default)]
+    pub revocations: u64,
     /// Whether what is issued is to be reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ledger: bool,

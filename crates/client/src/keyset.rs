@@ -186,6 +186,8 @@ pub struct Keyset {
     pub(crate) primary: Option<Primary>,
     pub(crate) offline_max: Span,
     pub(crate) lease_ttl: Span,
+    pub(crate) revocations_stale_after: Option<Span>,
+    pub(crate) ledger: bool,
     pub(crate) in_use: Arc<InUse>,
 }
 
@@ -230,6 +232,16 @@ impl Keyset {
     /// How long this process may protect without having reached a server.
     pub const fn offline_max(&self) -> Span {
         self.offline_max
+    }
+
+    /// After how long without knowing what was revoked every token is refused; never when absent.
+    pub const fn revocations_stale_after(&self) -> Option<Span> {
+        self.revocations_stale_after
+    }
+
+    /// Whether the ring keeps a ledger of what was issued.
+    pub const fn keeps_ledger(&self) -> bool {
+        self.ledger
     }
 
     /// The accepted version with this kid.

@@ -35,17 +35,22 @@ mod error;
 mod fork;
 mod guard;
 mod identity;
+mod issued;
 mod keyset;
 mod live;
 mod local;
 mod material;
 mod private;
+mod random;
 mod report;
+mod revocations;
 mod throttle;
 mod watcher;
 
 pub use client::{Builder, Client, Health, RingHandle, TokenSource};
-pub use error::{BuildError, ClientError, ProcessError, ProtectError};
+pub use error::{
+    BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, RevocationsStale,
+};
 pub use guard::Guard;
 pub use http::{Endpoint, TlsOptions, Token};
 pub use keyset::{Keyset, Version};

@@ -42,6 +42,8 @@ pub(crate) struct Arrived {
     pub(crate) offer: Offer,
     pub(crate) versions: Vec<Arc<Version>>,
     pub(crate) cacheable: bool,
+    /// The newest number of what is revoked.
+    pub(crate) revocations: u64,
 }
 
 /// Checks and parses material. `tally` gives the counters of a version, which outlive keysets.
@@ -102,7 +104,7 @@ pub(crate) fn parse(
         ledger: wire.ledger,
     };
     let offer = Offer { keyset, skew: Span::from_millis(wire.skew_millis) };
-    Ok(Arrived { offer, versions, cacheable: wire.cacheable })
+    Ok(Arrived { offer, versions, cacheable: wire.cacheable, revocations: wire.revocations })
 }
 
 #[cfg(test)]

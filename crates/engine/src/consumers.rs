@@ -138,6 +138,8 @@ pub struct KeysetMaterial {
     pub keyset: Keyset,
     /// How far clocks may be apart.
     pub skew: Span,
+    /// The number of its newest revocations.
+    pub revocations: u64,
     /// The versions with their keys.
     pub versions: Vec<DeliveredVersion>,
 }
@@ -302,7 +304,8 @@ impl Engine {
                 delivery: material.delivery(role),
             });
         }
-        Ok(KeysetMaterial { keyset: own.keyset(), skew: own.policy.skew, versions })
+        let revocations = self.newest_revocation(ring)?;
+        Ok(KeysetMaterial { keyset: own.keyset(), skew: own.policy.skew, revocations, versions })
     }
 
     /// Takes the reports of one process, in order.

@@ -38,6 +38,7 @@ fn answer(verdict: Verdict, life: &str, revision: u64) -> Acknowledged {
         incarnation: Incarnation(life.into()),
         revision: Revision(revision),
         nonce: vec![9],
+        revocations: 0,
     }
 }
 
@@ -435,8 +436,13 @@ impl World {
         let verdict =
             if verdict == Verdict::Proved && !plan.prove { Verdict::Renewed } else { verdict };
         let revision = if behind { plan.revision.next() } else { plan.revision };
-        let acknowledged =
-            Acknowledged { verdict, incarnation: plan.incarnation, revision, nonce: vec![1] };
+        let acknowledged = Acknowledged {
+            verdict,
+            incarnation: plan.incarnation,
+            revision,
+            nonce: vec![1],
+            revocations: 0,
+        };
         let then = self.state.acknowledge(acknowledged, self.now, self.now);
         if verdict == Verdict::Rejected {
             assert_eq!(then, Then::Reregister);

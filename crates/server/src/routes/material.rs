@@ -62,6 +62,7 @@ async fn fetch(call: Call) -> Result<Response, Refusal> {
             .keyset
             .revocations_stale_after
             .map(keywheel_core::time::Span::as_millis),
+        revocations: held.revocations,
         ledger: held.keyset.ledger,
         // The server has no objection; whether a host keeps a sealed cache is the client's setting.
         cacheable: true,
