@@ -104,7 +104,8 @@ mod tests {
             prop_assert_eq!(parts.header, header.as_bytes());
             prop_assert_eq!(parts.payload, payload.as_bytes());
             prop_assert_eq!(parts.signature, tag.as_bytes());
-            prop_assert_eq!(parts.signed, format!("{header}.{payload}").as_bytes());
+            let signed = format!("{header}.{payload}");
+            prop_assert_eq!(parts.signed, signed.as_bytes());
         }
     }
 

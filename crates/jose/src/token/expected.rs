@@ -84,7 +84,10 @@ impl Expected {
     /// Expects these claims to be there, whatever they say, in place of `exp`, which is expected
     /// otherwise.
     #[must_use]
-    pub fn require<N: Into<Cow<'static, str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+    pub fn require<N: Into<Cow<'static, str>>>(
+        mut self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
         self.required = names.into_iter().map(Into::into).collect();
         self
     }

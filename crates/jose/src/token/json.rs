@@ -496,3 +496,6 @@ impl<'a> Scanner<'a> {
         Ok(unit)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,11 @@ impl From<JsonError> for KeySetError {
     }
 }
 
+/// The name of a JWK whose members were scanned.
+pub(super) fn kid<'a>(text: &'a str, members: &Members) -> Option<Cow<'a, str>> {
+    members.find(text, "kid").and_then(|value| json::as_string(value.of(text)))
+}
+
 /// Reads a JWK whose members were scanned.
 pub(super) fn read(text: &str, members: &Members) -> Result<TokenKey, KeySetError> {
     let jwk = Jwk { text, members };
@@ -150,13 +155,11 @@ impl<'a> Jwk<'a> {
         };
         let (mut sign, mut verify) = (false, false);
         for operation in operations {
-            let seen = match json::as_string(operation).ok_or(wrong_type.clone())?.as_ref() {
-                "sign" => &mut sign,
-                "verify" => &mut verify,
-                _ => return Err(KeySetError::Purpose("key_ops")),
-            };
-            if std::mem::replace(seen, true) {
-                return Err(KeySetError::Duplicate);
+            match json::as_string(operation).ok_or(wrong_type.clone())?.as_ref() {
+                "sign" if !sign => sign = true,
+                "verify" if !verify => verify = true,
+                "sign" | "verify" => return Err(KeySetError::Duplicate),
+                _ => {}
             }
         }
         if verify || (sign && signs) { Ok(()) } else { Err(KeySetError::Purpose("key_ops")) }
@@ -176,7 +179,9 @@ impl<'a> Jwk<'a> {
         };
         let permitted = [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512];
         let bindings: Vec<_> = match named {
-            Some(algorithm) if permitted.contains(&algorithm) => of(algorithm).into_iter().collect(),
+            Some(algorithm) if permitted.contains(&algorithm) => {
+                of(algorithm).into_iter().collect()
+            }
             Some(_) => return Err(KeySetError::Purpose("alg")),
             None => permitted.into_iter().filter_map(of).collect(),
         };

@@ -1,6 +1,8 @@
 //! Where the key of a token is looked for: any caller's keys, or a set that was read from a JWK or
 //! a JWKS document.
 
+use std::collections::BTreeSet;
+
 use super::json;
 use super::jwk::{self, KeySetError};
 use super::key::TokenKey;
@@ -57,13 +59,23 @@ impl KeySet {
         let elements = json::as_array(array).ok_or(KeySetError::Syntax)?;
         let mut set = Self { keys: Vec::new(), passed_over: 0 };
         let mut first_fault = None;
+        let mut names = BTreeSet::new();
         for (nth, element) in elements.enumerate() {
             if nth >= KEYS_MAX {
                 return Err(KeySetError::TooMany);
             }
             let members = json::scan(element)?;
-            match jwk::read(element, &members) {
-                Ok(key) => set.add(key)?,
+            let outcome = jwk::read(element, &members);
+            // A key for another purpose may have the name of one that checks signatures; a broken
+            // one may not, because somebody meant it.
+            if !matches!(outcome, Err(KeySetError::Purpose(_)))
+                && let Some(kid) = jwk::kid(element, &members)
+                && !names.insert(kid)
+            {
+                return Err(KeySetError::DuplicateKid);
+            }
+            match outcome {
+                Ok(key) => set.keys.push(key),
                 Err(error) if error.is_passed_over() => {
                     set.passed_over = set.passed_over.saturating_add(1);
                     first_fault.get_or_insert(error);
@@ -81,14 +93,6 @@ impl KeySet {
             None if set.keys.is_empty() => Err(KeySetError::Empty),
             _ => Ok(set),
         }
-    }
-
-    fn add(&mut self, key: TokenKey) -> Result<(), KeySetError> {
-        if key.kid().is_some() && self.keys.iter().any(|known| known.kid() == key.kid()) {
-            return Err(KeySetError::DuplicateKid);
-        }
-        self.keys.push(key);
-        Ok(())
     }
 
     /// The keys, in the order of the document.

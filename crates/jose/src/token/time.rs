@@ -29,7 +29,8 @@ impl NumericDate {
     /// Reads a JSON number that was scanned before. `None` when it is something else, or too large
     /// to be a time.
     pub(super) fn read(json: &str) -> Option<Self> {
-        if json.len() > NUMBER_CHARS_MAX || !json.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+        if json.len() > NUMBER_CHARS_MAX
+            || !json.starts_with(|c: char| c == '-' || c.is_ascii_digit())
         {
             return None;
         }
@@ -51,7 +52,8 @@ impl NumericDate {
         let point = i32::try_from(whole.len()).ok()?.checked_add(exponent)?;
         let mut seconds: i64 = 0;
         if digits().any(|digit| digit != b'0') {
-            for digit in digits().chain(std::iter::repeat(b'0')).take(usize::try_from(point).unwrap_or(0))
+            for digit in
+                digits().chain(std::iter::repeat(b'0')).take(usize::try_from(point).unwrap_or(0))
             {
                 seconds = seconds.checked_mul(10)?.checked_add(i64::from(digit & 0x0f))?;
             }
