@@ -134,6 +134,8 @@ pub enum Command {
     Instance(commands::instance::Args),
     /// Creates, lists and revokes tokens
     Token(commands::token::Args),
+    /// Shows the public keys of signing rings, and who fetched them
+    Jwks(commands::jwks::Args),
     /// Shows the record of who did what
     Audit(commands::audit::Args),
     /// Copies the store, sealed as it is, while the server runs

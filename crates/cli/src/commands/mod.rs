@@ -19,6 +19,7 @@ pub mod exec;
 pub mod init;
 pub mod instance;
 pub mod internal;
+pub mod jwks;
 pub mod kek;
 pub mod man;
 pub mod pause;
@@ -48,6 +49,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Agent(args) => agent::run(invocation, &args),
         Command::Apply(args) => apply::run(invocation, &args),
         Command::Status(args) => status::run(invocation, &args),
+        Command::Jwks(args) => jwks::run(invocation, args),
         Command::Plan(args) => plan::run(invocation, &args),
         Command::Rotate(args) => rotate::run(invocation, &args),
         Command::Promote(args) => promote::run(invocation, &args),

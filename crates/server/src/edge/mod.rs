@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
@@ -31,6 +31,9 @@ use keywheel_core::id::VersionNumber;
 use keywheel_core::revocation::Facts;
 use keywheel_engine::ports::Clock;
 use keywheel_jose::token::{Claims, Expected, TokenError, UnixSeconds, verify};
+
+/// The name of a header, as rules have it.
+pub use hyper::header::HeaderName;
 
 pub use authority::{Accepted, Authority, Stale, Tally, Version};
 pub use listener::EdgeListener;
