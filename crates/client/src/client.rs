@@ -609,8 +609,8 @@ impl RingHandle {
         found.ok_or(ProcessError::UnknownKid)
     }
 
-    /// Signs with the primary; gives the kid to write beside the signature. Raw: tokens are made
-    /// by a later part of keywheel.
+    /// Signs with the primary; gives the kid to write beside the signature. Raw: for tokens there
+    /// is [`RingHandle::sign_token`].
     ///
     /// # Errors
     /// When nothing may be protected, or the key is one that encrypts.

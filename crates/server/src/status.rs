@@ -8,7 +8,7 @@ use keywheel_api::ring::{
 };
 use keywheel_core::gate::{self, Gate};
 use keywheel_core::id::{ConsumerName, InstanceId, VersionNumber};
-use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding, SigningAlgorithm};
+use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding};
 use keywheel_core::policy::Role;
 use keywheel_core::ring::{Attribution, Direction, Exception, Law, Origin, State, Version};
 use keywheel_core::schedule::Cause;

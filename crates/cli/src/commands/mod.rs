@@ -20,6 +20,8 @@ pub mod init;
 pub mod instance;
 pub mod internal;
 pub mod jwks;
+pub mod jws;
+pub mod jwt;
 pub mod kek;
 pub mod man;
 pub mod pause;
@@ -63,6 +65,8 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Ring(args) => ring::run(invocation, args),
         Command::Instance(args) => instance::run(invocation, args),
         Command::Token(args) => token::run(invocation, args),
+        Command::Jwt(args) => jwt::run(invocation, &args),
+        Command::Jws(args) => jws::run(invocation, &args),
         Command::Audit(args) => audit::run(invocation, &args),
         Command::Backup(args) => backup::run(invocation, &args),
         Command::Restore(args) => restore::run(invocation, &args),
