@@ -229,6 +229,9 @@ pub struct InstanceStatus {
     /// What it did with each version, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u32, Counts>,
+    /// How often it refused a kid that no version of the ring ever had.
+    #[serde(default)]
+    pub unknown: u64,
 }
 
 /// What an instance did with one version.
@@ -241,9 +244,12 @@ pub struct Counts {
     /// How often it verified, decrypted or accepted.
     #[serde(default)]
     pub processed: u64,
-    /// How often it refused.
+    /// How often it refused although it knew the version.
     #[serde(default)]
     pub rejected: u64,
+    /// How often it refused because it did not know the version's kid.
+    #[serde(default)]
+    pub unknown: u64,
 }
 
 /// A law that was bent.

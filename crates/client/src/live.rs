@@ -19,6 +19,7 @@ use crate::fork;
 use crate::http::Wake;
 use crate::keyset::Keyset;
 use crate::throttle::Throttle;
+use crate::unknown::UnknownKids;
 
 /// Unknown kids make the client ask the server at once: so many in a row, then one in an interval.
 const REFRESH_BURST: u64 = 5;
@@ -68,6 +69,8 @@ pub(crate) struct Slot {
     confirmed: AtomicU8,
     /// The newest finding that the watcher has not taken yet.
     finding: Mutex<Option<Finding>>,
+    /// The kids that were refused because nobody knew them.
+    unknown: Mutex<UnknownKids>,
 }
 
 impl Slot {
@@ -84,6 +87,7 @@ impl Slot {
             proved: AtomicBool::new(false),
             confirmed: AtomicU8::new(0),
             finding: Mutex::new(None),
+            unknown: Mutex::default(),
         }
     }
 
@@ -94,6 +98,16 @@ impl Slot {
 
     pub(crate) fn take_finding(&self) -> Option<Finding> {
         self.finding.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Counts a kid that was refused because nobody knew it.
+    pub(crate) fn count_unknown(&self, kid: &str) {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).count(kid);
+    }
+
+    /// Takes out what was counted.
+    pub(crate) fn take_unknown(&self) -> UnknownKids {
+        std::mem::take(&mut self.unknown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn set_confirmed(&self, level: Option<EvidenceLevel>) {

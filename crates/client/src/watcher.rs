@@ -25,7 +25,7 @@ use crate::live::{Finding, Live, Slot, Status};
 use crate::local::Local;
 use crate::report::{self, Identity};
 use crate::session::{Action, Session};
-use crate::state::{Applied, ConsumerState};
+use crate::state::{Applied, ConsumerState, Counted};
 
 const CALL_TIMEOUT: Span = Span::from_secs(10);
 const GOODBYE_TIMEOUT: Span = Span::from_millis(1_500);
@@ -476,7 +476,9 @@ impl Watcher {
         let state = self.session.state_mut(index)?;
         let oldest = local.oldest_guard();
         let life = state.held()?.keyset.incarnation.clone();
-        let plan = state.report(oldest, now, || local.take_counts(&life))?;
+        let slot = self.live.slots.get(index)?;
+        let counted = || Counted { counts: local.take_counts(&life), unknown: slot.take_unknown() };
+        let plan = state.report(oldest, now, counted)?;
         let ring = state.ring().clone();
         Some(report::write(&ring, identity, plan, &local.versions, &mut fill))
     }
@@ -518,7 +520,11 @@ impl Watcher {
         if rejected {
             self.farewell = self.farewell_reports().map(|mut farewell| {
                 // What was counted goes with the first report of the next instance.
-                farewell.reports.iter_mut().for_each(|report| report.counts.clear());
+                farewell.reports.iter_mut().for_each(|report| {
+                    report.counts.clear();
+                    report.unknown = 0;
+                    report.unknown_kids.clear();
+                });
                 farewell
             });
             self.forget_identity();

@@ -30,7 +30,7 @@ mod verbs;
 pub use admin::{Adopted, RingChange};
 pub use audit::{AuditEntry, AuditPage};
 pub use consumers::{
-    DeliveredVersion, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,
+    DeliveredVersion, Done, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,
     Registration, ReportInput, ReportOutcome, ReportVerdict, TROUBLE_CHARS_MAX,
 };
 pub use eject::Ejected;

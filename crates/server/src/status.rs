@@ -266,6 +266,7 @@ fn instance(
         let entry = counts.entry(number.0).or_default();
         entry.processed = count.processed;
         entry.rejected = count.rejected;
+        entry.unknown = count.unknown;
     }
     for (number, uses) in info.iter().flat_map(|info| &info.uses) {
         counts.entry(number.0).or_default().protected = *uses;
@@ -280,6 +281,7 @@ fn instance(
         level: one.held.map(|held| held.level.name().into()),
         trouble: one.trouble.clone(),
         counts,
+        unknown: info.map_or(0, |info| info.unknown),
     })
 }
 

@@ -87,11 +87,13 @@ fn view(ring: &Ring, now: Now, roll: &Roll) -> View {
         let counts = Counts {
             processed: roll.choice.into(),
             rejected: u64::from(roll.choice > 250) * 1_000,
+            unknown: u64::from(roll.choice % 23 == 22) * 1_000,
             last_processed: (roll.choice.is_multiple_of(7)).then_some(moment),
         };
         instances.push(Instance {
             id: InstanceId::try_from(format!("{name}-{index}")).unwrap(),
             consumer: consumer_name(name),
+            process: String::new(),
             last_contact: ClusterTime(
                 now.cluster.0.saturating_sub(roll.silent_secs[index] * 1_000),
             ),
