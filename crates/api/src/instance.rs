@@ -7,7 +7,7 @@ use keywheel_jose::proof::{AcceptedSetDigest, Proof};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ring::Counts;
+use crate::ring::{Counts, is_zero};
 
 /// Body of `POST /v1/instances`. The consumer is the token's; a token for several consumers names
 /// one.
@@ -141,11 +141,6 @@ pub struct Report {
     /// A revision that a server offered and this process refused because it holds a newer one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_revision: Option<u64>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-const fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 /// Answer to reports.

@@ -230,7 +230,7 @@ pub struct InstanceStatus {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u32, Counts>,
     /// How often it refused a kid that no version of the ring ever had.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unknown: u64,
 }
 
@@ -248,8 +248,13 @@ pub struct Counts {
     #[serde(default)]
     pub rejected: u64,
     /// How often it refused because it did not know the version's kid.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unknown: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+pub(crate) const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A law that was bent.
