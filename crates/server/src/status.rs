@@ -284,6 +284,7 @@ fn instance(
         let entry = counts.entry(number.0).or_default();
         entry.processed = count.processed;
         entry.rejected = count.rejected;
+        entry.unknown = count.unknown;
     }
     let accepted = one.counts.iter().filter_map(|(number, count)| {
         Some((number.0, count.last_processed?.wall.to_string()))
@@ -303,6 +304,7 @@ fn instance(
         trouble: one.trouble.clone(),
         counts,
         last_accepted,
+        unknown: info.map_or(0, |info| info.unknown),
     })
 }
 
