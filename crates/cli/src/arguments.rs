@@ -134,6 +134,8 @@ pub enum Command {
     Instance(commands::instance::Args),
     /// Creates, lists and revokes tokens
     Token(commands::token::Args),
+    /// Kills what a ring protects before its time: tokens, subjects, or all that was issued
+    Revoke(commands::revoke::Args),
     /// Shows the record of who did what
     Audit(commands::audit::Args),
     /// Copies the store, sealed as it is, while the server runs

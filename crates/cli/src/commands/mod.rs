@@ -26,6 +26,7 @@ pub mod plan;
 pub mod promote;
 pub mod restore;
 pub mod resume;
+pub mod revoke;
 pub mod ring;
 pub mod rollback;
 pub mod rotate;
@@ -61,6 +62,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Ring(args) => ring::run(invocation, args),
         Command::Instance(args) => instance::run(invocation, args),
         Command::Token(args) => token::run(invocation, args),
+        Command::Revoke(args) => revoke::run(invocation, args),
         Command::Audit(args) => audit::run(invocation, &args),
         Command::Backup(args) => backup::run(invocation, &args),
         Command::Restore(args) => restore::run(invocation, &args),
