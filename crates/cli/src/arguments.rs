@@ -140,6 +140,8 @@ pub enum Command {
     Jwt(commands::jwt::Args),
     /// Verifies signed data
     Jws(commands::jws::Args),
+    /// Kills what a ring protects before its time: tokens, subjects, or all that was issued
+    Revoke(commands::revoke::Args),
     /// Shows the record of who did what
     Audit(commands::audit::Args),
     /// Copies the store, sealed as it is, while the server runs

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod promote;
 pub mod restore;
 pub mod resume;
+pub mod revoke;
 pub mod ring;
 pub mod rollback;
 pub mod rotate;
@@ -67,6 +68,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Token(args) => token::run(invocation, args),
         Command::Jwt(args) => jwt::run(invocation, &args),
         Command::Jws(args) => jws::run(invocation, &args),
+        Command::Revoke(args) => revoke::run(invocation, args),
         Command::Audit(args) => audit::run(invocation, &args),
         Command::Backup(args) => backup::run(invocation, &args),
         Command::Restore(args) => restore::run(invocation, &args),
