@@ -124,7 +124,7 @@ pub struct VersionStatus {
 /// What one consumer did with a compromised version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExposureStatus {
-    /// The consumer.
+    /// The consumer; or `server` and a server's name, for what that server accepted by itself.
     pub consumer: String,
     /// When one of its instances last accepted the version, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +229,12 @@ pub struct InstanceStatus {
     /// What it did with each version, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u32, Counts>,
+    /// When it last said that it had accepted something of each version, RFC 3339, by number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub last_accepted: BTreeMap<u32, String>,
+    /// How often it refused a kid that no version of the ring ever had.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u64,
 }
 
 /// What an instance did with one version.
@@ -241,9 +247,17 @@ pub struct Counts {
     /// How often it verified, decrypted or accepted.
     #[serde(default)]
     pub processed: u64,
-    /// How often it refused.
+    /// How often it refused although it knew the version.
     #[serde(default)]
     pub rejected: u64,
+    /// How often it refused because it did not know the version's kid.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+pub(crate) const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A law that was bent.

@@ -29,6 +29,8 @@ impl Tally {
             protected: self.protected.swap(0, Ordering::Relaxed),
             processed: self.processed.swap(0, Ordering::Relaxed),
             rejected: self.rejected.swap(0, Ordering::Relaxed),
+            // Who holds a version knows its kid.
+            unknown: 0,
         }
     }
 }

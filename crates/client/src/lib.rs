@@ -28,6 +28,7 @@ pub mod clock;
 pub mod http;
 pub mod session;
 pub mod state;
+pub mod unknown;
 
 mod cache;
 mod client;

@@ -28,6 +28,8 @@ mod records;
 mod revocations;
 mod ring_log;
 mod rings;
+mod serving;
+mod signing;
 mod tidying;
 mod tokens;
 mod verbs;
@@ -36,7 +38,7 @@ pub use admin::{Adopted, RingChange};
 pub use after_rotation::AfterRotation;
 pub use audit::{AuditEntry, AuditPage};
 pub use consumers::{
-    DeliveredVersion, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,
+    DeliveredVersion, Done, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,
     Registration, ReportInput, ReportOutcome, ReportVerdict, TROUBLE_CHARS_MAX,
 };
 pub use eject::Ejected;
@@ -49,5 +51,7 @@ pub use outbox::PendingNotice;
 pub use presence::InstanceInfo;
 pub use revocations::{REVOCATIONS_MAX, Recorded, RevocationPage};
 pub use rings::{Snapshot, notice_name};
+pub use serving::{Served, ServerUse};
+pub use signing::SignedToken;
 pub use tokens::{Caller, Cidr, NewToken, Peer, RingScope, Role, TokenInfo};
 pub use verbs::{Context, Verb};

@@ -54,11 +54,17 @@ pub(crate) enum Right {
     ReadAudit,
     /// Read metrics.
     ReadMetrics,
+    /// See who fetched public keys.
+    ReadFetches,
+    /// Ask whether a token is good.
+    Introspect,
+    /// Have the server sign tokens.
+    Sign,
 }
 
 /// The table.
 pub(crate) const fn allows(role: &Role, right: Right) -> bool {
-    use Role::{Admin, Auditor, Breakglass, Consumer, Evidence, Operator};
+    use Role::{Admin, Auditor, Breakglass, Consumer, Evidence, Operator, Signer};
     match right {
         Right::ReadStatus => true,
         Right::Plan => matches!(role, Admin | Operator | Breakglass | Auditor),
@@ -76,7 +82,10 @@ pub(crate) const fn allows(role: &Role, right: Right) -> bool {
         Right::Consume => matches!(role, Consumer),
         Right::ManageTokens => matches!(role, Admin),
         Right::ReadAudit => matches!(role, Admin | Auditor),
-        Right::ReadMetrics => matches!(role, Admin | Operator | Auditor),
+        Right::ReadMetrics | Right::ReadFetches => matches!(role, Admin | Operator | Auditor),
+        Right::Introspect => matches!(role, Admin | Operator | Consumer | Signer),
+        // Not the administrator either: whoever signs does it with a token made for it.
+        Right::Sign => matches!(role, Signer),
     }
 }
 
@@ -88,6 +97,7 @@ pub(crate) fn roles(right: Right) -> Vec<&'static str> {
         ("breakglass", Role::Breakglass),
         ("consumer", Role::Consumer),
         ("auditor", Role::Auditor),
+        ("signer", Role::Signer),
     ];
     let mut named: Vec<_> =
         all.iter().filter(|(_, role)| allows(role, right)).map(|(name, _)| *name).collect();

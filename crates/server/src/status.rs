@@ -35,7 +35,17 @@ pub(crate) fn ring_status(snapshot: &Snapshot) -> RingStatus {
             approved: path.approved.as_ref().map(|by| mark(by, None)),
         }),
         primary: ring.primary().map(|number| number.0),
-        versions: ring.versions.iter().map(|(number, one)| version(*number, one)).collect(),
+        versions: ring
+            .versions
+            .iter()
+            .map(|(number, one)| {
+                let mut shown = version(*number, one);
+                if matches!(one.state, State::Compromised { .. }) {
+                    shown.exposure.extend(server_exposure(*number, snapshot));
+                }
+                shown
+            })
+            .collect(),
         gates: stage_gates(snapshot),
         consumers: consumers(snapshot),
         next_rotation: snapshot.scheduled.as_ref().map(|(at, _)| at.to_string()),
@@ -123,6 +133,21 @@ fn version(number: VersionNumber, version: &Version) -> VersionStatus {
         weaknesses: version.weaknesses().to_vec(),
         exposure,
     }
+}
+
+/// What servers accepted of a compromised version by themselves.
+fn server_exposure(
+    number: VersionNumber,
+    snapshot: &Snapshot,
+) -> impl Iterator<Item = ExposureStatus> + '_ {
+    snapshot.served.iter().filter_map(move |server| {
+        let last = server.counts.get(&number)?.last_processed;
+        Some(ExposureStatus {
+            consumer: format!("server {}", server.server),
+            last_accepted: last.map(|moment| moment.wall.to_string()),
+            refused_since: None,
+        })
+    })
 }
 
 fn algorithm(kind: &Kind) -> String {
@@ -259,7 +284,13 @@ fn instance(
         let entry = counts.entry(number.0).or_default();
         entry.processed = count.processed;
         entry.rejected = count.rejected;
+        entry.unknown = count.unknown;
     }
+    let accepted = one
+        .counts
+        .iter()
+        .filter_map(|(number, count)| Some((number.0, count.last_processed?.wall.to_string())));
+    let last_accepted = accepted.collect();
     for (number, uses) in info.iter().flat_map(|info| &info.uses) {
         counts.entry(number.0).or_default().protected = *uses;
     }
@@ -273,6 +304,8 @@ fn instance(
         level: one.held.map(|held| held.level.name().into()),
         trouble: one.trouble.clone(),
         counts,
+        last_accepted,
+        unknown: info.map_or(0, |info| info.unknown),
     })
 }
 

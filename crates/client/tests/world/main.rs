@@ -7,5 +7,6 @@ mod support;
 mod deferred;
 mod http;
 mod relay;
+mod revocations;
 mod rotation;
 mod tokens;

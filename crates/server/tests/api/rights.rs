@@ -71,11 +71,16 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
         ("revokeToken", (vec!["admin"], None)),
         ("readAudit", (vec!["admin", "auditor"], None)),
         ("metrics", (vec!["admin", "operator", "auditor"], None)),
+        ("jwksClients", (vec!["admin", "operator", "auditor"], None)),
+        ("introspect", (vec!["admin", "operator", "consumer", "signer"], Some(json!({})))),
+        ("revokeToken7009", (vec!["admin", "operator", "consumer"], Some(json!({})))),
+        ("signToken", (vec!["signer"], Some(json!({ "claims": {} })))),
     ])
 }
 
 /// Operations that need no token.
-const OPEN: [&str; 4] = ["pointer", "openApi", "healthz", "readyz"];
+const OPEN: [&str; 7] =
+    ["pointer", "openApi", "healthz", "readyz", "jwks", "ringJwks", "discovery"];
 
 struct Operation {
     id: String,
@@ -197,7 +202,12 @@ fn nobody_does_anything_without_a_good_token() {
         }
     }
     for operation in operations().iter().filter(|one| OPEN.contains(&one.id.as_str())) {
-        assert_eq!(world.send(&operation.request("web", None, None)).status, 200);
+        let answer = world.send(&operation.request("web", None, None));
+        // A ring of secrets has no public keys, this server is no issuer, and it has just started.
+        let may_lack =
+            operation.id.to_ascii_lowercase().contains("jwks") || operation.id == "discovery";
+        let expected: &[u16] = if may_lack { &[200, 404, 503] } else { &[200] };
+        assert!(expected.contains(&answer.status), "{}: {answer:?}", operation.id);
     }
 }
 

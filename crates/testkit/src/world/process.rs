@@ -15,8 +15,11 @@ use keywheel_client::state::{
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Kid, RingName, VersionNumber};
 use keywheel_core::policy::Role;
+use keywheel_core::revocation::Revocation;
 use keywheel_core::time::Span;
-use keywheel_engine::{KeysetMaterial, Registration, ReportInput, ReportOutcome, ReportVerdict};
+use keywheel_engine::{
+    Done, KeysetMaterial, Registration, ReportInput, ReportOutcome, ReportVerdict, RevocationPage,
+};
 use keywheel_jose::Holder;
 use keywheel_jose::challenge::Challenge;
 use keywheel_jose::proof::{self, AcceptedVersion, Statement};
@@ -69,6 +72,8 @@ pub(crate) struct Local {
     pub(crate) left: BTreeSet<(Incarnation, Kid)>,
     /// For the flaw of a process that proves what it does not use yet: what it used before.
     lagging: Option<(u64, BTreeSet<Kid>)>,
+    /// What it knows to be revoked.
+    revoked: BTreeSet<Revocation>,
 }
 
 /// The reports of one call. They travel twice at times, so they are shared.
@@ -112,6 +117,7 @@ impl Process {
             current_at: None,
             left: BTreeSet::new(),
             lagging: None,
+            revoked: BTreeSet::new(),
         });
         Self {
             consumer,
@@ -223,6 +229,24 @@ impl Process {
         }
     }
 
+    /// Takes in a part of what is revoked.
+    pub(crate) fn took_in(&mut self, index: usize, page: &RevocationPage, asked_at: BootTime) {
+        let Some(local) = self.locals.get_mut(index) else { return };
+        local.revoked.extend(page.entries.iter().cloned());
+        let (life, next, newest) = (&page.incarnation, page.next, page.newest);
+        self.session.revocations_took_in(index, life, next, newest, asked_at);
+    }
+
+    /// Whether it refuses this.
+    pub(crate) fn refuses(&self, index: usize, revocation: &Revocation) -> bool {
+        self.locals.get(index).is_some_and(|local| local.revoked.contains(revocation))
+    }
+
+    /// The moment up to which it says that it knows everything that was revoked.
+    pub(crate) fn knows_until(&self, index: usize) -> Option<u64> {
+        self.session.revocations_confirmed_at(index).map(|at| self.moment(at))
+    }
+
     /// Takes a keyset in. Returns what became of it.
     pub(crate) fn loaded(
         &mut self,
@@ -293,6 +317,7 @@ impl Process {
             incarnation: outcome.incarnation.clone(),
             revision: outcome.revision,
             nonce: outcome.nonce.clone(),
+            revocations: outcome.revocations,
         };
         let boot = self.boot(now);
         let rejected = self.session.acknowledged(index, answer, asked_at, boot, random.next());
@@ -393,6 +418,11 @@ impl Process {
     }
 }
 
+const fn done(counts: Counts) -> Done {
+    let Counts { protected, processed, rejected, unknown } = counts;
+    Done { protected, processed, rejected, unknown }
+}
+
 /// Writes a report with every proof that the plan asks for.
 fn write(local: &Local, identity: &Identity, plan: ReportPlan) -> ReportInput {
     let accepted: Vec<_> = plan
@@ -450,10 +480,8 @@ fn write(local: &Local, identity: &Identity, plan: ReportPlan) -> ReportInput {
         evidence: plan.evidence.unwrap_or(EvidenceLevel::Held),
         trouble: plan.trouble,
         oldest_guard: plan.oldest_guard,
-        counts: plan
-            .counts
-            .into_iter()
-            .map(|(number, counts)| (number, (counts.protected, counts.processed, counts.rejected)))
-            .collect(),
+        counts: plan.counts.into_iter().map(|(number, counts)| (number, done(counts))).collect(),
+        unknown: plan.unknown.total(),
+        unknown_kids: plan.unknown.kids().clone(),
     }
 }

@@ -13,6 +13,7 @@ mod keywheel;
 mod measure;
 mod peer;
 mod report;
+mod revocation;
 mod rings;
 mod rotation;
 mod seal;
@@ -24,8 +25,8 @@ mod world;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench rings|rotation|watchers|server|seal|report|tokens|all \
-                     [--scale ci|full]";
+const USAGE: &str = "usage: bench rings|rotation|watchers|server|seal|report|revocation|tokens|\
+                     all [--scale ci|full]";
 
 /// Benches are programs for engineers: whatever goes wrong is told in words, and ends the run.
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -51,13 +52,14 @@ impl Scale {
 
 type Bench = fn(Scale) -> Fallible<String>;
 
-const BENCHES: [(&str, Bench); 7] = [
+const BENCHES: [(&str, Bench); 8] = [
     ("rings", rings::run),
     ("rotation", rotation::run),
     ("watchers", watchers::run),
     ("server", server::run),
     ("seal", seal::run),
     ("report", report::run),
+    ("revocation", revocation::run),
     ("tokens", tokens::run),
 ];
 
