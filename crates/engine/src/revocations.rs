@@ -1,4 +1,5 @@
-//! Revocations: written down durably, kept in memory for who asks, and followed as the store changes.
+//! Revocations: written down durably, kept in memory for who asks, and followed as the store
+//! changes.
 //!
 //! Any server may revoke; nobody needs to lead for it. What is in memory is a
 //! [`RevocationSet`] for each ring that somebody asked about. It is filled from the log once, and

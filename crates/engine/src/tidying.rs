@@ -1,5 +1,5 @@
-//! What whoever leads does once in an hour: the logs of revocations and of issued tokens lose what is
-//! over, their small records are merged, and those of deleted rings go.
+//! What whoever leads does once in an hour: the logs of revocations and of issued tokens lose what
+//! is over, their small records are merged, and those of deleted rings go.
 
 use keywheel_core::id::RingName;
 
@@ -31,8 +31,8 @@ enum Stage {
 }
 
 impl Engine {
-    /// Goes on with what whoever leads does once in an hour: logs lose what is over, and their small
-    /// records are merged.
+    /// Goes on with what whoever leads does once in an hour: logs lose what is over, and their
+    /// small records are merged.
     pub(crate) fn tidy_logs(&self) -> Result<(), EngineError> {
         let now = self.clock.wall().0.div_euclid(1_000);
         let mut tidying = lock(&self.tidying);

@@ -10,6 +10,7 @@ mod consumers;
 mod feed;
 mod notices;
 mod overload;
+mod revocations;
 mod rights;
 mod surface;
 mod transport;
