@@ -262,6 +262,27 @@ impl Engine {
         }
     }
 
+    /// As [`Self::follow_revocations`]. A log that is not believed keeps nothing else up: who asks
+    /// for it is refused, and keys go on to be served.
+    pub(crate) fn follow_believed(&self, ring: &RingName) -> Result<(), EngineError> {
+        match self.follow_revocations(ring) {
+            Err(error @ EngineError::Distrusted { .. }) => {
+                tracing::error!(%ring, cause = %error, "revocations are not believed");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The number of the newest record, for who is to be told of it beside something else.
+    pub(crate) fn believed_revocations(&self, ring: &RingName) -> Result<Option<u64>, EngineError> {
+        match self.newest_revocation(ring) {
+            Ok(newest) => Ok(Some(newest)),
+            Err(EngineError::Distrusted { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn catch_up(&self, ring: &RingName, known: &Known) -> Result<(), EngineError> {
         let mut followed = lock(&known.followed);
         if *followed == 0 {
