@@ -132,19 +132,19 @@ pub fn ask_with(address: SocketAddr, header: &str) -> std::io::Result<u16> {
 }
 
 /// A whole answer.
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     body: String,
 }
 
 /// A connection to nginx.
-struct Connection {
+pub struct Connection {
     stream: BufReader<TcpStream>,
-    is_kept: bool,
+    pub is_kept: bool,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> std::io::Result<Self> {
+    pub fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -156,8 +156,14 @@ impl Connection {
         self.ask_with(&format!("X-Api-Key: {key}"))
     }
 
-    fn ask_with(&mut self, header: &str) -> std::io::Result<Answer> {
-        let request = format!("GET / HTTP/1.1\r\nHost: edge\r\n{header}\r\n\r\n");
+    /// Sends a request with a header and reads the whole answer.
+    pub fn ask_with(&mut self, header: &str) -> std::io::Result<Answer> {
+        self.get("/", header)
+    }
+
+    /// Asks for a path.
+    pub fn get(&mut self, path: &str, header: &str) -> std::io::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: edge\r\n{header}\r\n\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
         let broken = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
         let mut status = None;
