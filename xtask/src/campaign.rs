@@ -31,6 +31,7 @@ const BENCHES: &[Program] = &[
     Program { name: "rotation", title: "Commit to proof, 100 instances", needs_binary: false },
     Program { name: "server", title: "Start-up time and idle memory", needs_binary: false },
     Program { name: "report", title: "A proof report", needs_binary: false },
+    Program { name: "authz", title: "nginx and /authz", needs_binary: false },
     Program { name: "seal", title: "Sealing and committing", needs_binary: false },
 ];
 

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to its terminal")]
 #![expect(clippy::cast_precision_loss, reason = "figures are shown with three digits or so")]
 
+mod authz;
 mod child;
 mod counting;
 mod keywheel;
@@ -23,7 +24,7 @@ mod world;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench rings|rotation|watchers|server|seal|report|all \
+const USAGE: &str = "usage: bench authz|rings|rotation|watchers|server|seal|report|all \
                      [--scale ci|full]";
 
 /// Benches are programs for engineers: whatever goes wrong is told in words, and ends the run.
@@ -50,7 +51,8 @@ impl Scale {
 
 type Bench = fn(Scale) -> Fallible<String>;
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
+    ("authz", authz::run),
     ("rings", rings::run),
     ("rotation", rotation::run),
     ("watchers", watchers::run),
