@@ -33,6 +33,7 @@ const BENCHES: &[Program] = &[
     Program { name: "report", title: "A proof report", needs_binary: false },
     Program { name: "authz", title: "nginx and /authz", needs_binary: false },
     Program { name: "seal", title: "Sealing and committing", needs_binary: false },
+    Program { name: "revocation", title: "Was it revoked?", needs_binary: false },
 ];
 
 /// Runs the named campaigns, or all of them, and writes `docs/campaigns/NAME.md`.

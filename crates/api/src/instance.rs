@@ -7,7 +7,7 @@ use keywheel_jose::proof::{AcceptedSetDigest, Proof};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ring::Counts;
+use crate::ring::{Counts, is_zero};
 
 /// Body of `POST /v1/instances`. The consumer is the token's; a token for several consumers names
 /// one.
@@ -127,6 +127,13 @@ pub struct Report {
     /// What it did with each version since its last acknowledged report, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u32, Counts>,
+    /// How often it refused a kid that it does not know, since its last acknowledged report.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u64,
+    /// The most frequent of these kids, 16 at most, each with how often it came at least. A kid of
+    /// more than 128 characters, or with others than printable ASCII, is only counted above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_kids: BTreeMap<String, u64>,
     /// Says that this process had to do with old keys because it could not reach a server, in
     /// milliseconds since its last contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -232,6 +232,9 @@ pub struct InstanceStatus {
     /// When it last said that it had accepted something of each version, RFC 3339, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub last_accepted: BTreeMap<u32, String>,
+    /// How often it refused a kid that no version of the ring ever had.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u64,
 }
 
 /// What an instance did with one version.
@@ -244,9 +247,17 @@ pub struct Counts {
     /// How often it verified, decrypted or accepted.
     #[serde(default)]
     pub processed: u64,
-    /// How often it refused.
+    /// How often it refused although it knew the version.
     #[serde(default)]
     pub rejected: u64,
+    /// How often it refused because it did not know the version's kid.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+pub(crate) const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A law that was bent.

@@ -595,6 +595,7 @@ impl RingHandle {
     pub fn refresh_for_unknown(&self, kid: &str) -> Result<Arc<Version>, ProcessError> {
         let found = self.slot(|live, slot| {
             if !live.refreshes.admits(boot_time()) {
+                slot.count_unknown(kid);
                 return None;
             }
             let before = slot.attempts();
@@ -604,13 +605,17 @@ impl RingHandle {
                 slot.attempts() > before || live.ended.load(Ordering::Acquire)
             });
             let keyset = slot.keyset.load();
-            keyset.as_ref().and_then(|keyset| keyset.by_kid(kid).map(Arc::clone))
+            let found = keyset.as_ref().and_then(|keyset| keyset.by_kid(kid).map(Arc::clone));
+            if found.is_none() {
+                slot.count_unknown(kid);
+            }
+            found
         })?;
         found.ok_or(ProcessError::UnknownKid)
     }
 
-    /// Signs with the primary; gives the kid to write beside the signature. Raw: tokens are made
-    /// by a later part of keywheel.
+    /// Signs with the primary; gives the kid to write beside the signature. Raw: for tokens there
+    /// is [`RingHandle::sign_token`].
     ///
     /// # Errors
     /// When nothing may be protected, or the key is one that encrypts.
@@ -637,6 +642,16 @@ impl RingHandle {
             version.processed(count);
         }
         Ok(())
+    }
+
+    /// Counts one refusal of a kid that the application did not know and did not ask for with
+    /// [`RingHandle::version`], which counts by itself. The server knows whose kid it was, and so
+    /// finds a process that missed a key.
+    ///
+    /// # Errors
+    /// When the client was closed.
+    pub fn refused_unknown(&self, kid: &str) -> Result<(), ClientError> {
+        self.slot(|_, slot| slot.count_unknown(kid))
     }
 
     /// Counts `count` uses of a version that the application refused.

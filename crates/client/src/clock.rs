@@ -2,7 +2,8 @@
 //!
 //! Waits count the boot clock, which never jumps and goes on while the machine sleeps: a laptop
 //! that wakes up after a day must know that it has been away. The wall clock serves the host cache,
-//! because nothing else survives a reboot, and tells which revocations may be forgotten.
+//! because nothing else survives a reboot, and tokens, which say their times by it, also to tell
+//! which revocations may be forgotten.
 
 use keywheel_core::time::Span;
 use rustix::time::{ClockId, Timespec, clock_gettime};

@@ -8,6 +8,7 @@ use keywheel_api::ring::Counts;
 use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
 use keywheel_core::kind::Kind;
 use keywheel_core::time::Span;
+use keywheel_jose::token::{Signer, TokenKey};
 use keywheel_jose::{Holder, Material, PublicKey, UseError};
 use zeroize::Zeroizing;
 
@@ -28,6 +29,8 @@ impl Tally {
             protected: self.protected.swap(0, Ordering::Relaxed),
             processed: self.processed.swap(0, Ordering::Relaxed),
             rejected: self.rejected.swap(0, Ordering::Relaxed),
+            // Who holds a version knows its kid.
+            unknown: 0,
         }
     }
 }
@@ -53,6 +56,11 @@ pub struct Version {
     pub(crate) kind: Kind,
     pub(crate) salt: Zeroizing<Vec<u8>>,
     pub(crate) key: Key,
+    /// Checks tokens; `None` for kinds that sign none. Made when the version arrives rather than
+    /// with its first use, because a fork could come in between.
+    pub(crate) token_key: Option<TokenKey>,
+    /// Makes tokens.
+    pub(crate) signer: Option<Signer>,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -61,6 +69,16 @@ impl Version {
         match holder {
             Holder::Full(material) => Key::Whole(Arc::new(material)),
             Holder::Public(public) => Key::Half(public),
+        }
+    }
+
+    /// What checks and what makes tokens with a key, as far as it can.
+    pub(crate) fn token_keys(key: &Key, kid: &Kid) -> (Option<TokenKey>, Option<Signer>) {
+        match key {
+            Key::Whole(material) => {
+                (TokenKey::of_material(material, kid).ok(), Signer::of_material(material, kid).ok())
+            }
+            Key::Half(public) => (Some(TokenKey::of_public(public, kid)), None),
         }
     }
 

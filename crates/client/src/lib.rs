@@ -21,13 +21,14 @@
 //!
 //! Who decides what: [`state`] holds what a process knows of one ring, [`session`] what it does
 //! next; both are pure. The watcher thread acts that out over [`http`], and what it finds is shown
-//! to the application, whose reads take no lock. Tokens are made by a later part of keywheel; this
-//! crate only signs and verifies bytes.
+//! to the application, whose reads take no lock. What a token is stands in `keywheel_jose::token`;
+//! here it gets the keys of a ring.
 
 pub mod clock;
 pub mod http;
 pub mod session;
 pub mod state;
+pub mod unknown;
 
 mod cache;
 mod client;
@@ -45,6 +46,7 @@ mod random;
 mod report;
 mod revocations;
 mod throttle;
+mod token;
 mod watcher;
 
 pub use client::{Builder, Client, Health, RingHandle, TokenSource};
@@ -54,3 +56,4 @@ pub use error::{
 pub use guard::Guard;
 pub use http::{Endpoint, TlsOptions, Token};
 pub use keyset::{Keyset, Version};
+pub use token::{SignError, TokenRefusal, VerifiedToken};

@@ -22,6 +22,7 @@ use crate::issued::Issued;
 use crate::keyset::Keyset;
 use crate::random;
 use crate::throttle::Throttle;
+use crate::unknown::UnknownKids;
 
 /// Unknown kids make the client ask the server at once: so many in a row, then one in an interval.
 const REFRESH_BURST: u64 = 5;
@@ -79,6 +80,8 @@ pub(crate) struct Slot {
     revocation_attempts: AtomicU64,
     /// What was issued and is to be reported.
     pub(crate) issued: Issued,
+    /// The kids that were refused because nobody knew them.
+    unknown: Mutex<UnknownKids>,
 }
 
 impl Slot {
@@ -101,6 +104,7 @@ impl Slot {
             revocations_confirmed: AtomicU64::new(0),
             revocation_attempts: AtomicU64::new(0),
             issued: Issued::default(),
+            unknown: Mutex::default(),
         }
     }
 
@@ -111,6 +115,16 @@ impl Slot {
 
     pub(crate) fn take_finding(&self) -> Option<Finding> {
         self.finding.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Counts a kid that was refused because nobody knew it.
+    pub(crate) fn count_unknown(&self, kid: &str) {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).count(kid);
+    }
+
+    /// Takes out what was counted.
+    pub(crate) fn take_unknown(&self) -> UnknownKids {
+        std::mem::take(&mut self.unknown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn set_confirmed(&self, level: Option<EvidenceLevel>) {

@@ -74,13 +74,17 @@ pub(crate) fn parse(
         if accepted.insert(number, kid.clone()).is_some() {
             return Err(impossible("two versions of one number"));
         }
+        let key = Version::key_of(holder);
+        let (token_key, signer) = Version::token_keys(&key, &kid);
         versions.push(Arc::new(Version {
             incarnation: incarnation.clone(),
             number,
             kid,
             kind: version.kind,
             salt: Zeroizing::new(salt),
-            key: Version::key_of(holder),
+            key,
+            token_key,
+            signer,
             tally: tally(&incarnation, number),
         }));
     }

@@ -86,6 +86,8 @@ pub(crate) fn write(
         trouble: plan.trouble,
         oldest_guard: plan.oldest_guard.0,
         counts,
+        unknown: plan.unknown.total(),
+        unknown_kids: plan.unknown.into_kids(),
         stale_for_millis: plan.stale_for.map(keywheel_core::time::Span::as_millis),
         refused_revision: plan.refused.map(|revision| revision.0),
     }

@@ -17,6 +17,7 @@ use keywheel_core::ring::Keyset;
 use keywheel_core::time::Span;
 
 use crate::clock::BootTime;
+use crate::unknown::UnknownKids;
 
 mod deferred;
 
@@ -118,6 +119,8 @@ pub struct ReportPlan {
     pub oldest_guard: Revision,
     /// What was done with each version since the last acknowledged report.
     pub counts: BTreeMap<VersionNumber, Counts>,
+    /// The kids that were refused because nobody knew them.
+    pub unknown: UnknownKids,
     /// How long ago the last contact was, when that was too long.
     pub stale_for: Option<Span>,
     /// An older revision that was offered and refused.
@@ -184,10 +187,26 @@ struct Proved {
     level: Option<EvidenceLevel>,
 }
 
+/// What was counted since the last report was planned.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// What was done with each version.
+    pub counts: BTreeMap<VersionNumber, Counts>,
+    /// The kids that were refused because nobody knew them.
+    pub unknown: UnknownKids,
+}
+
+impl From<BTreeMap<VersionNumber, Counts>> for Counted {
+    fn from(counts: BTreeMap<VersionNumber, Counts>) -> Self {
+        Self { counts, unknown: UnknownKids::default() }
+    }
+}
+
 /// A report that was sent and not acknowledged yet.
 #[derive(Clone, Debug)]
 struct Pending {
     counts: BTreeMap<VersionNumber, Counts>,
+    unknown: UnknownKids,
     life: Incarnation,
     proves: Option<Proved>,
     oldest_guard: Revision,
@@ -554,15 +573,15 @@ impl ConsumerState {
         self.standing.as_ref().map(|standing| standing.renew_at)
     }
 
-    /// Plans a report. `counts` takes out what was counted since the last plan; what an earlier
+    /// Plans a report. `counted` takes out what was counted since the last plan; what an earlier
     /// report said that was never acknowledged is added, because it may not have arrived. Each
     /// plan has a number of its own, whether it arrives or not: one that comes twice is taken for
     /// a replay.
-    pub fn report(
+    pub fn report<C: Into<Counted>>(
         &mut self,
         oldest: Option<Epoch>,
         now: BootTime,
-        counts: impl FnOnce() -> BTreeMap<VersionNumber, Counts>,
+        counted: impl FnOnce() -> C,
     ) -> Option<ReportPlan> {
         let oldest_guard = self.oldest_guard(oldest);
         let provable = self.provable();
@@ -576,15 +595,18 @@ impl ConsumerState {
         }
         let proves = provable.filter(|provable| standing.proved.as_ref() != Some(provable));
         let life = &keyset.incarnation;
-        let mut counts = counts();
-        let unheard = self.pending.take().filter(|pending| pending.life == *life);
-        for (number, more) in unheard.into_iter().flat_map(|pending| pending.counts) {
-            add(counts.entry(number).or_default(), more);
+        let Counted { mut counts, mut unknown } = counted().into();
+        if let Some(unheard) = self.pending.take().filter(|pending| pending.life == *life) {
+            for (number, more) in unheard.counts {
+                add(counts.entry(number).or_default(), more);
+            }
+            unknown.merge(unheard.unknown);
         }
         let sequence = standing.sequence;
         let nonce = standing.nonce.clone();
         self.pending = Some(Pending {
             counts: counts.clone(),
+            unknown: unknown.clone(),
             life: life.clone(),
             proves: proves.clone(),
             oldest_guard,
@@ -603,6 +625,7 @@ impl ConsumerState {
             trouble,
             oldest_guard,
             counts,
+            unknown,
             stale_for: (silent_for > self.lease_ttl()).then_some(silent_for),
             refused: self.refused,
         };
@@ -653,6 +676,7 @@ const fn add(sum: &mut Counts, more: Counts) {
     sum.protected = sum.protected.saturating_add(more.protected);
     sum.processed = sum.processed.saturating_add(more.processed);
     sum.rejected = sum.rejected.saturating_add(more.rejected);
+    sum.unknown = sum.unknown.saturating_add(more.unknown);
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::local::Local;
 use crate::random;
 use crate::report::{self, Identity};
 use crate::session::{Action, Session};
-use crate::state::{Applied, ConsumerState};
+use crate::state::{Applied, ConsumerState, Counted};
 
 mod errands;
 
@@ -478,7 +478,9 @@ impl Watcher {
         let state = self.session.state_mut(index)?;
         let oldest = local.oldest_guard();
         let life = state.held()?.keyset.incarnation.clone();
-        let plan = state.report(oldest, now, || local.take_counts(&life))?;
+        let slot = self.live.slots.get(index)?;
+        let counted = || Counted { counts: local.take_counts(&life), unknown: slot.take_unknown() };
+        let plan = state.report(oldest, now, counted)?;
         let ring = state.ring().clone();
         Some(report::write(&ring, identity, plan, &local.versions, &mut random::fill))
     }
@@ -521,7 +523,11 @@ impl Watcher {
         if rejected {
             self.farewell = self.farewell_reports().map(|mut farewell| {
                 // What was counted goes with the first report of the next instance.
-                farewell.reports.iter_mut().for_each(|report| report.counts.clear());
+                farewell.reports.iter_mut().for_each(|report| {
+                    report.counts.clear();
+                    report.unknown = 0;
+                    report.unknown_kids.clear();
+                });
                 farewell
             });
             self.forget_identity();

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+mod health;
+
 use crate::guard::{Guard, Guards};
 use crate::id::{ConsumerName, GateName, InstanceId, Revision, VersionNumber};
 use crate::policy::Consumer;
@@ -218,6 +220,17 @@ impl Scene<'_> {
             }
         };
         self.waived(path.target, gates)
+    }
+
+    /// The gate that watches over a primary when its path is over already: what it protects has
+    /// only then begun to arrive.
+    pub fn watch(&self) -> Option<(VersionNumber, Gate)> {
+        let number = self.ring.watched(self.now.cluster)?;
+        if self.ring.path.is_some() {
+            return None;
+        }
+        let gate = self.waived(number, vec![self.health(number)]).pop()?;
+        Some((number, gate))
     }
 
     /// The gates that the tail of a replaced version stands before.
@@ -526,24 +539,6 @@ impl Scene<'_> {
             }
         }
         missing
-    }
-
-    fn health(&self, target: VersionNumber) -> Gate {
-        let counts = self.view.instances.iter().filter_map(|one| one.counts.get(&target));
-        let (processed, rejected) = counts.fold((0u64, 0u64), |(processed, rejected), one| {
-            (processed.saturating_add(one.processed), rejected.saturating_add(one.rejected))
-        });
-        let all = processed.saturating_add(rejected);
-        let health = self.ring.policy.health;
-        let most = u128::from(health.max_rejected_percent) * u128::from(all);
-        if all >= health.min_samples && u128::from(rejected) * 100 > most {
-            return Gate::failed(
-                "health",
-                format!("{rejected} of {all} verifications of {target} were rejected"),
-            );
-        }
-        let level = if all > 0 { EvidenceLevel::Exercised } else { EvidenceLevel::Assumed };
-        Gate::open("health", level)
     }
 
     fn drain(&self, number: VersionNumber, version: &Version, switched: ClusterTime) -> Vec<Gate> {

@@ -131,7 +131,7 @@ fn confirm_waits(policy: &Policy) -> Vec<String> {
             }
         })
         .collect();
-    waits.extend(policy.passive.iter().map(|(name, delay)| format!("{delay} for {name} to learn")));
+    waits.extend(policy.passive.iter().map(|(name, passive)| passive.why_it_learns(name)));
     waits.extend(policy.required_gates.iter().map(|gate| format!("evidence for gate {gate}")));
     if policy.kind.is_encryption() {
         waits.push("a tested second wrap of the material".into());
@@ -152,6 +152,7 @@ fn drain_waits(policy: &Policy) -> Vec<String> {
         promises.cache,
         promises.hold
     )];
+    waits.extend(policy.passive.iter().map(|(name, passive)| passive.why_it_keeps(name)));
     if policy.kind.is_encryption() {
         waits.push("a verified count of zero rows under the old version".into());
     }
@@ -182,6 +183,7 @@ fn warnings(policy: &Policy) -> Vec<String> {
     for name in policy.passive.keys() {
         all.push(format!("{name} cannot report; that it knows is assumed after its delay"));
     }
+    all.extend(policy.passive_warnings());
     if policy.on_compromise == OnCompromise::RejectFirst {
         all.push("A compromise rejects at once whatever the bad version protected".into());
     }

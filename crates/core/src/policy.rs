@@ -13,11 +13,17 @@ use crate::kind::Kind;
 use crate::schedule::Triggers;
 use crate::time::Span;
 
+mod passive;
+pub mod profiles;
 mod settle;
 mod spec;
 
+pub use passive::Passive;
 pub use settle::{PolicyError, PolicyErrors};
 pub use spec::{ConsumerSpec, Spec};
+
+/// The longest that a JWK set may be kept, however slow the passive consumers are said to be.
+const JWKS_MAX_AGE_MAX: Span = Span::from_secs(300);
 
 /// The policy of a ring, settled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,8 +60,9 @@ pub struct Policy {
     pub required_gates: BTreeSet<GateName>,
     /// When rejections of the new primary count as a failed promotion.
     pub health: Health,
-    /// Consumers that cannot report, with the time after which they surely know.
-    pub passive: BTreeMap<String, Span>,
+    /// Consumers that cannot report, with the times after which they surely know.
+    #[serde(deserialize_with = "passive::of_any_age")]
+    pub passive: BTreeMap<String, Passive>,
     /// Consumers that report.
     pub consumers: BTreeMap<ConsumerName, Consumer>,
     /// A client that could not learn of revocations for this long refuses every token; it goes on,
@@ -139,13 +146,26 @@ impl Policy {
             longest_lifetime: self.longest_lifetime,
             skew: self.skew,
             hold: self.hold,
-            cache: self.propagation(),
+            cache: self.kept_for(),
         }
     }
 
     /// The longest time that a passive consumer needs to learn of a key.
     pub fn propagation(&self) -> Span {
-        self.passive.values().copied().max().unwrap_or(Span::ZERO)
+        self.passive.values().map(|one| one.learns_within).max().unwrap_or(Span::ZERO)
+    }
+
+    /// The longest time that a passive consumer goes on with a key that was taken away.
+    pub fn kept_for(&self) -> Span {
+        self.passive.values().map(|one| one.keeps_for).max().unwrap_or(Span::ZERO)
+    }
+
+    /// How long a JWK set of this ring may be kept by whoever heeds `max-age`. A copy of before a
+    /// key was published must be over before that key is used, so this is shorter by the skew than
+    /// what the gate `propagation` waits, and five minutes at most. It is zero, which is
+    /// `no-cache`, where no passive consumer is declared: nothing would wait for such a copy.
+    pub fn jwks_max_age(&self) -> Span {
+        self.propagation().minus(self.skew).min(JWKS_MAX_AGE_MAX)
     }
 
     /// Whether this consumer can make what others accept.

@@ -450,6 +450,22 @@ impl Ring {
         }
     }
 
+    /// The number of the version that has this kid, whatever its state.
+    pub fn number_of(&self, kid: &str) -> Option<VersionNumber> {
+        self.versions.iter().find(|(_, one)| one.kid.0 == kid).map(|(number, _)| *number)
+    }
+
+    /// The version whose acceptance is followed now: the one that is being promoted, and for
+    /// `stall_after` after that the primary that replaced another.
+    pub fn watched(&self, now: ClusterTime) -> Option<VersionNumber> {
+        let number = self.primary()?;
+        let state = self.versions.get(&number).map(|version| &version.state);
+        let Some(State::Primary { since, predecessor: Some(_), .. }) = state else { return None };
+        let young = now.since(since.cluster) < self.policy.stall_after;
+        let promoting = self.path.as_ref().is_some_and(|path| path.target == number);
+        (young || promoting).then_some(number)
+    }
+
     /// How long a silent instance may still protect: `offline_max` and the skew, or what clients
     /// were told before.
     pub fn silence(&self) -> Span {

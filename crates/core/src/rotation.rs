@@ -11,7 +11,7 @@ use crate::guard::Guards;
 use crate::id::{ConsumerName, GateName, Incarnation, InstanceId, Kid, VersionNumber};
 use crate::kind::Kind;
 use crate::policy::{OnCompromise, Policy};
-use crate::ring::{Attribution, Origin, Ring};
+use crate::ring::{Attribution, Origin, Ring, Stage};
 use crate::schedule::Cause;
 use crate::time::{Now, Span};
 use crate::view::View;
@@ -578,7 +578,10 @@ pub fn gates(ring: &Ring, view: &View, now: Now) -> Vec<(VersionNumber, &'static
         let gates = scene.tail_gates(*number, version);
         (!gates.is_empty()).then(|| (*number, tail::stage_name(&version.state), gates))
     });
-    path.chain(tails).collect()
+    // Only when it has something to say: in good order there is no gate any more.
+    let watched = scene.watch().filter(|(_, gate)| !gate.passes());
+    let watched = watched.map(|(number, gate)| (number, Stage::Promote.name(), vec![gate]));
+    path.chain(watched).chain(tails).collect()
 }
 
 /// When and why the schedule asks for the next rotation.

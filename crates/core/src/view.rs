@@ -37,6 +37,9 @@ pub struct Instance {
     pub id: InstanceId,
     /// Whose process it is.
     pub consumer: ConsumerName,
+    /// As it introduced itself, `host/pid`, for people.
+    #[serde(default)]
+    pub process: String,
     /// The last moment at which it is known to have been heard.
     pub last_contact: ClusterTime,
     /// How much later than that it may have been heard: by a clock that stands behind, by a server
@@ -76,8 +79,11 @@ pub struct Held {
 pub struct Counts {
     /// Verified, decrypted or accepted.
     pub processed: u64,
-    /// Refused.
+    /// Refused by a process that knew the version.
     pub rejected: u64,
+    /// Refused because the process did not know the version's kid.
+    #[serde(default)]
+    pub unknown: u64,
     /// When it last accepted something of this version.
     pub last_processed: Option<Moment>,
 }

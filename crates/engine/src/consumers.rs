@@ -95,8 +95,25 @@ pub struct ReportInput {
     pub trouble: Option<String>,
     /// The oldest keyset revision that work in progress protects with.
     pub oldest_guard: Revision,
-    /// Protected, processed and rejected since the last acknowledged report.
-    pub counts: BTreeMap<VersionNumber, (u64, u64, u64)>,
+    /// What it did with each version since the last acknowledged report.
+    pub counts: BTreeMap<VersionNumber, Done>,
+    /// How often it refused a kid that it does not know.
+    pub unknown: u64,
+    /// Which kids these were, as far as they were noted.
+    pub unknown_kids: BTreeMap<String, u64>,
+}
+
+/// What a process did with one version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Signed or encrypted.
+    pub protected: u64,
+    /// Verified, decrypted or accepted.
+    pub processed: u64,
+    /// Refused although it knew the version.
+    pub rejected: u64,
+    /// Refused because it did not know the version's kid.
+    pub unknown: u64,
 }
 
 /// What was made of a report.
@@ -200,6 +217,7 @@ impl Engine {
             held: None,
             counts: BTreeMap::new(),
             uses: BTreeMap::new(),
+            unknown: 0,
             endures: new.endures,
             given: false,
             trouble: None,
@@ -352,7 +370,7 @@ impl Engine {
         let (sequence, news) = news.unwrap_or((process.sequence, false));
         let triggers = &own.policy.triggers;
         let by_use = triggers.max_uses.is_some() || triggers.max_age_at_use.is_some();
-        if news || (by_use && report.counts.values().any(|(protected, ..)| *protected > 0)) {
+        if news || (by_use && report.counts.values().any(|done| done.protected > 0)) {
             self.enlist(ring);
         }
         Ok(ReportOutcome {
@@ -588,6 +606,29 @@ fn check_answer(
     challenge.check(material, answer).map_err(|_| format!("the answer is not made with {primary}"))
 }
 
+/// What was done with the versions that there are, kids that a process did not know included: the
+/// ring knows which of its versions these are.
+fn done_with(ring: &Ring, report: &ReportInput) -> BTreeMap<VersionNumber, Done> {
+    let counts = report.counts.iter().filter(|(number, _)| ring.versions.contains_key(number));
+    let mut all: BTreeMap<_, _> = counts.map(|(number, done)| (*number, *done)).collect();
+    let mut left = report.unknown;
+    for (kid, times) in &report.unknown_kids {
+        let times = (*times).min(left);
+        if let Some(number) = ring.number_of(kid) {
+            let done = all.entry(number).or_default();
+            done.unknown = done.unknown.saturating_add(times);
+            left = left.saturating_sub(times);
+        }
+    }
+    all
+}
+
+/// How often a kid was refused that no version of the ring ever had, or that was not noted.
+fn foreign(ring: &Ring, report: &ReportInput) -> u64 {
+    let own = report.unknown_kids.iter().filter(|(kid, _)| ring.number_of(kid).is_some());
+    own.fold(report.unknown, |left, (_, times)| left.saturating_sub(*times))
+}
+
 /// Notes what a report said. Returns the sequence that counts now, and whether there are news that
 /// could move the ring.
 fn take_report(
@@ -609,11 +650,13 @@ fn take_report(
     known.ended |= goodbye;
     if report.sequence > known.sequence {
         let moment = Moment { cluster: now.cluster, wall: now.wall };
-        for (number, (protected, processed, rejected)) in &report.counts {
-            if ring.versions.contains_key(number) {
-                known.count(*number, *protected, *processed, *rejected, moment);
-            }
+        for (number, done) in done_with(ring, report) {
+            known.count(number, done, moment);
+            // Somebody has to look whether this is more than before.
+            let refused = done.rejected > 0 || done.unknown > 0;
+            news |= refused && ring.watched(now.cluster) == Some(number);
         }
+        known.unknown = known.unknown.saturating_add(foreign(ring, report));
         known.sequence = report.sequence;
     }
     if let Some(trouble) = &report.trouble {

@@ -38,7 +38,7 @@ pub use admin::{Adopted, RingChange};
 pub use after_rotation::AfterRotation;
 pub use audit::{AuditEntry, AuditPage};
 pub use consumers::{
-    DeliveredVersion, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,
+    DeliveredVersion, Done, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,
     Registration, ReportInput, ReportOutcome, ReportVerdict, TROUBLE_CHARS_MAX,
 };
 pub use eject::Ejected;

@@ -14,6 +14,7 @@ use keywheel_core::time::{ClusterTime, Span, WallTime};
 use keywheel_core::view::{Counts, Held, Instance, Moment};
 use serde::{Deserialize, Serialize};
 
+use crate::consumers::Done;
 use crate::document::SecretText;
 use crate::error::EngineError;
 use crate::ports::{Commit, CommitError, Elapsed, Expect, Key, Seq, StoreError, Write};
@@ -34,6 +35,9 @@ pub(crate) struct Process {
     pub(crate) held: Option<HeldOf>,
     pub(crate) counts: BTreeMap<VersionNumber, Counts>,
     pub(crate) uses: BTreeMap<VersionNumber, Uses>,
+    /// How often it refused a kid that no version of the ring ever had.
+    #[serde(default)]
+    pub(crate) unknown: u64,
     /// Whether silence never means that it has stopped.
     #[serde(default)]
     pub(crate) endures: bool,
@@ -86,6 +90,8 @@ pub struct InstanceInfo {
     pub pid: u32,
     /// How long it has been silent.
     pub silent_for: Span,
+    /// How often it refused a kid that no version of the ring ever had.
+    pub unknown: u64,
     /// How often it protected with each version.
     pub uses: BTreeMap<VersionNumber, u64>,
 }
@@ -360,6 +366,7 @@ impl Presence {
                 Instance {
                     id: id.clone(),
                     consumer: process.consumer.clone(),
+                    process: format!("{}/{}", process.host, process.pid),
                     last_contact: process.last_contact,
                     heard_later: heard_later(leash),
                     ended: process.ended,
@@ -387,6 +394,7 @@ impl Presence {
                 host: entry.process.host.clone(),
                 pid: entry.process.pid,
                 silent_for: now.since(entry.process.last_contact),
+                unknown: entry.process.unknown,
                 uses: entry.process.uses.iter().map(|(n, uses)| (*n, uses.count)).collect(),
             })
             .collect()
@@ -572,17 +580,12 @@ impl Process {
     }
 
     /// Adds what a process did since its last report.
-    pub(crate) fn count(
-        &mut self,
-        version: VersionNumber,
-        protected: u64,
-        processed: u64,
-        rejected: u64,
-        now: Moment,
-    ) {
+    pub(crate) fn count(&mut self, version: VersionNumber, done: Done, now: Moment) {
+        let Done { protected, processed, rejected, unknown } = done;
         let counts = self.counts.entry(version).or_default();
         counts.processed = counts.processed.saturating_add(processed);
         counts.rejected = counts.rejected.saturating_add(rejected);
+        counts.unknown = counts.unknown.saturating_add(unknown);
         if processed > 0 {
             counts.last_processed = Some(now);
         }

@@ -203,6 +203,7 @@ impl Engine {
                 Some(Instance {
                     id: named(index)?,
                     consumer: SERVERS.parse().ok()?,
+                    process: server.server.clone(),
                     last_contact: keywheel_core::time::ClusterTime::default(),
                     heard_later: Span::ZERO,
                     ended: true,

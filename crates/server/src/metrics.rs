@@ -248,6 +248,17 @@ impl Scrape<'_> {
                 page.line("ring_version_rejected", &labels, count);
             }
         }
+        page.head(
+            "ring_version_unknown",
+            "gauge",
+            "What the instances of now refused because they did not know a version's kid.",
+        );
+        for (name, snapshot) in self.named() {
+            for (version, count) in counted(snapshot, |counts| counts.unknown) {
+                let labels = [("ring", name), ("version", version.as_str())];
+                page.line("ring_version_unknown", &labels, count);
+            }
+        }
     }
 
     fn named(&self) -> impl Iterator<Item = (&str, &Snapshot)> {

@@ -8,7 +8,7 @@ use keywheel_api::ring::{
 };
 use keywheel_core::gate::{self, Gate};
 use keywheel_core::id::{ConsumerName, InstanceId, VersionNumber};
-use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding, SigningAlgorithm};
+use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding};
 use keywheel_core::policy::Role;
 use keywheel_core::ring::{Attribution, Direction, Exception, Law, Origin, State, Version};
 use keywheel_core::schedule::Cause;
@@ -284,6 +284,7 @@ fn instance(
         let entry = counts.entry(number.0).or_default();
         entry.processed = count.processed;
         entry.rejected = count.rejected;
+        entry.unknown = count.unknown;
     }
     let accepted = one.counts.iter().filter_map(|(number, count)| {
         Some((number.0, count.last_processed?.wall.to_string()))
@@ -303,6 +304,7 @@ fn instance(
         trouble: one.trouble.clone(),
         counts,
         last_accepted,
+        unknown: info.map_or(0, |info| info.unknown),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use keywheel_api::ring::{PutRing, RingStatus};
 use keywheel_core::id::RingName;
-use keywheel_core::policy::Spec;
+use keywheel_core::policy::{Policy, Spec};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -33,6 +33,9 @@ struct Difference {
     action: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldChange>,
+    /// What its policy leaves to a guess.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     #[serde(skip)]
     revision: Option<u64>,
 }
@@ -122,12 +125,15 @@ fn compare(wanted: &[(&RingName, &Spec)], present: &[RingStatus]) -> Vec<Differe
             Some(_) => "change",
         };
         let revision = ring.map(|ring| ring.revision);
-        all.push(Difference { ring: name.to_string(), action, fields, revision });
+        // The configuration is settled already; a policy that is wrong has been refused.
+        let warnings = Policy::try_from(*spec).map(|policy| policy.passive_warnings());
+        let warnings = warnings.unwrap_or_default();
+        all.push(Difference { ring: name.to_string(), action, fields, warnings, revision });
     }
     for ring in present.iter().filter(|ring| ring.deleted.is_none()) {
         if !wanted.iter().any(|(name, _)| name.as_str() == ring.name) {
-            let (ring, fields) = (ring.name.clone(), Vec::new());
-            all.push(Difference { ring, action: "not_in_file", fields, revision: None });
+            let (ring, fields, warnings) = (ring.name.clone(), Vec::new(), Vec::new());
+            all.push(Difference { ring, action: "not_in_file", fields, warnings, revision: None });
         }
     }
     all
@@ -188,6 +194,10 @@ fn show(invocation: &Invocation, all: &[Difference], dry_run: bool) -> Result<()
         for change in &difference.fields {
             let (from, to) = (written(&change.from), written(&change.to));
             console.lines(&[format!("  {}: {from} → {to}", change.field).into()])?;
+        }
+        for warning in &difference.warnings {
+            let mark = Piece::new(Tone::Bad, "  warning: ");
+            console.lines(&[Line::new(vec![mark, warning.into()])])?;
         }
     }
     if all.is_empty() {

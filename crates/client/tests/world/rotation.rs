@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use keywheel_client::{ClientError, ProcessError, ProtectError};
+use keywheel_core::gate::GateStatus;
 use keywheel_core::id::VersionNumber;
 use keywheel_core::ring::State;
 use serde_json::json;
@@ -384,4 +385,53 @@ fn a_replaced_token_is_read_again_and_several_rings_share_a_name() {
     eventually("the token is refused", || r.health().trouble);
     place(&world.token_text("api").0);
     eventually("the new token serves", || well(&r).and(well(&s)));
+}
+
+/// Three verifiers, of which one looks kids up in a keyset that it kept from before the rotation.
+#[test]
+fn a_verifier_with_a_kept_keyset_is_named_and_the_rotation_taken_back_by_policy() {
+    for on_stall in ["hold", "rollback"] {
+        let world = World::new();
+        let consumers = json!([
+            { "name": "api", "role": "protect" },
+            { "name": "edge", "role": "process" },
+            { "name": "legacy", "role": "process" },
+        ]);
+        let changes = json!({ "consumer": consumers, "on_stall": on_stall });
+        world.put("r", &with(spec("signing"), &changes));
+        let clients = ["api", "edge", "legacy"].map(|name| world.client(name, "r"));
+        let [api, edge, legacy] = clients.each_ref().map(|client| client.ring("r").unwrap());
+        let kept = legacy.current().unwrap();
+        for ring in [&api, &edge] {
+            ring.current().unwrap();
+        }
+        eventually("all prove", || (world.proved("r").len() == 3).then_some(()));
+        world.rotate("r");
+        eventually("v2 is primary", || (world.primary("r") == Some(2)).then_some(()));
+        let (name, why) = eventually("the refusals are judged", || {
+            let (kid, signature) = api.sign(b"message").unwrap();
+            edge.verify(&kid.0, b"message", &signature).unwrap();
+            // Anybody can send this to anybody; it says nothing about v2.
+            edge.refused_unknown("nobody-has-this").unwrap();
+            match kept.by_kid(&kid.0) {
+                Some(version) => version.verify(b"message", &signature).unwrap(),
+                None => legacy.refused_unknown(&kid.0).unwrap(),
+            }
+            if on_stall == "rollback" && world.primary("r") == Some(1) {
+                return Some(Default::default());
+            }
+            let gates = world.snapshot("r").gates.into_iter().flat_map(|(_, _, gates)| gates);
+            let mut failed = gates.filter_map(|gate| match gate.status {
+                GateStatus::Failed { why } if on_stall == "hold" => Some((gate.name, why)),
+                _ => None,
+            });
+            failed.next()
+        });
+        if on_stall == "hold" {
+            assert_eq!(name, "health");
+            let process = format!("/{} of legacy: 100 % of v2 refused", std::process::id());
+            assert!(why.contains(&process) && why.ends_with("the others: 0 %"), "{why}");
+            assert_eq!(world.primary("r"), Some(2));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Consumer, ConsumerSpec, Health, OnCompromise, OnStall, Policy, Spec};
+use super::{Consumer, ConsumerSpec, Health, OnCompromise, OnStall, Passive, Policy, Spec};
 use crate::gate::EvidenceLevel;
 use crate::id::{ConsumerName, GateName};
 use crate::kind::{EncryptionAlgorithm, Kind, RsaBits, SecretEncoding, SigningAlgorithm};
@@ -36,15 +36,6 @@ impl fmt::Display for PolicyErrors {
         Ok(())
     }
 }
-
-/// How long a passive consumer may take to learn of a key, where that is known (docs/operations).
-const PROFILES: &[(&str, u64)] = &[
-    // PyJWKClient keeps a JWK set for 300 s and refuses to fetch again within 30 s.
-    ("pyjwkclient", 330),
-    ("envoy", 300),
-    ("nginx-proxy-cache", 300),
-    ("social-core", 86_400),
-];
 
 const INSTANCES_MAX: usize = 10_000;
 
@@ -367,16 +358,19 @@ fn required_gates(spec: &Spec, faults: &mut Faults) -> BTreeSet<GateName> {
     gates
 }
 
-fn passive(spec: &Spec, faults: &mut Faults) -> BTreeMap<String, Span> {
+/// `profile`, `name=5m` (both waits), or `name=5m/1h` (to learn of a key, and to forget one).
+fn passive(spec: &Spec, faults: &mut Faults) -> BTreeMap<String, Passive> {
     let mut all = BTreeMap::new();
     for entry in &spec.passive {
-        let (name, delay) = if let Some((name, text)) = entry.split_once('=') {
-            (name.trim(), faults.optional_span("passive", Some(text)))
-        } else {
-            (entry.as_str(), profile_delay(entry, faults))
+        let (name, passive) = match entry.split_once('=') {
+            Some((name, text)) => (name.trim(), declared(text, faults)),
+            None => (entry.trim(), Some(Passive::of_profile(entry.trim()))),
         };
-        if let Some(delay) = delay
-            && all.insert(name.to_owned(), delay).is_some()
+        if name.is_empty() {
+            faults.add("passive", "an entry has no name", "Name it, for example `gateway=5m`");
+        }
+        if let Some(passive) = passive
+            && all.insert(name.to_owned(), passive).is_some()
         {
             faults.add("passive", format!("`{name}` is listed twice"), "Keep one of them");
         }
@@ -384,17 +378,12 @@ fn passive(spec: &Spec, faults: &mut Faults) -> BTreeMap<String, Span> {
     all
 }
 
-fn profile_delay(entry: &str, faults: &mut Faults) -> Option<Span> {
-    let profile = PROFILES.iter().find(|(profile, _)| *profile == entry);
-    if profile.is_none() {
-        let known: Vec<_> = PROFILES.iter().map(|(profile, _)| *profile).collect();
-        faults.add(
-            "passive",
-            format!("`{entry}` is not a known propagation profile"),
-            format!("Use {}, or say the delay: `{entry}=5m`", known.join(", ")),
-        );
-    }
-    profile.map(|(_, secs)| Span::from_secs(*secs))
+fn declared(text: &str, faults: &mut Faults) -> Option<Passive> {
+    let (learns, keeps) = text.split_once('/').unwrap_or((text, text));
+    let learns_within = faults.optional_span("passive", Some(learns));
+    let keeps_for =
+        if keeps == learns { learns_within } else { faults.optional_span("passive", Some(keeps)) };
+    Some(Passive::declared(learns_within?, keeps_for?))
 }
 
 fn consumers(spec: &Spec, faults: &mut Faults) -> BTreeMap<ConsumerName, Consumer> {

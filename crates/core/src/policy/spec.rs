@@ -117,7 +117,10 @@ pub struct Spec {
     /// them can be revoked one by one. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ledger: bool,
-    /// Consumers that cannot report: a profile (`pyjwkclient`, `envoy`, …) or `name=5m`.
+    /// Consumers that cannot report, such as a verifier that fetches the JWK set: a profile
+    /// (`pyjwkclient`, `envoy`, …), or a name with the time to learn of a key, `name=5m`, and where
+    /// it differs the time to forget one, `name=5m/1h`. A name that is neither is given 20 minutes
+    /// and 24 hours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passive: Vec<String>,
     /// Consumers that report.

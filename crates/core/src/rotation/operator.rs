@@ -162,7 +162,9 @@ impl Work {
             .versions
             .iter()
             .map(|(number, version)| (*number, scene.tail_gates(*number, version)));
-        path.chain(tails)
+        let watched = scene.watch().map(|(number, gate)| (number, vec![gate]));
+        path.chain(watched)
+            .chain(tails)
             .flat_map(|(number, gates)| {
                 gates
                     .into_iter()

@@ -4,7 +4,8 @@
 use super::{Effect, Notice, Work};
 use crate::gate::{Gate, GateStatus, Scene};
 use crate::guard::Guards;
-use crate::ring::{Exposure, Refusal, Ring, State};
+use crate::policy::OnStall;
+use crate::ring::{Attribution, Exposure, Refusal, Ring, State};
 use crate::schedule::{Cause, Usage};
 use crate::time::{ClusterTime, Now, WallTime};
 use crate::view::View;
@@ -22,7 +23,27 @@ impl Work {
         self.ring.waivers.retain(|waiver| self.now.cluster < waiver.until);
         self.advance(view);
         self.advance_tails(view);
+        self.watch(view);
         self.trigger(view);
+    }
+
+    /// Follows a primary for a while after its path is over, because its tokens arrive only then.
+    /// What goes wrong is told once, and taken back by the policy.
+    fn watch(&mut self, view: &View) {
+        let Some((number, gate)) = self.scene(view).watch() else { return };
+        let GateStatus::Failed { why } = gate.status else { return };
+        let told = self.ring.versions.get_mut(&number).map(|version| &mut version.stalled);
+        let Some(told @ None) = told else { return };
+        *told = Some(self.now);
+        self.notify(Notice::Failed { version: number, gate: gate.name, why });
+        if self.ring.policy.on_stall == OnStall::Rollback {
+            let by = Attribution {
+                who: "policy".into(),
+                reason: format!("{number} is refused after its promotion"),
+            };
+            // Without a way back it stays as it is; people were told above.
+            let _refused = self.rollback(by);
+        }
     }
 
     /// A shortened `offline_max` counts from when every client that still counts knows it.

@@ -99,6 +99,7 @@ impl Driver {
             id: InstanceId::try_from(format!("{consumer}-1")).unwrap(),
             consumer: consumer.clone(),
             last_contact: self.now.cluster,
+            process: format!("{consumer}-1/7"),
             heard_later: Span::ZERO,
             ended: false,
             endures: false,

@@ -10,6 +10,7 @@
 
 mod common;
 mod evidence;
+mod health;
 mod plan;
 mod policy;
 mod revocation;

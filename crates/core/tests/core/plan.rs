@@ -64,11 +64,11 @@ fn a_ring_with_everything_that_is_worth_a_warning() {
 begins 2023-12-14T22:30:00Z (Interval)
 stage +0s: room in the accepted set
 publish +0s: every server to serve the new version
-confirm +5m: proof of every instance of web, at least 0, shown by probed; 5m for envoy to learn; evidence for gate probes; a tested second wrap of the material; an operator's approval
-promote +5m: every protector to switch, work in progress included
+confirm +10m: proof of every instance of web, at least 0, shown by probed; 10m for envoy to learn: an unknown kid makes it fetch nothing (remote_jwks of Envoy, envoy/issues/39643: cache_duration 10 m, in each worker unless async_fetch); evidence for gate probes; a tested second wrap of the material; an operator's approval
+promote +10m: every protector to switch, work in progress included
   cutover: nginx holds one value and cannot accept the new version before it is used: until it has taken the new value it refuses what others protect with it, and afterwards what is still valid under the old one, for up to 1h1m
-drain +1h11m: 1h6m after the last switch: lifetime 1h, skew 1m, caches 5m, hold 0s; a verified count of zero rows under the old version
-retire +1h11m: every instance to show that it dropped the old version
+drain +1h21m: 1h11m after the last switch: lifetime 1h, skew 1m, caches 10m, hold 0s; envoy may keep it for 10m (remote_jwks of Envoy, envoy/issues/39643: cache_duration 10 m, in each worker unless async_fetch); a verified count of zero rows under the old version
+retire +1h21m: every instance to show that it dropped the old version
 destroy +0s: never by itself
 ! nginx breaks law 1 in each rotation: it is cut over in stage promote, at the cost named there
 ! nginx only processes, but holds a key that can also protect

@@ -1,6 +1,10 @@
 //! What a policy refuses, in the words that people read: field, cause, remedy.
 
+use std::collections::BTreeSet;
+
+use keywheel_core::policy::profiles::{OnUnknownKid, PROFILES};
 use keywheel_core::policy::{Policy, Spec};
+use keywheel_core::time::Span;
 use serde_json::{Value, json};
 
 /// A ring that is fine, with some fields replaced or added.
@@ -74,7 +78,9 @@ refused! {
     too_many_instances: {"consumer": [{"name": "web", "role": "protect", "max_instances": 20_000}]} => @"consumer.web.max_instances: 20000 is more than a server carries. At most 10000 instances of a consumer can be";
     one_slot_without_cutover: {"consumer": [{"name": "nginx", "role": "process", "one_slot": true}]} => @"consumer.nginx.one_slot: a consumer that holds one value cannot accept a key before it is used. Let it hold two values, or set cutover = true and accept what its reload refuses";
     cutover_without_one_slot: {"consumer": [{"name": "nginx", "role": "process", "cutover": true}]} => @"consumer.nginx.cutover: is declared for a consumer that holds several values. Remove it; this consumer needs no exception";
-    unknown_profile: {"passive": ["browser"]} => @"passive: `browser` is not a known propagation profile. Use pyjwkclient, envoy, nginx-proxy-cache, social-core, or say the delay: `browser=5m`";
+    passive_without_a_name: {"passive": ["=5m"]} => @"passive: an entry has no name. Name it, for example `gateway=5m`";
+    passive_with_three_times: {"passive": ["cdn=5m/1h/2h"]} => @"passive: `1h/2h` is not a length of time; write a whole number and a unit, such as 90s, 30m, 12h, 7d or 2w. Correct the value";
+    passive_without_a_time: {"passive": ["cdn=5m/"]} => @"passive: `` is not a length of time; write a whole number and a unit, such as 90s, 30m, 12h, 7d or 2w. Correct the value";
     duplicate_passive: {"passive": ["envoy", "envoy=5m"]} => @"passive: `envoy` is listed twice. Keep one of them";
     built_in_gate: {"require": ["instances"]} => @"require: `instances` is a gate of keywheel's own and always in force. Remove it, or name a gate that you will report";
     gate_name: {"require": ["My Gate"]} => @"require: `My Gate` cannot name a gate; use 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit. Rename it";
@@ -85,4 +91,104 @@ kind: `cookie` is not a kind of ring. Use secret, signing, encryption or externa
 skew: `soon` is not a length of time; write a whole number and a unit, such as 90s, 30m, 12h, 7d or 2w. Correct the value
 max_uses: is zero. Give at least 1, or remove it
 ";
+}
+
+fn passive(entries: &[&str]) -> Policy {
+    let spec = json!({
+        "kind": "signing",
+        "longest_lifetime": "15m",
+        "passive": entries,
+        "consumer": [{"name": "web", "role": "protect"}],
+    });
+    Policy::try_from(&serde_json::from_value::<Spec>(spec).unwrap()).unwrap()
+}
+
+#[test]
+fn each_wait_of_a_passive_consumer_follows_from_its_profile_or_its_declaration() {
+    let waits = |entry: &str| {
+        let policy = passive(&[entry]);
+        let cache = policy.promises().cache;
+        format!("{entry}: {} / {cache}, max-age {}", policy.propagation(), policy.jwks_max_age())
+    };
+    let entries = [
+        "pyjwkclient",
+        "jose",
+        "go-oidc",
+        "envoy",
+        "istio",
+        "browser",
+        "gateway=5m",
+        "gateway=5m/1h",
+        "go-oidc=10s/2h",
+        "gateway=0s",
+    ];
+    let told: Vec<_> = entries.into_iter().map(waits).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+pyjwkclient: 30s / 5m, max-age 0s
+jose: 30s / 10m, max-age 0s
+go-oidc: 0s / 1d, max-age 0s
+envoy: 10m / 10m, max-age 5m
+istio: 1h / 1h, max-age 5m
+browser: 20m / 1d, max-age 5m
+gateway=5m: 5m / 5m, max-age 4m
+gateway=5m/1h: 5m / 1h, max-age 4m
+go-oidc=10s/2h: 10s / 2h, max-age 0s
+gateway=0s: 0s / 0s, max-age 0s
+");
+}
+
+#[test]
+fn the_slowest_passive_consumer_decides_each_wait_by_itself() {
+    let policy = passive(&["pyjwkclient", "gateway=10m/1m"]);
+    assert_eq!(policy.propagation(), Span::from_secs(600));
+    assert_eq!(policy.promises().cache, Span::from_secs(300));
+    assert_eq!(policy.jwks_max_age(), Span::from_secs(300));
+    assert_eq!(passive(&[]).jwks_max_age(), Span::ZERO, "nothing would wait for a copy");
+}
+
+#[test]
+fn what_is_a_guess_is_said() {
+    let warnings = passive(&["browser", "go-oidc", "kong-oidc=1m/2h", "envoy"]).passive_warnings();
+    insta::assert_snapshot!(warnings.join("\n"), @r"
+`browser` is not a known profile: it is given 20m to learn of a key and 1d to forget one; say its times (`browser=5m/1h`), or use one of pyjwkclient, pyjwkclient-cache-keys, authlib, jose, jwks-rsa, spring, spring-reactive, go-oidc, envoy, istio, aws-http-api, kong-oidc, confluent-cloud, hcl-domino, tibco-ems, nginx-proxy-cache, social-core
+go-oidc keeps a key until an unknown kid makes it fetch: 1d is a guess; say how long one lives there (`go-oidc=0s/1h`)
+After a compromise go-oidc goes on with the bad key by itself: send a token with an unknown kid through it, so that it fetches
+After a compromise kong-oidc goes on with the bad key by itself: send a token with an unknown kid through it, so that it fetches
+");
+}
+
+#[test]
+fn a_document_of_one_wait_still_reads_and_never_waits_shorter() {
+    let policy = passive(&["gateway=5m/1h"]);
+    let mut stored = serde_json::to_value(&policy).unwrap();
+    assert_eq!(serde_json::from_value::<Policy>(stored.clone()).unwrap(), policy);
+    stored["passive"] = json!({
+        "envoy": 300_000,
+        "pyjwkclient": 330_000,
+        "social-core": 86_400_000,
+        "jose": 330_000,
+        "gateway": 60_000,
+    });
+    let read = serde_json::from_value::<Policy>(stored).unwrap().passive;
+    let secs = |name: &str| {
+        let one = read[name];
+        (one.learns_within.as_secs(), one.keeps_for.as_secs(), one.declared)
+    };
+    assert_eq!(secs("envoy"), (600, 600, false), "the profile of then was too short");
+    assert_eq!(secs("pyjwkclient"), (330, 330, false));
+    assert_eq!(secs("social-core"), (86_400, 86_400, false));
+    assert_eq!(secs("jose"), (330, 330, true), "it was no profile then");
+    assert_eq!(secs("gateway"), (60, 60, true));
+}
+
+#[test]
+fn the_profiles_are_in_order() {
+    let mut names = BTreeSet::new();
+    for profile in PROFILES {
+        assert!(names.insert(profile.name), "{} stands there twice", profile.name);
+        assert!(!profile.source.is_empty() && !profile.name.contains('='), "{}", profile.name);
+        if let OnUnknownKid::FetchesAfter(cooldown) = profile.unknown_kid {
+            assert!(profile.learns_within >= cooldown, "{} learns too soon", profile.name);
+        }
+    }
 }

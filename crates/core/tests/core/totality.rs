@@ -7,7 +7,7 @@ use keywheel_core::gate::{EvidenceLevel, Verdict};
 use keywheel_core::id::{GateName, Incarnation, InstanceId, Revision, VersionNumber};
 use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding};
 use keywheel_core::plan::plan;
-use keywheel_core::policy::{OnCompromise, OnStall, Policy};
+use keywheel_core::policy::{OnCompromise, OnStall, Passive, Policy};
 use keywheel_core::ring::Ring;
 use keywheel_core::rotation::{self, Input};
 use keywheel_core::schedule::{Cause, Cron, QuietHours};
@@ -55,7 +55,9 @@ fn policies() -> Vec<Policy> {
     let mut strict = policy();
     strict.approval = true;
     strict.required_gates = ["probes".parse().unwrap()].into();
-    strict.passive = [("cache".to_owned(), Span::from_secs(300))].into();
+    strict.passive =
+        [("cache".to_owned(), Passive::declared(Span::from_secs(300), Span::from_secs(300)))]
+            .into();
     strict.max_accepted = 2;
     strict.on_stall = OnStall::Rollback;
     let mut eager = policy();
@@ -85,11 +87,13 @@ fn view(ring: &Ring, now: Now, roll: &Roll) -> View {
         let counts = Counts {
             processed: roll.choice.into(),
             rejected: u64::from(roll.choice > 250) * 1_000,
+            unknown: u64::from(roll.choice % 23 == 22) * 1_000,
             last_processed: (roll.choice.is_multiple_of(7)).then_some(moment),
         };
         instances.push(Instance {
             id: InstanceId::try_from(format!("{name}-{index}")).unwrap(),
             consumer: consumer_name(name),
+            process: String::new(),
             last_contact: ClusterTime(
                 now.cluster.0.saturating_sub(roll.silent_secs[index] * 1_000),
             ),

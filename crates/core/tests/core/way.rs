@@ -2,7 +2,7 @@
 //! each stands here as the shortest story that showed it.
 
 use keywheel_core::id::{Incarnation, Revision, VersionNumber};
-use keywheel_core::policy::OnCompromise;
+use keywheel_core::policy::{OnCompromise, Passive};
 use keywheel_core::ring::{Direction, Exception, Law, Stage};
 use keywheel_core::rotation::{Effect, Input, Notice, RefusedKind};
 use keywheel_core::time::Span;
@@ -277,7 +277,8 @@ fn a_ring_is_deleted_when_nobody_accepts_it_or_may_be_thought_to() {
 fn a_ring_with_unseen_users_is_not_deleted_without_a_word() {
     let delete = |lose_data| Input::Delete { by: by(), lose_data, view: View::default() };
     let mut cached = policy();
-    cached.passive = [("cdn".to_owned(), Span::from_secs(60))].into();
+    cached.passive =
+        [("cdn".to_owned(), Passive::declared(Span::from_secs(60), Span::from_secs(60)))].into();
     let driver = Driver::new(cached);
     let refused = driver.ask(delete(false)).unwrap_err();
     assert!(refused.cause.contains("passive consumer `cdn`"), "{refused}");

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use keywheel_core::kind::{EncryptionAlgorithm, RsaBits};
+use keywheel_core::kind::{EncryptionAlgorithm, RsaBits, SigningAlgorithm};
+use keywheel_jose::jose_name;
 use proptest::prelude::*;
 
 use super::*;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keywheel_core::ring::Stage;
 use keywheel_core::schedule::Cause;
-use keywheel_engine::{ImportedKey, Verb};
+use keywheel_engine::{Done, ImportedKey, Verb};
 use keywheel_jose::ImportFormat;
 use serde_json::json;
 
@@ -58,7 +58,7 @@ fn an_event_begins_a_rotation() {
 /// Reports that the primary protected so often.
 fn used(world: &World, api: &mut Worker, times: u64) {
     let mut report = api.renewal();
-    report.counts.insert(version(1), (times, 0, 0));
+    report.counts.insert(version(1), Done { protected: times, ..Done::default() });
     api.send(&world.engine, report);
     world.pass(Duration::from_millis(400));
 }

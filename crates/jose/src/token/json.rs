@@ -40,6 +40,12 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// Texts are shorter than 4 GiB, which [`scan`] makes sure of.
+    fn new(start: usize, end: usize) -> Self {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: place(start), end: place(end) }
+    }
+
     fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -130,16 +136,12 @@ pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
             Some(itself) => text.push(itself),
             None => {}
         }
-        match characters.as_str().split_once('\\') {
-            Some((plain, after)) => {
-                text.push_str(plain);
-                rest = after;
-            }
-            None => {
-                text.push_str(characters.as_str());
-                return Cow::Owned(text);
-            }
-        }
+        let Some((plain, after)) = characters.as_str().split_once('\\') else {
+            text.push_str(characters.as_str());
+            return Cow::Owned(text);
+        };
+        text.push_str(plain);
+        rest = after;
     }
 }
 
@@ -295,12 +297,6 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn span(&self, start: usize, end: usize) -> Span {
-        // Texts are shorter than 4 GiB, which `scan` makes sure of.
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Span { start: place(start), end: place(end) }
-    }
-
     /// Scans the rest of an object whose brace was read.
     fn object(&mut self, depth: usize, mut record: Option<&mut Members>) -> Result<(), JsonError> {
         let mut names = Names::new();
@@ -315,7 +311,7 @@ impl<'a> Scanner<'a> {
             let start = self.at;
             let escaped = self.string()?;
             let end = self.at.wrapping_sub(1);
-            let name = Name { span: self.span(start, end), key: self.key(start, end), escaped };
+            let name = Name { span: Span::new(start, end), key: self.key(start, end), escaped };
             names.push(name, self.text)?;
             self.blanks();
             if !self.take(b':') {
@@ -325,7 +321,7 @@ impl<'a> Scanner<'a> {
             let start = self.at;
             self.value(depth)?;
             if let Some(members) = record.as_deref_mut() {
-                members.push(Member { name: name.span, value: self.span(start, self.at) });
+                members.push(Member { name: name.span, value: Span::new(start, self.at) });
             }
             self.blanks();
             if self.take(b',') {

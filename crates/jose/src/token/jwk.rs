@@ -174,7 +174,7 @@ impl<'a> Jwk<'a> {
         let of = |algorithm: Algorithm| {
             let hash = algorithm.hmac()?;
             let fits = secret.len() >= hash.digest_algorithm().output_len();
-            let verifier = || Verifier::Hmac(hmac::Key::new(hash, &secret));
+            let verifier = || Verifier::Hmac(Box::new(hmac::Key::new(hash, &secret)));
             fits.then(|| Binding::new(algorithm, verifier(), kid))
         };
         let permitted = [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512];

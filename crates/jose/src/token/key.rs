@@ -15,7 +15,7 @@ use crate::public::PublicKey;
 
 /// What checks the signatures of one algorithm.
 pub(super) enum Verifier {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Public(ParsedPublicKey),
 }
 
@@ -92,8 +92,8 @@ impl TokenKey {
     /// When the key is not one that signs.
     pub fn of_material(material: &Material, kid: &Kid) -> Result<Self, UseError> {
         let Kind::Signing { algorithm } = material.kind() else {
-            let kind = kind_name(material.kind());
-            return Err(UseError::WrongKind { what: "check tokens", kind });
+            let name = kind_name(material.kind());
+            return Err(UseError::WrongKind { what: "check tokens", kind: name });
         };
         if let Some(public) = material.public_key() {
             return Ok(Self::of_public(public, kid));
@@ -101,7 +101,7 @@ impl TokenKey {
         let algorithm = Algorithm::from(*algorithm);
         let hash = algorithm.hmac().ok_or(UseError::Provider)?;
         let key = hmac::Key::new(hash, material.expose());
-        Ok(Self::bound(algorithm, Verifier::Hmac(key), Some(&kid.0)))
+        Ok(Self::bound(algorithm, Verifier::Hmac(Box::new(key)), Some(&kid.0)))
     }
 
     /// Prepares the half of a key that verifies.

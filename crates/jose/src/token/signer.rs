@@ -11,7 +11,7 @@ use crate::name::{asymmetric, kind_name};
 use crate::pair::{Der, Pair};
 
 enum Maker {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Pair(Pair),
 }
 
@@ -35,7 +35,7 @@ impl Signer {
             return Err(wrong_kind(material));
         };
         let maker = match Algorithm::from(*algorithm).hmac() {
-            Some(hash) => Maker::Hmac(hmac::Key::new(hash, material.expose())),
+            Some(hash) => Maker::Hmac(Box::new(hmac::Key::new(hash, material.expose()))),
             None => Maker::Pair(pair(material)?),
         };
         Ok(Self { header: header((*algorithm).into(), kid), maker })
@@ -50,7 +50,8 @@ impl Signer {
         if !matches!(material.kind(), Kind::Secret { .. } | Kind::External) {
             return Err(wrong_kind(material));
         }
-        let maker = Maker::Hmac(hmac::Key::new(hmac::HMAC_SHA256, material.expose()));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, material.expose());
+        let maker = Maker::Hmac(Box::new(key));
         Ok(Self { header: header(SigningAlgorithm::Hs256.into(), kid), maker })
     }
 

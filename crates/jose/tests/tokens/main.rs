@@ -5,4 +5,5 @@
     reason = "clippy does not see that the helpers of these tests are tests as well"
 )]
 
+mod oracles;
 mod vectors;

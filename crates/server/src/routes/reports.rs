@@ -6,15 +6,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::{Method, StatusCode};
 use keywheel_api::instance::{Acknowledged, Acknowledgement, Report, Reports};
 use keywheel_api::problem::Kind;
+use keywheel_api::ring::Counts;
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, InstanceId, Revision, VersionNumber};
-use keywheel_engine::{RINGS_MAX, ReportInput, ReportOutcome, ReportVerdict};
+use keywheel_engine::{Done, RINGS_MAX, ReportInput, ReportOutcome, ReportVerdict};
 
 use crate::authz::Right;
 use crate::call::{Call, json};
 use crate::operation::{Access, Answer, Body, Operation, schema};
 use crate::refusal::Refusal;
 use crate::routes::instances::{named_ring, own_consumer};
+
+/// So many unknown kids of one ring are told apart in a report.
+const UNKNOWN_KIDS_MAX: usize = 16;
 
 pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     id: "report",
@@ -74,8 +78,16 @@ fn input(call: &Call, instance: &InstanceId, report: Report) -> Result<ReportInp
         );
     }
     let counts = report.counts.into_iter().map(|(number, counts)| {
-        (VersionNumber(number), (counts.protected, counts.processed, counts.rejected))
+        let Counts { protected, processed, rejected, unknown } = counts;
+        (VersionNumber(number), Done { protected, processed, rejected, unknown })
     });
+    if report.unknown_kids.len() > UNKNOWN_KIDS_MAX {
+        return Err(Refusal::invalid(
+            "unknown_kids",
+            format!("there are more than {UNKNOWN_KIDS_MAX} of them"),
+            "Send the most frequent ones",
+        ));
+    }
     Ok(ReportInput {
         ring,
         incarnation: Incarnation(report.incarnation),
@@ -89,6 +101,8 @@ fn input(call: &Call, instance: &InstanceId, report: Report) -> Result<ReportInp
         trouble: report.trouble,
         oldest_guard: Revision(report.oldest_guard),
         counts: counts.collect(),
+        unknown: report.unknown,
+        unknown_kids: report.unknown_kids,
     })
 }
 

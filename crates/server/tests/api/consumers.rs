@@ -28,6 +28,22 @@ fn a_process_registers_loads_and_proves() {
     assert_eq!(instance["holds"], status["keyset_revision"]);
     assert_eq!(instance["counts"]["1"], json!({ "protected": 3, "processed": 2, "rejected": 1 }));
 
+    // The server knows whose kid it was that a process did not know.
+    let kid = status["versions"][0]["kid"].as_str().unwrap();
+    let mut refusals = process.report(&process.load(&world));
+    refusals["counts"] = json!({});
+    refusals["unknown"] = json!(7);
+    refusals["unknown_kids"] = json!({ kid: 4, "nobody-has-this": 2 });
+    assert_eq!(process.send(&world, &refusals)["verdict"], "proved");
+    let instance = &world.status("web")["consumers"][0]["instances"][0];
+    assert_eq!((&instance["counts"]["1"]["unknown"], &instance["unknown"]), (&json!(4), &json!(3)));
+    let many: serde_json::Map<_, _> = (0..17).map(|kid| (format!("k{kid}"), json!(1))).collect();
+    let mut flood = process.report(&process.load(&world));
+    flood["unknown_kids"] = many.into();
+    let body = json!({ "instance": process.id.as_str(), "reports": [flood] });
+    let request = Request::new("POST", "/v1/reports").token(&process.token).json(&body);
+    assert_eq!(world.send(&request).status, 422);
+
     // A proof that was made with another nonce, or that is none, does not count.
     let held = process.load(&world);
     let mut forged = process.report(&held);

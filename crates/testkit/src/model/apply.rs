@@ -137,6 +137,7 @@ impl World {
             Some(Instance {
                 id: self.setup.ids.get(index)?.clone(),
                 consumer: self.setup.owners.get(index)?.clone(),
+                process: String::new(),
                 last_contact: ClusterTime(one.contact),
                 heard_later: self.heard_later(),
                 ended: one.ended,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Revision, RingName};
 use keywheel_core::kind::{Kind, SigningAlgorithm};
-use keywheel_core::policy::{Consumer, Health, OnCompromise, OnStall, Policy, Role};
+use keywheel_core::policy::{self, Consumer, Health, OnCompromise, OnStall, Policy, Role};
 use keywheel_core::rotation;
 use keywheel_core::schedule::Triggers;
 use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
@@ -445,7 +445,8 @@ fn company(full: bool) -> Vec<Scenario> {
         },
         Scenario {
             policies: vec![with(|policy| {
-                policy.passive = [("cache".to_owned(), ticks(2))].into();
+                let slow = policy::Passive::declared(ticks(2), ticks(2));
+                policy.passive = [("cache".to_owned(), slow)].into();
             })],
             passive: true,
             lagging_servers: true,

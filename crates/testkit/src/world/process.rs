@@ -16,7 +16,9 @@ use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Kid, RingName, VersionNumber};
 use keywheel_core::policy::Role;
 use keywheel_core::time::Span;
-use keywheel_engine::{KeysetMaterial, Registration, ReportInput, ReportOutcome, ReportVerdict};
+use keywheel_engine::{
+    Done, KeysetMaterial, Registration, ReportInput, ReportOutcome, ReportVerdict,
+};
 use keywheel_jose::Holder;
 use keywheel_jose::challenge::Challenge;
 use keywheel_jose::proof::{self, AcceptedVersion, Statement};
@@ -393,6 +395,11 @@ impl Process {
     }
 }
 
+const fn done(counts: Counts) -> Done {
+    let Counts { protected, processed, rejected, unknown } = counts;
+    Done { protected, processed, rejected, unknown }
+}
+
 /// Writes a report with every proof that the plan asks for.
 fn write(local: &Local, identity: &Identity, plan: ReportPlan) -> ReportInput {
     let accepted: Vec<_> = plan
@@ -450,10 +457,8 @@ fn write(local: &Local, identity: &Identity, plan: ReportPlan) -> ReportInput {
         evidence: plan.evidence.unwrap_or(EvidenceLevel::Held),
         trouble: plan.trouble,
         oldest_guard: plan.oldest_guard,
-        counts: plan
-            .counts
-            .into_iter()
-            .map(|(number, counts)| (number, (counts.protected, counts.processed, counts.rejected)))
-            .collect(),
+        counts: plan.counts.into_iter().map(|(number, counts)| (number, done(counts))).collect(),
+        unknown: plan.unknown.total(),
+        unknown_kids: plan.unknown.kids().clone(),
     }
 }

@@ -14,6 +14,7 @@ mod keywheel;
 mod measure;
 mod peer;
 mod report;
+mod revocation;
 mod rings;
 mod rotation;
 mod seal;
@@ -24,7 +25,7 @@ mod world;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench authz|rings|rotation|watchers|server|seal|report|all \
+const USAGE: &str = "usage: bench authz|rings|rotation|watchers|server|seal|report|revocation|all \
                      [--scale ci|full]";
 
 /// Benches are programs for engineers: whatever goes wrong is told in words, and ends the run.
@@ -51,7 +52,7 @@ impl Scale {
 
 type Bench = fn(Scale) -> Fallible<String>;
 
-const BENCHES: [(&str, Bench); 7] = [
+const BENCHES: [(&str, Bench); 8] = [
     ("authz", authz::run),
     ("rings", rings::run),
     ("rotation", rotation::run),
@@ -59,6 +60,7 @@ const BENCHES: [(&str, Bench); 7] = [
     ("server", server::run),
     ("seal", seal::run),
     ("report", report::run),
+    ("revocation", revocation::run),
 ];
 
 fn main() -> ExitCode {

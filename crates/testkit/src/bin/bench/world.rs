@@ -175,6 +175,8 @@ impl Worker {
             trouble: None,
             oldest_guard: keyset.revision,
             counts: BTreeMap::new(),
+            unknown: 0,
+            unknown_kids: BTreeMap::new(),
         })
     }
 
