@@ -361,11 +361,11 @@ fn ask_until(scene: &Scene, token: &Shown, status: u16) {
 
 fn revoke(world: &World, token: &Shown) {
     let admin = std::fs::read_to_string(world.state("admin.token")).unwrap();
-    let mut curl = std::process::Command::new("curl");
-    curl.args(["-s", "-f", "--unix-socket"]).arg(world.state("keywheel.sock"));
-    curl.args(["-H", &format!("Authorization: Bearer {}", admin.trim())]);
-    curl.args(["--data-urlencode", &format!("token={}", token.text)]);
-    assert!(curl.arg("http://keywheel/oauth/revoke").status().unwrap().success());
+    let (path, form) = ("/oauth/revoke", "application/x-www-form-urlencoded");
+    let body = format!("token={}", token.text);
+    let socket = world.state("keywheel.sock");
+    let (status, body) = edge::callers::post(&socket, path, admin.trim(), form, &body);
+    assert_eq!(status, 200, "{body}");
 }
 
 fn compromise(world: &World, number: u64) {

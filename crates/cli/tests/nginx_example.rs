@@ -45,14 +45,13 @@ fn the_example_does_what_its_page_says() {
     let at = guarded;
     let guarded = |key: &str| ask_with(at, &format!("Authorization: Bearer {key}")).ok();
     let token = || {
-        let sign = "{\"claims\": {\"sub\": \"me\"}}";
         let signer = std::fs::read_to_string(world.path("signer.token")).unwrap();
-        let mut curl = Command::new("curl");
-        curl.args(["-s", "--unix-socket"]).arg(world.state("keywheel.sock"));
-        curl.args(["-H", "Content-Type: application/json", "-d", sign]);
-        curl.args(["-H", &format!("Authorization: Bearer {}", signer.trim())]);
-        let answer = curl.arg("http://keywheel/v1/rings/access-token/sign").output().unwrap();
-        let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+        let (path, json) = ("/v1/rings/access-token/sign", "application/json");
+        let claims = r#"{"claims": {"sub": "me"}}"#;
+        let socket = world.state("keywheel.sock");
+        let (status, body) = edge::callers::post(&socket, path, signer.trim(), json, claims);
+        assert_eq!(status, 200, "{body}");
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
         answer["token"].as_str().unwrap().to_owned()
     };
     until("the server is there", || world.state("admin.token").exists());

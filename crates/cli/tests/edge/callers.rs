@@ -126,6 +126,21 @@ pub fn ask_once(address: SocketAddr, key: &str) -> std::io::Result<u16> {
     Ok(Connection::open(address)?.ask(key)?.status)
 }
 
+/// Posts to a server on a unix socket; gives back status and body.
+pub fn post(socket: &std::path::Path, path: &str, token: &str, media: &str, body: &str) -> (u16, String) {
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: keywheel\r\nConnection: close\r\nAuthorization: Bearer \
+         {token}\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
 /// Asks once with another header.
 pub fn ask_with(address: SocketAddr, header: &str) -> std::io::Result<u16> {
     Ok(Connection::open(address)?.ask_with(header)?.status)
