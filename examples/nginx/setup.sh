@@ -17,5 +17,4 @@ cd "$folder"
 umask 077
 echo 'map $http_x_api_key $api_key_accepted { default 0; }' >accept.conf
 echo 'set $backend_key ""; set $backend_key_fp "";' >one-slot.conf
-echo '{"keys": []}' >guard.json
 echo '{"keys": []}' >app.json

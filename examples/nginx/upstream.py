@@ -1,7 +1,7 @@
-"""The services behind nginx, in one program: a guard that nginx asks, and an application.
+"""The application behind nginx.
 
-Both accept whatever stands in the file that keywheel writes for them, and read it for each request:
-a rotation needs no restart. Run it with the folder of the example.
+It accepts whatever backend key stands in the file that keywheel writes for it, and reads that for
+each request: a rotation needs no restart. Run it with the folder of the example.
 """
 
 import hmac
@@ -9,7 +9,6 @@ import json
 import pathlib
 import socketserver
 import sys
-import threading
 from http.server import BaseHTTPRequestHandler
 
 FOLDER = pathlib.Path(sys.argv[1])
@@ -34,17 +33,10 @@ class Service(BaseHTTPRequestHandler):
         """Requests carry keys, so none is logged."""
 
 
-class Guard(Service):
-    def do_GET(self) -> None:
-        kind, _, key = self.headers.get("Authorization", "").partition(" ")
-        may_pass = kind == "Bearer" and accepted("guard.json", key)
-        self.answer(200 if may_pass else 401)
-
-
 class App(Service):
     def do_GET(self) -> None:
         if self.path != "/legacy":
-            self.answer(200, "hello\n")
+            self.answer(200, f"hello, {self.headers.get('X-User', 'nobody')}\n")
         elif accepted("app.json", self.headers.get("X-Backend-Key", "")):
             self.answer(200, "hello, nginx\n")
         else:
@@ -66,6 +58,4 @@ def serve(name: str, service: type[Service]) -> Server:
 
 
 if __name__ == "__main__":
-    guard = serve("guard.sock", Guard)
-    threading.Thread(target=guard.serve_forever, daemon=True).start()
     serve("app.sock", App).serve_forever()

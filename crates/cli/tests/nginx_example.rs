@@ -42,25 +42,48 @@ fn the_example_does_what_its_page_says() {
         let keys = std::fs::read_to_string(world.path("caller.keys")).unwrap_or_default();
         keys.lines().next().unwrap_or_default().to_owned()
     };
-    let guarded = |key: &str| ask_with(guarded, &format!("Authorization: Bearer {key}")).ok();
+    let at = guarded;
+    let guarded = |key: &str| ask_with(at, &format!("Authorization: Bearer {key}")).ok();
+    let token = || {
+        let signer = std::fs::read_to_string(world.path("signer.token")).unwrap();
+        let (path, json) = ("/v1/rings/access-token/sign", "application/json");
+        let claims = r#"{"claims": {"sub": "me"}}"#;
+        let socket = world.state("keywheel.sock");
+        let (status, body) = edge::callers::post(&socket, path, signer.trim(), json, claims);
+        assert_eq!(status, 200, "{body}");
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+        answer["token"].as_str().unwrap().to_owned()
+    };
+    until("the server is there", || world.state("admin.token").exists());
+    let create = ["token", "create", "me", "--role", "signer", "--ring", "access-token"];
+    until("a signer is made", || world.run(&[&create[..], &["--out", "signer.token"]].concat()).code == 0);
+    until("the edge listens", || world.path("authz.sock").exists());
+    let mine = token();
     let legacy = |key: &str| ask_with(legacy, &format!("X-Api-Key: {key}")).ok();
     let mut looks = 0;
     until("both sites accept the caller", || {
         looks += 1;
-        let seen = (guarded(&key()), legacy(&key()));
+        let seen = (guarded(&mine), legacy(&key()));
         assert!(looks < 1_500, "{seen:?}\n{}", agent.log());
         !key().is_empty() && seen == (Some(200), Some(200))
     });
     assert_eq!((guarded("bogus"), legacy("bogus")), (Some(401), Some(403)));
 
     let former = key();
-    for ring in ["api-key", "backend-key"] {
+    for ring in ["access-token", "api-key", "backend-key"] {
         let ran = world.run(&["rotate", ring, "--wait", "--timeout", "60s"]);
         assert_eq!(ran.code, 0, "{}{}\n{}", ran.stdout, ran.stderr, agent.log());
     }
     assert_ne!(key(), former);
     for key in [&former, &key()] {
-        assert_eq!((guarded(key), legacy(key)), (Some(200), Some(200)));
+        assert_eq!(legacy(key), Some(200));
+    }
+    let admin = |token: &str| {
+        let header = format!("Authorization: Bearer {token}\r\nX-Original-URI: /");
+        edge::callers::Connection::open(at).unwrap().get("/admin/", &header).unwrap().status
+    };
+    for token in [&mine, &token()] {
+        assert_eq!((guarded(token), admin(token)), (Some(200), 403));
     }
     let plan = world.ok(&["plan", "backend-key"]);
     assert!(plan.contains("holds one value"), "{plan}");

@@ -126,25 +126,40 @@ pub fn ask_once(address: SocketAddr, key: &str) -> std::io::Result<u16> {
     Ok(Connection::open(address)?.ask(key)?.status)
 }
 
+/// Posts to a server on a unix socket; gives back status and body.
+pub fn post(socket: &std::path::Path, path: &str, token: &str, media: &str, body: &str) -> (u16, String) {
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: keywheel\r\nConnection: close\r\nAuthorization: Bearer \
+         {token}\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
 /// Asks once with another header.
 pub fn ask_with(address: SocketAddr, header: &str) -> std::io::Result<u16> {
     Ok(Connection::open(address)?.ask_with(header)?.status)
 }
 
 /// A whole answer.
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     body: String,
 }
 
 /// A connection to nginx.
-struct Connection {
+pub struct Connection {
     stream: BufReader<TcpStream>,
-    is_kept: bool,
+    pub is_kept: bool,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> std::io::Result<Self> {
+    pub fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -156,8 +171,14 @@ impl Connection {
         self.ask_with(&format!("X-Api-Key: {key}"))
     }
 
-    fn ask_with(&mut self, header: &str) -> std::io::Result<Answer> {
-        let request = format!("GET / HTTP/1.1\r\nHost: edge\r\n{header}\r\n\r\n");
+    /// Sends a request with a header and reads the whole answer.
+    pub fn ask_with(&mut self, header: &str) -> std::io::Result<Answer> {
+        self.get("/", header)
+    }
+
+    /// Asks for a path.
+    pub fn get(&mut self, path: &str, header: &str) -> std::io::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: edge\r\n{header}\r\n\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
         let broken = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
         let mut status = None;

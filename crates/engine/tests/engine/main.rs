@@ -20,6 +20,7 @@ mod restore;
 mod revocations;
 mod rotation;
 mod scale;
+mod serving;
 mod support;
 mod tampering;
 mod time;

@@ -18,6 +18,7 @@ use keywheel_store::SystemClock;
 use crate::config::agent::{AgentAuthz, AgentConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
+use crate::private;
 
 /// The file, in the agent's folder, with who the edge is at the server.
 const IDENTITY: &str = "authz.identity";
@@ -40,6 +41,7 @@ impl AgentEdge {
         authz: &AgentAuthz,
         token_file: PathBuf,
     ) -> Result<Self, Failure> {
+        private::make_folder(&config.server.state_dir)?;
         let token = TokenSource::File(token_file);
         let mut builder = Client::builder(endpoint, token)
             .consumer(authz.consumer.as_str())

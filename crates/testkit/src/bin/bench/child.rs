@@ -11,7 +11,7 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use crate::measure::{self, Memory};
-use crate::{Fallible, keywheel, peer};
+use crate::{Fallible, authz, keywheel, peer};
 
 /// The word that makes this program such a server.
 pub(crate) const VERB: &str = "child";
@@ -23,6 +23,10 @@ pub(crate) enum Kind {
     Keywheel,
     /// A bare axum server: hello, and a stream that repeats what it is told.
     Axum,
+    /// The edge; the folder's name is the number of revoked tokens.
+    Authz,
+    /// A bare server that says yes.
+    AuthzNull,
 }
 
 impl Kind {
@@ -30,6 +34,8 @@ impl Kind {
         match self {
             Self::Keywheel => "keywheel",
             Self::Axum => "axum",
+            Self::Authz => "authz",
+            Self::AuthzNull => "authz-null",
         }
     }
 }
@@ -66,6 +72,11 @@ impl Child {
     pub(crate) fn port(&mut self) -> Fallible<u16> {
         let answer = self.answer()?;
         Ok(u16::try_from(*answer.first().ok_or("a child did not say its port")?)?)
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Tells it something. The answer is waiting to be read.
@@ -130,6 +141,11 @@ pub(crate) fn main(words: &[&str]) -> Fallible<()> {
     match words {
         ["keywheel", listen, folder] => keywheel::serve(Path::new(folder), listen),
         ["axum", listen, _folder] => peer::serve(listen),
+        ["authz", listen, folder] => {
+            let revoked = Path::new(folder).file_name().and_then(std::ffi::OsStr::to_str);
+            authz::serve_edge(listen, revoked.unwrap_or_default())
+        }
+        ["authz-null", listen, _folder] => authz::serve_null(listen),
         _ => Err("a child is given a kind, an address and a folder".into()),
     }
 }

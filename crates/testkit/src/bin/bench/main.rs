@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to its terminal")]
 #![expect(clippy::cast_precision_loss, reason = "figures are shown with three digits or so")]
 
+mod authz;
 mod child;
 mod counting;
 mod keywheel;
@@ -25,8 +26,8 @@ mod world;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench rings|rotation|watchers|server|seal|report|revocation|tokens|\
-                     all [--scale ci|full]";
+const USAGE: &str = "usage: bench authz|rings|rotation|watchers|server|seal|report|revocation|\
+                     tokens|all [--scale ci|full]";
 
 /// Benches are programs for engineers: whatever goes wrong is told in words, and ends the run.
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -52,7 +53,8 @@ impl Scale {
 
 type Bench = fn(Scale) -> Fallible<String>;
 
-const BENCHES: [(&str, Bench); 8] = [
+const BENCHES: [(&str, Bench); 9] = [
+    ("authz", authz::run),
     ("rings", rings::run),
     ("rotation", rotation::run),
     ("watchers", watchers::run),
