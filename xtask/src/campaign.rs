@@ -32,6 +32,7 @@ const BENCHES: &[Program] = &[
     Program { name: "server", title: "Start-up time and idle memory", needs_binary: false },
     Program { name: "report", title: "A proof report", needs_binary: false },
     Program { name: "seal", title: "Sealing and committing", needs_binary: false },
+    Program { name: "revocation", title: "Was it revoked?", needs_binary: false },
 ];
 
 /// Runs the named campaigns, or all of them, and writes `docs/campaigns/NAME.md`.

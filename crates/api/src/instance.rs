@@ -170,4 +170,7 @@ pub struct Acknowledgement {
     pub incarnation: String,
     /// The nonce for the next report, base64url.
     pub nonce: String,
+    /// The number of the ring's newest revocations.
+    #[serde(default)]
+    pub revocations: u64,
 }

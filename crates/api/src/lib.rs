@@ -6,8 +6,12 @@
 
 pub mod audit;
 pub mod instance;
+pub mod jwks;
 pub mod material;
+pub mod oauth;
 pub mod problem;
+pub mod revocation;
 pub mod ring;
+pub mod sign;
 pub mod token;
 pub mod watch;

@@ -28,6 +28,16 @@ pub struct Material {
     pub skew_millis: u64,
     /// Report at least this often, in milliseconds.
     pub lease_ttl_millis: u64,
+    /// Refuse every token after this long without knowing what was revoked, in milliseconds; go on
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations_stale_after_millis: Option<u64>,
+    /// The number of the ring's newest revocations.
+    #[serde(default)]
+    pub revocations: u64,
+    /// Whether what is issued is to be reported.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ledger: bool,
     /// Whether the host cache may keep this (sealed) for cold starts.
     pub cacheable: bool,
 }

@@ -124,7 +124,7 @@ pub struct VersionStatus {
 /// What one consumer did with a compromised version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExposureStatus {
-    /// The consumer.
+    /// The consumer; or `server` and a server's name, for what that server accepted by itself.
     pub consumer: String,
     /// When one of its instances last accepted the version, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +229,9 @@ pub struct InstanceStatus {
     /// What it did with each version, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u32, Counts>,
+    /// When it last said that it had accepted something of each version, RFC 3339, by number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub last_accepted: BTreeMap<u32, String>,
     /// How often it refused a kid that no version of the ring ever had.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unknown: u64,
@@ -327,6 +330,13 @@ pub struct Verb {
     /// `rotate` of a ring of kind `external`: the new key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
+    /// `rotate`: when it is done, everything that the versions before the new one protected is
+    /// revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoke_active: bool,
+    /// `rotate`: when it is done, what the ledger says was issued before is revoked, token by token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoke_issued: bool,
     /// `delete`: says that what the ring protected may become unreadable. Needed for an encryption
     /// ring, and while a lost instance or a passive consumer may still accept it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -15,6 +15,9 @@ pub struct Change {
     pub revision: u64,
     /// Its incarnation.
     pub incarnation: String,
+    /// The number of its newest revocations; a client that has come to it has nothing to fetch.
+    #[serde(default)]
+    pub revocations: u64,
 }
 
 /// Answer of `GET /v1/watch?since=…&wait=30s`.

@@ -134,6 +134,14 @@ pub enum Command {
     Instance(commands::instance::Args),
     /// Creates, lists and revokes tokens
     Token(commands::token::Args),
+    /// Shows the public keys of signing rings, and who fetched them
+    Jwks(commands::jwks::Args),
+    /// Verifies, makes and shows tokens of applications
+    Jwt(commands::jwt::Args),
+    /// Verifies signed data
+    Jws(commands::jws::Args),
+    /// Kills what a ring protects before its time: tokens, subjects, or all that was issued
+    Revoke(commands::revoke::Args),
     /// Shows the record of who did what
     Audit(commands::audit::Args),
     /// Copies the store, sealed as it is, while the server runs

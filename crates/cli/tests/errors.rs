@@ -105,6 +105,12 @@ fn refusals_of_a_running_server() {
     say("end_without_reason", &["instance", "end", "0a"]);
     say("end_is_for_breakglass", &["instance", "end", "0a", "--reason", "lost"]);
     say("no_such_token", &["token", "revoke", "0000"]);
+    let revoke = |more: &[&'static str]| [&["revoke", "--ring", "web"], more].concat();
+    say("revoke_nothing", &revoke(&[]));
+    say("revoke_two_things", &revoke(&["--active", "--kid", "a"]));
+    say("revoke_no_such_kid", &revoke(&["--kid", "a"]));
+    say("revoke_tomorrow", &revoke(&["--issued-before", "2200-01-01T00:00:00Z"]));
+    say("revoke_when", &revoke(&["--issued-before", "yesterday"]));
     say("not_declared", &["ring", "import", "absent", "--env", "HOME"]);
     say("no_such_variable", &["ring", "import", "absent", "--env", "KW_ABSENT"]);
     world.write("a.env", "KEY=a$b\nTWICE=1\nTWICE=2\n");

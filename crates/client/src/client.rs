@@ -6,20 +6,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwapOption;
+use keywheel_api::revocation::{IssuedToken, Revoke, RevokedTokens};
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{
     ConsumerName, Incarnation, InstanceId, Kid, Revision, RingName, VersionNumber,
 };
+use keywheel_core::revocation::{Facts, Revocation, Revoked};
 use keywheel_core::text::is_printable;
 use keywheel_core::time::Span;
 
 use crate::clock::boot_time;
-use crate::error::{BuildError, ClientError, ProcessError, ProtectError};
+use crate::error::{
+    BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, RevocationsStale,
+};
 use crate::fork;
 use crate::guard::Guard;
-use crate::http::{Endpoint, TlsOptions, Token};
+use crate::http::{Endpoint, Http, HttpError, TlsOptions, Token};
 use crate::keyset::{Keyset, Version};
 use crate::live::{Finding, Live, Slot};
+use crate::revocations;
 use crate::watcher;
 
 const RINGS_MAX: usize = 64;
@@ -404,6 +409,19 @@ pub struct Health {
     pub from_cache: bool,
     /// How often a server offered an older keyset, which was refused.
     pub refused_revisions: u64,
+    /// How long ago it was last known that all that is revoked is known here; nothing before it
+    /// first was.
+    pub revocations_known_for: Option<Span>,
+    /// Whether that is longer ago than the policy permits, or, where it says nothing about it, than
+    /// a lease: tokens may be accepted that were revoked meanwhile, or all of them are refused.
+    pub revocations_stale: bool,
+    /// How many revocations are known.
+    pub revocations: usize,
+    /// How many issued tokens wait to be reported to the ledger.
+    pub issued_waiting: usize,
+    /// How many issued tokens the ledger will never know of, because too many waited or the server
+    /// refused them.
+    pub issued_dropped: u64,
     /// What the last attempt to reach a server ended with, if it failed: cause and remedy.
     pub trouble: Option<Arc<str>>,
 }
@@ -596,8 +614,8 @@ impl RingHandle {
         found.ok_or(ProcessError::UnknownKid)
     }
 
-    /// Signs with the primary; gives the kid to write beside the signature. Raw: tokens are made
-    /// by a later part of keywheel.
+    /// Signs with the primary; gives the kid to write beside the signature. Raw: for tokens there
+    /// is [`RingHandle::sign_token`].
     ///
     /// # Errors
     /// When nothing may be protected, or the key is one that encrypts.
@@ -647,6 +665,80 @@ impl RingHandle {
         Ok(())
     }
 
+    /// Why a token that was verified is dead all the same, if it is. What is revoked stands in
+    /// memory and is followed; the first call in a process waits until it has arrived, or until it
+    /// is known that no server gives it.
+    ///
+    /// # Errors
+    /// When nothing has arrived, or when it is too long ago that all of it was known and the ring's
+    /// policy says `revocations_stale_after`. What is known to be revoked is dead at any age.
+    pub fn is_revoked(&self, facts: &Facts<'_>) -> Result<Option<Revoked>, RevocationCheckError> {
+        let keyset = self.current()?;
+        let looked_up = self.slot(|live, slot| {
+            if !slot.was_revocation_attempted() {
+                self.await_revocations(live, slot);
+            }
+            if let Some(revoked) = slot.revoked.check(facts) {
+                return Ok(Some(revoked));
+            }
+            let Some(limit) = keyset.revocations_stale_after else { return Ok(None) };
+            let (confirmed_at, now) = (slot.revocations_confirmed(), boot_time());
+            if revocations::is_stale(confirmed_at, limit, now) {
+                let known_for = confirmed_at.map(|at| now.since(at));
+                return Err(RevocationsStale { ring: slot.ring.to_string(), known_for, limit });
+            }
+            Ok(None)
+        })?;
+        Ok(looked_up?)
+    }
+
+    #[cold]
+    fn await_revocations(&self, live: &Live, slot: &Slot) {
+        live.wait(self.inner.settings.first_use_timeout, || {
+            slot.was_revocation_attempted() || live.ended.load(Ordering::Acquire)
+        });
+    }
+
+    /// Revokes tokens or subjects, for good, and waits until that is durable: a logout. This
+    /// process refuses them from then on; every other one is told.
+    ///
+    /// # Errors
+    /// When the server refuses, or does not answer. Doing it again does no harm.
+    pub fn revoke(&self, entries: &[Revocation], reason: Option<&str>) -> Result<(), HttpError> {
+        let settings = &self.inner.settings;
+        let token = watcher::read_token(&settings.token)?;
+        let http = Http::new(settings.endpoint.clone(), Some(&token), &settings.tls)?;
+        let body = Revoke {
+            ring: self.name().into(),
+            revoke: entries.to_vec(),
+            reason: reason.map(Into::into),
+            ..Revoke::default()
+        };
+        let _durable: RevokedTokens = http.post("/v1/revocations", Some(&body), &[])?;
+        // A client that cannot start accepts nothing either.
+        let _ = self.slot(|_, slot| entries.iter().for_each(|entry| slot.revoked.apply(entry)));
+        Ok(())
+    }
+
+    /// Reports a token that was issued with a key of this ring, by whichever library, to the ring's
+    /// ledger. It waits for nothing: what was issued goes out together, a second later at most.
+    /// False when the ring keeps no ledger. What cannot be reported is counted in [`Health`].
+    ///
+    /// # Errors
+    /// When nothing has arrived.
+    pub fn issued(&self, jti: &str, expires: i64, kid: Option<&Kid>) -> Result<bool, ClientError> {
+        if !self.current()?.ledger {
+            return Ok(false);
+        }
+        self.slot(|live, slot| {
+            let kid = kid.map(|kid| kid.0.clone());
+            if slot.issued.push(IssuedToken { jti: jti.into(), expires, kid }) {
+                live.wake.ring();
+            }
+            true
+        })
+    }
+
     /// How the ring stands in this process. Starts nothing and waits for nothing.
     pub fn health(&self) -> Health {
         let mut health = Health {
@@ -660,6 +752,11 @@ impl RingHandle {
             listening: false,
             from_cache: false,
             refused_revisions: 0,
+            revocations_known_for: None,
+            revocations_stale: true,
+            revocations: 0,
+            issued_waiting: 0,
+            issued_dropped: 0,
             trouble: None,
         };
         let live = self.inner.live.load();
@@ -679,6 +776,15 @@ impl RingHandle {
             health.stale = silent_for > keyset.lease_ttl || health.from_cache;
             health.offline = silent_for > keyset.offline_max;
         }
+        let known_for = slot.revocations_confirmed().map(|at| boot_time().since(at));
+        health.revocations_known_for = known_for;
+        if let Some(keyset) = &*slot.keyset.load() {
+            let limit = keyset.revocations_stale_after.unwrap_or(keyset.lease_ttl);
+            health.revocations_stale = known_for.is_none_or(|known_for| known_for > limit);
+        }
+        health.revocations = slot.revoked.len();
+        health.issued_waiting = slot.issued.len();
+        health.issued_dropped = slot.issued.dropped();
         health
     }
 }

@@ -1,8 +1,9 @@
 //! The one place of this crate that reads clocks. Everything else takes the time as an argument.
 //!
 //! Waits count the boot clock, which never jumps and goes on while the machine sleeps: a laptop
-//! that wakes up after a day must know that it has been away. The wall clock serves the host cache
-//! alone, because nothing else survives a reboot.
+//! that wakes up after a day must know that it has been away. The wall clock serves the host cache,
+//! because nothing else survives a reboot, and tokens, which say their times by it, also to tell
+//! which revocations may be forgotten.
 
 use keywheel_core::time::Span;
 use rustix::time::{ClockId, Timespec, clock_gettime};

@@ -108,6 +108,41 @@ pub enum ProtectError {
     Use(#[from] UseError),
 }
 
+/// It is not known whether a token was revoked, and the ring's policy does not permit to go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "what was revoked in ring {ring} {}, and its policy permits {limit}; check that a server runs, \
+     that its store answers, and that this process reaches it",
+    last_known(*known_for)
+)]
+pub struct RevocationsStale {
+    /// The ring.
+    pub ring: String,
+    /// How long ago what is known was complete; nothing when it never was in this process.
+    pub known_for: Option<Span>,
+    /// How long is permitted: `revocations_stale_after`.
+    pub limit: Span,
+}
+
+fn last_known(ago: Option<Span>) -> String {
+    match ago {
+        Some(ago) => format!("was last known {ago} ago"),
+        None => "has not arrived yet".into(),
+    }
+}
+
+/// Why a token's revocation could not be looked up.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevocationCheckError {
+    /// The client cannot do its work.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// What is known is too old.
+    #[error(transparent)]
+    Stale(#[from] RevocationsStale),
+}
+
 /// Why something was not accepted.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
 use keywheel_core::time::Span;
 use keywheel_jose::Material;
+use keywheel_jose::token::Signer;
 
 use crate::clock::BootTime;
 use crate::error::{ClientError, ProtectError};
@@ -114,6 +115,11 @@ impl Guard {
     /// The key.
     pub fn material(&self) -> &Material {
         &self.primary.material
+    }
+
+    /// What makes tokens with the key.
+    pub(crate) fn signer(&self) -> Option<&Signer> {
+        self.primary.version.signer.as_ref()
     }
 
     /// What is protected now may live at most this long. A longer life would outlast the key.

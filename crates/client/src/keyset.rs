@@ -8,6 +8,7 @@ use keywheel_api::ring::Counts;
 use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
 use keywheel_core::kind::Kind;
 use keywheel_core::time::Span;
+use keywheel_jose::token::{Signer, TokenKey};
 use keywheel_jose::{Holder, Material, PublicKey, UseError};
 use zeroize::Zeroizing;
 
@@ -55,6 +56,11 @@ pub struct Version {
     pub(crate) kind: Kind,
     pub(crate) salt: Zeroizing<Vec<u8>>,
     pub(crate) key: Key,
+    /// Checks tokens; `None` for kinds that sign none. Made when the version arrives rather than
+    /// with its first use, because a fork could come in between.
+    pub(crate) token_key: Option<TokenKey>,
+    /// Makes tokens.
+    pub(crate) signer: Option<Signer>,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -63,6 +69,16 @@ impl Version {
         match holder {
             Holder::Full(material) => Key::Whole(Arc::new(material)),
             Holder::Public(public) => Key::Half(public),
+        }
+    }
+
+    /// What checks and what makes tokens with a key, as far as it can.
+    pub(crate) fn token_keys(key: &Key, kid: &Kid) -> (Option<TokenKey>, Option<Signer>) {
+        match key {
+            Key::Whole(material) => {
+                (TokenKey::of_material(material, kid).ok(), Signer::of_material(material, kid).ok())
+            }
+            Key::Half(public) => (Some(TokenKey::of_public(public, kid)), None),
         }
     }
 
@@ -188,6 +204,8 @@ pub struct Keyset {
     pub(crate) primary: Option<Primary>,
     pub(crate) offline_max: Span,
     pub(crate) lease_ttl: Span,
+    pub(crate) revocations_stale_after: Option<Span>,
+    pub(crate) ledger: bool,
     pub(crate) in_use: Arc<InUse>,
 }
 
@@ -232,6 +250,16 @@ impl Keyset {
     /// How long this process may protect without having reached a server.
     pub const fn offline_max(&self) -> Span {
         self.offline_max
+    }
+
+    /// After how long without knowing what was revoked every token is refused; never when absent.
+    pub const fn revocations_stale_after(&self) -> Option<Span> {
+        self.revocations_stale_after
+    }
+
+    /// Whether the ring keeps a ledger of what was issued.
+    pub const fn keeps_ledger(&self) -> bool {
+        self.ledger
     }
 
     /// The accepted version with this kid.

@@ -21,8 +21,8 @@
 //!
 //! Who decides what: [`state`] holds what a process knows of one ring, [`session`] what it does
 //! next; both are pure. The watcher thread acts that out over [`http`], and what it finds is shown
-//! to the application, whose reads take no lock. Tokens are made by a later part of keywheel; this
-//! crate only signs and verifies bytes.
+//! to the application, whose reads take no lock. What a token is stands in `keywheel_jose::token`;
+//! here it gets the keys of a ring.
 
 pub mod clock;
 pub mod http;
@@ -36,17 +36,24 @@ mod error;
 mod fork;
 mod guard;
 mod identity;
+mod issued;
 mod keyset;
 mod live;
 mod local;
 mod material;
 mod private;
+mod random;
 mod report;
+mod revocations;
 mod throttle;
+mod token;
 mod watcher;
 
 pub use client::{Builder, Client, Health, RingHandle, TokenSource};
-pub use error::{BuildError, ClientError, ProcessError, ProtectError};
+pub use error::{
+    BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, RevocationsStale,
+};
 pub use guard::Guard;
 pub use http::{Endpoint, TlsOptions, Token};
 pub use keyset::{Keyset, Version};
+pub use token::{SignError, TokenRefusal, VerifiedToken};

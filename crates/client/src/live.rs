@@ -12,12 +12,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, InstanceId, Revision, RingName};
+use keywheel_core::revocation::RevocationSet;
 use keywheel_core::time::Span;
 
 use crate::clock::{BootTime, boot_time};
 use crate::fork;
 use crate::http::Wake;
+use crate::issued::Issued;
 use crate::keyset::Keyset;
+use crate::random;
 use crate::throttle::Throttle;
 use crate::unknown::UnknownKids;
 
@@ -69,12 +72,22 @@ pub(crate) struct Slot {
     confirmed: AtomicU8,
     /// The newest finding that the watcher has not taken yet.
     finding: Mutex<Option<Finding>>,
+    /// What is revoked; its hash is keyed anew in each process.
+    pub(crate) revoked: RevocationSet,
+    /// When that was last known to be complete, plus one; 0 before it first was.
+    revocations_confirmed: AtomicU64,
+    /// How many attempts to learn what is revoked were finished, well or not.
+    revocation_attempts: AtomicU64,
+    /// What was issued and is to be reported.
+    pub(crate) issued: Issued,
     /// The kids that were refused because nobody knew them.
     unknown: Mutex<UnknownKids>,
 }
 
 impl Slot {
     fn new(ring: RingName) -> Self {
+        let mut key = [0; 16];
+        random::fill(&mut key);
         Self {
             ring,
             keyset: ArcSwapOption::empty(),
@@ -87,6 +100,10 @@ impl Slot {
             proved: AtomicBool::new(false),
             confirmed: AtomicU8::new(0),
             finding: Mutex::new(None),
+            revoked: RevocationSet::new(key),
+            revocations_confirmed: AtomicU64::new(0),
+            revocation_attempts: AtomicU64::new(0),
+            issued: Issued::default(),
             unknown: Mutex::default(),
         }
     }
@@ -135,6 +152,24 @@ impl Slot {
     /// The last contact, if there was one.
     pub(crate) fn contact(&self) -> Option<BootTime> {
         self.last_contact.load(Ordering::Acquire).checked_sub(1).map(BootTime)
+    }
+
+    pub(crate) fn set_revocations_confirmed(&self, at: BootTime) {
+        self.revocations_confirmed.store(at.0.saturating_add(1), Ordering::Release);
+    }
+
+    /// When it was last known that all that is revoked is known here.
+    pub(crate) fn revocations_confirmed(&self) -> Option<BootTime> {
+        self.revocations_confirmed.load(Ordering::Acquire).checked_sub(1).map(BootTime)
+    }
+
+    /// Whether it was found out what is revoked, or that it cannot be.
+    pub(crate) fn was_revocation_attempted(&self) -> bool {
+        self.revocation_attempts.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn revocation_attempted(&self) {
+        self.revocation_attempts.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn attempts(&self) -> u64 {

@@ -88,6 +88,8 @@ impl Local {
             primary,
             offline_max: state.offline_max(),
             lease_ttl: keyset.lease_ttl,
+            revocations_stale_after: keyset.revocations_stale_after,
+            ledger: keyset.ledger,
             in_use,
         })
     }

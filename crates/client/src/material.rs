@@ -42,6 +42,8 @@ pub(crate) struct Arrived {
     pub(crate) offer: Offer,
     pub(crate) versions: Vec<Arc<Version>>,
     pub(crate) cacheable: bool,
+    /// The newest number of what is revoked.
+    pub(crate) revocations: u64,
 }
 
 /// Checks and parses material. `tally` gives the counters of a version, which outlive keysets.
@@ -72,13 +74,17 @@ pub(crate) fn parse(
         if accepted.insert(number, kid.clone()).is_some() {
             return Err(impossible("two versions of one number"));
         }
+        let key = Version::key_of(holder);
+        let (token_key, signer) = Version::token_keys(&key, &kid);
         versions.push(Arc::new(Version {
             incarnation: incarnation.clone(),
             number,
             kid,
             kind: version.kind,
             salt: Zeroizing::new(salt),
-            key: Version::key_of(holder),
+            key,
+            token_key,
+            signer,
             tally: tally(&incarnation, number),
         }));
     }
@@ -98,9 +104,11 @@ pub(crate) fn parse(
         longest_lifetime: Span::from_millis(wire.longest_lifetime_millis),
         offline_max: Span::from_millis(wire.offline_max_millis),
         lease_ttl: Span::from_millis(wire.lease_ttl_millis),
+        revocations_stale_after: wire.revocations_stale_after_millis.map(Span::from_millis),
+        ledger: wire.ledger,
     };
     let offer = Offer { keyset, skew: Span::from_millis(wire.skew_millis) };
-    Ok(Arrived { offer, versions, cacheable: wire.cacheable })
+    Ok(Arrived { offer, versions, cacheable: wire.cacheable, revocations: wire.revocations })
 }
 
 #[cfg(test)]

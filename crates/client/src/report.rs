@@ -128,5 +128,6 @@ pub(crate) fn read(wire: Acknowledgement) -> Option<Acknowledged> {
         incarnation: Incarnation(wire.incarnation),
         revision: Revision(wire.revision),
         nonce: URL_SAFE_NO_PAD.decode(wire.nonce).ok()?,
+        revocations: wire.revocations,
     })
 }

@@ -8,6 +8,7 @@ use keywheel_core::id::{Incarnation, Revision, RingName};
 use keywheel_core::time::Span;
 
 use crate::clock::BootTime;
+use crate::revocations::Following;
 use crate::state::{Acknowledged, Applied, ConsumerState, Epoch, Offer, Then};
 
 const FIRST_DELAY: Span = Span::from_millis(200);
@@ -18,6 +19,8 @@ const ALONE_FOR: Span = Span::from_secs(60);
 const POLL_FOR: Span = Span::from_secs(300);
 /// One long poll waits for so long.
 pub const POLL_WAIT: Span = Span::from_secs(25);
+/// What is issued within this time is reported together.
+const ISSUED_DELAY: Span = Span::from_secs(1);
 /// Without a feed and without a lease to renew, the keyset is loaded this often.
 const SLOW_POLL: Span = Span::from_secs(60);
 
@@ -38,6 +41,11 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         let delay = random.checked_rem(most).unwrap_or(0).saturating_add(1);
         self.not_before = now.after(Span::from_millis(delay));
+    }
+
+    /// The moment before which nothing is tried.
+    pub const fn not_before(&self) -> BootTime {
+        self.not_before
     }
 
     /// Notes a success.
@@ -67,6 +75,15 @@ pub enum Action {
     Load(usize),
     /// Report on these rings.
     Report(Vec<usize>),
+    /// Fetch what was revoked in this ring.
+    FetchRevocations {
+        /// The ring.
+        index: usize,
+        /// The number that was taken in last.
+        since: u64,
+    },
+    /// Report what was issued in this ring.
+    ReportIssued(usize),
     /// Listen to the feed, where it is open, until this moment.
     Rest {
         /// The moment.
@@ -91,6 +108,10 @@ struct Member {
     loaded_at: BootTime,
     load: Backoff,
     report: Backoff,
+    revocations: Following,
+    /// When what was issued is to be reported; nothing while there is nothing.
+    issued_due: Option<BootTime>,
+    issued: Backoff,
 }
 
 /// All rings of one process.
@@ -125,6 +146,9 @@ impl Session {
             loaded_at: BootTime(0),
             load: Backoff::default(),
             report: Backoff::default(),
+            revocations: Following::default(),
+            issued_due: None,
+            issued: Backoff::default(),
         });
         Self {
             members: members.collect(),
@@ -218,11 +242,37 @@ impl Session {
             return Action::Report(self.reporting(&dues, now));
         }
         until = earliest.map_or(until, |due| until.min(*due));
+        match self.errand(now) {
+            Ok(action) => return action,
+            Err(due) => until = until.min(due),
+        }
         if matches!(self.feed, Feed::Polling { .. }) {
             let wait = until.since(now).min(POLL_WAIT);
             return Action::Poll { since, wait };
         }
         Action::Rest { until }
+    }
+
+    /// What is fetched or reported besides the lease, or when something will be due.
+    fn errand(&self, now: BootTime) -> Result<Action, BootTime> {
+        let mut until = BootTime(u64::MAX);
+        for (index, member) in self.members.iter().enumerate() {
+            if let Some((since, due)) = member.revocations.due() {
+                if due <= now {
+                    return Ok(Action::FetchRevocations { index, since });
+                }
+                until = until.min(due);
+            }
+        }
+        for (index, member) in self.members.iter().enumerate() {
+            if let Some(due) = member.issued_due.map(|due| due.max(member.issued.not_before)) {
+                if due <= now {
+                    return Ok(Action::ReportIssued(index));
+                }
+                until = until.min(due);
+            }
+        }
+        Err(until)
     }
 
     /// Whoever reports takes the others along, unless one of them spoils it for all.
@@ -253,6 +303,69 @@ impl Session {
         self.registration.fail(now, random);
         for member in &mut self.members {
             member.state.forgotten();
+        }
+    }
+
+    /// When what is revoked in a ring was last known to be complete.
+    pub fn revocations_confirmed_at(&self, index: usize) -> Option<BootTime> {
+        self.members.get(index).and_then(|member| member.revocations.confirmed_at())
+    }
+
+    /// A server said, when it was asked, which the newest number of what is revoked is.
+    pub fn revocations_told(
+        &mut self,
+        index: usize,
+        life: &Incarnation,
+        newest: u64,
+        asked_at: BootTime,
+    ) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.revocations.told(life, newest, Some(asked_at));
+        }
+    }
+
+    /// A part of what is revoked was taken in.
+    pub fn revocations_took_in(
+        &mut self,
+        index: usize,
+        life: &Incarnation,
+        next: u64,
+        newest: u64,
+        asked_at: BootTime,
+    ) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.revocations.took_in(life, next, newest, asked_at);
+        }
+    }
+
+    /// What is revoked could not be fetched.
+    pub fn revocations_failed(&mut self, index: usize, now: BootTime, random: u64) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.revocations.fetch.fail(now, random);
+        }
+    }
+
+    /// Something was issued that is to be reported: soon, together with what is issued meanwhile,
+    /// or at once when there is much of it.
+    pub fn issued(&mut self, index: usize, now: BootTime, is_much: bool) {
+        if let Some(member) = self.members.get_mut(index) {
+            let due = if is_much { now } else { now.after(ISSUED_DELAY) };
+            member.issued_due = Some(member.issued_due.map_or(due, |known| known.min(due)));
+        }
+    }
+
+    /// What was issued was reported; `more` says whether some is left.
+    pub fn issued_reported(&mut self, index: usize, now: BootTime, more: bool) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.issued.succeed();
+            member.issued_due = more.then_some(now);
+        }
+    }
+
+    /// What was issued could not be reported.
+    pub fn issued_failed(&mut self, index: usize, now: BootTime, random: u64) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.issued.fail(now, random);
         }
     }
 
@@ -298,6 +411,7 @@ impl Session {
     ) -> bool {
         let Some(member) = self.members.get_mut(index) else { return false };
         member.check_wanted = false;
+        member.revocations.told(&answer.incarnation, answer.revocations, Some(asked_at));
         match member.state.acknowledge(answer, asked_at, now) {
             Then::Rest => {
                 member.report.succeed();
@@ -360,10 +474,18 @@ impl Session {
     }
 
     /// The feed announced a change.
-    pub fn changed(&mut self, seq: u64, ring: &str, life: &Incarnation, revision: Revision) {
+    pub fn changed(
+        &mut self,
+        seq: u64,
+        ring: &str,
+        life: &Incarnation,
+        revision: Revision,
+        revocations: u64,
+    ) {
         self.cursor = self.cursor.max(Some(seq));
         let member = self.members.iter_mut().find(|member| member.state.ring().as_str() == ring);
         let Some(member) = member else { return };
+        member.revocations.told(life, revocations, None);
         let held = member.state.held().map(|held| &held.keyset);
         if held.is_none_or(|held| held.incarnation != *life || held.revision != revision) {
             member.load_wanted = true;

@@ -23,9 +23,12 @@ use crate::http::{Event, Events, Http, HttpError, Next, Token};
 use crate::identity::{self, IdentityFile};
 use crate::live::{Finding, Live, Slot, Status};
 use crate::local::Local;
+use crate::random;
 use crate::report::{self, Identity};
 use crate::session::{Action, Session};
 use crate::state::{Applied, ConsumerState, Counted};
+
+mod errands;
 
 const CALL_TIMEOUT: Span = Span::from_secs(10);
 const GOODBYE_TIMEOUT: Span = Span::from_millis(1_500);
@@ -69,25 +72,6 @@ struct Watcher {
     cache_trouble: Option<Arc<str>>,
 }
 
-/// Random bytes of the system, without a generator of our own that a fork could copy.
-fn fill(buffer: &mut [u8]) {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
-            Ok(count) => filled = filled.saturating_add(count),
-            Err(rustix::io::Errno::INTR) => {}
-            // Kernels without this call are older than Rust's own floor.
-            Err(_) => return,
-        }
-    }
-}
-
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    fill(&mut bytes);
-    u64::from_ne_bytes(bytes)
-}
-
 fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     name.chars().filter(|c| is_printable(*c)).take(HOST_CHARS_MAX).collect()
@@ -104,6 +88,22 @@ fn is_outage(error: &HttpError) -> bool {
 
 fn has_status(error: &HttpError, status: u16) -> bool {
     error.problem().is_some_and(|problem| problem.status == status)
+}
+
+/// Reads the token from where it comes from.
+pub(crate) fn read_token(source: &TokenSource) -> Result<Token, HttpError> {
+    let read = match source {
+        TokenSource::Value(token) => return Ok(token.clone()),
+        TokenSource::File(path) => Token::from_file(path).map(Some),
+        TokenSource::Environment => Token::from_environment(),
+    };
+    let setup = |cause: String, remedy: &str| HttpError::Setup { cause, remedy: remedy.into() };
+    read.map_err(|error| setup(error.to_string(), "then try again"))?.ok_or_else(|| {
+        setup(
+            "KEYWHEEL_TOKEN_FILE names no file".into(),
+            "let it name the file that holds this consumer's token",
+        )
+    })
 }
 
 impl Watcher {
@@ -169,6 +169,10 @@ impl Watcher {
                 Some(Finding::Trouble(text)) => self.session.trouble(index, &text),
                 None => {}
             }
+            if slot.issued.len() > 0 {
+                self.session.issued(index, boot_time(), slot.issued.is_much());
+            }
+            slot.revoked.drop_expired(wall_millis().div_euclid(1_000));
             let expired =
                 self.session.state_mut(index).is_some_and(|state| state.expire(boot_time()));
             if expired {
@@ -185,6 +189,8 @@ impl Watcher {
             Action::Poll { since, wait } => self.poll(since, wait),
             Action::Load(index) => self.load(index),
             Action::Report(indices) => self.report(&indices, now),
+            Action::FetchRevocations { index, since } => self.fetch_revocations(index, since),
+            Action::ReportIssued(index) => self.report_issued(index),
             Action::Rest { until } => self.rest(until),
         }
     }
@@ -229,18 +235,7 @@ impl Watcher {
     }
 
     fn token(&self) -> Result<Token, HttpError> {
-        let read = match &self.settings.token {
-            TokenSource::Value(token) => return Ok(token.clone()),
-            TokenSource::File(path) => Token::from_file(path).map(Some),
-            TokenSource::Environment => Token::from_environment(),
-        };
-        let setup = |cause: String, remedy: &str| HttpError::Setup { cause, remedy: remedy.into() };
-        read.map_err(|error| setup(error.to_string(), "then try again"))?.ok_or_else(|| {
-            setup(
-                "KEYWHEEL_TOKEN_FILE names no file".into(),
-                "let it name the file that holds this consumer's token",
-            )
-        })
+        read_token(&self.settings.token)
     }
 
     /// Notes what went wrong. A token that is not accepted any more is read again next time.
@@ -279,12 +274,15 @@ impl Watcher {
 
     fn registration_failed(&mut self, error: &HttpError) {
         self.note(error);
-        self.session.unregistered(boot_time(), random());
+        self.session.unregistered(boot_time(), random::number());
         if is_outage(error) {
             self.recall();
         }
         self.publish_status();
-        self.live.slots.iter().for_each(Slot::attempted);
+        for slot in &self.live.slots {
+            slot.attempted();
+            slot.revocation_attempted();
+        }
         self.live.announce();
     }
 
@@ -356,10 +354,11 @@ impl Watcher {
             Ok(()) => self.trouble = None,
             Err(error) => {
                 self.note(&error);
+                slot.revocation_attempted();
                 if has_status(&error, 404) {
                     self.forget_identity();
                 } else {
-                    self.session.load_failed(index, boot_time(), random());
+                    self.session.load_failed(index, boot_time(), random::number());
                 }
             }
         }
@@ -386,10 +385,13 @@ impl Watcher {
         let Some(local) = self.locals.get_mut(index) else { return Ok(()) };
         let arrived = local.parse(wire, &ring).map_err(|error| unusable(error.to_string()))?;
         let cacheable = arrived.cacheable;
-        let applied = self.session.loaded(index, arrived.offer, boot_time(), random());
+        let (life, revoked) = (arrived.offer.keyset.incarnation.clone(), arrived.revocations);
+        self.session.revocations_told(index, &life, revoked, asked_at);
+        let applied = self.session.loaded(index, arrived.offer, boot_time(), random::number());
         self.applied(index, applied, arrived.versions);
         // After what arrived is shown: it may end a silence.
         self.share_contacts();
+        self.share_confirmations();
         if let Some(local) = self.locals.get_mut(index)
             && applied != Applied::Refused
         {
@@ -464,7 +466,7 @@ impl Watcher {
                     self.forget_identity();
                 } else {
                     let refused = error.problem().is_some();
-                    self.session.report_failed(&reported, refused, boot_time(), random());
+                    self.session.report_failed(&reported, refused, boot_time(), random::number());
                 }
             }
         }
@@ -480,7 +482,7 @@ impl Watcher {
         let counted = || Counted { counts: local.take_counts(&life), unknown: slot.take_unknown() };
         let plan = state.report(oldest, now, counted)?;
         let ring = state.ring().clone();
-        Some(report::write(&ring, identity, plan, &local.versions, &mut fill))
+        Some(report::write(&ring, identity, plan, &local.versions, &mut random::fill))
     }
 
     fn send_reports(&mut self, body: &Reports, limit: Span) -> Result<Acknowledged, HttpError> {
@@ -504,7 +506,7 @@ impl Watcher {
             let why = acknowledgement.why.clone();
             let now = boot_time();
             let Some(read) = report::read(acknowledgement) else { continue };
-            if self.session.acknowledged(*index, read, asked_at, now, random()) {
+            if self.session.acknowledged(*index, read, asked_at, now, random::number()) {
                 rejected = true;
                 let why = why.unwrap_or_else(|| "no reason was given".into());
                 let text = format!(
@@ -514,6 +516,7 @@ impl Watcher {
             }
         }
         self.share_contacts();
+        self.share_confirmations();
         for index in reported {
             self.save(*index);
         }
@@ -533,7 +536,7 @@ impl Watcher {
 
     fn forget_identity(&mut self) {
         self.identity = None;
-        self.session.unregistered(boot_time(), random());
+        self.session.unregistered(boot_time(), random::number());
     }
 
     /// Renewals with which the present instance ends.
@@ -552,6 +555,11 @@ impl Watcher {
     }
 
     fn say_goodbye(&mut self) {
+        if self.trouble.is_none() && self.identity.is_some() {
+            for index in 0..self.locals.len() {
+                self.report_issued(index);
+            }
+        }
         if self.settings.deferred && !self.live.leaving.load(Ordering::SeqCst) {
             // What this process answers for goes on.
             return;
@@ -587,7 +595,7 @@ impl Watcher {
                 self.note(&error);
                 match error {
                     HttpError::Protocol { .. } => self.session.feed_unusable(boot_time()),
-                    _ => self.session.feed_closed(boot_time(), random()),
+                    _ => self.session.feed_closed(boot_time(), random::number()),
                 }
             }
         }
@@ -620,7 +628,7 @@ impl Watcher {
         if let Some(cursor) = cursor {
             self.session.move_cursor(cursor);
         }
-        self.session.feed_closed(boot_time(), random());
+        self.session.feed_closed(boot_time(), random::number());
     }
 
     fn hear(&mut self, event: &Event) {
@@ -634,7 +642,8 @@ impl Watcher {
 
     fn hear_change(&mut self, change: Change) {
         let life = Incarnation(change.incarnation);
-        self.session.changed(change.seq, &change.ring, &life, Revision(change.revision));
+        let revision = Revision(change.revision);
+        self.session.changed(change.seq, &change.ring, &life, revision, change.revocations);
     }
 
     fn poll(&mut self, since: Option<u64>, wait: Span) {
@@ -660,7 +669,7 @@ impl Watcher {
             Err(HttpError::GivenUp) => {}
             Err(error) => {
                 self.note(&error);
-                self.session.feed_closed(boot_time(), random());
+                self.session.feed_closed(boot_time(), random::number());
             }
         }
     }

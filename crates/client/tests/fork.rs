@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use keywheel_client::{Client, RingHandle};
+use keywheel_core::revocation::{Facts, Revocation};
 use keywheel_engine::Verb;
+use serde_json::json;
 use support::{World, context, eventually, name, spec, with};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,6 +109,31 @@ fn a_child_that_was_forked_before_the_first_use_has_its_own_client() {
     let names: BTreeSet<_> = (0..4).map(|_| fork(|| prove(&ring)).said()).collect();
     assert_eq!(names.len(), 4);
     assert!(ring.health().instance.is_none(), "the parent has not used it");
+}
+
+#[test]
+fn a_child_knows_of_no_revocation_before_it_has_asked() {
+    let world = World::new();
+    world.put("r", &with(spec("signing"), &json!({ "revocations_stale_after": "30s" })));
+    let revocation = Revocation::jti("dead", 4_000_000_000).unwrap();
+    world.engine.revoke(&name("r"), &[revocation], &context()).unwrap();
+    let client = world.client("api", "r");
+    let ring = client.ring("r").unwrap();
+    let check = |jti| {
+        let facts = Facts { jti: Some(jti), issued_at: Some(0), ..Facts::default() };
+        match ring.is_revoked(&facts) {
+            Ok(revoked) => format!("{}", revoked.is_some()),
+            Err(_) => "refused".into(),
+        }
+    };
+    assert_eq!([check("dead"), check("alive")], ["true", "false"]);
+    // The child does not lean on what its parent was sure of.
+    world.away.store(true, Ordering::Release);
+    let orphan = fork(|| check("alive"));
+    assert_eq!(check("alive"), "false");
+    assert_eq!(orphan.said(), "refused");
+    world.away.store(false, Ordering::Release);
+    assert_eq!(fork(|| format!("{} {}", check("dead"), check("alive"))).said(), "true false");
 }
 
 #[test]

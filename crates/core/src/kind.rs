@@ -59,9 +59,21 @@ pub enum SigningAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256; modulus 2048, 3072 or 4096 bits.
     #[serde(rename = "RS256")]
     Rs256(RsaBits),
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    #[serde(rename = "RS384")]
+    Rs384(RsaBits),
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    #[serde(rename = "RS512")]
+    Rs512(RsaBits),
     /// RSASSA-PSS with SHA-256; modulus 2048, 3072 or 4096 bits.
     #[serde(rename = "PS256")]
     Ps256(RsaBits),
+    /// RSASSA-PSS with SHA-384.
+    #[serde(rename = "PS384")]
+    Ps384(RsaBits),
+    /// RSASSA-PSS with SHA-512.
+    #[serde(rename = "PS512")]
+    Ps512(RsaBits),
     /// HMAC with SHA-256.
     #[serde(rename = "HS256")]
     Hs256,
@@ -71,6 +83,27 @@ pub enum SigningAlgorithm {
     /// HMAC with SHA-512.
     #[serde(rename = "HS512")]
     Hs512,
+}
+
+impl SigningAlgorithm {
+    /// The modulus that a generated key has; `None` when the algorithm is not RSA.
+    pub const fn rsa_bits(self) -> Option<RsaBits> {
+        match self {
+            Self::Rs256(bits)
+            | Self::Rs384(bits)
+            | Self::Rs512(bits)
+            | Self::Ps256(bits)
+            | Self::Ps384(bits)
+            | Self::Ps512(bits) => Some(bits),
+            Self::EdDsa
+            | Self::Es256
+            | Self::Es384
+            | Self::Es512
+            | Self::Hs256
+            | Self::Hs384
+            | Self::Hs512 => None,
+        }
+    }
 }
 
 /// The modulus of an RSA key.
@@ -85,6 +118,17 @@ pub enum RsaBits {
     /// 4096 bits.
     #[serde(rename = "4096")]
     B4096,
+}
+
+impl RsaBits {
+    /// How many bits the modulus has.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::B2048 => 2048,
+            Self::B3072 => 3072,
+            Self::B4096 => 4096,
+        }
+    }
 }
 
 /// How an encryption ring encrypts.

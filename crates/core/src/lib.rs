@@ -11,6 +11,7 @@ pub mod gate;
 pub mod guard;
 pub mod plan;
 pub mod policy;
+pub mod revocation;
 pub mod ring;
 pub mod rotation;
 pub mod schedule;

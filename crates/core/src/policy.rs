@@ -65,6 +65,13 @@ pub struct Policy {
     pub passive: BTreeMap<String, Passive>,
     /// Consumers that report.
     pub consumers: BTreeMap<ConsumerName, Consumer>,
+    /// A client that could not learn of revocations for this long refuses every token; it goes on,
+    /// and says how old its knowledge is, when absent.
+    #[serde(default)]
+    pub revocations_stale_after: Option<Span>,
+    /// Whether tokens that were issued are written down until they expire.
+    #[serde(default)]
+    pub ledger: bool,
 }
 
 /// A declared service that uses the ring.

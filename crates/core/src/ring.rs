@@ -410,6 +410,12 @@ pub struct Keyset {
     pub offline_max: Span,
     /// Report at least this often.
     pub lease_ttl: Span,
+    /// Refuse every token after this long without knowing what was revoked; never when absent.
+    #[serde(default)]
+    pub revocations_stale_after: Option<Span>,
+    /// Report what was issued.
+    #[serde(default)]
+    pub ledger: bool,
 }
 
 impl Ring {
@@ -439,6 +445,8 @@ impl Ring {
             longest_lifetime: self.policy.longest_lifetime,
             offline_max: self.policy.offline_max,
             lease_ttl: self.policy.lease_ttl,
+            revocations_stale_after: self.policy.revocations_stale_after,
+            ledger: self.policy.ledger,
         }
     }
 

@@ -9,8 +9,9 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use keywheel_core::id::{RingName, VersionNumber};
-use keywheel_core::kind::{Kind, SigningAlgorithm};
-use keywheel_jose::{DeliveryFormat, Material, Use, jose_name};
+use keywheel_core::kind::Kind;
+use keywheel_jose::token::Signer;
+use keywheel_jose::{DeliveryFormat, Material, Use};
 use serde_json::{Map, Value as Json};
 use zeroize::Zeroizing;
 
@@ -79,11 +80,7 @@ pub fn good(
     match &artefact.make {
         Make::Value => Ok(SecretText::new(plain(key)?)),
         Make::Hmac(message) => Ok(hex(&tag(key, message)?)),
-        Make::Jwt(claims) => {
-            let signed = signing_input(key, value, claims, now_secs)?;
-            let signature = sign(key, signed.as_bytes(), value.number())?;
-            Ok(token(&signed, &signature))
-        }
+        Make::Jwt(claims) => token(key, value, claims, now_secs).map(SecretText::new),
     }
 }
 
@@ -115,12 +112,15 @@ pub fn bogus(
             flips(&right).find(|flipped| !tags.contains(flipped)).map(|tag| hex(&tag))
         }
         Make::Jwt(claims) => {
-            let signed = signing_input(key, value, claims, now_secs)?;
-            let right = sign(key, signed.as_bytes(), value.number())?;
+            let right = token(key, value, claims, now_secs)?;
+            let parts = right.rsplit_once('.');
+            let (signed, signature) = parts.ok_or(ArtefactError::Provider(value.number()))?;
+            let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
+            let signature = signature.map_err(|_| ArtefactError::Provider(value.number()))?;
             let is_wrong = |flipped: &Vec<u8>| {
                 accepted().all(|key| !is_right(key, signed.as_bytes(), flipped))
             };
-            flips(&right).find(is_wrong).map(|signature| token(&signed, &signature))
+            flips(&signature).find(is_wrong).map(|signature| joined(signed, &signature))
         }
     };
     found.ok_or(ArtefactError::NothingWrong(value.number()))
@@ -153,34 +153,24 @@ fn hs256(key: &Material, message: &[u8]) -> Vec<u8> {
     hmac::sign(&key, message).as_ref().to_vec()
 }
 
-/// The algorithm of tokens. Applications use a secret as the key of HS256.
-fn algorithm(key: &Material) -> Result<&'static str, ArtefactError> {
-    match key.kind() {
-        Kind::Signing { algorithm } => Ok(jose_name(*algorithm)),
-        Kind::Secret { .. } | Kind::External => Ok(jose_name(SigningAlgorithm::Hs256)),
-        Kind::Encryption { .. } => Err(ArtefactError::WrongKind("a token")),
-    }
-}
-
-fn signing_input(
+/// A token as an application makes it. Applications use a secret as the key of HS256.
+fn token(
     key: &Material,
     value: &Value,
     claims: &BTreeMap<String, Json>,
     now_secs: i64,
-) -> Result<String, ArtefactError> {
-    let header = serde_json::json!({ "alg": algorithm(key)?, "kid": value.kid().0, "typ": "JWT" });
+) -> Result<Zeroizing<String>, ArtefactError> {
+    let signer = match key.kind() {
+        Kind::Encryption { .. } => return Err(ArtefactError::WrongKind("a token")),
+        Kind::Signing { .. } => Signer::of_material(key, value.kid()),
+        Kind::Secret { .. } | Kind::External => Signer::of_shared_secret(key, value.kid()),
+    };
     let mut payload: Map<String, Json> = claims.clone().into_iter().collect();
     payload.insert("iat".into(), now_secs.into());
     payload.insert("exp".into(), now_secs.saturating_add(TOKEN_LIFE_SECS).into());
-    let part = |json: String| BASE64_URL_SAFE_NO_PAD.encode(json);
-    Ok(format!("{}.{}", part(header.to_string()), part(Json::Object(payload).to_string())))
-}
-
-fn sign(key: &Material, message: &[u8], number: VersionNumber) -> Result<Vec<u8>, ArtefactError> {
-    match key.kind() {
-        Kind::Signing { .. } => key.sign(message).map_err(|_| ArtefactError::Provider(number)),
-        _ => Ok(hs256(key, message)),
-    }
+    let payload = Json::Object(payload).to_string();
+    let token = signer.and_then(|signer| signer.sign(payload.as_bytes()));
+    token.map(Zeroizing::new).map_err(|_| ArtefactError::Provider(value.number()))
 }
 
 fn is_right(key: &Material, message: &[u8], signature: &[u8]) -> bool {
@@ -237,7 +227,7 @@ const fn successor(c: char) -> Option<char> {
     })
 }
 
-fn token(signed: &str, signature: &[u8]) -> SecretText {
+fn joined(signed: &str, signature: &[u8]) -> SecretText {
     let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
     let room = signed.len().saturating_add(signature.len()).saturating_add(1);
     let mut token = Zeroizing::new(String::with_capacity(room));

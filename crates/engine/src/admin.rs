@@ -15,6 +15,7 @@ use crate::error::EngineError;
 use crate::journal::JournalEntry;
 use crate::outbox::{self, PendingNotice};
 use crate::ports::{Commit, Expect, Key, Mark, Seq, Stored, Write};
+use crate::revocations::HEAD_FAMILY;
 use crate::rings::{Change, TRIES_MAX};
 use crate::tokens::{self, Caller, NewToken, Peer, StoredToken, TokenInfo};
 use crate::verbs::Context;
@@ -30,6 +31,8 @@ pub struct RingChange {
     pub revision: Revision,
     /// Its incarnation.
     pub incarnation: Incarnation,
+    /// The number of its newest revocations.
+    pub revocations: u64,
 }
 
 /// What became of the rings of a store that was accepted as it is.
@@ -216,20 +219,32 @@ impl Engine {
         let cursor = changes.last().map_or(since, |change| change.seq);
         let mut rings = Vec::new();
         for change in changes {
-            let Some(name) = change.key.as_str().strip_prefix("ring/") else { continue };
+            let Some((family, name)) = change.key.as_str().split_once('/') else { continue };
+            if family != "ring" && family != HEAD_FAMILY {
+                continue;
+            }
             let Ok(ring) = name.parse::<RingName>() else { continue };
-            match self.load(&ring) {
-                Ok(loaded) => rings.push(RingChange {
-                    seq: change.seq,
-                    revision: loaded.document.ring.keyset_revision,
-                    incarnation: loaded.document.ring.incarnation.clone(),
-                    ring,
-                }),
+            match self.ring_change(ring, change.seq) {
+                Ok(change) => rings.push(change),
                 Err(EngineError::Store(error)) => return Err(error.into()),
                 Err(_) => {}
             }
         }
         Ok((rings, cursor))
+    }
+
+    fn ring_change(&self, ring: RingName, seq: Seq) -> Result<RingChange, EngineError> {
+        // Whoever is told of a change may ask this server next: its own set comes first.
+        self.follow_revocations(&ring)?;
+        let loaded = self.load(&ring)?;
+        let own = &loaded.document.ring;
+        Ok(RingChange {
+            seq,
+            revision: own.keyset_revision,
+            incarnation: own.incarnation.clone(),
+            revocations: self.newest_revocation(&ring)?,
+            ring,
+        })
     }
 
     /// Blocks until something changed after a cursor, or the time is over.
@@ -318,6 +333,7 @@ impl Engine {
         }
         self.forget_missing(&present)?;
         self.keep_revoked()?;
+        self.adopt_revocations()?;
         let left = adopted.left.iter().map(|(ring, error)| (ring.clone(), error.to_string()));
         *lock(&self.refused) = left.collect();
         Ok(adopted)

@@ -129,6 +129,8 @@ pub struct ReportOutcome {
     pub incarnation: Incarnation,
     /// The nonce for the next report.
     pub nonce: Vec<u8>,
+    /// The number of the ring's newest revocations.
+    pub revocations: u64,
 }
 
 /// The verdict on a report.
@@ -153,6 +155,8 @@ pub struct KeysetMaterial {
     pub keyset: Keyset,
     /// How far clocks may be apart.
     pub skew: Span,
+    /// The number of its newest revocations.
+    pub revocations: u64,
     /// The versions with their keys.
     pub versions: Vec<DeliveredVersion>,
 }
@@ -318,7 +322,8 @@ impl Engine {
                 delivery: material.delivery(role),
             });
         }
-        Ok(KeysetMaterial { keyset: own.keyset(), skew: own.policy.skew, versions })
+        let revocations = self.newest_revocation(ring)?;
+        Ok(KeysetMaterial { keyset: own.keyset(), skew: own.policy.skew, revocations, versions })
     }
 
     /// Takes the reports of one process, in order.
@@ -374,6 +379,7 @@ impl Engine {
             revision: own.keyset_revision,
             incarnation: own.incarnation.clone(),
             nonce: self.nonce(ring, instance, sequence)?,
+            revocations: self.newest_revocation(ring)?,
         })
     }
 

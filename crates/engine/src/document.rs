@@ -12,6 +12,7 @@ use keywheel_jose::Material;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::after_rotation::Wish;
 use crate::error::EngineError;
 
 /// How many idempotency receipts a document keeps.
@@ -27,6 +28,9 @@ pub(crate) struct Document {
     pub(crate) receipts: VecDeque<Receipt>,
     /// The head of the audit record when this document was written.
     pub(crate) audit_head: String,
+    /// What is to be revoked when the rotation in progress is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) wish: Option<Wish>,
 }
 
 /// The material of one version, encoded for the sealed document.

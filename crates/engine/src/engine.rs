@@ -17,7 +17,10 @@ use crate::ports::{
 };
 use crate::presence::Presence;
 use crate::records::{Record, Records};
+use crate::revocations::{HEAD_FAMILY, Revocations};
 use crate::rings::Loaded;
+use crate::serving::{ServedCounts, Serving};
+use crate::tidying::Tidying;
 use crate::tokens::StoredToken;
 
 /// What an engine is made of.
@@ -52,6 +55,8 @@ pub struct Engine {
     pub(crate) presence: Presence,
     pub(crate) cache: Mutex<HashMap<RingName, Arc<Loaded>>>,
     pub(crate) tokens: Mutex<HashMap<String, Arc<StoredToken>>>,
+    pub(crate) revocations: Revocations,
+    pub(crate) tidying: Mutex<Tidying>,
     pub(crate) refused: Mutex<BTreeMap<RingName, String>>,
     pub(crate) agenda: Mutex<Agenda>,
     /// Held over each commit that moves the audit record or the cluster clock: they would only
@@ -60,6 +65,7 @@ pub struct Engine {
     lease_ttl: Span,
     lead: Mutex<Lead>,
     pub(crate) feed: Mutex<Seq>,
+    pub(crate) serving: Serving,
     poked: Mutex<bool>,
     woken: Condvar,
 }
@@ -108,6 +114,9 @@ pub(crate) struct Contact {
 pub(crate) struct ServerRecord {
     pub(crate) applied: u64,
     pub(crate) at: ClusterTime,
+    /// What it accepted and refused by itself.
+    #[serde(default)]
+    pub(crate) uses: ServedCounts,
 }
 
 /// How the engine is.
@@ -170,6 +179,8 @@ impl Engine {
             presence,
             cache: Mutex::default(),
             tokens: Mutex::default(),
+            revocations: Revocations::default(),
+            tidying: Mutex::default(),
             refused: Mutex::default(),
             agenda: Mutex::default(),
             turn: Mutex::default(),
@@ -184,6 +195,7 @@ impl Engine {
                 known: None,
             }),
             feed: Mutex::new(head),
+            serving: Serving::default(),
             poked: Mutex::new(false),
             woken: Condvar::new(),
         };
@@ -240,11 +252,12 @@ impl Engine {
     pub fn drive(&self) -> Duration {
         *lock(&self.poked) = false;
         let (fence, began) = (self.fence(), self.now().cluster);
+        self.forget_expired();
         let mut trouble = self.follow().err();
         trouble = trouble.or(self.presence.flush(&self.records).err());
         match self.keep_lease() {
-            Ok(true) => {}
-            Ok(false) => return self.third_of_lease(),
+            Ok(true) => trouble = trouble.or(self.tidy_logs().err()),
+            Ok(false) => return self.follow_on(),
             Err(error) => trouble = trouble.or(Some(error)),
         }
         if let Some(error) = trouble {
@@ -265,6 +278,18 @@ impl Engine {
         }
         let idle = lock(&self.agenda).idle(self.clock.monotonic(), self.clock.wall());
         idle.unwrap_or(Duration::MAX).min(self.third_of_lease())
+    }
+
+    /// What a server does that does not lead: the leader waits for it where it serves from memory,
+    /// and must see that it is there.
+    fn follow_on(&self) -> Duration {
+        if !self.serving.from_memory() {
+            return self.third_of_lease();
+        }
+        if let Err(error) = self.record_serving() {
+            tracing::warn!(cause = %error, "what this server serves could not be recorded");
+        }
+        self.third_of_lease().min(RECORD_EVERY)
     }
 
     fn third_of_lease(&self) -> Duration {
@@ -423,7 +448,7 @@ impl Engine {
     fn record_time(&self, lead: &mut Lead, fence: Fence) -> Result<(), EngineError> {
         let (wall, monotonic) = (self.clock.wall(), self.clock.monotonic());
         let cluster = lead.clock.advance(wall, monotonic);
-        let server = ServerRecord { applied: lock(&self.feed).0, at: cluster };
+        let server = self.own_record(cluster);
         let writes = vec![
             self.time_write(cluster, lead.longest)?,
             self.records.write(Key::new(&["server", &self.server]), Expect::Any, &server)?,
@@ -491,6 +516,11 @@ impl Engine {
             "token" => {
                 lock(&self.tokens).remove(name);
             }
+            HEAD_FAMILY => {
+                if let Ok(ring) = name.parse::<RingName>() {
+                    self.follow_revocations(&ring)?;
+                }
+            }
             "cluster" if name == "time" => self.follow_clock()?,
             _ => {}
         }
@@ -521,6 +551,11 @@ impl Engine {
         if moving {
             self.enlist(ring);
         }
+    }
+
+    /// The clocks of this engine, for whoever answers beside it.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Raises the high-water mark of a subject after its commit.

@@ -11,6 +11,7 @@ pub mod cluster_time;
 pub mod ports;
 
 mod admin;
+mod after_rotation;
 mod agenda;
 mod audit;
 mod consumers;
@@ -19,15 +20,22 @@ mod eject;
 mod engine;
 mod error;
 mod journal;
+mod ledger;
 mod mint;
 mod outbox;
 mod presence;
 mod records;
+mod revocations;
+mod ring_log;
 mod rings;
+mod serving;
+mod signing;
+mod tidying;
 mod tokens;
 mod verbs;
 
 pub use admin::{Adopted, RingChange};
+pub use after_rotation::AfterRotation;
 pub use audit::{AuditEntry, AuditPage};
 pub use consumers::{
     DeliveredVersion, Done, INSTANCES_MAX, KeysetMaterial, NewInstance, Predecessor, RINGS_MAX,
@@ -37,9 +45,13 @@ pub use eject::Ejected;
 pub use engine::{Engine, Health, Parts};
 pub use error::EngineError;
 pub use journal::JournalEntry;
+pub use ledger::{ISSUED_MAX, Issued};
 pub use mint::ImportedKey;
 pub use outbox::PendingNotice;
 pub use presence::InstanceInfo;
+pub use revocations::{REVOCATIONS_MAX, Recorded, RevocationPage};
 pub use rings::{Snapshot, notice_name};
+pub use serving::{Served, ServerUse};
+pub use signing::SignedToken;
 pub use tokens::{Caller, Cidr, NewToken, Peer, RingScope, Role, TokenInfo};
 pub use verbs::{Context, Verb};

@@ -70,6 +70,13 @@ pub(crate) struct Uses {
     pub(crate) last: Option<WallTime>,
 }
 
+impl Uses {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { count: self.count.saturating_add(other.count), last: self.last.max(other.last) }
+    }
+}
+
 /// What people may know of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceInfo {
@@ -399,10 +406,7 @@ impl Presence {
         let Some(ids) = table.rings.get(ring) else { return Uses::default() };
         ids.values().filter_map(|entry| entry.process.uses.get(&version)).fold(
             Uses::default(),
-            |sum, uses| Uses {
-                count: sum.count.saturating_add(uses.count),
-                last: sum.last.max(uses.last),
-            },
+            |sum, uses| sum.and(*uses),
         )
     }
 

@@ -15,6 +15,7 @@ use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
 use keywheel_core::view::{Instance, Server, View};
 use keywheel_jose::Material;
 
+use crate::after_rotation::{AfterRotation, Wish};
 use crate::audit::{self, Event};
 use crate::document::{Document, StoredMaterial};
 use crate::engine::{Engine, ServerRecord, lock};
@@ -25,6 +26,7 @@ use crate::outbox::{self, PendingNotice};
 use crate::ports::{Commit, CommitError, Elapsed, Expect, Key, Seq};
 use crate::presence::InstanceInfo;
 use crate::records::Record;
+use crate::serving::ServerUse;
 
 /// A document as it was read, believed and opened.
 pub(crate) struct Loaded {
@@ -46,6 +48,8 @@ pub struct Snapshot {
     pub gates: Vec<(VersionNumber, &'static str, Vec<Gate>)>,
     /// The processes.
     pub instances: Vec<InstanceInfo>,
+    /// What servers accepted by themselves.
+    pub served: Vec<ServerUse>,
     /// When the schedule asks for the next rotation, and why.
     pub scheduled: Option<(WallTime, Cause)>,
     /// When this was taken.
@@ -206,8 +210,13 @@ impl Engine {
         servers: &[(Key, Record<ServerRecord>)],
     ) -> Result<View, EngineError> {
         let ring = &loaded.document.ring;
-        let instances = self.presence.instances(ring, self.leash());
-        let uses = ring.primary().map(|number| self.presence.uses(&ring.name, number));
+        let mut instances = self.presence.instances(ring, self.leash());
+        let served = self.server_uses(loaded, servers);
+        instances.extend(Self::serving_instances(&served));
+        let uses = ring.primary().map(|number| {
+            let signed = self.serving.signed(&ring.name, number);
+            self.presence.uses(&ring.name, number).and(signed)
+        });
         Ok(View {
             digest: Self::convergence(ring, &instances)?,
             instances,
@@ -237,17 +246,41 @@ impl Engine {
         let now = self.now().cluster;
         let mut servers = Vec::with_capacity(records.len());
         for (key, record) in records {
-            // This server reads the store before each answer, so it serves what it just read.
             let own = key.tail() == self.server;
             let silent = now.since(record.value.at) > SERVER_SILENCE_MAX;
             if silent && !own {
                 continue;
             }
-            let current = own || Seq(record.value.applied) >= loaded.seq;
+            let current = self.applied_by(key, record) >= loaded.seq;
             let revision = if current { ring.keyset_revision } else { Revision::default() };
             servers.push(Server { id: key.tail().into(), serves: revision });
         }
         servers
+    }
+
+    /// Up to where a server has applied the store. What this one knows of itself is newer than its
+    /// record.
+    fn applied_by(&self, key: &Key, record: &Record<ServerRecord>) -> Seq {
+        if key.tail() == self.server { self.serving.applied() } else { Seq(record.value.applied) }
+    }
+
+    /// What each server accepted of a ring by itself.
+    fn server_uses(
+        &self,
+        loaded: &Loaded,
+        records: &[(Key, Record<ServerRecord>)],
+    ) -> Vec<ServerUse> {
+        let ring = &loaded.document.ring.name;
+        let of = |(key, record): &(Key, Record<ServerRecord>)| ServerUse {
+            server: key.tail().into(),
+            is_current: self.applied_by(key, record) >= loaded.seq,
+            counts: if key.tail() == self.server {
+                self.serving.counts_of(ring)
+            } else {
+                record.value.uses.of(ring).cloned().unwrap_or_default()
+            },
+        };
+        records.iter().map(of).filter(|server| !server.counts.is_empty()).collect()
     }
 
     /// How a ring stands.
@@ -261,9 +294,12 @@ impl Engine {
 
     pub(crate) fn snapshot_of(&self, loaded: &Loaded) -> Result<Snapshot, EngineError> {
         let ring = loaded.document.ring.clone();
-        let view = self.view(loaded)?;
+        self.follow()?;
+        let servers = self.server_records()?;
+        let view = self.view_among(loaded, &servers)?;
         let now = self.now();
         Ok(Snapshot {
+            served: self.server_uses(loaded, &servers),
             gates: rotation::gates(&ring, &view, now),
             scheduled: rotation::scheduled(&ring, &view),
             instances: self.presence.infos(&ring.name, now.cluster),
@@ -302,6 +338,11 @@ impl Engine {
     ) -> Result<Option<Rest>, EngineError> {
         for _ in 0..ROUND_STEPS_MAX {
             let loaded = self.load(ring)?;
+            match self.fulfil_wish(&loaded) {
+                Ok(false) => {}
+                Ok(true) | Err(EngineError::Contended(_)) => continue,
+                Err(error) => return Err(error),
+            }
             let (view, now) = self.sight(&loaded, round)?;
             let input = Input::Tick { view: view.clone() };
             let step = rotation::step(&loaded.document.ring, input.clone(), now)?;
@@ -492,6 +533,8 @@ pub(crate) struct Change {
     pub(crate) new_key: Option<NewKey>,
     pub(crate) spec: Option<Spec>,
     pub(crate) receipt: Option<crate::document::Receipt>,
+    /// What is to be revoked when the rotation that begins here is done.
+    pub(crate) revoke: AfterRotation,
     /// Whether the step alone leads to the new ring.
     pub(crate) replayable: bool,
 }
@@ -507,6 +550,7 @@ impl Change {
             new_key: None,
             spec: None,
             receipt: None,
+            revoke: AfterRotation::default(),
             replayable: true,
         }
     }
@@ -520,6 +564,7 @@ impl Change {
             if let Some((number, _)) = added {
                 let stored = StoredMaterial::new(&key.material, &key.salt);
                 document.material.insert(*number, stored);
+                document.wish = self.wish(*number);
             }
         }
         for effect in &self.step.effects {
@@ -533,6 +578,15 @@ impl Change {
         if let Some(receipt) = &self.receipt {
             document.remember(receipt.clone());
         }
+    }
+
+    fn wish(&self, version: VersionNumber) -> Option<Wish> {
+        (!self.revoke.is_nothing()).then(|| Wish {
+            version,
+            revoke: self.revoke,
+            actor: self.actor.clone(),
+            reason: self.reason.clone(),
+        })
     }
 
     fn notices(&self) -> impl Iterator<Item = &Notice> {

@@ -27,6 +27,8 @@ pub enum Role {
     Consumer,
     /// Reads status and audit.
     Auditor,
+    /// Has the server sign tokens, without ever holding a key.
+    Signer,
     /// Reports to one gate.
     Evidence(GateName),
 }
@@ -40,6 +42,7 @@ impl TryFrom<String> for Role {
             "breakglass" => Ok(Self::Breakglass),
             "consumer" => Ok(Self::Consumer),
             "auditor" => Ok(Self::Auditor),
+            "signer" => Ok(Self::Signer),
             other => match other.strip_prefix("evidence:").map(str::parse) {
                 Some(Ok(gate)) => Ok(Self::Evidence(gate)),
                 _ => Err(format!("`{}` is not a role", other.chars().take(64).collect::<String>())),
@@ -56,6 +59,7 @@ impl From<Role> for String {
             Role::Breakglass => "breakglass".into(),
             Role::Consumer => "consumer".into(),
             Role::Auditor => "auditor".into(),
+            Role::Signer => "signer".into(),
             Role::Evidence(gate) => format!("evidence:{gate}"),
         }
     }

@@ -12,6 +12,7 @@ use keywheel_core::rotation::{self, Input};
 use keywheel_core::schedule::Cause;
 use keywheel_core::time::Span;
 
+use crate::after_rotation::AfterRotation;
 use crate::document::{Document, Receipt, StoredMaterial};
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -39,6 +40,13 @@ pub enum Verb {
     Rotate {
         /// The new key, for rings of kind `external`.
         import: Option<ImportedKey>,
+    },
+    /// Begin a rotation, and revoke when it is done.
+    RotateAndRevoke {
+        /// The new key, for rings of kind `external`.
+        import: Option<ImportedKey>,
+        /// What.
+        revoke: AfterRotation,
     },
     /// Promote now, if every gate is open.
     Promote,
@@ -159,7 +167,8 @@ impl Engine {
             Ok(_) => {
                 let removing =
                     removing.map(|reason| Attribution { who: context.actor.clone(), reason });
-                self.transition(ring, context, "edit", Some(spec), |engine, loaded| {
+                let nothing = AfterRotation::default();
+                self.transition(ring, context, "edit", Some(spec), nothing, |engine, loaded| {
                     let view = engine.view(loaded)?;
                     let policy = Box::new(policy.clone());
                     Ok((Input::Edit { policy, removing: removing.clone(), view }, None))
@@ -188,6 +197,7 @@ impl Engine {
             spec: spec.clone(),
             receipts: std::collections::VecDeque::default(),
             audit_head: String::new(),
+            wish: None,
         };
         let mut change = Change::new(Input::Resume, step, now, &context.actor);
         change.reason.clone_from(&context.reason);
@@ -216,9 +226,18 @@ impl Engine {
         context: &Context,
     ) -> Result<Snapshot, EngineError> {
         let request = verb.describe();
-        let snapshot = self.transition(ring, context, &request, None, |engine, loaded| {
-            engine.input(verb, loaded, context)
-        })?;
+        let revoke = match verb {
+            Verb::RotateAndRevoke { revoke, .. } => *revoke,
+            _ => AfterRotation::default(),
+        };
+        if matches!(verb, Verb::Rotate { .. } | Verb::RotateAndRevoke { .. }) {
+            // The next rotation's wish takes the place of the last one's.
+            let _changed = self.fulfil_wish(&*self.load(ring)?)?;
+        }
+        let snapshot =
+            self.transition(ring, context, &request, None, revoke, |engine, loaded| {
+                engine.input(verb, loaded, context)
+            })?;
         self.enlist(ring);
         Ok(snapshot)
     }
@@ -277,7 +296,7 @@ impl Engine {
         };
         let view = || self.view(loaded);
         let input = match verb {
-            Verb::Rotate { import } => {
+            Verb::Rotate { import } | Verb::RotateAndRevoke { import, .. } => {
                 let key = self.mint(&ring.name, &ring.policy.kind, import.as_ref())?;
                 if ring.versions.values().any(|version| version.kid == key.minted.kid) {
                     return Err(EngineError::Exists { what: "key", name: key.minted.kid.0 });
@@ -356,6 +375,7 @@ impl Engine {
         context: &Context,
         request: &str,
         spec: Option<&Spec>,
+        revoke: AfterRotation,
         make: impl Fn(&Self, &Loaded) -> Result<(Input, Option<crate::mint::NewKey>), EngineError>,
     ) -> Result<Snapshot, EngineError> {
         let receipt = context.idempotency_key.as_ref().map(|key| Receipt {
@@ -392,6 +412,7 @@ impl Engine {
             change.reason.clone_from(&context.reason);
             change.new_key = new_key;
             change.spec = spec.cloned();
+            change.revoke = revoke;
             change.receipt.clone_from(&receipt);
             change.advance_revision(&loaded.document.ring);
             match self.commit(&loaded, &change) {
@@ -425,6 +446,10 @@ impl Verb {
                 None => "rotate".into(),
                 Some(key) => format!("rotate {}", fingerprint_bytes(&key.bytes)),
             },
+            Self::RotateAndRevoke { import, revoke } => {
+                let import = import.as_ref().map(|key| fingerprint_bytes(&key.bytes));
+                format!("rotate {import:?} {revoke:?}")
+            }
             Self::Promote => "promote".into(),
             Self::Approve => "approve".into(),
             Self::Rollback => "rollback".into(),

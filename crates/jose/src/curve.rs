@@ -21,38 +21,38 @@ pub(crate) struct Curve {
     pub(crate) agreement: &'static agreement::Algorithm,
 }
 
-static P256: Curve = Curve {
-    name: "P-256",
-    field_bytes: 32,
-    first_byte_mask: 0xff,
-    signing: &ECDSA_P256_SHA256_FIXED_SIGNING,
-    verifying: &ECDSA_P256_SHA256_FIXED,
-    agreement: &agreement::ECDH_P256,
-};
-static P384: Curve = Curve {
-    name: "P-384",
-    field_bytes: 48,
-    first_byte_mask: 0xff,
-    signing: &ECDSA_P384_SHA384_FIXED_SIGNING,
-    verifying: &ECDSA_P384_SHA384_FIXED,
-    agreement: &agreement::ECDH_P384,
-};
-static P521: Curve = Curve {
-    name: "P-521",
-    field_bytes: 66,
-    first_byte_mask: 0x01,
-    signing: &ECDSA_P521_SHA512_FIXED_SIGNING,
-    verifying: &ECDSA_P521_SHA512_FIXED,
-    agreement: &agreement::ECDH_P521,
-};
-
 impl Curve {
+    pub(crate) const P256: Self = Self {
+        name: "P-256",
+        field_bytes: 32,
+        first_byte_mask: 0xff,
+        signing: &ECDSA_P256_SHA256_FIXED_SIGNING,
+        verifying: &ECDSA_P256_SHA256_FIXED,
+        agreement: &agreement::ECDH_P256,
+    };
+    pub(crate) const P384: Self = Self {
+        name: "P-384",
+        field_bytes: 48,
+        first_byte_mask: 0xff,
+        signing: &ECDSA_P384_SHA384_FIXED_SIGNING,
+        verifying: &ECDSA_P384_SHA384_FIXED,
+        agreement: &agreement::ECDH_P384,
+    };
+    pub(crate) const P521: Self = Self {
+        name: "P-521",
+        field_bytes: 66,
+        first_byte_mask: 0x01,
+        signing: &ECDSA_P521_SHA512_FIXED_SIGNING,
+        verifying: &ECDSA_P521_SHA512_FIXED,
+        agreement: &agreement::ECDH_P521,
+    };
+
     /// The curve of an algorithm, when it has one.
     pub(crate) fn of(algorithm: SigningAlgorithm) -> Option<&'static Self> {
         match algorithm {
-            SigningAlgorithm::Es256 => Some(&P256),
-            SigningAlgorithm::Es384 => Some(&P384),
-            SigningAlgorithm::Es512 => Some(&P521),
+            SigningAlgorithm::Es256 => Some(&Self::P256),
+            SigningAlgorithm::Es384 => Some(&Self::P384),
+            SigningAlgorithm::Es512 => Some(&Self::P521),
             _ => None,
         }
     }

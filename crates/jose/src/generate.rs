@@ -72,9 +72,12 @@ fn signing(algorithm: SigningAlgorithm, fill: &mut Fill<'_>) -> Result<KeyParts,
         SigningAlgorithm::Hs384 => return Ok(hmac(48, fill)),
         SigningAlgorithm::Hs512 => return Ok(hmac(64, fill)),
         SigningAlgorithm::EdDsa => Pair::from_ed25519_seed(&draw(32, fill)),
-        SigningAlgorithm::Rs256(bits) | SigningAlgorithm::Ps256(bits) => {
-            Pair::generate_rsa(algorithm, bits)
-        }
+        SigningAlgorithm::Rs256(bits)
+        | SigningAlgorithm::Rs384(bits)
+        | SigningAlgorithm::Rs512(bits)
+        | SigningAlgorithm::Ps256(bits)
+        | SigningAlgorithm::Ps384(bits)
+        | SigningAlgorithm::Ps512(bits) => Pair::generate_rsa(algorithm, bits),
         SigningAlgorithm::Es256 | SigningAlgorithm::Es384 | SigningAlgorithm::Es512 => {
             let curve = Curve::of(algorithm).ok_or(GenerateError::Provider)?;
             return ecdsa(curve, fill).map(KeyParts::Asymmetric);

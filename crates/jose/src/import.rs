@@ -275,14 +275,7 @@ fn weaknesses(material: &Material) -> Vec<Weakness> {
     let Some(public) = material.public_key() else {
         return weakness::of_symmetric(kind, material.expose());
     };
-    let wanted_bits = match public.algorithm() {
-        SigningAlgorithm::Rs256(bits) | SigningAlgorithm::Ps256(bits) => match bits {
-            RsaBits::B2048 => 2048,
-            RsaBits::B3072 => 3072,
-            RsaBits::B4096 => 4096,
-        },
-        _ => 0,
-    };
+    let wanted_bits = public.algorithm().rsa_bits().map_or(0, RsaBits::count);
     match public.modulus_bits() {
         Some(bits) if bits < wanted_bits => vec![Weakness::SmallModulus { bits, wanted_bits }],
         _ => Vec::new(),
@@ -299,7 +292,7 @@ fn wrong_format(kind: &Kind, format: ImportFormat) -> ImportError {
 
 fn rejected(kind: &Kind) -> ImportError {
     let detail = match asymmetric(kind) {
-        Some(SigningAlgorithm::Rs256(_) | SigningAlgorithm::Ps256(_)) => {
+        Some(algorithm) if algorithm.rsa_bits().is_some() => {
             "RSA with a modulus of 2048 to 8192 bits; aws-lc signs with no shorter one"
         }
         Some(SigningAlgorithm::Es256) => "an elliptic curve key on P-256",

@@ -28,9 +28,9 @@
 //! # }
 //! ```
 //!
-//! Entropy is an argument, with one exception that [`Material::generate`] names. Signing and
-//! verifying whole tokens is left to a later part of this crate, sealing at rest to
-//! `keywheel-store`, and the decision which version is used to `keywheel-core`.
+//! Entropy is an argument, with one exception that [`Material::generate`] names. Whole tokens are
+//! made and verified in [`token`]. Sealing at rest is left to `keywheel-store`, and the decision
+//! which version is used to `keywheel-core`.
 
 mod curve;
 mod delivery;
@@ -46,10 +46,12 @@ mod name;
 mod pair;
 mod pem;
 mod public;
+mod roca;
 mod weakness;
 
 pub mod challenge;
 pub mod proof;
+pub mod token;
 
 pub use delivery::{DangerDelivery, Delivery, DeliveryError, DeliveryFormat, Holder};
 pub use fingerprint::Fingerprint;

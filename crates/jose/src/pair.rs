@@ -6,8 +6,8 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
-    EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding,
-    RsaKeyPair,
+    EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+    RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 use keywheel_core::kind::{RsaBits, SigningAlgorithm};
 use zeroize::Zeroizing;
@@ -175,7 +175,11 @@ impl Pair {
 fn rsa_encoding(algorithm: SigningAlgorithm) -> Option<&'static dyn RsaEncoding> {
     match algorithm {
         SigningAlgorithm::Rs256(_) => Some(&RSA_PKCS1_SHA256),
+        SigningAlgorithm::Rs384(_) => Some(&RSA_PKCS1_SHA384),
+        SigningAlgorithm::Rs512(_) => Some(&RSA_PKCS1_SHA512),
         SigningAlgorithm::Ps256(_) => Some(&RSA_PSS_SHA256),
+        SigningAlgorithm::Ps384(_) => Some(&RSA_PSS_SHA384),
+        SigningAlgorithm::Ps512(_) => Some(&RSA_PSS_SHA512),
         _ => None,
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
-    ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
-    VerificationAlgorithm,
+    ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
 };
 use keywheel_core::id::Kid;
 use keywheel_core::kind::SigningAlgorithm;
@@ -124,11 +125,7 @@ impl PublicKey {
             verifying(algorithm).ok_or(PublicKeyError::Symmetric { algorithm: name })?;
         let rejected = || PublicKeyError::Rejected { algorithm: name };
         let (numbers, kid) = jwk::read_public(algorithm, json)?;
-        let der = match &numbers {
-            Numbers::Ed25519 { x } => spki_of(verifying, x),
-            Numbers::Ec { x, y, .. } => spki_of(verifying, &Curve::point(x, y)),
-            Numbers::Rsa { n, e } => rsa_spki(n, e),
-        };
+        let der = spki_of_numbers(verifying, &numbers);
         Self::from_spki_der(algorithm, &der.ok_or_else(rejected)?).map(|key| (key, kid))
     }
 
@@ -171,6 +168,11 @@ impl PublicKey {
         Zeroizing::new(self.spki.clone())
     }
 
+    /// The key as aws-lc holds it.
+    pub(crate) const fn parsed(&self) -> &ParsedPublicKey {
+        &self.parsed
+    }
+
     /// The bits of an RSA modulus; `None` for other keys.
     pub(crate) fn modulus_bits(&self) -> Option<usize> {
         let Numbers::Rsa { n, .. } = &self.numbers else { return None };
@@ -189,7 +191,11 @@ fn verifying(algorithm: SigningAlgorithm) -> Option<&'static dyn VerificationAlg
     match algorithm {
         SigningAlgorithm::EdDsa => Some(&ED25519),
         SigningAlgorithm::Rs256(_) => Some(&RSA_PKCS1_2048_8192_SHA256),
+        SigningAlgorithm::Rs384(_) => Some(&RSA_PKCS1_2048_8192_SHA384),
+        SigningAlgorithm::Rs512(_) => Some(&RSA_PKCS1_2048_8192_SHA512),
         SigningAlgorithm::Ps256(_) => Some(&RSA_PSS_2048_8192_SHA256),
+        SigningAlgorithm::Ps384(_) => Some(&RSA_PSS_2048_8192_SHA384),
+        SigningAlgorithm::Ps512(_) => Some(&RSA_PSS_2048_8192_SHA512),
         _ => Curve::of(algorithm).map(|curve| curve.verifying as &dyn VerificationAlgorithm),
     }
 }
@@ -200,7 +206,7 @@ fn read_numbers(
     der: &[u8],
     parsed: &ParsedPublicKey,
 ) -> Option<(Numbers, Vec<u8>)> {
-    if matches!(algorithm, SigningAlgorithm::Rs256(_) | SigningAlgorithm::Ps256(_)) {
+    if algorithm.rsa_bits().is_some() {
         let key = rsa::PublicKey::from_der(der).ok()?;
         let n = key.modulus().big_endian_without_leading_zero().to_vec();
         let e = key.exponent().big_endian_without_leading_zero().to_vec();
@@ -228,6 +234,30 @@ fn read_numbers(
     let uncompressed = *form == 0x04;
     let numbers = Numbers::Ec { curve: curve.name, x: x.to_vec(), y: y.to_vec() };
     uncompressed.then_some((numbers, spki))
+}
+
+fn spki_of_numbers(
+    verifying: &'static dyn VerificationAlgorithm,
+    numbers: &Numbers,
+) -> Option<Vec<u8>> {
+    match numbers {
+        Numbers::Ed25519 { x } => spki_of(verifying, x),
+        Numbers::Ec { x, y, .. } => spki_of(verifying, &Curve::point(x, y)),
+        Numbers::Rsa { n, e } => rsa_spki(n, e),
+    }
+}
+
+/// The key that these numbers are, for one way of verifying.
+pub(crate) fn parse_numbers(
+    verifying: &'static dyn VerificationAlgorithm,
+    numbers: &Numbers,
+) -> Option<ParsedPublicKey> {
+    if let Numbers::Rsa { n, .. } = numbers
+        && !(256..=1024).contains(&n.len())
+    {
+        return None;
+    }
+    ParsedPublicKey::new(verifying, spki_of_numbers(verifying, numbers)?).ok()
 }
 
 fn spki_of(verifying: &'static dyn VerificationAlgorithm, raw: &[u8]) -> Option<Vec<u8>> {

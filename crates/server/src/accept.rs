@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::app::App;
+use crate::edge::Edge;
 use crate::listen::Bound;
 use crate::stall::Stalling;
 
@@ -133,10 +135,16 @@ impl Acceptor {
         let limits = &self.app.limits;
         let io = TokioIo::new(Stalling::new(stream, limits.write_timeout));
         let router = self.router.clone();
+        let edge = Arc::clone(&self.app.edge);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
+            // The edge answers at once, and from the head alone.
+            if edge.has_routes() && Edge::takes(request.uri().path()) {
+                let answer = edge.answer(&request.into_parts().0).map(|()| Body::empty());
+                return Either::Left(std::future::ready(Ok(answer)));
+            }
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            router.clone().oneshot(request)
+            Either::Right(router.clone().oneshot(request))
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use keywheel_api::problem::Kind;
+use keywheel_core::time::WallTime;
 use keywheel_engine::{Engine, EngineError};
 use tokio::sync::Semaphore;
 
+use crate::edge::{Edge, Shelf};
 use crate::feed::Feed;
+use crate::jwks::Fetches;
 use crate::metrics::Counters;
 use crate::refusal::Refusal;
-use crate::settings::Limits;
+use crate::settings::{Limits, Settings};
 
 /// What every request shares.
 pub(crate) struct App {
@@ -19,25 +22,41 @@ pub(crate) struct App {
     pub(crate) open_metrics_on_loopback: bool,
     pub(crate) feed: Arc<Feed>,
     pub(crate) counters: Counters,
+    /// What is answered from memory.
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) fetches: Fetches,
+    pub(crate) issuer: Option<String>,
     turns: Arc<Semaphore>,
 }
 
 impl App {
     pub(crate) fn new(
         engine: Arc<Engine>,
-        limits: Limits,
-        open_metrics_on_loopback: bool,
+        settings: &Settings,
         feed: Arc<Feed>,
+        shelf: Arc<Shelf>,
+        edge: Arc<Edge>,
     ) -> Self {
+        let limits = settings.limits.clone();
         let turns = Arc::new(Semaphore::new(limits.engine_calls.max(1)));
         Self {
             engine,
             limits,
-            open_metrics_on_loopback,
+            open_metrics_on_loopback: settings.open_metrics_on_loopback,
             feed,
             counters: Counters::default(),
+            shelf,
+            edge,
+            fetches: Fetches::default(),
+            issuer: settings.issuer.clone(),
             turns,
         }
+    }
+
+    /// The wall clock.
+    pub(crate) fn wall(&self) -> WallTime {
+        self.engine.clock().wall()
     }
 
     /// Calls the engine on the blocking pool. The turn is held until the call itself ends, also

@@ -10,7 +10,10 @@
 //! what it would be told if the ring did not exist.
 
 use keywheel_api::problem::Kind;
+use keywheel_api::revocation::Revoke;
 use keywheel_core::id::RingName;
+use keywheel_core::policy::Policy;
+use keywheel_core::revocation::Revocation;
 use keywheel_engine::{Caller, Role};
 
 use crate::refusal::Refusal;
@@ -38,31 +41,51 @@ pub(crate) enum Right {
     SendEvent,
     /// Register processes, report proofs, fetch keys.
     Consume,
+    /// Revoke what a ring protects. A consumer may do so only where it protects, and only by token
+    /// and by subject; see [`check_logout`].
+    Revoke,
+    /// Read what was revoked.
+    ReadRevocations,
+    /// Report what was issued.
+    ReportIssued,
     /// Make, list and revoke tokens.
     ManageTokens,
     /// Read the audit record.
     ReadAudit,
     /// Read metrics.
     ReadMetrics,
+    /// See who fetched public keys.
+    ReadFetches,
+    /// Ask whether a token is good.
+    Introspect,
+    /// Have the server sign tokens.
+    Sign,
 }
 
 /// The table.
 pub(crate) const fn allows(role: &Role, right: Right) -> bool {
-    use Role::{Admin, Auditor, Breakglass, Consumer, Evidence, Operator};
+    use Role::{Admin, Auditor, Breakglass, Consumer, Evidence, Operator, Signer};
     match right {
         Right::ReadStatus => true,
         Right::Plan => matches!(role, Admin | Operator | Breakglass | Auditor),
-        Right::Watch => matches!(role, Admin | Operator | Breakglass | Auditor | Consumer),
+        Right::Watch | Right::ReadRevocations => {
+            matches!(role, Admin | Operator | Breakglass | Auditor | Consumer)
+        }
         // With `breakglass` only to remove a consumer or to give up data; see `needs_breakglass`.
         Right::PutRing | Right::DeleteRing => matches!(role, Admin | Breakglass),
         Right::Operate => matches!(role, Admin | Operator),
         Right::BreakGlass => matches!(role, Breakglass),
         Right::GiveEvidence => matches!(role, Evidence(_)),
-        Right::SendEvent => matches!(role, Admin | Operator | Consumer),
+        Right::SendEvent | Right::Revoke | Right::ReportIssued => {
+            matches!(role, Admin | Operator | Consumer)
+        }
         Right::Consume => matches!(role, Consumer),
         Right::ManageTokens => matches!(role, Admin),
         Right::ReadAudit => matches!(role, Admin | Auditor),
-        Right::ReadMetrics => matches!(role, Admin | Operator | Auditor),
+        Right::ReadMetrics | Right::ReadFetches => matches!(role, Admin | Operator | Auditor),
+        Right::Introspect => matches!(role, Admin | Operator | Consumer | Signer),
+        // Not the administrator either: whoever signs does it with a token made for it.
+        Right::Sign => matches!(role, Signer),
     }
 }
 
@@ -74,6 +97,7 @@ pub(crate) fn roles(right: Right) -> Vec<&'static str> {
         ("breakglass", Role::Breakglass),
         ("consumer", Role::Consumer),
         ("auditor", Role::Auditor),
+        ("signer", Role::Signer),
     ];
     let mut named: Vec<_> =
         all.iter().filter(|(_, role)| allows(role, right)).map(|(name, _)| *name).collect();
@@ -106,6 +130,57 @@ pub(crate) fn check(caller: &Caller, right: Right, ring: Option<&RingName>) -> R
 /// 403 when role and request do not fit.
 pub(crate) fn needs_breakglass(caller: &Caller, bends_a_law: bool) -> Result<(), Refusal> {
     if matches!(caller.role, Role::Breakglass) == bends_a_law { Ok(()) } else { Err(lacks(caller)) }
+}
+
+/// A consumer sees the rings that declare it, and no other.
+///
+/// # Errors
+/// 404 when this one does not.
+pub(crate) fn check_declared(caller: &Caller, policy: &Policy) -> Result<(), Refusal> {
+    let declared =
+        || caller.consumer.as_ref().is_some_and(|own| policy.consumers.contains_key(own));
+    if caller.role != Role::Consumer || declared() { Ok(()) } else { Err(Refusal::no_such_ring()) }
+}
+
+/// A consumer speaks of tokens that it may have made itself: it must be one that protects.
+///
+/// # Errors
+/// 403 when the ring does not declare it so.
+pub(crate) fn check_protects(caller: &Caller, policy: &Policy) -> Result<(), Refusal> {
+    if caller.role != Role::Consumer {
+        return Ok(());
+    }
+    check_declared(caller, policy)?;
+    let declared = caller.consumer.as_ref().and_then(|name| policy.consumers.get(name));
+    match declared.map(|consumer| consumer.role) {
+        Some(keywheel_core::policy::Role::Protect) => Ok(()),
+        _ => Err(Refusal::new(
+            Kind::Forbidden,
+            "only a consumer that protects with the ring may do this",
+            "Use the token of a consumer whose role is protect, or one of an operator",
+        )),
+    }
+}
+
+/// A consumer logs somebody out: one token, or one subject. What reaches further is an operator's.
+///
+/// # Errors
+/// 403 when it names more.
+pub(crate) fn check_logout(caller: &Caller, revoke: &Revoke) -> Result<(), Refusal> {
+    let is_narrow = !revoke.active
+        && !revoke.issued
+        && revoke
+            .revoke
+            .iter()
+            .all(|one| matches!(one, Revocation::Jti { .. } | Revocation::Subject { .. }));
+    if caller.role != Role::Consumer || is_narrow {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Kind::Forbidden,
+        "a consumer may revoke by jti and by subject only",
+        "Name the tokens or the subject, or ask an operator to revoke by kid or issued_before",
+    ))
 }
 
 /// Evidence is accepted for the token's own gate only.

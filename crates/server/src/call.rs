@@ -102,6 +102,27 @@ impl Call {
         if self.body.is_empty() { Ok(T::default()) } else { self.body() }
     }
 
+    /// The form that the body is. Parameters that are unknown are passed over, as RFC 6749 section
+    /// 3.2 wants it; one that is given twice is refused.
+    pub(crate) fn form<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        let refuse = |detail: &str| {
+            Refusal::new(Kind::Malformed, detail, "Send each parameter once, as name=value")
+        };
+        let text = std::str::from_utf8(&self.body).map_err(|_| refuse("the form is not text"))?;
+        let uri = hyper::Uri::builder().path_and_query(format!("/?{text}")).build();
+        let uri = uri.map_err(|_| refuse("the form cannot be read"))?;
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri)
+            .map_err(|_| refuse("the form cannot be read"))?;
+        let mut fields = serde_json::Map::new();
+        for (name, value) in pairs.0 {
+            if fields.insert(name, value.into()).is_some() {
+                return Err(refuse("a parameter is given twice"));
+            }
+        }
+        serde_json::from_value(fields.into())
+            .map_err(|_| refuse("a parameter that is needed is missing"))
+    }
+
     /// Who does what, why, and on which conditions.
     pub(crate) fn context(&self, reason: Option<String>) -> Result<Context, Refusal> {
         if let Some(reason) = &reason

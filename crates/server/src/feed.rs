@@ -16,6 +16,8 @@ use keywheel_engine::ports::Seq;
 use keywheel_engine::{Engine, EngineError, RingChange, RingScope};
 use tokio::sync::watch;
 
+use crate::edge::Shelf;
+
 /// How many changes are asked for, or handed to one watcher, at once.
 pub(crate) const PAGE: usize = 256;
 
@@ -196,6 +198,7 @@ pub(crate) fn wire(change: RingChange) -> Change {
         ring: change.ring.into(),
         revision: change.revision.0,
         incarnation: change.incarnation.0,
+        revocations: change.revocations,
     }
 }
 
@@ -217,11 +220,15 @@ impl Follower {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(engine: Arc<Engine>, feed: Arc<Feed>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        engine: Arc<Engine>,
+        feed: Arc<Feed>,
+        shelf: Arc<Shelf>,
+    ) -> std::io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("keywheel-feed".into()).spawn({
             let (feed, stopping) = (Arc::clone(&feed), Arc::clone(&stopping));
-            move || follow(&engine, &feed, &stopping)
+            move || follow(&engine, &feed, &shelf, &stopping)
         })?;
         Ok(Self { feed, stopping, thread: Some(thread) })
     }
@@ -249,10 +256,12 @@ impl Drop for Follower {
     }
 }
 
-fn follow(engine: &Engine, feed: &Feed, stopping: &AtomicBool) {
+fn follow(engine: &Engine, feed: &Feed, shelf: &Shelf, stopping: &AtomicBool) {
     let mut since = Seq(feed.head());
+    let mut is_loaded = false;
     while !stopping.load(Ordering::Relaxed) {
-        if let Err(error) = follow_once(engine, feed, &mut since) {
+        let followed = follow_once(engine, feed, shelf, &mut is_loaded, &mut since);
+        if let Err(error) = followed {
             tracing::warn!(cause = %error, "the change feed stands still");
             // Nobody misses anything: the next round starts from the same place.
             std::thread::park_timeout(WAIT);
@@ -260,15 +269,30 @@ fn follow(engine: &Engine, feed: &Feed, stopping: &AtomicBool) {
     }
 }
 
-fn follow_once(engine: &Engine, feed: &Feed, since: &mut Seq) -> Result<(), EngineError> {
+fn follow_once(
+    engine: &Engine,
+    feed: &Feed,
+    shelf: &Shelf,
+    is_loaded: &mut bool,
+    since: &mut Seq,
+) -> Result<(), EngineError> {
+    if !*is_loaded {
+        shelf.load_all(engine)?;
+        shelf.apply(engine, &[], *since)?;
+        *is_loaded = true;
+    }
     let head = engine.wait(*since, WAIT)?;
     while head > *since {
         let (changes, cursor) = engine.changes(*since, PAGE)?;
         // An empty page says that nothing up to the head concerns anybody.
         let known = if cursor > *since { cursor } else { head };
+        // Whoever is told of a change may ask this server at once, so it serves it first.
+        shelf.apply(engine, &changes, known)?;
         feed.publish(changes, known.0);
         *since = known;
     }
+    shelf.is_fresh();
+    shelf.count(engine);
     Ok(())
 }
 
@@ -284,6 +308,7 @@ mod tests {
             ring: ring.parse().unwrap(),
             revision: Revision(seq),
             incarnation: Incarnation("one".into()),
+            revocations: 0,
         }
     }
 

@@ -25,6 +25,7 @@ mod call;
 mod error;
 mod feed;
 mod json;
+mod jwks;
 mod listen;
 mod metrics;
 mod openapi;
@@ -39,9 +40,10 @@ mod stall;
 mod status;
 mod tls;
 
+pub mod edge;
 pub mod notify;
 
 pub use error::StartError;
 pub use openapi::openapi;
 pub use server::{Running, Server};
-pub use settings::{Limits, Listen, ListenError, Settings, SocketMode, Tls};
+pub use settings::{AuthzSettings, Limits, Listen, ListenError, Settings, SocketMode, Tls};

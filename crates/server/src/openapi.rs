@@ -70,11 +70,12 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     });
     let body = match operation.body {
         Body::Nothing => None,
-        Body::Optional(of) => Some((of, false)),
-        Body::Required(of) => Some((of, true)),
+        Body::Optional(of) => Some((of, false, "application/json")),
+        Body::Required(of) => Some((of, true, "application/json")),
+        Body::Form(of) => Some((of, true, "application/x-www-form-urlencoded")),
     };
-    if let (Some((of, required)), Some(fields)) = (body, described.as_object_mut()) {
-        let content = json!({ "application/json": { "schema": of(generator) } });
+    if let (Some((of, required, media)), Some(fields)) = (body, described.as_object_mut()) {
+        let content = json!({ media: { "schema": of(generator) } });
         fields.insert("requestBody".into(), json!({ "required": required, "content": content }));
     }
     described

@@ -72,6 +72,8 @@ pub(crate) enum Body {
     Nothing,
     Optional(SchemaOf),
     Required(SchemaOf),
+    /// A form, as OAuth has it (`application/x-www-form-urlencoded`).
+    Form(SchemaOf),
 }
 
 /// What a request gets.
@@ -111,8 +113,13 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
         routes::reports::OPERATIONS,
         routes::material::OPERATIONS,
         routes::watch::OPERATIONS,
+        routes::revocations::OPERATIONS,
+        routes::issued::OPERATIONS,
         routes::tokens::OPERATIONS,
         routes::audit::OPERATIONS,
+        routes::jwks::OPERATIONS,
+        routes::oauth::OPERATIONS,
+        routes::sign::OPERATIONS,
         routes::health::OPERATIONS,
         routes::metrics::OPERATIONS,
     ]
@@ -133,7 +140,7 @@ impl Operation {
         kinds.push(Kind::Malformed);
         match self.body {
             Body::Nothing => kinds.push(Kind::TooLarge),
-            Body::Optional(_) | Body::Required(_) => kinds.extend([
+            Body::Optional(_) | Body::Required(_) | Body::Form(_) => kinds.extend([
                 Kind::Invalid,
                 Kind::TooLarge,
                 Kind::UnsupportedMediaType,

@@ -224,8 +224,9 @@ async fn read_body(
     let required = match operation.body {
         Body::Nothing => return Ok(Zeroizing::default()),
         Body::Optional(_) => false,
-        Body::Required(_) => true,
+        Body::Required(_) | Body::Form(_) => true,
     };
+    let is_form = matches!(operation.body, Body::Form(_));
     let reading = Limited::new(body, app.limits.body_bytes).collect();
     // Half of the time that the whole request has: the other half is for the store.
     let collected = match tokio::time::timeout(app.limits.request_timeout / 2, reading).await {
@@ -253,14 +254,21 @@ async fn read_body(
         return if required {
             Err(Refusal::new(
                 Kind::Malformed,
-                "this operation needs a JSON body",
+                "this operation needs a body",
                 "See /openapi.json for its form",
             ))
         } else {
             Ok(bytes)
         };
     }
-    if !is_json(headers) {
+    if is_form && !is_media(headers, "application/x-www-form-urlencoded") {
+        return Err(Refusal::new(
+            Kind::UnsupportedMediaType,
+            "the body is not announced as a form",
+            "Send Content-Type: application/x-www-form-urlencoded",
+        ));
+    }
+    if !is_form && !is_media(headers, "application/json") {
         return Err(Refusal::new(
             Kind::UnsupportedMediaType,
             "the body is not announced as JSON",
@@ -270,13 +278,13 @@ async fn read_body(
     Ok(bytes)
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+fn is_media(headers: &HeaderMap, wanted: &str) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
     let mut parts = value.split(';').map(str::trim);
-    let json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
-    json && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
+    let is_wanted = parts.next().is_some_and(|media| media.eq_ignore_ascii_case(wanted));
+    is_wanted && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
 }
 
 /// Asks again whether a token is good, for connections that outlive their request.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keywheel_engine::Engine;
+use keywheel_engine::{Engine, EngineError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::accept::{Acceptor, Phase};
 use crate::app::App;
+use crate::edge::{Authority, Edge, EdgeListener, Shelf};
 use crate::error::StartError;
 use crate::feed::{Feed, Follower};
 use crate::notify::Postman;
@@ -27,6 +28,7 @@ pub struct Running {
     listeners: JoinSet<()>,
     follower: Follower,
     postman: Postman,
+    edge: Option<EdgeListener>,
 }
 
 impl Server {
@@ -42,23 +44,31 @@ impl Server {
         let bound = listen::bind_all(&settings).await?;
         let addresses: Vec<_> = bound.iter().map(|(address, _)| address.clone()).collect();
 
-        let asked = Arc::clone(&engine);
-        let head = match tokio::task::spawn_blocking(move || asked.head()).await {
-            Ok(head) => head.map_err(StartError::Engine)?,
-            Err(error) => {
-                return Err(StartError::Engine(keywheel_engine::EngineError::Defect(
-                    error.to_string(),
-                )));
+        let shelf = Arc::new(Shelf::new(engine.clock()));
+        let rings = settings.authz.edge.rings();
+        let head = ask(Arc::clone(&engine), {
+            let shelf = Arc::clone(&shelf);
+            move |engine| {
+                engine.serves_from_memory()?;
+                // The head first: what is written while the rings are read is followed later.
+                let head = engine.head()?;
+                shelf.load(engine, &rings)?;
+                Ok(head)
             }
-        };
+        })
+        .await?;
+        let authority: Arc<dyn Authority> = Arc::clone(&shelf) as _;
+        let edge = Arc::new(Edge::new(settings.authz.edge.clone(), authority, engine.clock()));
         let feed = Arc::new(Feed::new(head, settings.limits.recent_changes));
         let thread = |source| StartError::Bind { address: "a thread".into(), source };
-        let follower = Follower::start(Arc::clone(&engine), Arc::clone(&feed)).map_err(thread)?;
+        let follower =
+            Follower::start(Arc::clone(&engine), Arc::clone(&feed), Arc::clone(&shelf))
+                .map_err(thread)?;
+        let own = EdgeListener::beside(&edge, &settings.authz).await?;
         let connections = u32::try_from(settings.limits.connections).unwrap_or(u32::MAX).max(1);
         let room = Arc::new(Semaphore::new(connections as usize));
         let (phase, watched) = watch::channel(Phase::Serving);
-        let open_metrics = settings.open_metrics_on_loopback;
-        let app = App::new(Arc::clone(&engine), settings.limits, open_metrics, feed);
+        let app = App::new(Arc::clone(&engine), &settings, feed, shelf, edge);
         let app = Arc::new(app);
         let postman = postman.start(engine).map_err(thread)?;
         let acceptor = Acceptor {
@@ -73,8 +83,28 @@ impl Server {
             tracing::info!(%address, tls = acceptor.tls.is_some(), "listening");
             listeners.spawn(acceptor.clone().run(bound));
         }
-        Ok(Running { addresses, phase, room, connections, listeners, follower, postman })
+        Ok(Running {
+            addresses,
+            phase,
+            room,
+            connections,
+            listeners,
+            follower,
+            postman,
+            edge: own,
+        })
     }
+}
+
+/// Asks the engine, off the threads that serve.
+async fn ask<T: Send + 'static>(
+    engine: Arc<Engine>,
+    work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, StartError> {
+    let asked = tokio::task::spawn_blocking(move || work(&engine)).await;
+    asked
+        .unwrap_or_else(|error| Err(EngineError::Defect(error.to_string())))
+        .map_err(StartError::Engine)
 }
 
 impl Running {
@@ -84,13 +114,21 @@ impl Running {
         &self.addresses
     }
 
+    /// Where proxies ask, beside [`Self::addresses`].
+    pub fn edge_addresses(&self) -> &[Listen] {
+        self.edge.as_ref().map_or(&[], EdgeListener::addresses)
+    }
+
     /// Takes no new connection, tells watchers to come back later, lets requests in progress end,
     /// and after `drain` at the latest ends what is left. The engine goes on; stop it afterwards.
     pub async fn stop(mut self, drain: Duration) {
         self.phase.send_replace(Phase::Draining);
         while self.listeners.join_next().await.is_some() {}
-        let (follower, postman) = (self.follower, self.postman);
+        let (follower, postman, edge) = (self.follower, self.postman, self.edge);
         let threads = tokio::task::spawn_blocking(move || {
+            if let Some(edge) = edge {
+                edge.stop();
+            }
             follower.stop();
             postman.stop();
         });

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::edge::EdgeSettings;
 use crate::notify::NotifyTarget;
 
 /// Everything that a server needs besides its engine.
@@ -25,6 +26,22 @@ pub struct Settings {
     pub notify: Vec<NotifyTarget>,
     /// Answers `/metrics` without a token to callers on loopback and on unix sockets.
     pub open_metrics_on_loopback: bool,
+    /// What proxies may ask at `/authz`.
+    pub authz: AuthzSettings,
+    /// The issuer that discovery documents name; there are none when absent.
+    pub issuer: Option<String>,
+}
+
+/// What proxies may ask, and where.
+#[derive(Clone, Debug, Default)]
+pub struct AuthzSettings {
+    /// The rules.
+    pub edge: EdgeSettings,
+    /// Addresses at which nothing else is answered. Every listening address of the server answers
+    /// too.
+    pub listen: Vec<Listen>,
+    /// The file mode of unix sockets among them.
+    pub socket_mode: SocketMode,
 }
 
 /// A listening address: `127.0.0.1:7117`, `[::1]:0`, or `unix:/run/keywheel/keywheel.sock`.

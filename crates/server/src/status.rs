@@ -8,7 +8,7 @@ use keywheel_api::ring::{
 };
 use keywheel_core::gate::{self, Gate};
 use keywheel_core::id::{ConsumerName, InstanceId, VersionNumber};
-use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding, SigningAlgorithm};
+use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding};
 use keywheel_core::policy::Role;
 use keywheel_core::ring::{Attribution, Direction, Exception, Law, Origin, State, Version};
 use keywheel_core::schedule::Cause;
@@ -35,7 +35,17 @@ pub(crate) fn ring_status(snapshot: &Snapshot) -> RingStatus {
             approved: path.approved.as_ref().map(|by| mark(by, None)),
         }),
         primary: ring.primary().map(|number| number.0),
-        versions: ring.versions.iter().map(|(number, one)| version(*number, one)).collect(),
+        versions: ring
+            .versions
+            .iter()
+            .map(|(number, one)| {
+                let mut shown = version(*number, one);
+                if matches!(one.state, State::Compromised { .. }) {
+                    shown.exposure.extend(server_exposure(*number, snapshot));
+                }
+                shown
+            })
+            .collect(),
         gates: stage_gates(snapshot),
         consumers: consumers(snapshot),
         next_rotation: snapshot.scheduled.as_ref().map(|(at, _)| at.to_string()),
@@ -125,6 +135,21 @@ fn version(number: VersionNumber, version: &Version) -> VersionStatus {
     }
 }
 
+/// What servers accepted of a compromised version by themselves.
+fn server_exposure(
+    number: VersionNumber,
+    snapshot: &Snapshot,
+) -> impl Iterator<Item = ExposureStatus> + '_ {
+    snapshot.served.iter().filter_map(move |server| {
+        let last = server.counts.get(&number)?.last_processed;
+        Some(ExposureStatus {
+            consumer: format!("server {}", server.server),
+            last_accepted: last.map(|moment| moment.wall.to_string()),
+            refused_since: None,
+        })
+    })
+}
+
 fn algorithm(kind: &Kind) -> String {
     match kind {
         Kind::Secret { length, encoding } => match encoding {
@@ -137,16 +162,9 @@ fn algorithm(kind: &Kind) -> String {
         },
         Kind::Signing { algorithm } => {
             let name = keywheel_jose::jose_name(*algorithm);
-            match algorithm {
-                SigningAlgorithm::Rs256(bits) | SigningAlgorithm::Ps256(bits) => {
-                    let bits = match bits {
-                        keywheel_core::kind::RsaBits::B2048 => 2048,
-                        keywheel_core::kind::RsaBits::B3072 => 3072,
-                        keywheel_core::kind::RsaBits::B4096 => 4096,
-                    };
-                    format!("{name}, {bits} bits")
-                }
-                _ => name.into(),
+            match algorithm.rsa_bits() {
+                Some(bits) => format!("{name}, {} bits", bits.count()),
+                None => name.into(),
             }
         }
         Kind::Encryption { algorithm } => match algorithm {
@@ -268,6 +286,10 @@ fn instance(
         entry.rejected = count.rejected;
         entry.unknown = count.unknown;
     }
+    let accepted = one.counts.iter().filter_map(|(number, count)| {
+        Some((number.0, count.last_processed?.wall.to_string()))
+    });
+    let last_accepted = accepted.collect();
     for (number, uses) in info.iter().flat_map(|info| &info.uses) {
         counts.entry(number.0).or_default().protected = *uses;
     }
@@ -281,6 +303,7 @@ fn instance(
         level: one.held.map(|held| held.level.name().into()),
         trouble: one.trouble.clone(),
         counts,
+        last_accepted,
         unknown: info.map_or(0, |info| info.unknown),
     })
 }

@@ -19,6 +19,9 @@ pub mod exec;
 pub mod init;
 pub mod instance;
 pub mod internal;
+pub mod jwks;
+pub mod jws;
+pub mod jwt;
 pub mod kek;
 pub mod man;
 pub mod pause;
@@ -26,6 +29,7 @@ pub mod plan;
 pub mod promote;
 pub mod restore;
 pub mod resume;
+pub mod revoke;
 pub mod ring;
 pub mod rollback;
 pub mod rotate;
@@ -48,6 +52,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Agent(args) => agent::run(invocation, &args),
         Command::Apply(args) => apply::run(invocation, &args),
         Command::Status(args) => status::run(invocation, &args),
+        Command::Jwks(args) => jwks::run(invocation, args),
         Command::Plan(args) => plan::run(invocation, &args),
         Command::Rotate(args) => rotate::run(invocation, &args),
         Command::Promote(args) => promote::run(invocation, &args),
@@ -61,6 +66,9 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Ring(args) => ring::run(invocation, args),
         Command::Instance(args) => instance::run(invocation, args),
         Command::Token(args) => token::run(invocation, args),
+        Command::Jwt(args) => jwt::run(invocation, &args),
+        Command::Jws(args) => jws::run(invocation, &args),
+        Command::Revoke(args) => revoke::run(invocation, args),
         Command::Audit(args) => audit::run(invocation, &args),
         Command::Backup(args) => backup::run(invocation, &args),
         Command::Restore(args) => restore::run(invocation, &args),

@@ -18,6 +18,12 @@ use crate::show;
 pub struct Args {
     #[command(flatten)]
     on: OnRing,
+    /// When it is done, revokes everything that the versions before the new one protected
+    #[arg(long)]
+    revoke_active: bool,
+    /// When it is done, revokes what the ledger says was issued before, token by token
+    #[arg(long)]
+    revoke_issued: bool,
     /// Waits until every protector uses the new key; exit code 3 when the rotation stalls
     #[arg(long)]
     wait: bool,
@@ -32,7 +38,12 @@ pub struct Args {
 /// When the server refuses or cannot be reached.
 pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     let remote = Remote::open(invocation)?;
-    let body = Verb { reason: args.on.reason.clone(), ..Verb::default() };
+    let body = Verb {
+        reason: args.on.reason.clone(),
+        revoke_active: args.revoke_active,
+        revoke_issued: args.revoke_issued,
+        ..Verb::default()
+    };
     let path = format!("/v1/rings/{}/rotate", args.on.ring);
     // The feed is joined before the change, so that nothing is missed in between.
     let follower = if args.wait { Some(Follower::join(&remote)?) } else { None };

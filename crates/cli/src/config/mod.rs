@@ -9,12 +9,13 @@ use keywheel_core::id::RingName;
 use keywheel_core::policy::Spec;
 use keywheel_core::time::Span;
 use keywheel_server::notify::NotifyTarget;
-use keywheel_server::{Listen, Tls};
+use keywheel_server::{AuthzSettings, Listen, Tls};
 use keywheel_store::KekSource;
 
 use crate::failure::Failure;
 
 pub mod agent;
+mod authz;
 mod error;
 mod locate;
 mod raw;
@@ -22,8 +23,9 @@ mod settle;
 mod template;
 
 use error::Manual;
+pub use authz::RawRoute;
 pub use error::{ConfigError, ConfigErrors};
-pub use raw::{RawConfig, RawNotify, RawServer, RawSlack, RawTls, RawWebhook};
+pub use raw::{RawAuthz, RawConfig, RawNotify, RawOidc, RawServer, RawSlack, RawTls, RawWebhook};
 pub use template::TEMPLATE;
 
 /// The largest configuration that is read; ten thousand rings fit.
@@ -46,6 +48,10 @@ pub struct Config {
     pub rings: BTreeMap<RingName, Spec>,
     /// Who is told of what.
     pub notify: Vec<NotifyTarget>,
+    /// What proxies may ask.
+    pub authz: AuthzSettings,
+    /// The issuer that discovery names.
+    pub issuer: Option<String>,
 }
 
 /// How the server runs. Paths are complete.

@@ -10,6 +10,8 @@ use keywheel_store::KekSource;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::authz::RawRoute;
+
 /// The configuration of keywheel.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,38 @@ pub struct RawConfig {
     /// Who is told of what.
     #[serde(default)]
     pub notify: Vec<RawNotify>,
+    /// What proxies may ask at `/authz`. Changes take effect at the next start.
+    #[serde(default)]
+    pub authz: RawAuthz,
+    /// OpenID Connect discovery.
+    #[serde(default)]
+    pub oidc: RawOidc,
+}
+
+/// What proxies may ask at `/authz`. Without a route there is no `/authz`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawAuthz {
+    /// Addresses at which `/authz` is answered and nothing else, beside those of the server:
+    /// `unix:` and a path, or loopback. Relative paths start in `state_dir`. Default: none.
+    #[serde(default)]
+    pub listen: Vec<String>,
+    /// The mode of unix sockets among them. Default `"0660"`.
+    pub socket_mode: Option<String>,
+    /// Which proxy asks: `nginx`, `envoy`, `traefik` or `caddy`. Default `nginx`.
+    pub profile: Option<String>,
+    /// What requests need.
+    #[serde(default)]
+    pub route: Vec<RawRoute>,
+}
+
+/// OpenID Connect discovery.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawOidc {
+    /// The address at which clients reach this server, as tokens name it in `iss`. Default: none,
+    /// and no discovery document.
+    pub issuer: Option<String>,
 }
 
 /// How the server runs.

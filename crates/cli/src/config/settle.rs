@@ -8,12 +8,12 @@ use keywheel_core::id::RingName;
 use keywheel_core::policy::{Policy, Spec};
 use keywheel_core::time::Span;
 use keywheel_server::notify::{NOTICES, NotifyTarget, Sink};
-use keywheel_server::{Listen, Tls};
+use keywheel_server::{AuthzSettings, Listen, Tls};
 use keywheel_store::KekSource;
 
 use super::error::{ConfigErrors, Faults};
-use super::raw::{RawConfig, RawNotify, RawServer, RawTls};
-use super::{Config, ServerConfig};
+use super::raw::{RawAuthz, RawConfig, RawNotify, RawServer, RawTls};
+use super::{Config, ServerConfig, authz};
 use crate::redact::SecretUrl;
 
 /// The longest path of a unix socket that every system takes.
@@ -31,8 +31,65 @@ pub(super) fn settle(file: &Path, text: &str, raw: RawConfig) -> Result<Config, 
     for (index, entry) in raw.notify.into_iter().enumerate() {
         notify.extend(self::notify(index, entry, &folder, &rings, &mut faults));
     }
-    let config = server.map(|server| Config { file: file.to_owned(), server, rings, notify });
+    let state_dir = server.as_ref().map_or(folder, |server| server.state_dir.clone());
+    let authz = authz(raw.authz, &state_dir, &rings, &mut faults);
+    let issuer = issuer(raw.oidc.issuer, &mut faults);
+    let config = server.map(|server| Config {
+        file: file.to_owned(),
+        server,
+        rings,
+        notify,
+        authz,
+        issuer,
+    });
     faults.into_result(file, config)
+}
+
+/// What proxies may ask. Rings of this file must be for signing; others may be on the server.
+fn authz(
+    raw: RawAuthz,
+    state_dir: &Path,
+    rings: &BTreeMap<RingName, Spec>,
+    faults: &mut Faults<'_>,
+) -> AuthzSettings {
+    let at = ["authz", "listen"];
+    let listen =
+        raw.listen.iter().filter_map(|text| endpoint_at(&at, text, state_dir, false, faults));
+    let listen: Vec<Listen> = listen.collect();
+    let has_routes = !raw.route.is_empty();
+    let mut fault = |path: &[&str], cause: String, remedy: &str| {
+        faults.add(&[&["authz"][..], path].concat(), cause, remedy);
+    };
+    let edge = authz::settle(raw.profile.as_deref(), raw.route, &mut fault);
+    let socket_mode = authz::socket_mode(raw.socket_mode.as_deref(), &mut fault);
+    if !has_routes && !listen.is_empty() {
+        fault(&["route"], "is missing, so nothing would pass".into(), "add [[authz.route]]");
+    }
+    for (index, route) in edge.routes.iter().enumerate() {
+        if rings.get(&route.ring).is_some_and(|spec| spec.kind != "signing") {
+            fault(
+                &["route", &index.to_string(), "ring"],
+                format!("the ring {} does not sign tokens", route.ring),
+                "name a ring of kind signing",
+            );
+        }
+    }
+    AuthzSettings { edge, listen, socket_mode }
+}
+
+fn issuer(raw: Option<String>, faults: &mut Faults<'_>) -> Option<String> {
+    let text = raw?;
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"".contains(&byte));
+    if !is_plain {
+        faults.add(
+            &["oidc", "issuer"],
+            format!("`{text}` is no address of an issuer"),
+            "write https:// and the name at which clients reach this server, without ? and #",
+        );
+    }
+    Some(text)
 }
 
 fn folder_of(file: &Path) -> PathBuf {
@@ -90,12 +147,21 @@ fn endpoint(
     has_tls: bool,
     faults: &mut Faults<'_>,
 ) -> Option<Listen> {
-    let at = ["server", "listen"];
+    endpoint_at(&["server", "listen"], text, state_dir, has_tls, faults)
+}
+
+fn endpoint_at(
+    at: &[&str],
+    text: &str,
+    state_dir: &Path,
+    has_tls: bool,
+    faults: &mut Faults<'_>,
+) -> Option<Listen> {
     if let Some(path) = text.strip_prefix("unix:") {
         let path = state_dir.join(path);
         if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
             faults.add(
-                &at,
+                at,
                 format!(
                     "the path of the socket has {} bytes, and a unix socket takes {}",
                     path.as_os_str().len(),
@@ -111,7 +177,7 @@ fn endpoint(
     match address.parse::<std::net::SocketAddr>() {
         Ok(address) if !has_tls && !address.ip().is_loopback() => {
             faults.add(
-                &at,
+                at,
                 format!("{address} is not loopback, and plain HTTP would carry keys in the clear"),
                 "add `tls` with a certificate, or listen on 127.0.0.1 or a unix socket",
             );
@@ -120,7 +186,7 @@ fn endpoint(
         Ok(address) => Some(Listen::Tcp(address)),
         Err(_) => {
             faults.add(
-                &at,
+                at,
                 format!("`{text}` is no address to listen on"),
                 "write address:port, such as 127.0.0.1:7117, or unix:/path/of/a.sock",
             );

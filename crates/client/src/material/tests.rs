@@ -30,6 +30,9 @@ pub(crate) fn wire(revision: u64, primary: Option<u32>, versions: &[u32]) -> Wir
         offline_max_millis: 3_600_000,
         skew_millis: 1_000,
         lease_ttl_millis: 30_000,
+        revocations_stale_after_millis: None,
+        revocations: 0,
+        ledger: false,
         cacheable: true,
     }
 }

@@ -19,6 +19,8 @@ fn offer(revision: u64) -> Offer {
             longest_lifetime: Span::from_secs(60),
             offline_max: Span::from_secs(3_600),
             lease_ttl: Span::from_secs(30),
+            revocations_stale_after: None,
+            ledger: false,
         },
         skew: Span::from_secs(1),
     }
@@ -30,7 +32,13 @@ fn session(rings: usize) -> Session {
 
 fn acknowledged(verdict: Verdict, revision: u64) -> Acknowledged {
     let incarnation = Incarnation("a".into());
-    Acknowledged { verdict, incarnation, revision: Revision(revision), nonce: vec![2] }
+    Acknowledged {
+        verdict,
+        incarnation,
+        revision: Revision(revision),
+        nonce: vec![2],
+        revocations: 0,
+    }
 }
 
 /// Registers, listens, loads and proves everything.
@@ -65,10 +73,10 @@ fn a_process_registers_listens_loads_proves_and_then_rests() {
 fn a_change_loads_what_changed_and_nothing_else() {
     let now = BootTime(1_000_000);
     let mut session = at_rest(3, now);
-    session.changed(41, "r1", &Incarnation("a".into()), Revision(5));
-    session.changed(42, "other", &Incarnation("a".into()), Revision(9));
+    session.changed(41, "r1", &Incarnation("a".into()), Revision(5), 0);
+    session.changed(42, "other", &Incarnation("a".into()), Revision(9), 0);
     assert!(matches!(session.next(now, |_| None), Action::Rest { .. }));
-    session.changed(43, "r1", &Incarnation("a".into()), Revision(6));
+    session.changed(43, "r1", &Incarnation("a".into()), Revision(6), 0);
     assert_eq!(session.next(now, |_| None), Action::Load(1));
     session.loaded(1, offer(6), now, 0);
     let reports = Action::Report(vec![0, 1, 2]);
@@ -188,4 +196,57 @@ proptest! {
             prop_assert!(delay >= Span::from_millis(1) && delay <= LONGEST_DELAY);
         }
     }
+}
+
+#[test]
+fn what_is_revoked_is_fetched_when_it_is_heard_of_and_confirmed_by_answers() {
+    let now = BootTime(1_000_000);
+    let life = Incarnation("a".into());
+    let mut session = at_rest(2, now);
+    assert_eq!(session.revocations_confirmed_at(1), Some(now));
+    session.changed(41, "r1", &life, Revision(5), 3);
+    let fetch = |since| Action::FetchRevocations { index: 1, since };
+    assert_eq!(session.next(now, |_| None), fetch(0));
+    // A page that does not arrive is asked for again, though not at once.
+    session.revocations_failed(1, now, 7);
+    assert!(matches!(session.next(now, |_| None), Action::Rest { .. }));
+    let later = now.after(Span::from_secs(1));
+    assert_eq!(session.next(later, |_| None), fetch(0));
+    session.revocations_took_in(1, &life, 2, 3, later);
+    assert_eq!(session.next(later, |_| None), fetch(2));
+    assert_eq!(session.revocations_confirmed_at(1), Some(now));
+    session.revocations_took_in(1, &life, 3, 3, later);
+    assert!(matches!(session.next(later, |_| None), Action::Rest { .. }));
+    assert_eq!(session.revocations_confirmed_at(1), Some(later));
+    assert_eq!(session.revocations_confirmed_at(0), Some(now));
+}
+
+#[test]
+fn a_lease_goes_before_a_long_log() {
+    let now = BootTime(1_000_000);
+    let mut session = at_rest(1, now);
+    session.changed(41, "r0", &Incarnation("a".into()), Revision(5), 1_000);
+    assert!(matches!(session.next(now, |_| None), Action::FetchRevocations { .. }));
+    let due = now.after(Span::from_secs(10));
+    assert_eq!(session.next(due, |_| None), Action::Report(vec![0]));
+}
+
+#[test]
+fn what_was_issued_is_reported_in_batches() {
+    let now = BootTime(1_000_000);
+    let mut session = at_rest(1, now);
+    session.issued(0, now, false);
+    session.issued(0, now.after(Span::from_millis(500)), false);
+    let due = now.after(Span::from_secs(1));
+    assert_eq!(session.next(now, |_| None), Action::Rest { until: due });
+    assert_eq!(session.next(due, |_| None), Action::ReportIssued(0));
+    session.issued_failed(0, due, 7);
+    assert!(matches!(session.next(due, |_| None), Action::Rest { .. }));
+    let later = due.after(Span::from_secs(1));
+    session.issued_reported(0, later, true);
+    assert_eq!(session.next(later, |_| None), Action::ReportIssued(0));
+    session.issued_reported(0, later, false);
+    assert!(matches!(session.next(later, |_| None), Action::Rest { .. }));
+    session.issued(0, later, true);
+    assert_eq!(session.next(later, |_| None), Action::ReportIssued(0));
 }

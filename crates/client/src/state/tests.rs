@@ -19,6 +19,8 @@ fn offer(life: &str, revision: u64, primary: Option<u32>, accepted: &[u32]) -> O
             longest_lifetime: Span::from_secs(900),
             offline_max: Span::from_secs(3_600),
             lease_ttl: Span::from_secs(30),
+            revocations_stale_after: None,
+            ledger: false,
         },
         skew: Span::from_secs(5),
     }
@@ -36,6 +38,7 @@ fn answer(verdict: Verdict, life: &str, revision: u64) -> Acknowledged {
         incarnation: Incarnation(life.into()),
         revision: Revision(revision),
         nonce: vec![9],
+        revocations: 0,
     }
 }
 
@@ -433,8 +436,13 @@ impl World {
         let verdict =
             if verdict == Verdict::Proved && !plan.prove { Verdict::Renewed } else { verdict };
         let revision = if behind { plan.revision.next() } else { plan.revision };
-        let acknowledged =
-            Acknowledged { verdict, incarnation: plan.incarnation, revision, nonce: vec![1] };
+        let acknowledged = Acknowledged {
+            verdict,
+            incarnation: plan.incarnation,
+            revision,
+            nonce: vec![1],
+            revocations: 0,
+        };
         let then = self.state.acknowledge(acknowledged, self.now, self.now);
         if verdict == Verdict::Rejected {
             assert_eq!(then, Then::Reregister);

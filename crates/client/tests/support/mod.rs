@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use keywheel_client::{Builder, Client, Token};
 use keywheel_core::id::RingName;
 use keywheel_core::time::Span;
-use keywheel_engine::ports::Store;
+use keywheel_engine::ports::{
+    Caps, Change, Commit, CommitError, Fence, Key, Seq, Store, StoreError, Stored,
+};
 use keywheel_engine::{Context, Engine, NewToken, Parts, RingScope, Role, Snapshot, Verb};
 use keywheel_server::{Listen, Running, Server, Settings};
 use keywheel_store::kek::FileKek;
@@ -19,10 +21,74 @@ use serde_json::{Value, json};
 pub(crate) struct World {
     pub(crate) engine: Arc<Engine>,
     pub(crate) folder: tempfile::TempDir,
+    /// While this is set the store does not answer.
+    pub(crate) away: Arc<AtomicBool>,
     runtime: tokio::runtime::Runtime,
     running: Option<Running>,
     stopping: Arc<AtomicBool>,
     driver: Option<JoinHandle<()>>,
+}
+
+/// A store that can be made not to answer.
+struct Fragile {
+    inner: MemoryStore,
+    away: Arc<AtomicBool>,
+}
+
+impl Fragile {
+    fn here(&self) -> Result<&MemoryStore, StoreError> {
+        if self.away.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable("nobody answers".into()));
+        }
+        Ok(&self.inner)
+    }
+}
+
+impl Store for Fragile {
+    fn caps(&self) -> Caps {
+        self.inner.caps()
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<Stored>, StoreError> {
+        self.here()?.read(key)
+    }
+
+    fn list(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Stored)>, StoreError> {
+        self.here()?.list(prefix, after, limit)
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<Seq, CommitError> {
+        self.here()?.commit(commit)
+    }
+
+    fn head(&self) -> Result<Seq, StoreError> {
+        self.here()?.head()
+    }
+
+    fn changes(&self, since: Seq, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.here()?.changes(since, limit)
+    }
+
+    fn wait(&self, since: Seq, at_most: Duration) -> Result<Seq, StoreError> {
+        self.here()?.wait(since, at_most)
+    }
+
+    fn acquire(&self, holder: &str, ttl: Duration) -> Result<Option<Fence>, StoreError> {
+        self.here()?.acquire(holder, ttl)
+    }
+
+    fn renew(&self, fence: Fence, ttl: Duration) -> Result<bool, StoreError> {
+        self.here()?.renew(fence, ttl)
+    }
+
+    fn release(&self, fence: Fence) -> Result<(), StoreError> {
+        self.here()?.release(fence)
+    }
 }
 
 pub(crate) fn context() -> Context {
@@ -55,7 +121,9 @@ impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kek = FileKek::open_or_create(&folder.path().join("key"), Arc::new(SystemEntropy));
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let away = Arc::new(AtomicBool::new(false));
+        let inner = MemoryStore::new(Arc::new(SystemClock));
+        let store: Arc<dyn Store> = Arc::new(Fragile { inner, away: Arc::clone(&away) });
         let engine = Engine::open(Parts {
             store,
             seal: Arc::new(Sealer::new(Arc::new(kek.unwrap()), Arc::new(SystemEntropy))),
@@ -84,7 +152,7 @@ impl World {
             }
         });
         let driver = Some(driver);
-        let mut world = Self { engine, folder, runtime, running: None, stopping, driver };
+        let mut world = Self { engine, folder, away, runtime, running: None, stopping, driver };
         world.start();
         world
     }

@@ -7,4 +7,5 @@ mod support;
 mod deferred;
 mod http;
 mod relay;
+mod revocations;
 mod rotation;

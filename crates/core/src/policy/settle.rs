@@ -107,6 +107,9 @@ impl TryFrom<&Spec> for Policy {
             },
             passive: passive(spec, &mut faults),
             consumers: consumers(spec, &mut faults),
+            revocations_stale_after: faults
+                .optional_span("revocations_stale_after", spec.revocations_stale_after.as_deref()),
+            ledger: spec.ledger,
             kind: kind.unwrap_or(Kind::External),
         };
         if faults.0.is_empty() {
@@ -216,7 +219,7 @@ fn signing(spec: &Spec, faults: &mut Faults) -> Option<SigningAlgorithm> {
             RsaBits::B3072
         }
     };
-    if spec.rsa_bits.is_some() && !matches!(name, "RS256" | "PS256") {
+    if spec.rsa_bits.is_some() && !is_rsa(name) {
         faults.add("rsa_bits", format!("`{name}` keys have no modulus"), "Remove it");
     }
     let algorithm = match name {
@@ -225,7 +228,11 @@ fn signing(spec: &Spec, faults: &mut Faults) -> Option<SigningAlgorithm> {
         "ES384" => SigningAlgorithm::Es384,
         "ES512" => SigningAlgorithm::Es512,
         "RS256" => SigningAlgorithm::Rs256(bits),
+        "RS384" => SigningAlgorithm::Rs384(bits),
+        "RS512" => SigningAlgorithm::Rs512(bits),
         "PS256" => SigningAlgorithm::Ps256(bits),
+        "PS384" => SigningAlgorithm::Ps384(bits),
+        "PS512" => SigningAlgorithm::Ps512(bits),
         "HS256" => SigningAlgorithm::Hs256,
         "HS384" => SigningAlgorithm::Hs384,
         "HS512" => SigningAlgorithm::Hs512,
@@ -233,12 +240,17 @@ fn signing(spec: &Spec, faults: &mut Faults) -> Option<SigningAlgorithm> {
             faults.add(
                 "algorithm",
                 format!("`{other}` is not a signing algorithm"),
-                "Use EdDSA, ES256, ES384, ES512, RS256, PS256, HS256, HS384 or HS512",
+                "Use EdDSA, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, \
+                 HS256, HS384 or HS512",
             );
             return None;
         }
     };
     Some(algorithm)
+}
+
+fn is_rsa(name: &str) -> bool {
+    matches!(name, "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512")
 }
 
 fn encryption(spec: &Spec, faults: &mut Faults) -> Option<EncryptionAlgorithm> {
@@ -470,11 +482,24 @@ fn check_together(policy: &Policy, spec: &Spec, faults: &mut Faults) {
             "An instance must be lost before it can be gone; raise offline_max",
         );
     }
+    check_revocations(policy, faults);
     if policy.health.max_rejected_percent > 100 {
         faults.add("max_rejected_percent", "is more than 100", "Give 0 to 100");
     }
     if let Some(every) = policy.triggers.rotate_every {
         check_pace(policy, every, tail, faults);
+    }
+}
+
+/// Each renewal of a lease confirms what was revoked; between two of them nobody can know.
+fn check_revocations(policy: &Policy, faults: &mut Faults) {
+    let Some(stale_after) = policy.revocations_stale_after else { return };
+    if stale_after < policy.lease_ttl {
+        faults.add(
+            "revocations_stale_after",
+            format!("{stale_after} is shorter than lease_ttl ({})", policy.lease_ttl),
+            "Clients would refuse every token between two renewals; raise it, or lower lease_ttl",
+        );
     }
 }
 

@@ -15,8 +15,9 @@ use crate::gate::EvidenceLevel;
 pub struct Spec {
     /// `secret`, `signing`, `encryption` or `external`.
     pub kind: String,
-    /// Signing: `EdDSA` (default), `ES256`, `ES384`, `ES512`, `RS256`, `PS256`, `HS256`, `HS384`,
-    /// `HS512`. Encryption: `AES-256-GCM` (default), `ChaCha20-Poly1305`, `Fernet`, `passphrase`.
+    /// Signing: `EdDSA` (default), `ES256`, `ES384`, `ES512`, `RS256`, `RS384`, `RS512`, `PS256`,
+    /// `PS384`, `PS512`, `HS256`, `HS384`, `HS512`. Encryption: `AES-256-GCM` (default),
+    /// `ChaCha20-Poly1305`, `Fernet`, `passphrase`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<String>,
     /// The modulus of RSA keys: 2048, 3072 (default) or 4096.
@@ -108,6 +109,14 @@ pub struct Spec {
     /// Default 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rejected_percent: Option<u8>,
+    /// A client that has not learned for this long whether anything was revoked refuses every token.
+    /// At least `lease_ttl`. Default: it goes on with what it knows, and reports how old that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations_stale_after: Option<String>,
+    /// Keeps the `jti` of every token that is reported as issued until it expires, so that all of
+    /// them can be revoked one by one. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ledger: bool,
     /// Consumers that cannot report, such as a verifier that fetches the JWK set: a profile
     /// (`pyjwkclient`, `envoy`, …), or a name with the time to learn of a key, `name=5m`, and where
     /// it differs the time to forget one, `name=5m/1h`. A name that is neither is given 20 minutes

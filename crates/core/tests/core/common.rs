@@ -39,6 +39,8 @@ pub(crate) fn policy() -> Policy {
             (consumer_name("issuer"), consumer(Role::Protect)),
             (consumer_name("gateway"), consumer(Role::Process)),
         ]),
+        revocations_stale_after: None,
+        ledger: false,
     }
 }
 

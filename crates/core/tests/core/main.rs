@@ -13,6 +13,7 @@ mod evidence;
 mod health;
 mod plan;
 mod policy;
+mod revocation;
 mod schedule;
 mod span;
 mod table;

@@ -47,7 +47,7 @@ refused! {
     unknown_evidence: {"consumer": [{"name": "web", "role": "protect", "min_evidence": "sure"}]} => @"unreadable: unknown variant `sure`, expected one of `assumed`, `attested`, `held`, `exercised`, `probed`";
     unknown_role: {"consumer": [{"name": "web", "role": "sign"}]} => @"unreadable: unknown variant `sign`, expected `protect` or `process`";
     unknown_kind: {"kind": "cookie"} => @"kind: `cookie` is not a kind of ring. Use secret, signing, encryption or external";
-    unknown_algorithm: {"algorithm": "none"} => @"algorithm: `none` is not a signing algorithm. Use EdDSA, ES256, ES384, ES512, RS256, PS256, HS256, HS384 or HS512";
+    unknown_algorithm: {"algorithm": "none"} => @"algorithm: `none` is not a signing algorithm. Use EdDSA, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, HS256, HS384 or HS512";
     unknown_encryption: {"kind": "encryption", "algorithm": "AES-ECB"} => @"algorithm: `AES-ECB` is not an encryption algorithm. Use AES-256-GCM, ChaCha20-Poly1305, Fernet or passphrase";
     foreign_field_of_kind: {"length_bytes": 32} => @"length_bytes: has no meaning for a ring of kind `signing`. It belongs to kind `secret`; remove it";
     algorithm_of_a_secret: {"kind": "secret", "algorithm": "HS256"} => @"algorithm: has no meaning for a ring of kind `secret`. It belongs to `signing` and `encryption`; remove it";

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use keywheel_core::kind::{EncryptionAlgorithm, RsaBits};
+use keywheel_core::kind::{EncryptionAlgorithm, RsaBits, SigningAlgorithm};
+use keywheel_jose::jose_name;
 use proptest::prelude::*;
 
 use super::*;
@@ -38,7 +39,11 @@ fn tokens_of_every_algorithm_verify_and_their_bogus_like_does_not() {
         SigningAlgorithm::Es384,
         SigningAlgorithm::Es512,
         SigningAlgorithm::Rs256(RsaBits::B2048),
+        SigningAlgorithm::Rs384(RsaBits::B2048),
+        SigningAlgorithm::Rs512(RsaBits::B2048),
         SigningAlgorithm::Ps256(RsaBits::B2048),
+        SigningAlgorithm::Ps384(RsaBits::B2048),
+        SigningAlgorithm::Ps512(RsaBits::B2048),
     ] {
         let kind = Kind::Signing { algorithm };
         let ring = ring(vec![key(&kind, 1)]);

@@ -17,6 +17,7 @@ mod presence;
 mod proofs;
 mod requests;
 mod restore;
+mod revocations;
 mod rotation;
 mod scale;
 mod support;

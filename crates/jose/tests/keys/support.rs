@@ -39,7 +39,11 @@ pub(crate) fn asymmetric_kinds() -> Vec<Kind> {
         SigningAlgorithm::Es384,
         SigningAlgorithm::Es512,
         SigningAlgorithm::Rs256(RsaBits::B2048),
+        SigningAlgorithm::Rs384(RsaBits::B2048),
+        SigningAlgorithm::Rs512(RsaBits::B2048),
         SigningAlgorithm::Ps256(RsaBits::B2048),
+        SigningAlgorithm::Ps384(RsaBits::B2048),
+        SigningAlgorithm::Ps512(RsaBits::B2048),
     ]
     .map(signing)
     .to_vec()

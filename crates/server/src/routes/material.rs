@@ -58,6 +58,12 @@ async fn fetch(call: Call) -> Result<Response, Refusal> {
         offline_max_millis: held.keyset.offline_max.as_millis(),
         skew_millis: held.skew.as_millis(),
         lease_ttl_millis: held.keyset.lease_ttl.as_millis(),
+        revocations_stale_after_millis: held
+            .keyset
+            .revocations_stale_after
+            .map(keywheel_core::time::Span::as_millis),
+        revocations: held.revocations,
+        ledger: held.keyset.ledger,
         // The server has no objection; whether a host keeps a sealed cache is the client's setting.
         cacheable: true,
     };

@@ -120,5 +120,6 @@ fn acknowledgement(outcome: ReportOutcome) -> Acknowledgement {
         revision: outcome.revision.0,
         incarnation: outcome.incarnation.0,
         nonce: URL_SAFE_NO_PAD.encode(outcome.nonce),
+        revocations: outcome.revocations,
     }
 }

@@ -4,7 +4,7 @@ use axum::response::Response;
 use hyper::Method;
 use keywheel_api::problem::Kind;
 use keywheel_api::ring::{RingStatus, Verb as WireVerb};
-use keywheel_engine::Verb;
+use keywheel_engine::{AfterRotation, Verb};
 
 use crate::authz::Right;
 use crate::call::{Call, ring_json};
@@ -65,9 +65,15 @@ const fn operation(
 
 async fn rotate(call: Call) -> Result<Response, Refusal> {
     let wire: WireVerb = call.body_or_default()?;
-    only(&wire, &["reason", "import"])?;
+    only(&wire, &["reason", "import", "revoke_active", "revoke_issued"])?;
     let import = wire.import.map(rings::imported).transpose()?;
-    act(call, Verb::Rotate { import }, wire.reason).await
+    let revoke = AfterRotation { active: wire.revoke_active, issued: wire.revoke_issued };
+    let verb = if revoke.is_nothing() {
+        Verb::Rotate { import }
+    } else {
+        Verb::RotateAndRevoke { import, revoke }
+    };
+    act(call, verb, wire.reason).await
 }
 
 /// A verb that takes a reason and nothing else.
@@ -98,6 +104,8 @@ pub(crate) fn only(wire: &WireVerb, fields: &[&str]) -> Result<(), Refusal> {
         ("reason", wire.reason.is_some()),
         ("order", wire.order.is_some()),
         ("import", wire.import.is_some()),
+        ("revoke_active", wire.revoke_active),
+        ("revoke_issued", wire.revoke_issued),
         ("lose_data", wire.lose_data),
     ];
     let stray = given.iter().find(|(name, given)| *given && !fields.contains(name));

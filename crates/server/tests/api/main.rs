@@ -6,6 +6,7 @@ mod support;
 mod agents;
 mod bad_input;
 mod conditions;
+mod edge;
 mod consumers;
 mod feed;
 mod notices;

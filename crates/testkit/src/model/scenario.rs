@@ -72,6 +72,8 @@ pub(crate) fn policy() -> Policy {
                 (consumer(name), Consumer { role, min_instances: 1, cutover: false, min_evidence })
             })
             .into(),
+        revocations_stale_after: None,
+        ledger: false,
     }
 }
 

@@ -4,8 +4,10 @@
 use std::path::PathBuf;
 
 use keywheel_client::TlsOptions;
+use keywheel_core::id::{ConsumerName, RingName};
 use keywheel_core::time::Span;
 use keywheel_deliver::agent::{Agent, AgentError, Consumer, Settings, Standing, Standings};
+use keywheel_server::Listen;
 
 use crate::commands::serve::logging::{self, LogFormat};
 use crate::commands::serve::{hardening, supervisor};
@@ -14,11 +16,13 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, chain};
 use crate::invocation::Invocation;
 
+mod authz;
 mod check;
 mod declared;
 mod signals;
 mod standalone;
 
+use authz::AgentEdge;
 use signals::Signals;
 use standalone::Standalone;
 
@@ -50,6 +54,10 @@ pub struct Args {
     /// With --standalone: the server's file
     #[arg(long, value_name = "FILE", requires = "standalone", default_value = SERVER_FILE)]
     server_config: PathBuf,
+    /// Answers proxies at this address too: unix:/path.sock or a loopback address. What requests
+    /// need stands in [authz] of the agent's file
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+    authz: Option<Listen>,
     /// How logs are written to standard error
     #[arg(long, value_enum, default_value = "human")]
     log: LogFormat,
@@ -68,7 +76,8 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     hardening::no_core_dumps_of_hooks();
     let serving = if args.standalone { Serving::Standalone } else { Serving::Elsewhere };
     let file = agent_file(invocation)?;
-    let config = AgentConfig::load(&file, serving)?;
+    let mut config = AgentConfig::load(&file, serving)?;
+    ask_at(&mut config, args.authz.as_ref(), args.check || args.once)?;
     if args.check {
         return check::run(invocation, &config);
     }
@@ -104,6 +113,14 @@ fn work(
     };
     let consumers = consumers(config, standalone)?;
     declared::must_fit(&settings, &consumers)?;
+    let edge = config.authz.as_ref().filter(|_| !once);
+    let edge = edge.map(|authz| {
+        let token_file = token_of(standalone, authz.token_file.as_ref(), || {
+            (&authz.consumer, authz.edge.rings())
+        })?;
+        AgentEdge::start(config, &settings.endpoint, authz, token_file)
+    });
+    let edge = edge.transpose()?;
     let mut agent = Agent::start(settings, consumers).map_err(|error| failure(&error))?;
     signals.wake_with(agent.waker());
     let outcome = if once {
@@ -114,8 +131,35 @@ fn work(
     supervisor::notify("STOPPING=1");
     // A second signal ends the process at once; the journal then says what is left to do.
     signals.end_on_next();
+    if let Some(edge) = edge {
+        edge.stop();
+    }
     agent.stop();
     outcome
+}
+
+/// Adds the address of the command line to those of the file.
+fn ask_at(config: &mut AgentConfig, more: Option<&Listen>, may_lack: bool) -> Result<(), Failure> {
+    let Some(authz) = &mut config.authz else {
+        return match more {
+            None => Ok(()),
+            Some(_) => Err(Failure::new(
+                Exit::Usage,
+                "--authz has no rules",
+                "say in [authz] of the agent's file what requests need; `keywheel agent --example` \
+                 shows it",
+            )),
+        };
+    };
+    authz.listen.extend(more.cloned());
+    if authz.listen.is_empty() && !may_lack {
+        return Err(Failure::new(
+            Exit::Usage,
+            "[authz] has no address to listen on",
+            "name one in authz.listen, or with --authz unix:/path.sock",
+        ));
+    }
+    Ok(())
 }
 
 /// The consumers and their tokens.
@@ -124,14 +168,28 @@ fn consumers(
     standalone: Option<&Standalone>,
 ) -> Result<Vec<Consumer>, Failure> {
     let with_token = |consumer: &crate::config::agent::AgentConsumer| {
-        let token_file = match (standalone, &consumer.token_file) {
-            (Some(standalone), _) => standalone.token_for(&consumer.delivery)?,
-            (None, Some(file)) => file.clone(),
-            (None, None) => return Err(nowhere()),
-        };
+        let token_file = token_of(standalone, consumer.token_file.as_ref(), || {
+            (&consumer.delivery.consumer, consumer.delivery.rings.clone())
+        })?;
         Ok(Consumer { token_file, delivery: consumer.delivery.clone() })
     };
     config.consumers.iter().map(with_token).collect()
+}
+
+/// The file with the token of a consumer: made here where the agent is the server.
+fn token_of<'a>(
+    standalone: Option<&Standalone>,
+    file: Option<&PathBuf>,
+    consumer: impl FnOnce() -> (&'a ConsumerName, Vec<RingName>),
+) -> Result<PathBuf, Failure> {
+    match (standalone, file) {
+        (Some(standalone), _) => {
+            let (consumer, rings) = consumer();
+            standalone.token_for(consumer, &rings)
+        }
+        (None, Some(file)) => Ok(file.clone()),
+        (None, None) => Err(nowhere()),
+    }
 }
 
 /// Runs until it is told to end.

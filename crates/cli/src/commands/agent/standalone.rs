@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use keywheel_core::id::ConsumerName;
-use keywheel_deliver::settings::Delivery;
+use keywheel_core::id::{ConsumerName, RingName};
 use keywheel_engine::{Context, Engine, NewToken, RingScope, Role};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -76,16 +75,20 @@ impl Standalone {
     ///
     /// # Errors
     /// When none can be made.
-    pub(super) fn token_for(&self, delivery: &Delivery) -> Result<PathBuf, Failure> {
-        let file = self.tokens.join(format!("{}.token", delivery.consumer));
-        let name = format!("agent {}", delivery.consumer);
+    pub(super) fn token_for(
+        &self,
+        consumer: &ConsumerName,
+        rings: &[RingName],
+    ) -> Result<PathBuf, Failure> {
+        let file = self.tokens.join(format!("{consumer}.token"));
+        let name = format!("agent {consumer}");
         let present = present_id(&file);
         let engine = &*self.driven.engine;
         let known = engine.tokens().map_err(|error| engine_failure(&error))?;
         let former = known.iter().filter(|info| info.name == name && info.revoked.is_none());
         let mut is_good = false;
         for info in former {
-            if Some(&info.id) == present.as_ref() && fits(&info.rings, delivery) {
+            if Some(&info.id) == present.as_ref() && fits(&info.rings, rings) {
                 is_good = true;
                 continue;
             }
@@ -93,7 +96,7 @@ impl Standalone {
             engine.revoke_token(&info.id, &context).map_err(|error| engine_failure(&error))?;
         }
         if !is_good {
-            make(engine, &file, name, delivery)?;
+            make(engine, &file, name, consumer, rings)?;
         }
         Ok(file)
     }
@@ -113,8 +116,8 @@ impl Standalone {
     }
 }
 
-fn fits(rings: &RingScope, delivery: &Delivery) -> bool {
-    delivery.rings.iter().all(|ring| rings.contains(ring))
+fn fits(scope: &RingScope, rings: &[RingName]) -> bool {
+    rings.iter().all(|ring| scope.contains(ring))
 }
 
 fn context(reason: &str) -> Context {
@@ -128,7 +131,13 @@ fn present_id(file: &Path) -> Option<String> {
     (parts.next() == Some("kw")).then(|| parts.next().map(str::to_owned))?
 }
 
-fn make(engine: &Engine, file: &Path, name: String, delivery: &Delivery) -> Result<(), Failure> {
+fn make(
+    engine: &Engine,
+    file: &Path,
+    name: String,
+    consumer: &ConsumerName,
+    rings: &[RingName],
+) -> Result<(), Failure> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Failure::io("replaced", file, &error));
@@ -136,12 +145,11 @@ fn make(engine: &Engine, file: &Path, name: String, delivery: &Delivery) -> Resu
         _ => {}
     }
     let reserved = Reserved::new(file)?;
-    let consumer: ConsumerName = delivery.consumer.clone();
     let new = NewToken {
         name,
         role: Role::Consumer,
-        rings: RingScope::Only(delivery.rings.clone()),
-        consumer: Some(consumer),
+        rings: RingScope::Only(rings.to_vec()),
+        consumer: Some(consumer.clone()),
         cidr: None,
         uid: None,
         expires_in: None,

@@ -139,6 +139,8 @@ where
         tls: config.server.tls.clone(),
         notify: config.notify.clone(),
         open_metrics_on_loopback: config.server.open_metrics,
+        authz: config.authz.clone(),
+        issuer: config.issuer.clone(),
         ..Settings::default()
     };
     let exit = runtime.block_on(async {

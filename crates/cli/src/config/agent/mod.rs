@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use keywheel_core::id::ConsumerName;
 use keywheel_deliver::settings::Delivery;
+use keywheel_server::edge::EdgeSettings;
+use keywheel_server::{Listen, SocketMode};
 
 use super::error::{ConfigErrors, Manual};
 use super::read_text;
@@ -24,7 +27,7 @@ mod tests;
 
 pub use exec_probes::probes_of;
 pub use raw::{
-    RawAccept, RawAgent, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint,
+    RawAccept, RawAgent, RawAgentAuthz, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint,
     RawHook, RawNginx, RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
 };
 pub use template::EXAMPLE;
@@ -42,8 +45,25 @@ pub struct AgentConfig {
     pub file: PathBuf,
     /// The server, and what the agent keeps.
     pub server: AgentServer,
-    /// For whom it answers; not empty.
+    /// For whom it answers; not empty, unless proxies may ask.
     pub consumers: Vec<AgentConsumer>,
+    /// What proxies may ask.
+    pub authz: Option<AgentAuthz>,
+}
+
+/// What proxies on this host may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentAuthz {
+    /// The consumer that the edge is.
+    pub consumer: ConsumerName,
+    /// The file with its token; absent when the agent is the server.
+    pub token_file: Option<PathBuf>,
+    /// Where it listens; `--authz` may add to it.
+    pub listen: Vec<Listen>,
+    /// The mode of unix sockets.
+    pub socket_mode: SocketMode,
+    /// The rules.
+    pub edge: EdgeSettings,
 }
 
 /// The server, and what the agent keeps on this host.

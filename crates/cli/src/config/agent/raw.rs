@@ -11,6 +11,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::config::authz::RawRoute;
+
 /// The configuration of `keywheel agent`. Paths are absolute. Lengths of time are text: a whole
 /// number and a unit (`ms`, `s`, `m`, `h`, `d`, `w`), or a sum (`1h30m`).
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -22,6 +24,30 @@ pub struct RawAgent {
     /// For whom the agent answers on this host. SIGHUP makes it read them again.
     #[serde(default)]
     pub consumer: Vec<RawConsumer>,
+    /// What proxies on this host may ask at `/authz`, which goes on when the server is down.
+    /// Changes take effect at the agent's next start.
+    pub authz: Option<RawAgentAuthz>,
+}
+
+/// What proxies on this host may ask at `/authz`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawAgentAuthz {
+    /// Where it is answered: `unix:` and a whole path, or a loopback address. `--authz` names it
+    /// too.
+    #[serde(default)]
+    pub listen: Vec<String>,
+    /// The mode of unix sockets among them. Default `"0660"`.
+    pub socket_mode: Option<String>,
+    /// The consumer that the edge is, as the policies of its rings declare it.
+    pub consumer: String,
+    /// The file of mode 0600 with its token. Default: that of `server`. Not with `--standalone`.
+    pub token_file: Option<PathBuf>,
+    /// Which proxy asks: `nginx`, `envoy`, `traefik` or `caddy`. Default `nginx`.
+    pub profile: Option<String>,
+    /// What requests need.
+    #[serde(default)]
+    pub route: Vec<RawRoute>,
 }
 
 /// The server, and what the agent keeps on this host.

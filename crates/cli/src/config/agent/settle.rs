@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use keywheel_client::Endpoint;
 use keywheel_core::time::Span;
 use keywheel_deliver::settings::{Delivery, Wait, WhenOffline};
+use keywheel_server::Listen;
 
 use super::act;
 use super::check::{self, Places};
 use super::place::Place;
-use super::raw::{RawAgent, RawAgentServer, RawConsumer, RawHook};
+use super::raw::{RawAgent, RawAgentAuthz, RawAgentServer, RawConsumer, RawHook};
 use super::sink;
-use super::{AgentConfig, AgentConsumer, AgentServer, Serving, probe};
+use super::{AgentAuthz, AgentConfig, AgentConsumer, AgentServer, Serving, probe};
+use crate::config::authz as rules;
 use crate::config::error::{ConfigErrors, Faults};
 
 const WAIT: Span = Span::from_secs(1);
@@ -32,11 +34,14 @@ pub(super) fn settle(
     let mut faults = Faults::new(text);
     let shared_token = raw.server.token_file.clone();
     let server = server(raw.server, serving, Place::new(&mut faults, &["server"]));
-    if raw.consumer.is_empty() {
+    let authz = raw.authz.and_then(|raw| {
+        authz(raw, shared_token.clone(), serving, &mut Place::new(&mut faults, &["authz"]))
+    });
+    if raw.consumer.is_empty() && authz.is_none() {
         faults.add(
             &["consumer"],
             "is missing, so there is nothing to do",
-            "declare a [[consumer]] with its sinks",
+            "declare a [[consumer]] with its sinks, or [authz] for proxies",
         );
     }
     let mut names = BTreeSet::new();
@@ -59,8 +64,45 @@ pub(super) fn settle(
         }
         consumers.push(AgentConsumer { token_file, delivery });
     }
-    let config = server.map(|server| AgentConfig { file: file.to_owned(), server, consumers });
+    let config = server.map(|server| AgentConfig {
+        file: file.to_owned(),
+        server,
+        consumers,
+        authz,
+    });
     faults.into_result(file, config)
+}
+
+fn authz(
+    raw: RawAgentAuthz,
+    shared_token: Option<PathBuf>,
+    serving: Serving,
+    at: &mut Place<'_, '_>,
+) -> Option<AgentAuthz> {
+    let consumer = match raw.consumer.parse() {
+        Ok(consumer) => Some(consumer),
+        Err(error) => {
+            at.fault("consumer", format!("{error}"), "name it as the rings' policies declare it");
+            None
+        }
+    };
+    let token_file = token_file(raw.token_file.or(shared_token), serving, at);
+    let mut listen = Vec::new();
+    for text in &raw.listen {
+        match Listen::parse(text) {
+            Ok(address) => listen.push(address),
+            Err(error) => at.fault("listen", error.to_string(), "unix:/run/keywheel/authz.sock"),
+        }
+    }
+    if raw.route.is_empty() {
+        at.fault("route", "is missing, so nothing would pass", "add [[authz.route]]");
+    }
+    let mut fault = |path: &[&str], cause: String, remedy: &str| {
+        at.fault(&path.join("."), cause, remedy);
+    };
+    let edge = rules::settle(raw.profile.as_deref(), raw.route, &mut fault);
+    let socket_mode = rules::socket_mode(raw.socket_mode.as_deref(), &mut fault);
+    Some(AgentAuthz { consumer: consumer?, token_file, listen, socket_mode, edge })
 }
 
 fn server(raw: RawAgentServer, serving: Serving, mut at: Place<'_, '_>) -> Option<AgentServer> {

@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 pub(crate) use http::{Answer, Request};
 
 /// Every role, as tokens name it.
-pub(crate) const ROLES: [&str; 6] =
-    ["admin", "operator", "breakglass", "consumer", "auditor", "evidence:probes"];
+pub(crate) const ROLES: [&str; 7] =
+    ["admin", "operator", "breakglass", "consumer", "auditor", "signer", "evidence:probes"];
 
 /// A server and everything behind it.
 pub(crate) struct World {

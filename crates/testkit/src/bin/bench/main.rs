@@ -13,6 +13,7 @@ mod keywheel;
 mod measure;
 mod peer;
 mod report;
+mod revocation;
 mod rings;
 mod rotation;
 mod seal;
@@ -23,7 +24,7 @@ mod world;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench rings|rotation|watchers|server|seal|report|all \
+const USAGE: &str = "usage: bench rings|rotation|watchers|server|seal|report|revocation|all \
                      [--scale ci|full]";
 
 /// Benches are programs for engineers: whatever goes wrong is told in words, and ends the run.
@@ -50,13 +51,14 @@ impl Scale {
 
 type Bench = fn(Scale) -> Fallible<String>;
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("rings", rings::run),
     ("rotation", rotation::run),
     ("watchers", watchers::run),
     ("server", server::run),
     ("seal", seal::run),
     ("report", report::run),
+    ("revocation", revocation::run),
 ];
 
 fn main() -> ExitCode {

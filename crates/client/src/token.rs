@@ -1,0 +1,173 @@
+//! Tokens of a ring: verified against every version that this process holds, signed with the
+//! primary. The rules stand in `keywheel_jose::token`; here the keys, the clock and the counts come
+//! to them.
+
+use std::sync::Arc;
+
+use keywheel_core::revocation::Facts;
+use keywheel_jose::token::{
+    Claims, Expected, IssueError, Keys, NumericDate, Terms, TokenError, TokenKey, UnixSeconds,
+    complete, danger_kid, verify,
+};
+
+use crate::client::RingHandle;
+use crate::clock::wall_millis;
+use crate::error::{ClientError, ProcessError, ProtectError, RevocationCheckError};
+use crate::keyset::{Keyset, Version};
+use crate::random;
+
+/// A token that was verified.
+pub struct VerifiedToken {
+    /// The version that made it.
+    pub version: Arc<Version>,
+    /// What it says.
+    pub claims: Claims,
+}
+
+/// Why a token was not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenRefusal {
+    /// The client cannot do its work.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The token is not acceptable.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+impl TokenRefusal {
+    /// The name of the refusal. Stable; see [`TokenError::kind`].
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "unavailable",
+            Self::Token(error) => error.kind(),
+        }
+    }
+}
+
+/// Why no token was made.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// Nothing may be protected now.
+    #[error(transparent)]
+    Protect(#[from] ProtectError),
+    /// The claims cannot become a token.
+    #[error(transparent)]
+    Claims(#[from] IssueError),
+    /// The ring's keys sign no tokens.
+    #[error("the keys of this ring sign no tokens; use a ring of the kind `signing`")]
+    WrongKind,
+}
+
+impl Keys for Keyset {
+    fn by_kid(&self, kid: &str) -> Option<&TokenKey> {
+        Self::by_kid(self, kid).and_then(|version| version.token_key.as_ref())
+    }
+
+    /// The primary, then the versions before it, the latest first, then those that come after it.
+    fn without_kid(&self) -> impl Iterator<Item = &TokenKey> {
+        let primary = self.primary_number();
+        let versions = || self.versions().iter();
+        let first = versions().filter(move |version| Some(version.number) == primary);
+        let older =
+            versions().rev().filter(move |version| primary.is_none_or(|at| version.number < at));
+        let newer = versions().filter(move |version| primary.is_some_and(|at| version.number > at));
+        first.chain(older).chain(newer).filter_map(|version| version.token_key.as_ref())
+    }
+}
+
+fn now() -> UnixSeconds {
+    UnixSeconds(wall_millis().div_euclid(1_000))
+}
+
+impl RingHandle {
+    /// Verifies a compact JWT against every version that this process holds, asks whether it was
+    /// revoked, and counts it. A kid that is not known makes the client ask the server, though not
+    /// too often.
+    ///
+    /// # Errors
+    /// The first reason not to accept the token; or when nothing has arrived.
+    pub fn verify_token(
+        &self,
+        token: &[u8],
+        expected: &Expected,
+    ) -> Result<VerifiedToken, TokenRefusal> {
+        let keyset = self.current()?;
+        let verified = match verify_with(&keyset, token, expected) {
+            Err(TokenError::UnknownKid { kid }) => match self.refresh_for_unknown(&kid) {
+                Ok(_) => verify_with(&*self.current()?, token, expected)?,
+                Err(ProcessError::Client(error)) => return Err(error.into()),
+                Err(_) => return Err(TokenError::UnknownKid { kid }.into()),
+            },
+            outcome => outcome?,
+        };
+        self.check_revocation(&verified)?;
+        verified.version.processed(1);
+        Ok(verified)
+    }
+
+    fn check_revocation(&self, verified: &VerifiedToken) -> Result<(), TokenRefusal> {
+        let VerifiedToken { version, claims } = verified;
+        let (jti, subject) = (claims.jti(), claims.subject());
+        let facts = Facts {
+            jti: jti.as_deref(),
+            subject: subject.as_deref(),
+            kid: Some(&version.kid().0),
+            issued_at: claims.issued_at().map(NumericDate::floor),
+        };
+        match self.is_revoked(&facts) {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(TokenError::Revoked.into()),
+            Err(RevocationCheckError::Client(error)) => Err(error.into()),
+            Err(RevocationCheckError::Stale(_)) => Err(TokenError::RevocationsStale.into()),
+        }
+    }
+
+    /// Makes a compact JWT with the primary. `claims` is a JSON object; `jti` (128 random bits),
+    /// `iat` and `exp` are added where they are missing, and `kid` stands in the header. Where the
+    /// ring keeps a ledger, the token is reported to it.
+    ///
+    /// # Errors
+    /// When nothing may be protected, or the claims live longer than what was promised for the
+    /// primary.
+    pub fn sign_token(&self, claims: &[u8]) -> Result<String, SignError> {
+        let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
+        let mut jti = [0; 16];
+        random::fill(&mut jti);
+        let guard = self.guard()?;
+        let terms = Terms { now: now(), longest_lifetime: guard.longest_lifetime(), jti };
+        let completed = complete(&claims, &terms)?;
+        let signer = guard.signer().ok_or(SignError::WrongKind)?;
+        let token = signer.sign(&completed.json).map_err(ProtectError::from)?;
+        let kid = Some(guard.kid());
+        self.issued(&completed.jti, completed.expires, kid).map_err(ProtectError::from)?;
+        Ok(token)
+    }
+}
+
+fn verify_with(
+    keyset: &Keyset,
+    token: &[u8],
+    expected: &Expected,
+) -> Result<VerifiedToken, TokenError> {
+    let verified = verify(token, keyset, expected, now()).inspect_err(|error| {
+        // Only what a version did not sign counts against it; what has expired was its own.
+        if matches!(error, TokenError::Signature | TokenError::Algorithm) {
+            count_rejected(keyset, token);
+        }
+    })?;
+    let made_it = |version: &&Arc<Version>| {
+        version.token_key.as_ref().is_some_and(|key| std::ptr::eq(key, verified.key))
+    };
+    let version = keyset.versions().iter().find(made_it).ok_or(TokenError::Signature)?;
+    Ok(VerifiedToken { version: Arc::clone(version), claims: verified.claims })
+}
+
+#[cold]
+fn count_rejected(keyset: &Keyset, token: &[u8]) {
+    if let Some(version) = danger_kid(token).and_then(|kid| keyset.by_kid(&kid).cloned()) {
+        version.rejected(1);
+    }
+}

@@ -1,0 +1,154 @@
+//! Tokens that a server signs for those who must not hold the key.
+//!
+//! A server that signs is a protector, so law 2 binds it: no token may be signed with a version
+//! after the wait for the end of that version's tokens has begun. The ring is read from the store
+//! before a token is signed, and once more after that. The token goes out only when the same version
+//! was primary both times. Its `iat` and `exp` were fixed before the second reading, so they belong
+//! to a moment at which the version was primary, however long this thread then stands still; any
+//! wait that begins with the switch covers them. A server thus needs no registration, no guard, and
+//! nobody who waits for it.
+
+use keywheel_core::id::{Kid, RingName, VersionNumber};
+use keywheel_core::kind::Kind;
+use keywheel_core::time::Span;
+use keywheel_jose::token::Signer;
+use serde_json::{Map, Value};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::ledger::Issued;
+use crate::rings::{Loaded, TRIES_MAX};
+
+/// Claims that the server adds, and nobody else.
+const OWN: [&str; 2] = ["iat", "jti"];
+
+/// A token that was signed.
+pub struct SignedToken {
+    /// The token.
+    pub token: String,
+    /// The key that signed it.
+    pub kid: Kid,
+    /// Its name.
+    pub jti: String,
+    /// When it ends, in seconds since 1970.
+    pub expires: i64,
+}
+
+impl Engine {
+    /// Signs claims with the primary version, and counts it as a use. Adds `jti` (128 random bits),
+    /// `iat` and, unless the claims have one, `exp`.
+    ///
+    /// # Errors
+    /// When the ring does not sign or has no primary, the claims say what the server says, or the
+    /// token would live longer than the ring promises.
+    pub fn sign(
+        &self,
+        ring: &RingName,
+        claims: Map<String, Value>,
+        lifetime: Option<Span>,
+    ) -> Result<SignedToken, EngineError> {
+        if let Some(name) = OWN.iter().find(|name| claims.contains_key(**name)) {
+            return Err(invalid(
+                &format!("claims.{name}"),
+                "the server says this".into(),
+                "Leave it out",
+            ));
+        }
+        if lifetime.is_some() && claims.contains_key("exp") {
+            return Err(invalid(
+                "expires_in",
+                "it stands beside claims.exp".into(),
+                "Give one of the two",
+            ));
+        }
+        for _ in 0..TRIES_MAX {
+            let loaded = self.load(ring)?;
+            let number = primary(&loaded)?;
+            let signed = self.sign_with(&loaded, number, &claims, lifetime)?;
+            if loaded.document.ring.policy.ledger {
+                let (jti, kid) = (signed.jti.clone(), Some(signed.kid.clone()));
+                let issued = Issued { jti, expires: signed.expires, kid };
+                self.record_issued(ring, &[issued])?;
+            }
+            let again = self.load(ring)?;
+            let same_life = again.document.ring.incarnation == loaded.document.ring.incarnation;
+            if same_life && primary(&again)? == number {
+                self.count_signed(ring, number);
+                let triggers = &again.document.ring.policy.triggers;
+                if triggers.max_uses.is_some() || triggers.max_age_at_use.is_some() {
+                    self.enlist(ring);
+                }
+                return Ok(signed);
+            }
+        }
+        Err(EngineError::Contended(ring.to_string()))
+    }
+
+    fn sign_with(
+        &self,
+        loaded: &Loaded,
+        number: VersionNumber,
+        claims: &Map<String, Value>,
+        lifetime: Option<Span>,
+    ) -> Result<SignedToken, EngineError> {
+        let ring = &loaded.document.ring;
+        let kid = ring.versions.get(&number).map(|version| version.kid.clone());
+        let (Some(kid), Some(material)) = (kid, loaded.material.get(&number)) else {
+            return Err(EngineError::defect(format!("{number} has no material")));
+        };
+        let issued = self.now().wall.0.div_euclid(1000);
+        let longest = ring.policy.longest_lifetime;
+        let latest = issued.saturating_add_unsigned(longest.as_millis() / 1000);
+        let expires = match (claims.get("exp"), lifetime) {
+            (Some(exp), _) => exp.as_i64().ok_or_else(|| {
+                invalid(
+                    "claims.exp",
+                    "it is not a whole number of seconds".into(),
+                    "Write seconds since 1970",
+                )
+            })?,
+            (None, Some(lifetime)) => issued.saturating_add_unsigned(lifetime.as_millis() / 1000),
+            (None, None) => latest,
+        };
+        if expires > latest || expires <= issued {
+            return Err(invalid(
+                if lifetime.is_some() { "expires_in" } else { "claims.exp" },
+                format!("a token of this ring lives at most {longest}, and at least a second"),
+                "Ask for less; a longer life would outlast the key",
+            ));
+        }
+        let jti = self.random_name();
+        let mut claims = claims.clone();
+        claims.insert("iat".into(), issued.into());
+        claims.insert("exp".into(), expires.into());
+        claims.insert("jti".into(), jti.clone().into());
+        let json = serde_json::to_vec(&claims).map_err(EngineError::defect)?;
+        if let Err(error) = keywheel_jose::token::Claims::parse(&json) {
+            return Err(invalid("claims", error.to_string(), "Write them as RFC 7519 does"));
+        }
+        let signer = Signer::of_material(material, &kid).map_err(EngineError::defect)?;
+        let token = signer.sign(&json).map_err(EngineError::defect)?;
+        Ok(SignedToken { token, kid, jti, expires })
+    }
+}
+
+fn primary(loaded: &Loaded) -> Result<VersionNumber, EngineError> {
+    let ring = &loaded.document.ring;
+    if ring.deleted.is_some() {
+        return Err(EngineError::NotFound { what: "ring", name: ring.name.to_string() });
+    }
+    if !matches!(ring.policy.kind, Kind::Signing { .. }) {
+        return Err(invalid(
+            "ring",
+            "its keys do not sign tokens".into(),
+            "Name a ring of kind signing",
+        ));
+    }
+    ring.primary().ok_or_else(|| {
+        invalid("ring", "it has no primary now".into(), "Wait until its consumers have come back")
+    })
+}
+
+fn invalid(field: &str, cause: String, remedy: &str) -> EngineError {
+    EngineError::Invalid { field: field.into(), cause, remedy: remedy.into() }
+}

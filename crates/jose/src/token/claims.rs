@@ -1,0 +1,161 @@
+//! The claims of a token: its payload in one buffer, and where in it each claim stands. The types
+//! of the registered claims (RFC 7519 section 4.1) are checked when they are read.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+
+use super::error::TokenError;
+use super::json::{self, Members, Span};
+use super::time::NumericDate;
+
+/// Claims. Whether they were verified depends on where they come from: [`super::verify`] verifies
+/// them, [`super::danger_peek`] does not.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    text: String,
+    members: Members,
+    registered: Registered,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Registered {
+    issuer: Option<Span>,
+    subject: Option<Span>,
+    audience: Option<Span>,
+    jti: Option<Span>,
+    expires: Option<NumericDate>,
+    not_before: Option<NumericDate>,
+    issued_at: Option<NumericDate>,
+}
+
+impl Claims {
+    /// Reads a JSON object as claims, for whoever is about to sign it.
+    ///
+    /// # Errors
+    /// When it is not strictly a JSON object, or a registered claim has the wrong type.
+    pub fn parse(json: &[u8]) -> Result<Self, TokenError> {
+        Self::read(json.to_vec())
+    }
+
+    pub(super) fn read(payload: Vec<u8>) -> Result<Self, TokenError> {
+        let text = String::from_utf8(payload)
+            .map_err(|_| TokenError::Malformed("its payload is not UTF-8"))?;
+        let members = json::scan(&text)?;
+        let registered = Registered::read(&members, &text)?;
+        Ok(Self { text, members, registered })
+    }
+
+    /// The claims as the token holds them: a JSON object.
+    pub fn json(&self) -> &str {
+        &self.text
+    }
+
+    /// The claims as JSON.
+    pub fn into_json(self) -> String {
+        self.text
+    }
+
+    /// Who issued the token (`iss`).
+    pub fn issuer(&self) -> Option<Cow<'_, str>> {
+        self.string(self.registered.issuer)
+    }
+
+    /// Whom the token is about (`sub`).
+    pub fn subject(&self) -> Option<Cow<'_, str>> {
+        self.string(self.registered.subject)
+    }
+
+    /// The name of the token (`jti`).
+    pub fn jti(&self) -> Option<Cow<'_, str>> {
+        self.string(self.registered.jti)
+    }
+
+    fn string(&self, span: Option<Span>) -> Option<Cow<'_, str>> {
+        json::as_string(span?.of(&self.text))
+    }
+
+    /// Whom the token is meant for (`aud`): one, several or nobody in particular.
+    pub fn audience(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let value = self.registered.audience.map(|span| span.of(&self.text));
+        let one = value.and_then(json::as_string);
+        let several = value.and_then(json::as_array).into_iter().flatten();
+        one.into_iter().chain(several.filter_map(json::as_string))
+    }
+
+    /// When the token ends (`exp`).
+    pub const fn expires(&self) -> Option<NumericDate> {
+        self.registered.expires
+    }
+
+    /// When the token begins (`nbf`).
+    pub const fn not_before(&self) -> Option<NumericDate> {
+        self.registered.not_before
+    }
+
+    /// When the token was issued (`iat`).
+    pub const fn issued_at(&self) -> Option<NumericDate> {
+        self.registered.issued_at
+    }
+
+    /// The JSON text of a claim.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.members.find(&self.text, name).map(|span| span.of(&self.text))
+    }
+
+    /// The text of a claim that is a string.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.raw(name).and_then(json::as_string)
+    }
+
+    /// The names of all claims with the JSON text of each, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+        self.members.iter(&self.text).map(|(name, span)| (name, span.of(&self.text)))
+    }
+
+    /// The claims as the caller's own type.
+    ///
+    /// # Errors
+    /// When they do not fit it.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.text)
+    }
+
+    pub(super) const fn has_audience(&self) -> bool {
+        self.registered.audience.is_some()
+    }
+}
+
+impl Registered {
+    fn read(members: &Members, text: &str) -> Result<Self, TokenError> {
+        let mut registered = Self::default();
+        for (name, span) in members.iter(text) {
+            let value = span.of(text);
+            match name.as_ref() {
+                "iss" => registered.issuer = Some(string("iss", span, value)?),
+                "sub" => registered.subject = Some(string("sub", span, value)?),
+                "jti" => registered.jti = Some(string("jti", span, value)?),
+                "aud" => registered.audience = Some(audience(span, value)?),
+                "exp" => registered.expires = Some(date("exp", value)?),
+                "nbf" => registered.not_before = Some(date("nbf", value)?),
+                "iat" => registered.issued_at = Some(date("iat", value)?),
+                _ => {}
+            }
+        }
+        Ok(registered)
+    }
+}
+
+fn string(name: &'static str, span: Span, value: &str) -> Result<Span, TokenError> {
+    if value.starts_with('"') { Ok(span) } else { Err(TokenError::ClaimType(name)) }
+}
+
+fn date(name: &'static str, value: &str) -> Result<NumericDate, TokenError> {
+    NumericDate::read(value).ok_or(TokenError::ClaimType(name))
+}
+
+fn audience(span: Span, value: &str) -> Result<Span, TokenError> {
+    let fits = value.starts_with('"')
+        || json::as_array(value).is_some_and(|mut names| names.all(|name| name.starts_with('"')));
+    if fits { Ok(span) } else { Err(TokenError::ClaimType("aud")) }
+}

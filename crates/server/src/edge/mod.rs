@@ -1,0 +1,379 @@
+//! The edge: one answer for each request that a proxy asks about. nginx (`auth_request`), Envoy
+//! (`ext_authz`), Traefik and Caddy send any method to any path below `/authz`; 200 lets the request
+//! pass, 401 says that there is no good token, 403 that a good one is not enough or that no route
+//! covers the path. There is no other answer, because nginx makes an error out of any other, and
+//! Envoy a refusal.
+//!
+//! Each answer is made from memory, on the thread that read the request: no store, no lock that is
+//! held while something slow happens, no task. Where the memory comes from is an [`Authority`]:
+//! [`Shelf`] in a server, a client in an agent. Reading rules from a file is left to the command
+//! line.
+
+mod authority;
+mod cache;
+mod header;
+mod listener;
+mod place;
+mod settings;
+mod shelf;
+mod source;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, WWW_AUTHENTICATE,
+};
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
+use keywheel_core::id::VersionNumber;
+use keywheel_core::revocation::Facts;
+use keywheel_engine::ports::Clock;
+use keywheel_jose::token::{Claims, Expected, TokenError, UnixSeconds, verify};
+
+/// The name of a header, as rules have it.
+pub use hyper::header::HeaderName;
+
+pub use authority::{Accepted, Authority, Stale, Tally, Version};
+pub use listener::EdgeListener;
+pub use settings::{EdgeSettings, Profile, Route, Source};
+pub use shelf::Shelf;
+pub(crate) use shelf::{Document, Jwks};
+
+use cache::Cache;
+use place::{Lost, Place};
+use source::NoToken;
+
+/// Where the edge answers: this path, and everything below it.
+pub const PATH: &str = "/authz";
+
+/// How many verified tokens are remembered.
+const CACHED_TOKENS: usize = 16_384;
+
+/// The longest token that is looked at; proxies bound their headers to less.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// A mistake in a configuration is told at most this often.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
+
+const X_AUTH_KID: HeaderName = HeaderName::from_static("x-auth-kid");
+const X_AUTH_SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
+const X_KEY_GENERATION: HeaderName = HeaderName::from_static("x-key-generation");
+const EMPTY: HeaderValue = HeaderValue::from_static("");
+
+/// Judges requests by rules and an authority.
+pub struct Edge {
+    settings: EdgeSettings,
+    rules: Vec<Rule>,
+    needs_place: bool,
+    authority: Arc<dyn Authority>,
+    clock: Arc<dyn Clock>,
+    cache: Cache<Passed>,
+    /// When somebody was told of a mistake last, in milliseconds of the monotonic clock, plus one.
+    complained: AtomicU64,
+}
+
+/// What a route expects, made ready.
+struct Rule {
+    expected: Expected,
+    insufficient: HeaderValue,
+}
+
+/// A token whose signature was checked, and what its answer says.
+struct Passed {
+    version: VersionNumber,
+    kid: String,
+    claims: Claims,
+    headers: HeaderMap,
+}
+
+/// Why a request does not pass.
+enum Refused {
+    /// No token, or none that can be told from others.
+    NoToken(NoToken),
+    /// A token that does not hold.
+    Token(TokenError),
+    /// A good token without the scopes of the route.
+    Scope(usize),
+    /// Nothing is known of where the request goes.
+    Lost(Lost),
+}
+
+impl From<TokenError> for Refused {
+    fn from(error: TokenError) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl Edge {
+    /// An edge with these rules.
+    pub fn new(
+        settings: EdgeSettings,
+        authority: Arc<dyn Authority>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let rules = settings.routes.iter().map(Rule::new).collect();
+        let needs_place = settings.needs_place();
+        Self {
+            settings,
+            rules,
+            needs_place,
+            authority,
+            clock,
+            cache: Cache::new(CACHED_TOKENS),
+            complained: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a path is the edge's.
+    pub fn takes(path: &str) -> bool {
+        path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Whether there are rules at all.
+    pub fn has_routes(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// Answers a request by its head alone.
+    pub fn answer(&self, parts: &Parts) -> Response<()> {
+        let (status, mut headers) = match self.judge(parts) {
+            Ok(passed) => (StatusCode::OK, passed.headers.clone()),
+            Err(refused) => self.refusal(&refused),
+        };
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let mut response = Response::new(());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    fn judge(&self, parts: &Parts) -> Result<Arc<Passed>, Refused> {
+        let (index, query) = if self.needs_place {
+            let place = Place::read(self.settings.profile, parts).map_err(Refused::Lost)?;
+            let index = place::route(&self.settings.routes, &place).map_err(Refused::Lost)?;
+            (index, place.query)
+        } else {
+            (0, None)
+        };
+        let known = self.settings.routes.get(index).zip(self.rules.get(index));
+        let (route, rule) = known.ok_or(Refused::Lost(Lost::NoRoute))?;
+        let token =
+            source::token(&route.sources, &parts.headers, query).map_err(Refused::NoToken)?;
+        let Some(accepted) = self.authority.accepted(&route.ring) else {
+            self.complain(|| tracing::error!(ring = %route.ring, "the edge has no keys of this ring"));
+            return Err(TokenError::UnknownKid { kid: Box::default() }.into());
+        };
+        let (token, now) = (token.as_bytes(), self.now());
+        let passed = match self.cache.find(index, accepted.generation, token) {
+            Some(passed) => {
+                rule.expected.check(&passed.claims, now)?;
+                passed
+            }
+            None => self.verify(index, route, rule, &accepted, token, now)?,
+        };
+        self.check_revoked(route, &passed)?;
+        if let Some(version) = accepted.version(&passed.kid) {
+            version.tally.processed();
+        }
+        Ok(passed)
+    }
+
+    fn verify(
+        &self,
+        index: usize,
+        route: &Route,
+        rule: &Rule,
+        accepted: &Accepted,
+        token: &[u8],
+        now: UnixSeconds,
+    ) -> Result<Arc<Passed>, Refused> {
+        let verified = verify(token, accepted, &rule.expected, now).map_err(|error| {
+            self.note(route, accepted, token, &error);
+            error
+        })?;
+        let version = accepted.version_of(verified.key).ok_or(TokenError::Signature)?;
+        if !has_scopes(route, &verified.claims) {
+            return Err(Refused::Scope(index));
+        }
+        let headers = headers(route, version, accepted.generation, &verified.claims)?;
+        let passed = Arc::new(Passed {
+            version: version.number,
+            kid: version.kid.0.clone(),
+            claims: verified.claims,
+            headers,
+        });
+        if version.is_asymmetric {
+            self.cache.keep(index, accepted.generation, token, Arc::clone(&passed));
+        }
+        Ok(passed)
+    }
+
+    /// Notes what a refusal says about keys: a signature that does not hold under a known kid, or a
+    /// kid that nobody knows.
+    fn note(&self, route: &Route, accepted: &Accepted, token: &[u8], error: &TokenError) {
+        match error {
+            TokenError::UnknownKid { .. } => self.authority.unknown_kid(&route.ring),
+            TokenError::Signature | TokenError::Algorithm => {
+                let kid = authority::danger_kid(token);
+                let version = kid.and_then(|kid| accepted.version(&kid));
+                if let Some(version) = version {
+                    version.tally.rejected();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn check_revoked(&self, route: &Route, passed: &Passed) -> Result<(), TokenError> {
+        let (jti, subject) = (passed.claims.jti(), passed.claims.subject());
+        let facts = Facts {
+            jti: jti.as_deref(),
+            subject: subject.as_deref(),
+            kid: Some(&passed.kid),
+            issued_at: passed.claims.issued_at().map(|at| at.floor()),
+        };
+        match self.authority.revoked(&route.ring, &facts) {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => {
+                tracing::debug!(ring = %route.ring, version = %passed.version, "a revoked token");
+                Err(TokenError::Revoked)
+            }
+            Err(Stale) => {
+                self.complain(|| {
+                    tracing::error!(
+                        ring = %route.ring,
+                        "nobody knows what was revoked, and the ring's policy lets nothing pass then"
+                    );
+                });
+                Err(TokenError::RevocationsStale)
+            }
+        }
+    }
+
+    fn refusal(&self, refused: &Refused) -> (StatusCode, HeaderMap) {
+        let mut headers = HeaderMap::with_capacity(4);
+        let mut challenge = |value: HeaderValue| headers.insert(WWW_AUTHENTICATE, value);
+        let status = match refused {
+            Refused::NoToken(NoToken::Missing) => {
+                challenge(HeaderValue::from_static("Bearer"));
+                StatusCode::UNAUTHORIZED
+            }
+            Refused::NoToken(NoToken::Ambiguous) => {
+                challenge(HeaderValue::from_static(
+                    "Bearer error=\"invalid_request\", error_description=\"not_one_token\"",
+                ));
+                StatusCode::UNAUTHORIZED
+            }
+            Refused::Token(error) => {
+                let text = format!(
+                    "Bearer error=\"invalid_token\", error_description=\"{}\"",
+                    error.kind()
+                );
+                challenge(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer")));
+                StatusCode::UNAUTHORIZED
+            }
+            Refused::Scope(index) => {
+                let text = self.rules.get(*index).map(|rule| rule.insufficient.clone());
+                challenge(text.unwrap_or(HeaderValue::from_static("Bearer")));
+                StatusCode::FORBIDDEN
+            }
+            Refused::Lost(lost) => {
+                self.complain(|| {
+                    tracing::warn!(
+                        cause = lost.cause(),
+                        "a request was refused that the edge's routes do not cover; check \
+                         [[authz.route]] and the headers that the proxy sets"
+                    );
+                });
+                StatusCode::FORBIDDEN
+            }
+        };
+        (status, headers)
+    }
+
+    fn complain(&self, tell: impl FnOnce()) {
+        let elapsed = self.clock.monotonic().0.as_millis();
+        let now = u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_add(1);
+        let last = self.complained.load(Ordering::Relaxed);
+        let pause = u64::try_from(COMPLAINT_EVERY.as_millis()).unwrap_or(u64::MAX);
+        let is_time = last == 0 || now.saturating_sub(last) >= pause;
+        let order = Ordering::Relaxed;
+        if is_time && self.complained.compare_exchange(last, now, order, order).is_ok() {
+            tell();
+        }
+    }
+
+    fn now(&self) -> UnixSeconds {
+        UnixSeconds(self.clock.wall().0.div_euclid(1000))
+    }
+}
+
+impl Rule {
+    fn new(route: &Route) -> Self {
+        let required = std::iter::once("exp".to_owned()).chain(route.require.iter().cloned());
+        let mut expected = Expected::new()
+            .require(required)
+            .leeway(route.leeway)
+            .max_token_bytes(TOKEN_BYTES_MAX);
+        for issuer in &route.issuers {
+            expected = expected.issuer(issuer);
+        }
+        for audience in &route.audiences {
+            expected = expected.audience(audience);
+        }
+        if let Some(typ) = &route.typ {
+            expected = expected.typ(typ);
+        }
+        let scopes: Vec<_> =
+            route.scopes_all.iter().chain(&route.scopes_any).map(String::as_str).collect();
+        let text = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
+        let insufficient = HeaderValue::from_str(&text)
+            .unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\""));
+        Self { expected, insufficient }
+    }
+}
+
+/// Whether a token has the scopes of a route, in `scope` (RFC 8693 section 4.2) or `scp`.
+fn has_scopes(route: &Route, claims: &Claims) -> bool {
+    if route.scopes_all.is_empty() && route.scopes_any.is_empty() {
+        return true;
+    }
+    let mut scopes: Vec<String> = Vec::new();
+    for name in ["scope", "scp"] {
+        if let Some(text) = claims.text(name) {
+            scopes.extend(text.split(' ').map(ToOwned::to_owned));
+        } else if let Some(json) = claims.raw(name) {
+            scopes.extend(serde_json::from_str::<Vec<String>>(json).unwrap_or_default());
+        }
+    }
+    let any = route.scopes_any.is_empty() || route.scopes_any.iter().any(|one| scopes.contains(one));
+    any && route.scopes_all.iter().all(|one| scopes.contains(one))
+}
+
+/// What the answer says about a token. Every header of the route is there, empty where the token
+/// has no such claim, so that nothing that a caller sent under its name gets through.
+fn headers(
+    route: &Route,
+    version: &Version,
+    generation: u64,
+    claims: &Claims,
+) -> Result<HeaderMap, TokenError> {
+    let too_long = || TokenError::TooLong { bytes: claims.json().len(), max_bytes: TOKEN_BYTES_MAX };
+    let mut headers = HeaderMap::with_capacity(route.claims.len().saturating_add(6));
+    headers.insert(X_KEY_GENERATION, HeaderValue::from(generation));
+    headers.insert(X_AUTH_KID, header::value(&version.kid.0).ok_or_else(too_long)?);
+    let subject = claims.subject();
+    let subject = subject.map_or(Some(EMPTY), |subject| header::value(&subject));
+    headers.insert(X_AUTH_SUBJECT, subject.ok_or_else(too_long)?);
+    for (name, claim) in &route.claims {
+        let value = claims.raw(claim).map_or(Some(EMPTY), header::claim);
+        headers.insert(name, value.ok_or_else(too_long)?);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests;
