@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use keywheel_client::{Client, RingHandle};
-use support::{Admin, Installation, Process, SERVER, eventually};
+use support::{Admin, Installation, Process, SERVER, eventually, write_private};
 
 /// How long a set is kept, and not fetched again, in the short test.
 const SHORT: [&str; 2] = ["4", "2"];
@@ -236,8 +236,10 @@ fn without_the_propagation_gate_a_verifier_refuses_what_is_valid() {
     })
     .unwrap();
     jose.ask(&world.token()).unwrap();
+    let token = world.admin.token_text("breaker", "breakglass", &["tokens"]).unwrap();
+    write_private(&world.installation.path("breaker"), token.as_bytes()).unwrap();
+    let waive = ["waive", "tokens", "propagation", "--token-file", "breaker"];
     let reason = ["--reason", "to show what the gate prevents"];
-    let waive = ["waive", "tokens", "propagation"];
     let waived = world.installation.run(&[&waive[..], &reason[..]].concat()).unwrap();
     assert!(waived.status.success(), "{}", String::from_utf8_lossy(&waived.stderr));
     let refused = eventually("the signer uses the new version", || {
