@@ -293,6 +293,8 @@ impl Process {
             incarnation: outcome.incarnation.clone(),
             revision: outcome.revision,
             nonce: outcome.nonce.clone(),
+            // Nothing is revoked in this world.
+            revocations: None,
         };
         let boot = self.boot(now);
         let rejected = self.session.acknowledged(index, answer, asked_at, boot, random.next());

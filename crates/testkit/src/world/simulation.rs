@@ -306,7 +306,7 @@ impl World {
                     && let Some(one) = self.processes.get_mut(process)
                 {
                     one.session.feed_alive(one.boot(self.shared.now()));
-                    one.session.changed(seq.0, ring.as_str(), &life, revision);
+                    one.session.changed(seq.0, ring.as_str(), &life, revision, None);
                     self.step_soon(process, 0);
                 }
             }
@@ -655,7 +655,10 @@ impl World {
                 let wait = one.moment(until).saturating_sub(now).clamp(1, 1_000);
                 return self.step_soon(process, wait);
             }
-            (_, None) => return self.step_soon(process, 50),
+            // Nothing is revoked in this world, and nothing is written into ledgers.
+            (Action::FetchRevocations { .. } | Action::ReportIssued(_), _) | (_, None) => {
+                return self.step_soon(process, 50);
+            }
         };
         self.call(process, body);
     }
