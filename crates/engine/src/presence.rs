@@ -404,10 +404,9 @@ impl Presence {
     pub(crate) fn uses(&self, ring: &RingName, version: VersionNumber) -> Uses {
         let table = self.table();
         let Some(ids) = table.rings.get(ring) else { return Uses::default() };
-        ids.values().filter_map(|entry| entry.process.uses.get(&version)).fold(
-            Uses::default(),
-            |sum, uses| sum.and(*uses),
-        )
+        ids.values()
+            .filter_map(|entry| entry.process.uses.get(&version))
+            .fold(Uses::default(), |sum, uses| sum.and(*uses))
     }
 
     /// Writes what changed since the last time, at most a thousand rows at once.

@@ -71,7 +71,11 @@ pub(crate) struct Serving {
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { applied: AtomicU64::new(u64::MAX), counts: Mutex::default(), signed: Mutex::default() }
+        Self {
+            applied: AtomicU64::new(u64::MAX),
+            counts: Mutex::default(),
+            signed: Mutex::default(),
+        }
     }
 }
 
@@ -193,9 +197,8 @@ impl Engine {
     /// The servers' own use of a ring as instances that have ended: gates look at their counts, and
     /// wait for none of them; that they serve the revision is what the gate `servers` asks.
     pub(crate) fn serving_instances(uses: &[ServerUse]) -> Vec<Instance> {
-        let named = |index: usize| -> Option<InstanceId> {
-            format!("{SERVERS}-{index}").parse().ok()
-        };
+        let named =
+            |index: usize| -> Option<InstanceId> { format!("{SERVERS}-{index}").parse().ok() };
         uses.iter()
             .enumerate()
             .filter(|(_, server)| !server.counts.is_empty())

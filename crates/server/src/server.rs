@@ -61,9 +61,8 @@ impl Server {
         let edge = Arc::new(Edge::new(settings.authz.edge.clone(), authority, engine.clock()));
         let feed = Arc::new(Feed::new(head, settings.limits.recent_changes));
         let thread = |source| StartError::Bind { address: "a thread".into(), source };
-        let follower =
-            Follower::start(Arc::clone(&engine), Arc::clone(&feed), Arc::clone(&shelf))
-                .map_err(thread)?;
+        let follower = Follower::start(Arc::clone(&engine), Arc::clone(&feed), Arc::clone(&shelf))
+            .map_err(thread)?;
         let own = EdgeListener::beside(&edge, &settings.authz).await?;
         let connections = u32::try_from(settings.limits.connections).unwrap_or(u32::MAX).max(1);
         let room = Arc::new(Semaphore::new(connections as usize));
@@ -83,16 +82,7 @@ impl Server {
             tracing::info!(%address, tls = acceptor.tls.is_some(), "listening");
             listeners.spawn(acceptor.clone().run(bound));
         }
-        Ok(Running {
-            addresses,
-            phase,
-            room,
-            connections,
-            listeners,
-            follower,
-            postman,
-            edge: own,
-        })
+        Ok(Running { addresses, phase, room, connections, listeners, follower, postman, edge: own })
     }
 }
 

@@ -286,9 +286,10 @@ fn instance(
         entry.rejected = count.rejected;
         entry.unknown = count.unknown;
     }
-    let accepted = one.counts.iter().filter_map(|(number, count)| {
-        Some((number.0, count.last_processed?.wall.to_string()))
-    });
+    let accepted = one
+        .counts
+        .iter()
+        .filter_map(|(number, count)| Some((number.0, count.last_processed?.wall.to_string())));
     let last_accepted = accepted.collect();
     for (number, uses) in info.iter().flat_map(|info| &info.uses) {
         counts.entry(number.0).or_default().protected = *uses;

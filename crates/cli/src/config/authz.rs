@@ -193,10 +193,7 @@ fn leeway(raw: Option<&str>, fault: &mut dyn FnMut(&str, String, &str)) -> Span 
     }
 }
 
-fn sources(
-    raw: Option<Vec<String>>,
-    fault: &mut dyn FnMut(&str, String, &str),
-) -> Vec<Source> {
+fn sources(raw: Option<Vec<String>>, fault: &mut dyn FnMut(&str, String, &str)) -> Vec<Source> {
     const REMEDY: &str = "use bearer, header:NAME, cookie:NAME or query:NAME";
     let Some(raw) = raw else { return vec![Source::Bearer] };
     if raw.is_empty() || raw.len() > 8 {
@@ -319,7 +316,8 @@ mod tests {
             let said = faults(&format!("[[route]]\nring = 'web'\n{fields}"));
             assert!(said.len() == 1 && said[0].starts_with(named), "{fields}: {said:?}");
         }
-        let twice = "[[route]]\nring='a'\nprefix='/'\n[[route]]\nring='b'\nprefix='/'\nmethods=['GET']";
+        let twice =
+            "[[route]]\nring='a'\nprefix='/'\n[[route]]\nring='b'\nprefix='/'\nmethods=['GET']";
         assert_eq!(faults(twice), ["route.1.prefix: `/` is covered by an earlier route already"]);
     }
 }

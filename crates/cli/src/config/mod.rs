@@ -22,8 +22,8 @@ mod raw;
 mod settle;
 mod template;
 
-use error::Manual;
 pub use authz::RawRoute;
+use error::Manual;
 pub use error::{ConfigError, ConfigErrors};
 pub use raw::{RawAuthz, RawConfig, RawNotify, RawOidc, RawServer, RawSlack, RawTls, RawWebhook};
 pub use template::TEMPLATE;

@@ -34,14 +34,8 @@ pub(super) fn settle(file: &Path, text: &str, raw: RawConfig) -> Result<Config, 
     let state_dir = server.as_ref().map_or(folder, |server| server.state_dir.clone());
     let authz = authz(raw.authz, &state_dir, &rings, &mut faults);
     let issuer = issuer(raw.oidc.issuer, &mut faults);
-    let config = server.map(|server| Config {
-        file: file.to_owned(),
-        server,
-        rings,
-        notify,
-        authz,
-        issuer,
-    });
+    let config =
+        server.map(|server| Config { file: file.to_owned(), server, rings, notify, authz, issuer });
     faults.into_result(file, config)
 }
 

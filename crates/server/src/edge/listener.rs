@@ -55,10 +55,8 @@ impl EdgeListener {
         socket_mode: SocketMode,
     ) -> Result<Self, StartError> {
         let thread = |source| StartError::Bind { address: "a thread".into(), source };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(thread)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread)?;
         let settings = Settings { listen: addresses, socket_mode, ..Settings::default() };
         let bound = runtime.block_on(listen::bind_all(&settings))?;
         let addresses = bound.iter().map(|(address, _)| address.clone()).collect();
@@ -80,13 +78,13 @@ impl EdgeListener {
         }
         let (edge, listen) = (Arc::clone(edge), settings.listen.clone());
         let mode = settings.socket_mode;
-        let started =
-            tokio::task::spawn_blocking(move || Self::start(edge, listen, mode)).await;
-        started.unwrap_or_else(|error| {
-            let source = io::Error::other(error.to_string());
-            Err(StartError::Bind { address: "a thread".into(), source })
-        })
-        .map(Some)
+        let started = tokio::task::spawn_blocking(move || Self::start(edge, listen, mode)).await;
+        started
+            .unwrap_or_else(|error| {
+                let source = io::Error::other(error.to_string());
+                Err(StartError::Bind { address: "a thread".into(), source })
+            })
+            .map(Some)
     }
 
     /// Where it listens.

@@ -22,9 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, WWW_AUTHENTICATE,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use keywheel_core::id::VersionNumber;
@@ -163,7 +161,9 @@ impl Edge {
         let token =
             source::token(&route.sources, &parts.headers, query).map_err(Refused::NoToken)?;
         let Some(accepted) = self.authority.accepted(&route.ring) else {
-            self.complain(|| tracing::error!(ring = %route.ring, "the edge has no keys of this ring"));
+            self.complain(
+                || tracing::error!(ring = %route.ring, "the edge has no keys of this ring"),
+            );
             return Err(TokenError::UnknownKid { kid: Box::default() }.into());
         };
         let (token, now) = (token.as_bytes(), self.now());
@@ -272,7 +272,9 @@ impl Edge {
                     "Bearer error=\"invalid_token\", error_description=\"{}\"",
                     error.kind()
                 );
-                challenge(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer")));
+                challenge(
+                    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer")),
+                );
                 StatusCode::UNAUTHORIZED
             }
             Refused::Scope(index) => {
@@ -314,10 +316,8 @@ impl Edge {
 impl Rule {
     fn new(route: &Route) -> Self {
         let required = std::iter::once("exp".to_owned()).chain(route.require.iter().cloned());
-        let mut expected = Expected::new()
-            .require(required)
-            .leeway(route.leeway)
-            .max_token_bytes(TOKEN_BYTES_MAX);
+        let mut expected =
+            Expected::new().require(required).leeway(route.leeway).max_token_bytes(TOKEN_BYTES_MAX);
         for issuer in &route.issuers {
             expected = expected.issuer(issuer);
         }
@@ -349,7 +349,8 @@ fn has_scopes(route: &Route, claims: &Claims) -> bool {
             scopes.extend(serde_json::from_str::<Vec<String>>(json).unwrap_or_default());
         }
     }
-    let any = route.scopes_any.is_empty() || route.scopes_any.iter().any(|one| scopes.contains(one));
+    let any =
+        route.scopes_any.is_empty() || route.scopes_any.iter().any(|one| scopes.contains(one));
     any && route.scopes_all.iter().all(|one| scopes.contains(one))
 }
 
@@ -361,7 +362,8 @@ fn headers(
     generation: u64,
     claims: &Claims,
 ) -> Result<HeaderMap, TokenError> {
-    let too_long = || TokenError::TooLong { bytes: claims.json().len(), max_bytes: TOKEN_BYTES_MAX };
+    let too_long =
+        || TokenError::TooLong { bytes: claims.json().len(), max_bytes: TOKEN_BYTES_MAX };
     let mut headers = HeaderMap::with_capacity(route.claims.len().saturating_add(6));
     headers.insert(X_KEY_GENERATION, HeaderValue::from(generation));
     headers.insert(X_AUTH_KID, header::value(&version.kid.0).ok_or_else(too_long)?);

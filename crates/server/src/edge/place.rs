@@ -241,7 +241,8 @@ mod tests {
             Place::read(profile, parts)
                 .map(|place| format!("{} {} {:?}", place.method, place.path, place.query))
         };
-        let nginx = request("/authz", &[("x-original-uri", "/a?b=c#d"), ("x-original-method", "GET")]);
+        let nginx =
+            request("/authz", &[("x-original-uri", "/a?b=c#d"), ("x-original-method", "GET")]);
         assert_eq!(told(Profile::Nginx, &nginx).unwrap(), "GET /a Some(\"b=c\")");
         let caddy = request("/authz", &[("x-forwarded-uri", "/a"), ("x-forwarded-method", "GET")]);
         assert_eq!(told(Profile::Caddy, &caddy).unwrap(), "GET /a None");

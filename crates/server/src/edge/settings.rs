@@ -106,7 +106,8 @@ impl EdgeSettings {
 
     /// Whether it matters where a request goes.
     pub(super) fn needs_place(&self) -> bool {
-        let sole = matches!(self.routes.as_slice(), [one] if one.prefix == "/" && one.methods.is_empty());
+        let sole =
+            matches!(self.routes.as_slice(), [one] if one.prefix == "/" && one.methods.is_empty());
         let by_query = |one: &Source| matches!(one, Source::Query(_));
         !sole || self.routes.iter().any(|route| route.sources.iter().any(by_query))
     }

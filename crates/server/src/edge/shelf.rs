@@ -20,7 +20,9 @@ use keywheel_core::time::Span;
 use keywheel_engine::ports::{Clock, Seq};
 use keywheel_engine::{Engine, EngineError, RingChange, Served};
 use keywheel_jose::PublicJwk;
-use keywheel_jose::token::{Keys as _, TokenError, TokenKey, UnixSeconds, Verified, Expected, verify};
+use keywheel_jose::token::{
+    Expected, Keys as _, TokenError, TokenKey, UnixSeconds, Verified, verify,
+};
 use serde::Serialize;
 
 use super::authority::{Accepted, Authority, Stale, Tally, Version, danger_kid};
@@ -279,10 +281,10 @@ impl Shelf {
         // A token that names no key belongs to no ring in particular.
         let kid = danger_kid(token).ok_or_else(unknown)?;
         let rings = self.rings();
-        let own = rings.iter().find(|(name, ring)| {
-            within(name) && ring.accepted.by_kid(&kid).is_some()
-        });
-        let (name, ring) = own.map(|(name, ring)| (name.clone(), Arc::clone(ring))).ok_or_else(unknown)?;
+        let own =
+            rings.iter().find(|(name, ring)| within(name) && ring.accepted.by_kid(&kid).is_some());
+        let (name, ring) =
+            own.map(|(name, ring)| (name.clone(), Arc::clone(ring))).ok_or_else(unknown)?;
         drop(rings);
         let verified = verify(token, &*ring.accepted, &Expected::new(), now)?;
         let (jti, subject) = (verified.claims.jti(), verified.claims.subject());

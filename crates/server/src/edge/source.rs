@@ -69,11 +69,7 @@ fn bearer<'a>(headers: &'a HeaderMap, found: &mut Found<'a>) -> Result<(), NoTok
     if others && found.0.is_some() { Err(NoToken::Ambiguous) } else { Ok(()) }
 }
 
-fn cookies<'a>(
-    headers: &'a HeaderMap,
-    name: &str,
-    found: &mut Found<'a>,
-) -> Result<(), NoToken> {
+fn cookies<'a>(headers: &'a HeaderMap, name: &str, found: &mut Found<'a>) -> Result<(), NoToken> {
     for value in headers.get_all(COOKIE) {
         // Cookies of others may be anything; that they are not ASCII hides none of ours.
         let text = match value.to_str() {

@@ -88,7 +88,11 @@ impl Authority for World {
     }
 
     fn revoked(&self, _: &RingName, facts: &Facts<'_>) -> Result<Option<Revoked>, Stale> {
-        if self.is_stale.load(Ordering::Relaxed) { Err(Stale) } else { Ok(self.revoked.check(facts)) }
+        if self.is_stale.load(Ordering::Relaxed) {
+            Err(Stale)
+        } else {
+            Ok(self.revoked.check(facts))
+        }
     }
 
     fn unknown_kid(&self, _: &RingName) {

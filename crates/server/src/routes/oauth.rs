@@ -38,17 +38,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         handler: |call| Box::pin(revoke(call)),
     },
     Operation {
-    id: "introspect",
-    method: Method::POST,
-    path: "/oauth/introspect",
-    summary: "Says whether a token of one of the caller's rings is good now (RFC 7662).",
-    access: Access::Right(Right::Introspect),
-    query: &[],
-    conditional: false,
-    body: Body::Form(schema::<TokenForm>),
-    answer: Answer::Json(200, schema::<Introspection>),
-    refusals: &[],
-    handler: |call| Box::pin(async move { introspect(&call) }),
+        id: "introspect",
+        method: Method::POST,
+        path: "/oauth/introspect",
+        summary: "Says whether a token of one of the caller's rings is good now (RFC 7662).",
+        access: Access::Right(Right::Introspect),
+        query: &[],
+        conditional: false,
+        body: Body::Form(schema::<TokenForm>),
+        answer: Answer::Json(200, schema::<Introspection>),
+        refusals: &[],
+        handler: |call| Box::pin(async move { introspect(&call) }),
     },
 ];
 
@@ -102,10 +102,11 @@ fn verified<T>(
     let now = UnixSeconds(call.app.wall().0.div_euclid(1000));
     let within = |ring: &RingName| caller.rings.contains(ring);
     let found = call.app.shelf.verify(token.as_bytes(), within, now, found);
-    Ok(found.inspect_err(|error: &TokenError| {
-        tracing::debug!(kind = error.kind(), "a token that was asked about is not good");
-    })
-    .ok())
+    Ok(found
+        .inspect_err(|error: &TokenError| {
+            tracing::debug!(kind = error.kind(), "a token that was asked about is not good");
+        })
+        .ok())
 }
 
 fn shown(claims: &Claims) -> serde_json::Map<String, serde_json::Value> {

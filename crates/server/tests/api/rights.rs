@@ -73,10 +73,7 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
         ("metrics", (vec!["admin", "operator", "auditor"], None)),
         ("jwksClients", (vec!["admin", "operator", "auditor"], None)),
         ("introspect", (vec!["admin", "operator", "consumer", "signer"], Some(json!({})))),
-        (
-            "revokeToken7009",
-            (vec!["admin", "operator", "consumer"], Some(json!({}))),
-        ),
+        ("revokeToken7009", (vec!["admin", "operator", "consumer"], Some(json!({})))),
         ("signToken", (vec!["signer"], Some(json!({ "claims": {} })))),
     ])
 }
@@ -207,7 +204,8 @@ fn nobody_does_anything_without_a_good_token() {
     for operation in operations().iter().filter(|one| OPEN.contains(&one.id.as_str())) {
         let answer = world.send(&operation.request("web", None, None));
         // A ring of secrets has no public keys, this server is no issuer, and it has just started.
-        let may_lack = operation.id.to_ascii_lowercase().contains("jwks") || operation.id == "discovery";
+        let may_lack =
+            operation.id.to_ascii_lowercase().contains("jwks") || operation.id == "discovery";
         let expected: &[u16] = if may_lack { &[200, 404, 503] } else { &[200] };
         assert!(expected.contains(&answer.status), "{}: {answer:?}", operation.id);
     }

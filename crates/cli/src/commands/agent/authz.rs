@@ -65,7 +65,9 @@ impl AgentEdge {
     pub(super) fn stop(self) {
         self.listener.stop();
         if !self.client.shutdown() {
-            tracing::warn!("the edge could not say goodbye; the server counts it until its lease ends");
+            tracing::warn!(
+                "the edge could not say goodbye; the server counts it until its lease ends"
+            );
         }
     }
 }

@@ -27,8 +27,9 @@ mod tests;
 
 pub use exec_probes::probes_of;
 pub use raw::{
-    RawAccept, RawAgent, RawAgentAuthz, RawAgentServer, RawArtefact, RawCheck, RawConsumer, RawFingerprint,
-    RawHook, RawNginx, RawProbe, RawReload, RawRolling, RawSink, RawTake, RawTakeTable, RawWorkers,
+    RawAccept, RawAgent, RawAgentAuthz, RawAgentServer, RawArtefact, RawCheck, RawConsumer,
+    RawFingerprint, RawHook, RawNginx, RawProbe, RawReload, RawRolling, RawSink, RawTake,
+    RawTakeTable, RawWorkers,
 };
 pub use template::EXAMPLE;
 

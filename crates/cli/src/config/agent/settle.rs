@@ -64,12 +64,8 @@ pub(super) fn settle(
         }
         consumers.push(AgentConsumer { token_file, delivery });
     }
-    let config = server.map(|server| AgentConfig {
-        file: file.to_owned(),
-        server,
-        consumers,
-        authz,
-    });
+    let config =
+        server.map(|server| AgentConfig { file: file.to_owned(), server, consumers, authz });
     faults.into_result(file, config)
 }
 
