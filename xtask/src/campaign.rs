@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::failure::Failure;
-use crate::process::{self, cargo, git, output, run, stopwatch};
+use crate::process::{self, Steps, cargo, git, output, run, stopwatch};
+use crate::test::{Prepared, prepared};
 
 /// A program whose report is committed.
 struct Program {
@@ -31,13 +32,42 @@ const BENCHES: &[Program] = &[
     Program { name: "rotation", title: "Commit to proof, 100 instances", needs_binary: false },
     Program { name: "server", title: "Start-up time and idle memory", needs_binary: false },
     Program { name: "report", title: "A proof report", needs_binary: false },
+    Program { name: "tokens", title: "Verifying and making tokens", needs_binary: false },
     Program { name: "authz", title: "nginx and /authz", needs_binary: false },
     Program { name: "seal", title: "Sealing and committing", needs_binary: false },
     Program { name: "revocation", title: "Was it revoked?", needs_binary: false },
 ];
 
-/// Runs the named campaigns, or all of them, and writes `docs/campaigns/NAME.md`.
+/// The verifiers of others with the times that they have by themselves: a test of the command line
+/// at full length, about a quarter of an hour, and not a program of the testkit.
+const JWKS: &str = "jwks";
+
+fn jwks(root: &Path) -> Result<(), Failure> {
+    let started = stopwatch();
+    let mut steps = Steps::default();
+    let Some(Prepared { venv, node }) = prepared(root, &mut steps)? else {
+        return steps.finish();
+    };
+    let mut command = cargo(root);
+    command.env("KEYWHEEL_VENV", &venv).env("KEYWHEEL_NODE", &node);
+    command.env("KEYWHEEL_JWKS_DEFAULTS", "1");
+    command.args(["test", "--locked", "--package", "keywheel", "--test", "jwks_clients"]);
+    run(command.args(["--", "--nocapture"]))?;
+    println!("campaign {JWKS}: {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Runs the named campaigns, or all of them, and writes `docs/campaigns/NAME.md`. The one of the
+/// verifiers writes nothing: it passes, or says who refused what.
 pub(crate) fn campaign(root: &Path, names: &[&str]) -> Result<(), Failure> {
+    if names.is_empty() || names.contains(&JWKS) {
+        jwks(root)?;
+        if names == [JWKS] {
+            return Ok(());
+        }
+    }
+    let names: Vec<&str> = names.iter().copied().filter(|name| *name != JWKS).collect();
+    let names = names.as_slice();
     let programs = chosen("campaign", CAMPAIGNS, names)?;
     let machine = machine(root)?;
     for program in programs {

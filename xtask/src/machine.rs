@@ -46,6 +46,9 @@ const PACKAGES: &[Package] = &[
     Package { name: "nginx", probe: Probe::File("/usr/sbin/nginx"),
               why: "is a consumer that cannot speak; tests start their own" },
     Package { name: "wrk", probe: Probe::Program("wrk"), why: "puts it under load" },
+    Package { name: "nodejs", probe: Probe::Program("node"),
+              why: "runs the verifiers of others that are written for it" },
+    Package { name: "npm", probe: Probe::Program("npm"), why: "installs them" },
     Package { name: "python3-venv", probe: Probe::PythonModules("venv, ensurepip"),
               why: "keeps it apart from the system's Python" },
 ];
@@ -152,6 +155,42 @@ fn without_services(
     systemctl(&["disable"]);
     systemctl(&["unmask", "--runtime"]);
     installed
+}
+
+/// Installs what the verifiers for Node need under the target directory, or finds it installed from
+/// the same list, and returns its folder.
+pub(crate) fn node(root: &Path, target: &Path) -> Result<PathBuf, Failure> {
+    let unwritten = |path: &Path, error: &std::io::Error| {
+        Failure::machine(format!("{} cannot be written: {error}", path.display()), "free the disk")
+    };
+    let list = root.join("crates/cli/tests/jwks/package.json");
+    let wanted = std::fs::read_to_string(&list).map_err(|error| {
+        Failure::found(
+            format!("{} cannot be read: {error}", list.display()),
+            "restore the file from the repository",
+        )
+    })?;
+    let folder = target.join("node");
+    let stamp = folder.join("made-from.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted) {
+        println!("the packages for Node are there");
+        return Ok(folder);
+    }
+    let copy = folder.join("package.json");
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&copy, &wanted))
+        .map_err(|error| unwritten(&copy, &error))?;
+    let mut npm = Command::new("npm");
+    npm.current_dir(&folder).args(["install", "--no-package-lock", "--no-audit", "--no-fund"]);
+    run(&mut npm).map_err(|failure| {
+        Failure::machine(
+            format!("the packages for Node could not be installed: {}", failure.cause),
+            "check the network and npm's configuration; the pins stand in \
+             crates/cli/tests/jwks/package.json",
+        )
+    })?;
+    std::fs::write(&stamp, wanted).map_err(|error| unwritten(&stamp, &error))?;
+    Ok(folder)
 }
 
 /// Makes the Python environment under the target directory, or finds it made from the same

@@ -11,10 +11,13 @@ use crate::process::{self, Steps, cargo};
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let scale = scale()?;
     let mut steps = Steps::default();
-    let Some(venv) = prepared(root, &mut steps)? else { return steps.finish() };
+    let Some(Prepared { venv, node }) = prepared(root, &mut steps)? else {
+        return steps.finish();
+    };
     let tests = |words: &[&str]| {
         let mut command = cargo(root);
         command.env("KEYWHEEL_SCALE", &scale).env("KEYWHEEL_VENV", &venv);
+        command.env("KEYWHEEL_NODE", &node);
         process::run(command.args(["test", "--locked", "--workspace"]).args(words))
     };
     steps.attempt("build the tests", || tests(&["--all-targets", "--no-run"]));
@@ -30,10 +33,18 @@ pub(crate) fn prepare(root: &Path) -> Result<(), Failure> {
     steps.finish()
 }
 
-/// Prepares the machine and returns the folder of the Python environment, when that went well.
-fn prepared(root: &Path, steps: &mut Steps) -> Result<Option<PathBuf>, Failure> {
+/// Where tests find what is not theirs.
+pub(crate) struct Prepared {
+    /// The Python environment.
+    pub(crate) venv: PathBuf,
+    /// The folder with packages for Node.
+    pub(crate) node: PathBuf,
+}
+
+/// Prepares the machine and says where things are, when that went well.
+pub(crate) fn prepared(root: &Path, steps: &mut Steps) -> Result<Option<Prepared>, Failure> {
     let target = process::target_dir(root)?;
-    let mut venv = None;
+    let (mut venv, mut node) = (None, None);
     steps.attempt("packages", machine::packages);
     if steps.failed() {
         return Ok(None);
@@ -42,7 +53,11 @@ fn prepared(root: &Path, steps: &mut Steps) -> Result<Option<PathBuf>, Failure> 
         venv = Some(machine::python(root, &target)?);
         Ok(())
     });
-    Ok(venv)
+    steps.attempt("packages for Node", || {
+        node = Some(machine::node(root, &target)?);
+        Ok(())
+    });
+    Ok(venv.zip(node).map(|(venv, node)| Prepared { venv, node }))
 }
 
 /// The size of the large tests.

@@ -170,7 +170,8 @@ pub struct Acknowledgement {
     pub incarnation: String,
     /// The nonce for the next report, base64url.
     pub nonce: String,
-    /// The number of the ring's newest revocations.
-    #[serde(default)]
-    pub revocations: u64,
+    /// The number of the ring's newest revocations. Absent when the server does not believe what
+    /// its store says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations: Option<u64>,
 }

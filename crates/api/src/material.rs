@@ -32,9 +32,10 @@ pub struct Material {
     /// when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocations_stale_after_millis: Option<u64>,
-    /// The number of the ring's newest revocations.
-    #[serde(default)]
-    pub revocations: u64,
+    /// The number of the ring's newest revocations. Absent when the server does not believe what
+    /// its store says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations: Option<u64>,
     /// Whether what is issued is to be reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ledger: bool,

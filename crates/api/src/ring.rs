@@ -334,7 +334,7 @@ pub struct Verb {
     /// revoked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoke_active: bool,
-    /// `rotate`: when it is done, what the ledger says was issued before is revoked, token by token.
+    /// `rotate`: when it is done, what the ledger says was issued before is revoked, one by one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoke_issued: bool,
     /// `delete`: says that what the ring protected may become unreadable. Needed for an encryption

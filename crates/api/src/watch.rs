@@ -16,8 +16,9 @@ pub struct Change {
     /// Its incarnation.
     pub incarnation: String,
     /// The number of its newest revocations; a client that has come to it has nothing to fetch.
-    #[serde(default)]
-    pub revocations: u64,
+    /// Absent when the server does not believe what its store says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations: Option<u64>,
 }
 
 /// Answer of `GET /v1/watch?since=…&wait=30s`.

@@ -130,3 +130,43 @@ fn refusals_of_a_running_server() {
     server.stop();
     say("unreachable", &["status"]);
 }
+
+#[test]
+fn the_doctor_of_nginx_says_where_what_and_why_and_never_a_value() {
+    let world = World::new();
+    let file = world.path("nginx.conf");
+    std::fs::write(&file, "worker_shutdown_timeout 10s;\nhttp {\n  include site.conf;\n}\n")
+        .unwrap();
+    let site = "server {\n  set $api_key hunter2;\n  location / {\n    auth_request /_auth;\n    \
+                return 200 hunter2;\n  }\n}\n";
+    std::fs::write(world.path("site.conf"), site).unwrap();
+    let file = file.to_str().unwrap();
+    let told = world.run(&["doctor", "--nginx", file]);
+    assert_eq!(told.code, 1, "a request without a token would pass");
+    let folder = world.path("").display().to_string();
+    insta::assert_snapshot!(told.stdout.replace(&folder, "FOLDER/"), @r"
+warn  secret-in-set: $api_key holds one literal secret: nginx cannot accept its successor before it is used, and each rotation is a reload that may fail requests
+      at: FOLDER/site.conf:2:3
+      remedy: let auth_request ask for a verdict, or let keywheel agent write the value and declare the consumer as one_slot
+warn  auth-location-not-internal: anybody can call the authentication endpoint through this location, and try tokens there without asking for anything else
+      at: FOLDER/site.conf:3:3
+      remedy: write `internal;` into this location
+fail  return-beside-auth-request: nginx answers here before auth_request is asked, so that a request without any token gets this answer
+      at: FOLDER/site.conf:5:5
+      remedy: let a content handler answer (proxy_pass, try_files, empty_gif), or move the return into a location that is reached by an internal redirect
+");
+    let json = world.run(&["doctor", "--json", "--nginx", file]);
+    assert!(!told.stdout.contains("hunter2") && !json.stdout.contains("hunter2"));
+    let findings: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (json.code, &findings[2]["what"], &findings[2]["line"], &findings[2]["column"]),
+        (1, &"return-beside-auth-request".into(), &5.into(), &5.into())
+    );
+    // Advice alone is no failure.
+    std::fs::write(world.path("site.conf"), site.replace("return 200 hunter2;", "")).unwrap();
+    assert_eq!(world.run(&["doctor", "--nginx", file]).code, 0);
+    std::fs::write(world.path("site.conf"), "server {").unwrap();
+    let broken = world.run(&["doctor", "--nginx", file]);
+    assert_eq!(broken.code, 1);
+    assert!(broken.stderr.contains("never closed"), "{}", broken.stderr);
+}

@@ -43,7 +43,7 @@ pub(crate) struct Arrived {
     pub(crate) versions: Vec<Arc<Version>>,
     pub(crate) cacheable: bool,
     /// The newest number of what is revoked.
-    pub(crate) revocations: u64,
+    pub(crate) revocations: Option<u64>,
 }
 
 /// Checks and parses material. `tally` gives the counters of a version, which outlive keysets.

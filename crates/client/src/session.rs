@@ -411,7 +411,9 @@ impl Session {
     ) -> bool {
         let Some(member) = self.members.get_mut(index) else { return false };
         member.check_wanted = false;
-        member.revocations.told(&answer.incarnation, answer.revocations, Some(asked_at));
+        if let Some(newest) = answer.revocations {
+            member.revocations.told(&answer.incarnation, newest, Some(asked_at));
+        }
         match member.state.acknowledge(answer, asked_at, now) {
             Then::Rest => {
                 member.report.succeed();
@@ -480,12 +482,14 @@ impl Session {
         ring: &str,
         life: &Incarnation,
         revision: Revision,
-        revocations: u64,
+        revocations: Option<u64>,
     ) {
         self.cursor = self.cursor.max(Some(seq));
         let member = self.members.iter_mut().find(|member| member.state.ring().as_str() == ring);
         let Some(member) = member else { return };
-        member.revocations.told(life, revocations, None);
+        if let Some(newest) = revocations {
+            member.revocations.told(life, newest, None);
+        }
         let held = member.state.held().map(|held| &held.keyset);
         if held.is_none_or(|held| held.incarnation != *life || held.revision != revision) {
             member.load_wanted = true;

@@ -138,8 +138,8 @@ pub struct Acknowledged {
     pub revision: Revision,
     /// The nonce for the next report.
     pub nonce: Vec<u8>,
-    /// The newest number of what is revoked.
-    pub revocations: u64,
+    /// The newest number of what is revoked, if the server knows it.
+    pub revocations: Option<u64>,
 }
 
 /// What the server made of a report.

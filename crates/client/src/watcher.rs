@@ -386,7 +386,9 @@ impl Watcher {
         let arrived = local.parse(wire, &ring).map_err(|error| unusable(error.to_string()))?;
         let cacheable = arrived.cacheable;
         let (life, revoked) = (arrived.offer.keyset.incarnation.clone(), arrived.revocations);
-        self.session.revocations_told(index, &life, revoked, asked_at);
+        if let Some(revoked) = revoked {
+            self.session.revocations_told(index, &life, revoked, asked_at);
+        }
         let applied = self.session.loaded(index, arrived.offer, boot_time(), random::number());
         self.applied(index, applied, arrived.versions);
         // After what arrived is shown: it may end a silence.

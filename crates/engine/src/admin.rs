@@ -31,8 +31,8 @@ pub struct RingChange {
     pub revision: Revision,
     /// Its incarnation.
     pub incarnation: Incarnation,
-    /// The number of its newest revocations.
-    pub revocations: u64,
+    /// The number of its newest revocations; nothing when they are not believed.
+    pub revocations: Option<u64>,
 }
 
 /// What became of the rings of a store that was accepted as it is.
@@ -235,14 +235,14 @@ impl Engine {
 
     fn ring_change(&self, ring: RingName, seq: Seq) -> Result<RingChange, EngineError> {
         // Whoever is told of a change may ask this server next: its own set comes first.
-        self.follow_revocations(&ring)?;
+        self.follow_believed(&ring)?;
         let loaded = self.load(&ring)?;
         let own = &loaded.document.ring;
         Ok(RingChange {
             seq,
             revision: own.keyset_revision,
             incarnation: own.incarnation.clone(),
-            revocations: self.newest_revocation(&ring)?,
+            revocations: self.believed_revocations(&ring)?,
             ring,
         })
     }

@@ -129,8 +129,8 @@ pub struct ReportOutcome {
     pub incarnation: Incarnation,
     /// The nonce for the next report.
     pub nonce: Vec<u8>,
-    /// The number of the ring's newest revocations.
-    pub revocations: u64,
+    /// The number of the ring's newest revocations; nothing when they are not believed.
+    pub revocations: Option<u64>,
 }
 
 /// The verdict on a report.
@@ -155,8 +155,8 @@ pub struct KeysetMaterial {
     pub keyset: Keyset,
     /// How far clocks may be apart.
     pub skew: Span,
-    /// The number of its newest revocations.
-    pub revocations: u64,
+    /// The number of its newest revocations; nothing when they are not believed.
+    pub revocations: Option<u64>,
     /// The versions with their keys.
     pub versions: Vec<DeliveredVersion>,
 }
@@ -322,7 +322,7 @@ impl Engine {
                 delivery: material.delivery(role),
             });
         }
-        let revocations = self.newest_revocation(ring)?;
+        let revocations = self.believed_revocations(ring)?;
         Ok(KeysetMaterial { keyset: own.keyset(), skew: own.policy.skew, revocations, versions })
     }
 
@@ -379,7 +379,7 @@ impl Engine {
             revision: own.keyset_revision,
             incarnation: own.incarnation.clone(),
             nonce: self.nonce(ring, instance, sequence)?,
-            revocations: self.newest_revocation(ring)?,
+            revocations: self.believed_revocations(ring)?,
         })
     }
 

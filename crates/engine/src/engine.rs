@@ -518,7 +518,7 @@ impl Engine {
             }
             HEAD_FAMILY => {
                 if let Ok(ring) = name.parse::<RingName>() {
-                    self.follow_revocations(&ring)?;
+                    self.follow_believed(&ring)?;
                 }
             }
             "cluster" if name == "time" => self.follow_clock()?,

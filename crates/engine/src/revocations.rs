@@ -1,4 +1,5 @@
-//! Revocations: written down durably, kept in memory for who asks, and followed as the store changes.
+//! Revocations: written down durably, kept in memory for who asks, and followed as the store
+//! changes.
 //!
 //! Any server may revoke; nobody needs to lead for it. What is in memory is a
 //! [`RevocationSet`] for each ring that somebody asked about. It is filled from the log once, and
@@ -258,6 +259,27 @@ impl Engine {
         match self.revocations.get(ring) {
             Some(known) => self.catch_up(ring, &known),
             None => Ok(()),
+        }
+    }
+
+    /// As [`Self::follow_revocations`]. A log that is not believed keeps nothing else up: who asks
+    /// for it is refused, and keys go on to be served.
+    pub(crate) fn follow_believed(&self, ring: &RingName) -> Result<(), EngineError> {
+        match self.follow_revocations(ring) {
+            Err(error @ EngineError::Distrusted { .. }) => {
+                tracing::error!(%ring, cause = %error, "revocations are not believed");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The number of the newest record, for who is to be told of it beside something else.
+    pub(crate) fn believed_revocations(&self, ring: &RingName) -> Result<Option<u64>, EngineError> {
+        match self.newest_revocation(ring) {
+            Ok(newest) => Ok(Some(newest)),
+            Err(EngineError::Distrusted { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -1,5 +1,5 @@
-//! What whoever leads does once in an hour: the logs of revocations and of issued tokens lose what is
-//! over, their small records are merged, and those of deleted rings go.
+//! What whoever leads does once in an hour: the logs of revocations and of issued tokens lose what
+//! is over, their small records are merged, and those of deleted rings go.
 
 use keywheel_core::id::RingName;
 
@@ -31,8 +31,8 @@ enum Stage {
 }
 
 impl Engine {
-    /// Goes on with what whoever leads does once in an hour: logs lose what is over, and their small
-    /// records are merged.
+    /// Goes on with what whoever leads does once in an hour: logs lose what is over, and their
+    /// small records are merged.
     pub(crate) fn tidy_logs(&self) -> Result<(), EngineError> {
         let now = self.clock.wall().0.div_euclid(1_000);
         let mut tidying = lock(&self.tidying);
@@ -43,16 +43,24 @@ impl Engine {
             }
             *tidying = Tidying { hour, stage: Stage::Revocations(None) };
         }
-        tidying.stage = match &tidying.stage {
+        let next = match &tidying.stage {
             Stage::Revocations(after) => {
-                let after = self.tidy_page(&revocations::LOG, after.as_ref(), now)?;
-                after.map_or(Stage::Issued(None), |key| Stage::Revocations(Some(key)))
+                self.tidy_page(&revocations::LOG, after.as_ref(), now).map(|after| {
+                    after.map_or(Stage::Issued(None), |key| Stage::Revocations(Some(key)))
+                })
             }
-            Stage::Issued(after) => {
-                let after = self.tidy_page(&ledger::LOG, after.as_ref(), now)?;
-                after.map_or(Stage::Done, |key| Stage::Issued(Some(key)))
+            Stage::Issued(after) => self
+                .tidy_page(&ledger::LOG, after.as_ref(), now)
+                .map(|after| after.map_or(Stage::Done, |key| Stage::Issued(Some(key)))),
+            Stage::Done => Ok(Stage::Done),
+        };
+        tidying.stage = match next {
+            // What is not believed stays as it is, and keeps nothing else up.
+            Err(error @ EngineError::Distrusted { .. }) => {
+                tracing::error!(cause = %error, "the logs cannot be tidied");
+                Stage::Done
             }
-            Stage::Done => Stage::Done,
+            next => next?,
         };
         Ok(())
     }

@@ -308,7 +308,7 @@ mod tests {
             ring: ring.parse().unwrap(),
             revision: Revision(seq),
             incarnation: Incarnation("one".into()),
-            revocations: 0,
+            revocations: Some(0),
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) fn wire(revision: u64, primary: Option<u32>, versions: &[u32]) -> Wir
         skew_millis: 1_000,
         lease_ttl_millis: 30_000,
         revocations_stale_after_millis: None,
-        revocations: 0,
+        revocations: Some(0),
         ledger: false,
         cacheable: true,
     }

@@ -37,7 +37,7 @@ fn acknowledged(verdict: Verdict, revision: u64) -> Acknowledged {
         incarnation,
         revision: Revision(revision),
         nonce: vec![2],
-        revocations: 0,
+        revocations: Some(0),
     }
 }
 
@@ -73,10 +73,10 @@ fn a_process_registers_listens_loads_proves_and_then_rests() {
 fn a_change_loads_what_changed_and_nothing_else() {
     let now = BootTime(1_000_000);
     let mut session = at_rest(3, now);
-    session.changed(41, "r1", &Incarnation("a".into()), Revision(5), 0);
-    session.changed(42, "other", &Incarnation("a".into()), Revision(9), 0);
+    session.changed(41, "r1", &Incarnation("a".into()), Revision(5), Some(0));
+    session.changed(42, "other", &Incarnation("a".into()), Revision(9), Some(0));
     assert!(matches!(session.next(now, |_| None), Action::Rest { .. }));
-    session.changed(43, "r1", &Incarnation("a".into()), Revision(6), 0);
+    session.changed(43, "r1", &Incarnation("a".into()), Revision(6), Some(0));
     assert_eq!(session.next(now, |_| None), Action::Load(1));
     session.loaded(1, offer(6), now, 0);
     let reports = Action::Report(vec![0, 1, 2]);
@@ -204,7 +204,7 @@ fn what_is_revoked_is_fetched_when_it_is_heard_of_and_confirmed_by_answers() {
     let life = Incarnation("a".into());
     let mut session = at_rest(2, now);
     assert_eq!(session.revocations_confirmed_at(1), Some(now));
-    session.changed(41, "r1", &life, Revision(5), 3);
+    session.changed(41, "r1", &life, Revision(5), Some(3));
     let fetch = |since| Action::FetchRevocations { index: 1, since };
     assert_eq!(session.next(now, |_| None), fetch(0));
     // A page that does not arrive is asked for again, though not at once.
@@ -225,7 +225,7 @@ fn what_is_revoked_is_fetched_when_it_is_heard_of_and_confirmed_by_answers() {
 fn a_lease_goes_before_a_long_log() {
     let now = BootTime(1_000_000);
     let mut session = at_rest(1, now);
-    session.changed(41, "r0", &Incarnation("a".into()), Revision(5), 1_000);
+    session.changed(41, "r0", &Incarnation("a".into()), Revision(5), Some(1_000));
     assert!(matches!(session.next(now, |_| None), Action::FetchRevocations { .. }));
     let due = now.after(Span::from_secs(10));
     assert_eq!(session.next(due, |_| None), Action::Report(vec![0]));

@@ -38,7 +38,7 @@ fn answer(verdict: Verdict, life: &str, revision: u64) -> Acknowledged {
         incarnation: Incarnation(life.into()),
         revision: Revision(revision),
         nonce: vec![9],
-        revocations: 0,
+        revocations: None,
     }
 }
 
@@ -441,7 +441,7 @@ impl World {
             incarnation: plan.incarnation,
             revision,
             nonce: vec![1],
-            revocations: 0,
+            revocations: None,
         };
         let then = self.state.acknowledge(acknowledged, self.now, self.now);
         if verdict == Verdict::Rejected {

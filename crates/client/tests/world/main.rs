@@ -9,3 +9,4 @@ mod http;
 mod relay;
 mod revocations;
 mod rotation;
+mod tokens;

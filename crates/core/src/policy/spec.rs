@@ -109,8 +109,8 @@ pub struct Spec {
     /// Default 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rejected_percent: Option<u8>,
-    /// A client that has not learned for this long whether anything was revoked refuses every token.
-    /// At least `lease_ttl`. Default: it goes on with what it knows, and reports how old that is.
+    /// A client that has not known for this long what was revoked refuses every token. At least
+    /// `lease_ttl`. Default: it goes on with what it knows, and reports how old that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocations_stale_after: Option<String>,
     /// Keeps the `jti` of every token that is reported as issued until it expires, so that all of

@@ -95,13 +95,12 @@ pub fn complete(claims: &Claims, terms: &Terms) -> Result<Completed, IssueError>
         Some(_) => {}
         None => add(format!(r#""iat":{now}"#)),
     }
-    let jti = match claims.jti() {
-        Some(jti) => jti.into_owned(),
-        None => {
-            let jti = Base64::Url.encode(&terms.jti).to_string();
-            add(format!(r#""jti":"{jti}""#));
-            jti
-        }
+    let jti = if let Some(jti) = claims.jti() {
+        jti.into_owned()
+    } else {
+        let jti = Base64::Url.encode(&terms.jti).to_string();
+        add(format!(r#""jti":"{jti}""#));
+        jti
     };
     text.push('}');
     Ok(Completed { json: text.into_bytes(), jti, expires })

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Far enough away that jsonwebtoken, which reads the clock by itself, finds it in the future.
-const EXP: i64 = 32_503_680_000;
-const NOW: i64 = 1_800_000_000;
+pub(crate) const EXP: i64 = 32_503_680_000;
+pub(crate) const NOW: i64 = 1_800_000_000;
 
 pub(crate) const ALGORITHMS: [SigningAlgorithm; 12] = [
     SigningAlgorithm::Hs256,

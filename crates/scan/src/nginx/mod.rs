@@ -12,6 +12,7 @@ mod error;
 mod follow;
 mod glob;
 mod lex;
+pub mod lint;
 mod tree;
 
 pub use error::{At, FollowError, SyntaxError, SyntaxFault};

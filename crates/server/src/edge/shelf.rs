@@ -394,7 +394,7 @@ fn in_order(ring: &Ring) -> Vec<(VersionNumber, &keywheel_core::ring::Version)> 
 /// How long whoever fetched the keys may keep them: no longer than the policy waits before it signs
 /// with a new one.
 fn max_age(ring: &Ring) -> Span {
-    ring.policy.propagation().min(MAX_AGE)
+    ring.policy.jwks_max_age()
 }
 
 impl Document {

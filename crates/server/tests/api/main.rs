@@ -11,6 +11,7 @@ mod consumers;
 mod feed;
 mod notices;
 mod overload;
+mod revocations;
 mod rights;
 mod surface;
 mod transport;

@@ -18,7 +18,7 @@ use super::truth::Check;
 /// The longest time that a world is given to come to rest, in milliseconds.
 const REST_WITHIN: u64 = 180_000;
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context { actor: "operator".into(), reason: Some("because".into()), ..Context::default() }
 }
 
@@ -42,7 +42,7 @@ impl World {
     }
 
     /// Asks one server after the other, because only the leader acts.
-    fn with_leader(
+    pub(crate) fn with_leader(
         &mut self,
         what: &str,
         ask: impl Fn(&Engine) -> Result<(), EngineError>,
@@ -95,7 +95,7 @@ impl World {
         let Some(doc) = self.truth.rings.get(ring).and_then(|one| one.doc.clone()) else {
             return Ok(());
         };
-        match self.random.below(23) {
+        match self.random.below(25) {
             0..=6 => self.ask(ring, "rotate", &Verb::Rotate { import: None }),
             7 | 8 => self.ask(ring, "rollback", &Verb::Rollback),
             9 => self.ask(ring, "pause", &Verb::Pause),
@@ -108,6 +108,7 @@ impl World {
             }
             14 => self.rewrap(),
             15 => self.ask(ring, "promote", &Verb::Promote),
+            22 | 23 => self.revoke(ring),
             16..=18 if self.scenario.has_emergencies => self.emergency(ring, &doc),
             19 | 20 if self.scenario.has_emergencies => self.waive(ring, &doc),
             21 if self.scenario.has_restores => self.restore(),
@@ -276,6 +277,7 @@ impl World {
             self.liveness_ring_turns(ring)?;
         }
         self.liveness_every_ring_rests("after one more rotation")?;
+        self.liveness_everybody_learns_what_is_revoked()?;
         if self.scenario.ends_in_deletion { self.liveness_ring_can_be_deleted() } else { Ok(()) }
     }
 

@@ -15,9 +15,10 @@ use keywheel_client::state::{
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Kid, RingName, VersionNumber};
 use keywheel_core::policy::Role;
+use keywheel_core::revocation::Revocation;
 use keywheel_core::time::Span;
 use keywheel_engine::{
-    Done, KeysetMaterial, Registration, ReportInput, ReportOutcome, ReportVerdict,
+    Done, KeysetMaterial, Registration, ReportInput, ReportOutcome, ReportVerdict, RevocationPage,
 };
 use keywheel_jose::Holder;
 use keywheel_jose::challenge::Challenge;
@@ -71,6 +72,8 @@ pub(crate) struct Local {
     pub(crate) left: BTreeSet<(Incarnation, Kid)>,
     /// For the flaw of a process that proves what it does not use yet: what it used before.
     lagging: Option<(u64, BTreeSet<Kid>)>,
+    /// What it knows to be revoked.
+    revoked: BTreeSet<Revocation>,
 }
 
 /// The reports of one call. They travel twice at times, so they are shared.
@@ -114,6 +117,7 @@ impl Process {
             current_at: None,
             left: BTreeSet::new(),
             lagging: None,
+            revoked: BTreeSet::new(),
         });
         Self {
             consumer,
@@ -225,6 +229,24 @@ impl Process {
         }
     }
 
+    /// Takes in a part of what is revoked.
+    pub(crate) fn took_in(&mut self, index: usize, page: &RevocationPage, asked_at: BootTime) {
+        let Some(local) = self.locals.get_mut(index) else { return };
+        local.revoked.extend(page.entries.iter().cloned());
+        let (life, next, newest) = (&page.incarnation, page.next, page.newest);
+        self.session.revocations_took_in(index, life, next, newest, asked_at);
+    }
+
+    /// Whether it refuses this.
+    pub(crate) fn refuses(&self, index: usize, revocation: &Revocation) -> bool {
+        self.locals.get(index).is_some_and(|local| local.revoked.contains(revocation))
+    }
+
+    /// The moment up to which it says that it knows everything that was revoked.
+    pub(crate) fn knows_until(&self, index: usize) -> Option<u64> {
+        self.session.revocations_confirmed_at(index).map(|at| self.moment(at))
+    }
+
     /// Takes a keyset in. Returns what became of it.
     pub(crate) fn loaded(
         &mut self,
@@ -295,6 +317,7 @@ impl Process {
             incarnation: outcome.incarnation.clone(),
             revision: outcome.revision,
             nonce: outcome.nonce.clone(),
+            revocations: outcome.revocations,
         };
         let boot = self.boot(now);
         let rejected = self.session.acknowledged(index, answer, asked_at, boot, random.next());

@@ -90,8 +90,13 @@ const INVARIANTS: &[(&str, &str)] = &[
     ("invariant_restore_is_adopted", "a restored backup can be adopted"),
     ("invariant_no_defect", "no call ends in a defect"),
     ("invariant_no_panic", "nothing panics"),
+    (
+        "invariant_confirmed_revocations_are_complete",
+        "who says that it knows what is revoked, up to a moment, refuses all of it",
+    ),
     ("liveness_every_ring_rests", "when faults stop, every path and tail comes to its end"),
     ("liveness_ring_turns", "and one more rotation goes through"),
+    ("liveness_everybody_learns_what_is_revoked", "and everybody refuses what was revoked"),
     ("liveness_ring_can_be_deleted", "a ring without processes can be deleted, with its keys"),
 ];
 

@@ -1,5 +1,6 @@
 //! The world's clockwork: a queue of events in the order of true time, and what each of them does.
 
+mod revocations;
 mod work;
 
 use std::collections::BTreeMap;
@@ -9,11 +10,12 @@ use std::sync::Arc;
 
 use keywheel_client::clock::BootTime;
 use keywheel_client::session::Action;
-use keywheel_core::id::{ConsumerName, InstanceId, Revision, RingName};
+use keywheel_core::id::{ConsumerName, InstanceId, RingName};
 use keywheel_core::time::Span;
 use keywheel_engine::ports::Seq;
 use keywheel_engine::{
     Engine, EngineError, KeysetMaterial, NewInstance, Parts, Registration, ReportOutcome,
+    RevocationPage, RingChange,
 };
 use keywheel_store::{MemoryHighWater, MemorySnapshot, MemoryStore, Sealer};
 use serde_json::Value;
@@ -39,6 +41,7 @@ pub(crate) enum Body {
     Register,
     Load { index: usize, instance: InstanceId },
     Report { indices: Rc<Vec<usize>>, instance: InstanceId, reports: Reports, goodbye: bool },
+    Revocations { index: usize, since: u64 },
     OpenFeed,
 }
 
@@ -47,6 +50,7 @@ pub(crate) enum Answer {
     Registered(Registration),
     Material(usize, KeysetMaterial),
     Reports(Rc<Vec<usize>>, Vec<ReportOutcome>),
+    Revocations(usize, RevocationPage),
     FeedOpened,
     /// The instance is not known.
     Unknown(Body),
@@ -56,54 +60,17 @@ pub(crate) enum Answer {
 
 /// Something that happens at a moment.
 pub(crate) enum Event {
-    Drive {
-        server: usize,
-    },
-    Start {
-        server: usize,
-    },
-    Request {
-        server: usize,
-        process: usize,
-        call: u64,
-        body: Body,
-    },
-    Answer {
-        process: usize,
-        call: u64,
-        server: usize,
-        answer: Rc<Answer>,
-    },
-    Timeout {
-        process: usize,
-        call: u64,
-        body: Body,
-    },
-    Hint {
-        process: usize,
-        seq: Seq,
-        ring: RingName,
-        life: keywheel_core::id::Incarnation,
-        revision: Revision,
-    },
-    FeedEnds {
-        process: usize,
-        server: usize,
-    },
-    Step {
-        process: usize,
-    },
-    Work {
-        process: usize,
-    },
-    WorkEnds {
-        process: usize,
-        index: usize,
-        work: u64,
-    },
-    Join {
-        service: usize,
-    },
+    Drive { server: usize },
+    Start { server: usize },
+    Request { server: usize, process: usize, call: u64, body: Body },
+    Answer { process: usize, call: u64, server: usize, answer: Rc<Answer> },
+    Timeout { process: usize, call: u64, body: Body },
+    Hint { process: usize, change: RingChange },
+    FeedEnds { process: usize, server: usize },
+    Step { process: usize },
+    Work { process: usize },
+    WorkEnds { process: usize, index: usize, work: u64 },
+    Join { service: usize },
     Fault,
     Act,
 }
@@ -286,6 +253,7 @@ impl World {
         self.truth.follow(now)?;
         for ring in &self.truth.rings {
             laws::check(ring, &self.processes, now)?;
+            revocations::invariant_confirmed_is_complete(ring, &self.processes)?;
         }
         Ok(())
     }
@@ -301,12 +269,18 @@ impl World {
                 self.take_answer(process, call, server, &answer)?;
             }
             Event::Timeout { process, call, body } => self.time_out(process, call, &body),
-            Event::Hint { process, seq, ring, life, revision } => {
+            Event::Hint { process, change } => {
                 if self.runs(process)
                     && let Some(one) = self.processes.get_mut(process)
                 {
                     one.session.feed_alive(one.boot(self.shared.now()));
-                    one.session.changed(seq.0, ring.as_str(), &life, revision);
+                    one.session.changed(
+                        change.seq.0,
+                        change.ring.as_str(),
+                        &change.incarnation,
+                        change.revision,
+                        change.revocations,
+                    );
                     self.step_soon(process, 0);
                 }
             }
@@ -434,16 +408,7 @@ impl World {
                     continue;
                 }
                 let delay = self.delay();
-                self.after(
-                    delay,
-                    Event::Hint {
-                        process,
-                        seq: change.seq,
-                        ring: change.ring.clone(),
-                        life: change.incarnation.clone(),
-                        revision: change.revision,
-                    },
-                );
+                self.after(delay, Event::Hint { process, change: change.clone() });
             }
         }
         Ok(())
@@ -569,6 +534,10 @@ impl World {
                 let outcomes = engine.report(&one.consumer, instance, reports, *goodbye)?;
                 Ok(Answer::Reports(Rc::clone(indices), outcomes))
             }
+            Body::Revocations { index, since } => {
+                let ring = one.locals.get(*index).map(|local| &local.name).ok_or_else(missing)?;
+                Ok(Answer::Revocations(*index, engine.revocation_page(ring, *since)?))
+            }
             Body::OpenFeed => {
                 engine.head()?;
                 Ok(Answer::FeedOpened)
@@ -655,7 +624,9 @@ impl World {
                 let wait = one.moment(until).saturating_sub(now).clamp(1, 1_000);
                 return self.step_soon(process, wait);
             }
-            (_, None) => return self.step_soon(process, 50),
+            (Action::FetchRevocations { index, since }, _) => Body::Revocations { index, since },
+            // Nobody here keeps a ledger.
+            (Action::ReportIssued(_), _) | (_, None) => return self.step_soon(process, 50),
         };
         self.call(process, body);
     }
@@ -704,6 +675,9 @@ impl World {
             Body::Load { index, .. } => one.session.load_failed(*index, boot, random.next()),
             Body::Report { indices, .. } => {
                 one.session.report_failed(indices, false, boot, random.next());
+            }
+            Body::Revocations { index, .. } => {
+                one.session.revocations_failed(*index, boot, random.next());
             }
             Body::OpenFeed => one.session.feed_closed(boot, random.next()),
         }
@@ -759,6 +733,7 @@ impl World {
             Answer::Reports(indices, outcomes) => {
                 self.take_outcomes(process, asked_at, indices, outcomes);
             }
+            Answer::Revocations(index, page) => one.took_in(*index, page, asked_at),
             Answer::FeedOpened => {
                 one.session.feed_opened();
                 one.feed = Some(server);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keywheel_core::id::{Incarnation, InstanceId, Kid, RingName, VersionNumber};
+use keywheel_core::revocation::Revocation;
 use keywheel_core::ring::{Direction, Ring, Stage, State};
 use keywheel_core::time::ClusterTime;
 use keywheel_engine::JournalEntry;
@@ -27,6 +28,8 @@ pub(crate) struct RingTruth {
     pub(crate) suspended: BTreeSet<Kid>,
     pub(crate) waived: BTreeSet<VersionNumber>,
     pub(crate) waived_instances: BTreeSet<InstanceId>,
+    /// What was revoked, and when that was acknowledged, since the store was last set back.
+    pub(crate) revoked: Vec<(Revocation, u64)>,
     pub(crate) restored: u32,
     pub(crate) done: u64,
     pub(crate) rolled_back: u64,
@@ -71,6 +74,7 @@ impl Truth {
             suspended: BTreeSet::new(),
             waived: BTreeSet::new(),
             waived_instances: BTreeSet::new(),
+            revoked: Vec::new(),
             restored: 0,
             done: 0,
             rolled_back: 0,
@@ -98,6 +102,7 @@ impl Truth {
             ring.seen = Seq(0);
             ring.doc = None;
             ring.restored += 1;
+            ring.revoked.clear();
         }
     }
 

@@ -20,13 +20,14 @@ mod rotation;
 mod seal;
 mod server;
 mod table;
+mod tokens;
 mod watchers;
 mod world;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench authz|rings|rotation|watchers|server|seal|report|revocation|all \
-                     [--scale ci|full]";
+const USAGE: &str = "usage: bench authz|rings|rotation|watchers|server|seal|report|revocation|\
+                     tokens|all [--scale ci|full]";
 
 /// Benches are programs for engineers: whatever goes wrong is told in words, and ends the run.
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -52,7 +53,7 @@ impl Scale {
 
 type Bench = fn(Scale) -> Fallible<String>;
 
-const BENCHES: [(&str, Bench); 8] = [
+const BENCHES: [(&str, Bench); 9] = [
     ("authz", authz::run),
     ("rings", rings::run),
     ("rotation", rotation::run),
@@ -61,6 +62,7 @@ const BENCHES: [(&str, Bench); 8] = [
     ("seal", seal::run),
     ("report", report::run),
     ("revocation", revocation::run),
+    ("tokens", tokens::run),
 ];
 
 fn main() -> ExitCode {
