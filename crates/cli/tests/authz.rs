@@ -127,7 +127,8 @@ impl Scene {
         until("the agent's edge listens", || world.path("agent-authz.sock").exists());
         let endpoint = format!("unix:{}", world.state("keywheel.sock").display());
         let token = Token::from_file(Path::new(&world.path("app.token"))).unwrap();
-        let app = Client::builder(endpoint, TokenSource::from(token)).consumer("app").ring("access");
+        let app =
+            Client::builder(endpoint, TokenSource::from(token)).consumer("app").ring("access");
         let app = app.build().unwrap();
         app.start().unwrap();
         let nginx = Master::start(&world.path("nginx.conf"), &world.path("nginx-stderr"));
@@ -210,7 +211,8 @@ struct Callers {
 impl Callers {
     fn start(scene: &Scene, address: SocketAddr, count: usize, graves: &Arc<Graves>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (right, wrong) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::<Vec<String>>::default()));
+        let (right, wrong) =
+            (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::<Vec<String>>::default()));
         let threads = (0..count).map(|_| {
             let (stop, graves, ring) = (Arc::clone(&stop), Arc::clone(graves), scene.ring());
             let (right, wrong) = (Arc::clone(&right), Arc::clone(&wrong));
@@ -238,7 +240,8 @@ impl Callers {
                             if is_right {
                                 right.fetch_add(1, Ordering::SeqCst);
                             } else {
-                                let what = format!("{} for {} {}", answer.status, token.kid, token.jti);
+                                let what =
+                                    format!("{} for {} {}", answer.status, token.kid, token.jti);
                                 wrong.lock().unwrap().push(what);
                             }
                             if !answer_keeps(&connection) {
@@ -372,7 +375,8 @@ fn compromise(world: &World, number: u64) {
     let create = ["token", "create", "fire", "--role", "breakglass", "--ring", "access"];
     world.ok(&[&create[..], &["--out", "fire.token"]].concat());
     let number = number.to_string();
-    let args = ["--token-file", "fire.token", "compromise", "access", &number, "--reason", "it leaked"];
+    let args =
+        ["--token-file", "fire.token", "compromise", "access", &number, "--reason", "it leaked"];
     world.ok(&args);
 }
 
@@ -384,7 +388,8 @@ fn report_names_everybody(scene: &Scene, number: u64) {
         let consumers = status["consumers"].as_array().unwrap();
         let edge = consumers.iter().find(|one| one["name"] == "edge").unwrap();
         let instances = edge["instances"].as_array().unwrap();
-        let by_instance = instances.iter().all(|one| one["last_accepted"][&number_text].is_string());
+        let by_instance =
+            instances.iter().all(|one| one["last_accepted"][&number_text].is_string());
         let versions = status["versions"].as_array().unwrap();
         let bad = versions.iter().find(|one| one["number"] == number).unwrap();
         let exposure = bad["exposure"].as_array();

@@ -56,7 +56,9 @@ fn the_example_does_what_its_page_says() {
     };
     until("the server is there", || world.state("admin.token").exists());
     let create = ["token", "create", "me", "--role", "signer", "--ring", "access-token"];
-    until("a signer is made", || world.run(&[&create[..], &["--out", "signer.token"]].concat()).code == 0);
+    until("a signer is made", || {
+        world.run(&[&create[..], &["--out", "signer.token"]].concat()).code == 0
+    });
     until("the edge listens", || world.path("authz.sock").exists());
     let mine = token();
     let legacy = |key: &str| ask_with(legacy, &format!("X-Api-Key: {key}")).ok();

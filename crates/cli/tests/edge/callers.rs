@@ -127,7 +127,13 @@ pub fn ask_once(address: SocketAddr, key: &str) -> std::io::Result<u16> {
 }
 
 /// Posts to a server on a unix socket; gives back status and body.
-pub fn post(socket: &std::path::Path, path: &str, token: &str, media: &str, body: &str) -> (u16, String) {
+pub fn post(
+    socket: &std::path::Path,
+    path: &str,
+    token: &str,
+    media: &str,
+    body: &str,
+) -> (u16, String) {
     let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
     let length = body.len();
     let request = format!(

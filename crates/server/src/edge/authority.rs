@@ -20,7 +20,7 @@ pub trait Authority: Send + Sync {
 
     /// Told of a kid that no version of the ring has. It must cost nothing: anybody can make one
     /// up.
-    fn unknown_kid(&self, _ring: &RingName) {}
+    fn unknown_kid(&self, _ring: &RingName, _kid: &str) {}
 }
 
 /// Nobody can tell any more what was revoked.

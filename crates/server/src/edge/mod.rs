@@ -215,7 +215,7 @@ impl Edge {
     /// kid that nobody knows.
     fn note(&self, route: &Route, accepted: &Accepted, token: &[u8], error: &TokenError) {
         match error {
-            TokenError::UnknownKid { .. } => self.authority.unknown_kid(&route.ring),
+            TokenError::UnknownKid { kid } => self.authority.unknown_kid(&route.ring, kid),
             TokenError::Signature | TokenError::Algorithm => {
                 let kid = authority::danger_kid(token);
                 let version = kid.and_then(|kid| accepted.version(&kid));

@@ -95,7 +95,7 @@ impl Authority for World {
         }
     }
 
-    fn unknown_kid(&self, _: &RingName) {
+    fn unknown_kid(&self, _: &RingName, _: &str) {
         self.unknown.fetch_add(1, Ordering::Relaxed);
     }
 }

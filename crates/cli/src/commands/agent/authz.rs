@@ -138,6 +138,13 @@ impl Authority for Keys {
         let ring = self.rings.get(ring).ok_or(Stale)?;
         ring.handle.is_revoked(facts).map_err(|_| Stale)
     }
+
+    fn unknown_kid(&self, ring: &RingName, kid: &str) {
+        if let Some(ring) = self.rings.get(ring) {
+            // A client that was shut down counts no more.
+            let _ = ring.handle.refused_unknown(kid);
+        }
+    }
 }
 
 /// The keys of a keyset; nothing when they do not sign.

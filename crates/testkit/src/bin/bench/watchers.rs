@@ -118,7 +118,7 @@ fn measure_one(kind: Kind, folder: &Path, token: &str, sizes: Sizes) -> Fallible
     let (mut median_told, mut last_told) = (Distribution::default(), Distribution::default());
     for number in 0..sizes.commits {
         child.tell(match (kind, number % 2) {
-            (Kind::Axum, _) => "publish",
+            (Kind::Axum | Kind::Authz | Kind::AuthzNull, _) => "publish",
             (Kind::Keywheel, 0) => "pause access-token",
             (Kind::Keywheel, _) => "resume access-token",
         })?;
