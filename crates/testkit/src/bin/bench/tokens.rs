@@ -1,6 +1,6 @@
-//! What it costs to verify and to make a token. Peers: the bare primitive of aws-lc-rs with a parsed
-//! key, jsonwebtoken on aws-lc-rs, and jwt-simple in pure Rust, each used as its documentation
-//! says: keys parsed once, found by the kid of the token among three.
+//! What it costs to verify and to make a token. Peers: the bare primitive of aws-lc-rs with a
+//! parsed key, jsonwebtoken on aws-lc-rs, and jwt-simple in pure Rust, each used as its own
+//! documentation says: keys parsed once, found by the kid of the token among three.
 
 mod peers;
 
