@@ -1,6 +1,6 @@
-//! nginx asks `/authz` of an agent and of the server, under load, while the key turns: no token that
-//! is good is refused, none that was revoked or compromised passes for long, and the death of the
-//! server changes no answer of the agent.
+//! nginx asks `/authz` of an agent and of the server, under load, while the key turns: no token
+//! that is good is refused, none that was revoked or compromised passes for long, and the death of
+//! the server changes no answer of the agent.
 
 mod edge;
 mod world;

@@ -1,7 +1,7 @@
 //! What a server answers from memory, without asking the store: tokens at its edge, and the public
-//! keys that it shows. A server that does so is a consumer of its own rings. It says here how far it
-//! has applied what the store holds, so that no gate opens before it serves the revision that the
-//! gate is about, and what it accepted, so that the record of an exposure names it too.
+//! keys that it shows. A server that does so is a consumer of its own rings. It says here how far
+//! it has applied what the store holds, so that no gate opens before it serves the revision that
+//! the gate is about, and what it accepted, so that the record of an exposure names it too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,11 +2,11 @@
 //!
 //! A server that signs is a protector, so law 2 binds it: no token may be signed with a version
 //! after the wait for the end of that version's tokens has begun. The ring is read from the store
-//! before a token is signed, and once more after that. The token goes out only when the same version
-//! was primary both times. Its `iat` and `exp` were fixed before the second reading, so they belong
-//! to a moment at which the version was primary, however long this thread then stands still; any
-//! wait that begins with the switch covers them. A server thus needs no registration, no guard, and
-//! nobody who waits for it.
+//! before a token is signed, and once more after that. The token goes out only when the same
+//! version was primary both times. Its `iat` and `exp` were fixed before the second reading, so
+//! they belong to a moment at which the version was primary, however long this thread then stands
+//! still; any wait that begins with the switch covers them. A server thus needs no registration, no
+//! guard, and nobody who waits for it.
 
 use keywheel_core::id::{Kid, RingName, VersionNumber};
 use keywheel_core::kind::Kind;

@@ -1,6 +1,6 @@
-//! JWK sets over HTTP, and the record of who fetched which. Whoever fetched the keys since a version
-//! was published has had the chance to learn of it; that is no proof, but it shows an operator which
-//! caches a rotation has not reached.
+//! JWK sets over HTTP, and the record of who fetched which. Whoever fetched the keys since a
+//! version was published has had the chance to learn of it; that is no proof, but it shows an
+//! operator which caches a rotation has not reached.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! Servers that answer from memory are waited for like any other consumer, and those that sign count
-//! as users of the key.
+//! Servers that answer from memory are waited for like any other consumer, and those that sign
+//! count as users of the key.
 
 use std::time::Duration;
 

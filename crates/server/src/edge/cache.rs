@@ -1,5 +1,5 @@
-//! Tokens whose signature was checked, so that a caller who shows one token again and again pays for
-//! it once. Only what never changes about a token is remembered; whether it passes now is asked
+//! Tokens whose signature was checked, so that a caller who shows one token again and again pays
+//! for it once. Only what never changes about a token is remembered; whether it passes now is asked
 //! anew on every hit.
 //!
 //! The memory is bounded: sets of four places each, found by a hash under a random key, so that

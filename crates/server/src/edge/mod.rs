@@ -1,8 +1,8 @@
 //! The edge: one answer for each request that a proxy asks about. nginx (`auth_request`), Envoy
-//! (`ext_authz`), Traefik and Caddy send any method to any path below `/authz`; 200 lets the request
-//! pass, 401 says that there is no good token, 403 that a good one is not enough or that no route
-//! covers the path. There is no other answer, because nginx makes an error out of any other, and
-//! Envoy a refusal.
+//! (`ext_authz`), Traefik and Caddy send any method to any path below `/authz`; 200 lets the
+//! request pass, 401 says that there is no good token, 403 that a good one is not enough or that no
+//! route covers the path. There is no other answer, because nginx makes an error out of any other,
+//! and Envoy a refusal.
 //!
 //! Each answer is made from memory, on the thread that read the request: no store, no lock that is
 //! held while something slow happens, no task. Where the memory comes from is an [`Authority`]:

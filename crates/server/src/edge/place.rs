@@ -1,8 +1,8 @@
 //! Where a request wants to go, as the proxy in front tells it, and which route that belongs to.
 //!
-//! A proxy and this server may read one path differently: `/public/%2e%2e/admin` is below `/public/`
-//! for one of them and `/admin` for the other. So a path that can be read in several ways is routed
-//! in each of them, and passes only when every reading leads to the same route.
+//! A proxy and this server may read one path differently: `/public/%2e%2e/admin` is below
+//! `/public/` for one of them and `/admin` for the other. So a path that can be read in several
+//! ways is routed in each of them, and passes only when every reading leads to the same route.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
-//! What a server answers from memory: the accepted versions of every signing ring, what was revoked,
-//! and the JWK sets. The thread that follows the feed puts each change here, then tells the engine
-//! that it has, and only then do gates count this server as one that serves it.
+//! What a server answers from memory: the accepted versions of every signing ring, what was
+//! revoked, and the JWK sets. The thread that follows the feed puts each change here, then tells
+//! the engine that it has, and only then do gates count this server as one that serves it.
 //!
 //! When the store is lost, what stands here goes on to be served, as consumers go on; the ring's
 //! `revocations_stale_after` says how long tokens still pass without news of revocations.
@@ -268,8 +268,8 @@ impl Shelf {
         all
     }
 
-    /// Verifies a token that may be of any of these rings, against what they accept now, and against
-    /// what was revoked.
+    /// Verifies a token that may be of any of these rings, against what they accept now, and
+    /// against what was revoked.
     pub(crate) fn verify<T>(
         &self,
         token: &[u8],

@@ -1,7 +1,7 @@
-//! Token introspection (RFC 7662) for resource servers that ask instead of verifying, and revocation
-//! (RFC 7009) by the token itself. Callers authenticate with a token of keywheel as the bearer.
-//! Whatever is wrong with a token that is asked about, the answer is `{"active":false}` and no more;
-//! a token that is not good is revoked already.
+//! Token introspection (RFC 7662) for resource servers that ask instead of verifying, and
+//! revocation (RFC 7009) by the token itself. Callers authenticate with a token of keywheel as the
+//! bearer. Whatever is wrong with a token that is asked about, the answer is `{"active":false}` and
+//! no more; a token that is not good is revoked already.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
-//! The edge in an agent: the same service as the server's, over a client of its own. It goes on when
-//! the server is down, with the keys and revocations that it has; a ring's `revocations_stale_after`
-//! says whether there is an end to that.
+//! The edge in an agent: the same service as the server's, over a client of its own. It goes on
+//! when the server is down, with the keys and revocations that it has; a ring's
+//! `revocations_stale_after` says whether there is an end to that.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -121,7 +121,8 @@ fn unreachable(error: &(dyn std::error::Error + 'static)) -> Failure {
 impl Authority for Keys {
     fn accepted(&self, ring: &RingName) -> Option<Arc<Accepted>> {
         let ring = self.rings.get(ring)?;
-        // The keyset that is shown is the one that is proved: from then on it is the one that judges.
+        // The keyset that is shown is the one that is proved: from then on it is the one that
+        // judges.
         let present = ring.handle.current().ok()?;
         let known = ring.ready.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_ref().filter(|known| Arc::ptr_eq(&known.of, &present)) {
