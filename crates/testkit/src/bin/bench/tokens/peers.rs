@@ -167,7 +167,7 @@ enum SimpleKey {
 
 enum SimplePair {
     Hs(HS256Key),
-    Rs(RS256KeyPair),
+    Rs(Box<RS256KeyPair>),
     Es(ES256KeyPair),
     Ed(SimpleEd25519),
 }
@@ -204,7 +204,7 @@ pub(super) fn jwt_simple(case: &Case) -> Fallible<Contender<'_>> {
             SimplePair::Hs(HS256Key::from_bytes(material.expose()).with_key_id(&kid.0))
         }
         SigningAlgorithm::Rs256(_) => {
-            SimplePair::Rs(RS256KeyPair::from_pem(pem.expose())?.with_key_id(&kid.0))
+            SimplePair::Rs(Box::new(RS256KeyPair::from_pem(pem.expose())?.with_key_id(&kid.0)))
         }
         SigningAlgorithm::Es256 => {
             SimplePair::Es(ES256KeyPair::from_pem(pem.expose())?.with_key_id(&kid.0))
