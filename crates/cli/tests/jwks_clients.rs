@@ -5,7 +5,11 @@
 //! Their caches are shortened to a few seconds. `cargo xtask campaign jwks` runs the same test with
 //! the times that they have by themselves.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a helper of a test fails by panicking, and says what it leaves out"
+)]
 
 mod support;
 

@@ -1,8 +1,11 @@
 //! `examples/nginx`, as its page says: laid out, started, asked, rotated.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
 mod edge;
 mod world;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,9 +13,9 @@ use edge::callers::ask_with;
 use edge::site::{Master, free_address};
 use world::{World, until};
 
-#[test]
-fn the_example_does_what_its_page_says() {
-    let world = World::new();
+/// Puts the example where a user would, but on ports that are free here. Gives the addresses of the
+/// guarded site and of the one that knows its callers by a key.
+fn lay_out(world: &World) -> (SocketAddr, SocketAddr) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/nginx");
     let laid_out = Command::new("sh").arg(example.join("setup.sh")).arg(world.path("")).status();
     assert!(laid_out.unwrap().success());
@@ -27,7 +30,13 @@ fn the_example_does_what_its_page_says() {
     let rings = std::fs::read_to_string(world.path("keywheel.toml")).unwrap();
     let quick = rings.replace("longest_lifetime", "lease_ttl = \"2s\"\nlongest_lifetime");
     world.write("keywheel.toml", quick);
+    (guarded, legacy)
+}
 
+#[test]
+fn the_example_does_what_its_page_says() {
+    let world = World::new();
+    let (guarded, legacy) = lay_out(&world);
     let mut upstream = Command::new("python3");
     upstream.arg(world.path("upstream.py")).arg(world.path(""));
     let upstream = world.start(upstream);

@@ -1,6 +1,8 @@
 //! `keywheel jws` and `keywheel jwt` as people and scripts meet them: what they print, and what
 //! they say when they cannot.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
 mod world;
 
 use serde_json::Value;
@@ -33,10 +35,11 @@ fn judged(world: &World, args: &[&str], input: &[u8]) -> (i32, Vec<Value>) {
 fn kinds(lines: &[Value]) -> Vec<&str> {
     lines
         .iter()
-        .map(|line| match line["ok"].as_bool().unwrap() {
-            true => "ok",
-            false => line["error"].as_str().unwrap(),
-        })
+        .map(
+            |line| {
+                if line["ok"].as_bool().unwrap() { "ok" } else { line["error"].as_str().unwrap() }
+            },
+        )
         .collect()
 }
 

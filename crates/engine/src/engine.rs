@@ -283,7 +283,7 @@ impl Engine {
     /// What a server does that does not lead: the leader waits for it where it serves from memory,
     /// and must see that it is there.
     fn follow_on(&self) -> Duration {
-        if !self.serving.from_memory() {
+        if !self.serving.is_serving() {
             return self.third_of_lease();
         }
         if let Err(error) = self.record_serving() {

@@ -85,7 +85,7 @@ impl Serving {
         Seq(self.applied.load(Ordering::SeqCst))
     }
 
-    pub(crate) fn from_memory(&self) -> bool {
+    pub(crate) fn is_serving(&self) -> bool {
         self.applied() != Seq(u64::MAX)
     }
 
@@ -135,7 +135,7 @@ impl Engine {
     /// Says that every answer from now on takes account of all changes up to this one, these rings
     /// among them.
     pub fn applied<'a>(&self, seq: Seq, rings: impl IntoIterator<Item = &'a RingName>) {
-        if !self.serving.from_memory() {
+        if !self.serving.is_serving() {
             return;
         }
         self.serving.applied.fetch_max(seq.0, Ordering::SeqCst);
@@ -232,7 +232,7 @@ impl Engine {
     /// Records that this server, which does not lead, serves from memory, so that the leader waits
     /// for it.
     pub(crate) fn record_serving(&self) -> Result<(), EngineError> {
-        if !self.serving.from_memory() {
+        if !self.serving.is_serving() {
             return Ok(());
         }
         let record = self.own_record(self.now().cluster);

@@ -44,7 +44,7 @@ impl Engine {
     pub fn sign(
         &self,
         ring: &RingName,
-        claims: Map<String, Value>,
+        claims: &Map<String, Value>,
         lifetime: Option<Span>,
     ) -> Result<SignedToken, EngineError> {
         if let Some(name) = OWN.iter().find(|name| claims.contains_key(**name)) {
@@ -64,7 +64,7 @@ impl Engine {
         for _ in 0..TRIES_MAX {
             let loaded = self.load(ring)?;
             let number = primary(&loaded)?;
-            let signed = self.sign_with(&loaded, number, &claims, lifetime)?;
+            let signed = self.sign_with(&loaded, number, claims, lifetime)?;
             if loaded.document.ring.policy.ledger {
                 let (jti, kid) = (signed.jti.clone(), Some(signed.kid.clone()));
                 let issued = Issued { jti, expires: signed.expires, kid };

@@ -2,7 +2,6 @@
 //! the reason why tokens are not left to a library; see docs/decisions/0014-own-thin-jose.md.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "clippy does not see that the helpers of these tests are tests as well"
 )]
@@ -431,7 +430,7 @@ fn generated(algorithm: SigningAlgorithm) -> (Material, Kid) {
             seed = seed
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            *byte = (seed >> 33) as u8;
+            *byte = seed.to_be_bytes()[3];
         }
     };
     let material = Material::generate(&Kind::Signing { algorithm }, &mut fill).ok().unwrap();
@@ -597,7 +596,7 @@ fn weak_and_wrong_keys_are_refused() {
         (format!(r#"{{"kty":"RSA","n":"{}","e":"AAEAAQ"}}"#, encode([0xff; 256])), "`e`"),
         ("{}".into(), "`kty`"),
         ("[]".into(), "not a JWK"),
-        ("".into(), "not a JWK"),
+        (String::new(), "not a JWK"),
         (r#"{"keys":{}}"#.into(), "not a JWK"),
         (r#"{"keys":[]}"#.into(), "no key"),
         (r#"{"keys":[1]}"#.into(), "not a JWK"),

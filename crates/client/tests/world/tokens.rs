@@ -100,9 +100,9 @@ fn forged_tokens_count_against_the_version_that_they_name() {
     let api = world.client("api", "r");
     let (signer, checker) = (api.ring("r").unwrap(), edge.ring("r").unwrap());
     let token = signer.sign_token(b"{}").unwrap();
-    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let (body, signature) = token.rsplit_once('.').unwrap();
     let first = if signature.starts_with('A') { "B" } else { "A" };
-    let forged = format!("{signed}.{first}{}", &signature[1..]);
+    let forged = format!("{body}.{first}{}", &signature[1..]);
     for _ in 0..3 {
         let refusal = checker.verify_token(forged.as_bytes(), &Expected::new()).err().unwrap();
         assert_eq!(refusal.kind(), "signature");

@@ -29,6 +29,7 @@ pub struct RevocationSet {
     /// In order; each with the moment before which what it protected is dead.
     kids: RwLock<Vec<(String, i64)>>,
     /// So that a check of what nobody revoked takes no lock.
+    tokens_known: AtomicUsize,
     subjects_known: AtomicUsize,
     kids_known: AtomicUsize,
     issued_before: AtomicI64,
@@ -103,6 +104,7 @@ impl RevocationSet {
             tokens: shards(),
             subjects: shards(),
             kids: RwLock::default(),
+            tokens_known: AtomicUsize::new(0),
             subjects_known: AtomicUsize::new(0),
             kids_known: AtomicUsize::new(0),
             issued_before: AtomicI64::new(i64::MIN),
@@ -116,7 +118,9 @@ impl RevocationSet {
             Revocation::Jti { jti, expires } => {
                 let (fingerprint, shard) = self.hash(jti);
                 let token = Token { fingerprint, forgotten_in: forget_in(*expires) };
-                insert(&self.tokens, shard, token);
+                if insert(&self.tokens, shard, token) {
+                    self.tokens_known.fetch_add(1, Ordering::Release);
+                }
             }
             Revocation::Subject { subject, issued_before, expires } => {
                 let (fingerprint, shard) = self.hash(subject);
@@ -159,7 +163,9 @@ impl RevocationSet {
         {
             return Some(Revoked::Kid);
         }
-        if facts.jti.is_some_and(|jti| self.has_jti(jti)) {
+        if self.tokens_known.load(Ordering::Acquire) > 0
+            && facts.jti.is_some_and(|jti| self.has_jti(jti))
+        {
             return Some(Revoked::Jti);
         }
         if self.subjects_known.load(Ordering::Acquire) > 0
@@ -198,14 +204,15 @@ impl RevocationSet {
         if self.swept_in.fetch_max(hour, Ordering::AcqRel) >= hour {
             return;
         }
-        sweep(&self.tokens, hour);
+        let dropped = sweep(&self.tokens, hour);
+        self.tokens_known.fetch_sub(dropped, Ordering::AcqRel);
         let dropped = sweep(&self.subjects, hour);
         self.subjects_known.fetch_sub(dropped, Ordering::AcqRel);
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        let tokens: usize = self.tokens.iter().map(|shard| shard.read().len()).sum();
+        let tokens = self.tokens_known.load(Ordering::Acquire);
         let subjects = self.subjects_known.load(Ordering::Acquire);
         let epoch = usize::from(self.issued_before.load(Ordering::Acquire) > i64::MIN);
         tokens + subjects + self.kids_known.load(Ordering::Acquire) + epoch

@@ -64,7 +64,7 @@ fn what_a_server_accepted_is_seen_and_survives_its_end() {
 fn a_token_that_the_server_signs_is_a_use_of_the_key() {
     let world = World::new();
     world.settled(&with("signing", json!({ "max_uses": 2 })));
-    let sign = |claims: Map<_, _>| world.engine.sign(&ring(), claims, None);
+    let sign = |claims: Map<_, _>| world.engine.sign(&ring(), &claims, None);
     let signed = sign(Map::new()).unwrap();
     assert_eq!((signed.token.split('.').count(), signed.jti.len()), (3, 32));
     world.pass_secs(1);

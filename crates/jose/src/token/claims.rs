@@ -72,13 +72,13 @@ impl Claims {
     }
 
     fn string(&self, span: Option<Span>) -> Option<Cow<'_, str>> {
-        json::as_string(span?.of(&self.text))
+        span?.string(&self.text)
     }
 
     /// Whom the token is meant for (`aud`): one, several or nobody in particular.
     pub fn audience(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let value = self.registered.audience.map(|span| span.of(&self.text));
-        let one = value.and_then(json::as_string);
+        let one = self.string(self.registered.audience);
         let several = value.and_then(json::as_array).into_iter().flatten();
         one.into_iter().chain(several.filter_map(json::as_string))
     }

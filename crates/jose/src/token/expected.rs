@@ -148,7 +148,11 @@ impl Expected {
     pub fn check(&self, claims: &Claims, now: UnixSeconds) -> Result<(), TokenError> {
         self.check_times(claims, now)?;
         for name in &self.required {
-            if claims.raw(name).is_none_or(|value| value == "null") {
+            let is_there = match name.as_ref() {
+                "exp" => claims.expires().is_some(),
+                name => claims.raw(name).is_some_and(|value| value != "null"),
+            };
+            if !is_there {
                 return Err(TokenError::MissingClaim(name.clone()));
             }
         }

@@ -118,7 +118,10 @@ mod tests {
         let completed = complete(&Claims::parse(claims.as_bytes()).unwrap(), &terms)?;
         let claims = Claims::parse(&completed.json).unwrap();
         assert_eq!(claims.jti().as_deref(), Some(completed.jti.as_str()));
-        assert_eq!(claims.expires().map(|expires| expires.ceil()), Some(completed.expires));
+        assert_eq!(
+            claims.expires().map(super::super::time::NumericDate::ceil),
+            Some(completed.expires)
+        );
         Ok(String::from_utf8(completed.json).unwrap())
     }
 

@@ -37,13 +37,15 @@ impl From<JsonError> for TokenError {
 pub(super) struct Span {
     start: u32,
     end: u32,
+    /// Whether it is a string with escapes in it.
+    escaped: bool,
 }
 
 impl Span {
     /// Texts are shorter than 4 GiB, which [`scan`] makes sure of.
-    fn new(start: usize, end: usize) -> Self {
+    fn new(start: usize, end: usize, escaped: bool) -> Self {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: place(start), end: place(end) }
+        Self { start: place(start), end: place(end), escaped }
     }
 
     fn range(self) -> Range<usize> {
@@ -53,6 +55,17 @@ impl Span {
     /// The text that stands there.
     pub(super) fn of(self, text: &str) -> &str {
         text.get(self.range()).unwrap_or_default()
+    }
+
+    /// What the inside of a string says.
+    fn inside(self, text: &str) -> Cow<'_, str> {
+        if self.escaped { unescaped(self.of(text)) } else { Cow::Borrowed(self.of(text)) }
+    }
+
+    /// The string that stands there with its quotes; `None` when it is another value.
+    pub(super) fn string(self, text: &str) -> Option<Cow<'_, str>> {
+        let inside = self.of(text).strip_prefix('"')?.strip_suffix('"')?;
+        Some(if self.escaped { unescaped(inside) } else { Cow::Borrowed(inside) })
     }
 }
 
@@ -88,7 +101,7 @@ impl Members {
             .iter()
             .take(self.count)
             .chain(&self.spilled)
-            .map(|member| (unescaped(member.name.of(text)), member.value))
+            .map(|member| (member.name.inside(text), member.value))
     }
 
     /// Where the value of this member stands.
@@ -97,14 +110,9 @@ impl Members {
             .iter()
             .take(self.count)
             .chain(&self.spilled)
-            .find(|member| is_name(member.name.of(text), name))
+            .find(|member| member.name.inside(text) == name)
             .map(|member| member.value)
     }
-}
-
-/// Whether the inside of a JSON string says `name`.
-fn is_name(raw: &str, name: &str) -> bool {
-    raw == name || (raw.len() > name.len() && raw.contains('\\') && unescaped(raw) == name)
 }
 
 /// The text that a JSON string holds; `raw` is what stands between the quotes, and was scanned.
@@ -212,13 +220,12 @@ const TOO_DEEP: JsonError = JsonError::Malformed("its JSON is nested too deeply"
 struct Name {
     span: Span,
     key: u64,
-    escaped: bool,
 }
 
 impl Name {
     fn is_same(&self, other: &Self, text: &str) -> bool {
-        if self.escaped || other.escaped {
-            return unescaped(self.span.of(text)) == unescaped(other.span.of(text));
+        if self.span.escaped || other.span.escaped {
+            return self.span.inside(text) == other.span.inside(text);
         }
         self.key == other.key && self.span.of(text) == other.span.of(text)
     }
@@ -233,7 +240,7 @@ struct Names {
 
 impl Names {
     const fn new() -> Self {
-        let none = Name { span: Span { start: 0, end: 0 }, key: 0, escaped: false };
+        let none = Name { span: Span { start: 0, end: 0, escaped: false }, key: 0 };
         Self { few: [none; FEW], count: 0, more: Vec::new() }
     }
 
@@ -260,7 +267,7 @@ impl Names {
             return Ok(());
         }
         let all = self.few.iter().chain(&self.more);
-        let mut names: Vec<_> = all.map(|name| unescaped(name.span.of(text))).collect();
+        let mut names: Vec<_> = all.map(|name| name.span.inside(text)).collect();
         names.sort_unstable();
         let double = names.windows(2).any(|pair| matches!(pair, [one, other] if one == other));
         if double { Err(JsonError::Duplicate) } else { Ok(()) }
@@ -311,7 +318,7 @@ impl<'a> Scanner<'a> {
             let start = self.at;
             let escaped = self.string()?;
             let end = self.at.wrapping_sub(1);
-            let name = Name { span: Span::new(start, end), key: self.key(start, end), escaped };
+            let name = Name { span: Span::new(start, end, escaped), key: self.key(start, end) };
             names.push(name, self.text)?;
             self.blanks();
             if !self.take(b':') {
@@ -319,9 +326,10 @@ impl<'a> Scanner<'a> {
             }
             self.blanks();
             let start = self.at;
-            self.value(depth)?;
+            let escaped = self.value(depth)?;
             if let Some(members) = record.as_deref_mut() {
-                members.push(Member { name: name.span, value: Span::new(start, self.at) });
+                let value = Span::new(start, self.at, escaped);
+                members.push(Member { name: name.span, value });
             }
             self.blanks();
             if self.take(b',') {
@@ -359,13 +367,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans a value that stands in an object or array of this depth.
-    fn value(&mut self, depth: usize) -> Result<(), JsonError> {
+    /// Scans a value that stands in an object or array of this depth; says whether it is a string
+    /// with escapes.
+    fn value(&mut self, depth: usize) -> Result<bool, JsonError> {
         let first = self.peek().ok_or(SYNTAX)?;
         match first {
             b'"' => {
                 self.at = self.at.wrapping_add(1);
-                self.string().map(drop)
+                return self.string();
             }
             b'-' | b'0'..=b'9' => self.number(),
             b'{' | b'[' if depth >= DEPTH_MAX => Err(TOO_DEEP),
@@ -382,6 +391,7 @@ impl<'a> Scanner<'a> {
             b'n' => self.word(b"null"),
             _ => Err(SYNTAX),
         }
+        .map(|()| false)
     }
 
     fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {

@@ -3,7 +3,7 @@
 
 use super::algorithm::Algorithm;
 use super::claims::Claims;
-use super::compact::{self, Parts, Signature};
+use super::compact::{self, Parts};
 use super::error::TokenError;
 use super::expected::{Expected, MAX_TOKEN_BYTES};
 use super::header::Header;
@@ -87,8 +87,7 @@ fn check_signature<'k, 't, K: Keys + ?Sized>(
             expected.check_type(Some(KNOWN_TYPE))?;
         }
         let parts = Parts::split_behind(token, header_bytes)?;
-        let signature = Signature::decode(parts.signature)?;
-        binding.check(parts.signed, signature.bytes())?;
+        compact::with_signature(parts.signature, |bytes| binding.check(parts.signed, bytes))?;
         return Ok((key, parts));
     }
     let parts = Parts::split(token)?;
@@ -97,18 +96,16 @@ fn check_signature<'k, 't, K: Keys + ?Sized>(
         expected.check_algorithm(header.algorithm)?;
         expected.check_type(header.typ.as_deref())?;
     }
-    let signature = Signature::decode(parts.signature)?;
-    let key = match header.kid {
+    let key = compact::with_signature(parts.signature, |signature| match header.kid {
         Some(kid) => match keys.by_kid(&kid) {
             Some(key) => {
                 let binding = key.binding(header.algorithm).ok_or(TokenError::Algorithm)?;
-                binding.check(parts.signed, signature.bytes())?;
-                key
+                binding.check(parts.signed, signature).map(|()| key)
             }
-            None => return Err(TokenError::UnknownKid { kid }),
+            None => Err(TokenError::UnknownKid { kid }),
         },
-        None => try_some(keys, header.algorithm, parts.signed, signature.bytes())?,
-    };
+        None => try_some(keys, header.algorithm, parts.signed, signature),
+    })?;
     Ok((key, parts))
 }
 

@@ -139,9 +139,9 @@ fn claims() -> impl Strategy<Value = String> {
         Just(r#""iss":"issuer","aud":"app""#.to_owned()),
     ];
     (fixed, prop::collection::vec((name, value), 0..3)).prop_map(|(fixed, more)| {
-        let more: String =
-            more.iter().map(|(name, value)| format!(r#","{name}":{value}"#)).collect();
-        format!("{{{fixed}{more}}}")
+        let more = more.iter().map(|(name, value)| format!(r#""{name}":{value}"#));
+        let members: Vec<_> = std::iter::once(fixed).chain(more).collect();
+        format!("{{{}}}", members.join(","))
     })
 }
 

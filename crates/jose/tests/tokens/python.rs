@@ -30,7 +30,8 @@ fn ask(python: &PathBuf, questions: &[Value]) -> Vec<Value> {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    let text: String = questions.iter().map(|question| format!("{question}\n")).collect();
+    let lines: Vec<_> = questions.iter().map(Value::to_string).collect();
+    let text = lines.join("\n");
     let writer = std::thread::spawn(move || input.write_all(text.as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();

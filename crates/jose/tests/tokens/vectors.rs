@@ -73,7 +73,10 @@ fn the_first_token_ever_is_read_as_its_specification_says() {
     let expected = Expected::new().issuer("joe");
     let before = verify(token, &keys, &expected, UnixSeconds(1_300_819_379)).ok().unwrap();
     assert_eq!(before.claims.issuer().as_deref(), Some("joe"));
-    assert_eq!(before.claims.expires().map(|at| at.floor()), Some(1_300_819_380));
+    assert_eq!(
+        before.claims.expires().map(keywheel_jose::token::NumericDate::floor),
+        Some(1_300_819_380)
+    );
     assert_eq!(before.claims.raw("http://example.com/is_root"), Some("true"));
     let after = verify(token, &keys, &expected, UnixSeconds(1_300_819_380)).err().unwrap();
     assert_eq!(after.kind(), "expired");

@@ -190,9 +190,8 @@ impl Edge {
         token: &[u8],
         now: UnixSeconds,
     ) -> Result<Arc<Passed>, Refused> {
-        let verified = verify(token, accepted, &rule.expected, now).map_err(|error| {
-            self.note(route, accepted, token, &error);
-            error
+        let verified = verify(token, accepted, &rule.expected, now).inspect_err(|error| {
+            self.note(route, accepted, token, error);
         })?;
         let version = accepted.version_of(verified.key).ok_or(TokenError::Signature)?;
         if !has_scopes(route, &verified.claims) {
@@ -233,7 +232,7 @@ impl Edge {
             jti: jti.as_deref(),
             subject: subject.as_deref(),
             kid: Some(&passed.kid),
-            issued_at: passed.claims.issued_at().map(|at| at.floor()),
+            issued_at: passed.claims.issued_at().map(keywheel_jose::token::NumericDate::floor),
         };
         match self.authority.revoked(&route.ring, &facts) {
             Ok(None) => Ok(()),

@@ -206,7 +206,7 @@ impl Shelf {
             }
             None => None,
         };
-        let present = served.map(|served| OneRing::new(&served, former.as_deref(), revocations));
+        let present = served.map(|served| Taken::of(&served, former.as_deref(), revocations));
         if let Some(served) = &present {
             let known = |number: VersionNumber| served.known.contains(&number);
             engine.forget_served(name, known);
@@ -292,7 +292,7 @@ impl Shelf {
             jti: jti.as_deref(),
             subject: subject.as_deref(),
             kid: Some(&kid),
-            issued_at: verified.claims.issued_at().map(|at| at.floor()),
+            issued_at: verified.claims.issued_at().map(keywheel_jose::token::NumericDate::floor),
         };
         match self.revoked(&name, &facts) {
             Ok(None) => Ok(found(&name, &verified)),
@@ -328,12 +328,12 @@ struct Taken {
     known: Vec<VersionNumber>,
 }
 
-impl OneRing {
-    fn new(
+impl Taken {
+    fn of(
         served: &Served,
-        former: Option<&Self>,
+        former: Option<&OneRing>,
         revocations: Option<Arc<RevocationSet>>,
-    ) -> Taken {
+    ) -> Self {
         let ring = served.ring();
         let former = former.filter(|former| former.incarnation == ring.incarnation);
         let mut counters = BTreeMap::new();
@@ -357,14 +357,18 @@ impl OneRing {
         let generation = ring.keyset_revision.0;
         let generations = BTreeMap::from([(ring.name.clone(), generation)]);
         let jwks = is_public.then(|| Arc::new(Document::of(&keys, max_age, generations)));
-        let one = Self {
+        let one = OneRing {
             incarnation: ring.incarnation.clone(),
             accepted: Arc::new(Accepted::new(generation, versions)),
             // A request that goes on may still count with a version that was accepted a moment ago.
             counters: former
                 .into_iter()
                 .flat_map(|former| former.counters.clone())
-                .filter(|(number, _)| ring.versions.get(number).is_some_and(|v| v.has_material()))
+                .filter(|(number, _)| {
+                    ring.versions
+                        .get(number)
+                        .is_some_and(keywheel_core::ring::Version::has_material)
+                })
                 .chain(counters)
                 .collect(),
             jwks,
@@ -373,7 +377,7 @@ impl OneRing {
             revocations,
             stale_after: ring.policy.revocations_stale_after,
         };
-        Taken { ring: one, known: ring.versions.keys().copied().collect() }
+        Self { ring: one, known: ring.versions.keys().copied().collect() }
     }
 }
 

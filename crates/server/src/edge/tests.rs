@@ -213,7 +213,7 @@ fn each_refusal_says_why_and_never_passes() {
     let mut no_exp = good.clone();
     no_exp.as_object_mut().unwrap().remove("exp");
     let forger = Signer::of_material(&other.material, &pair.kid).unwrap();
-    let forged = forger.sign(good.to_string().as_bytes()).unwrap();
+    let other_key = forger.sign(good.to_string().as_bytes()).unwrap();
     for (token, why) in [
         (with("iss", "them".into()), "issuer"),
         (with("aud", "x".into()), "audience"),
@@ -223,7 +223,7 @@ fn each_refusal_says_why_and_never_passes() {
         (pair.token(&no_exp), "missing_claim"),
         (other.token(&good), "unknown_kid"),
         ("garbage".to_owned(), "malformed"),
-        (forged, "signature"),
+        (other_key, "signature"),
         ("a".repeat(TOKEN_BYTES_MAX + 1), "too_long"),
     ] {
         let answer = ask(&edge, &token);

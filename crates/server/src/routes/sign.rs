@@ -36,7 +36,7 @@ async fn sign(call: Call) -> Result<Response, Refusal> {
         })?),
     };
     let ring = call.ring()?;
-    let signed = call.engine(move |engine| engine.sign(&ring, claims, lifetime)).await?;
+    let signed = call.engine(move |engine| engine.sign(&ring, &claims, lifetime)).await?;
     let wire =
         Signed { token: signed.token, kid: signed.kid.0, jti: signed.jti, expires: signed.expires };
     json(StatusCode::OK, &wire)

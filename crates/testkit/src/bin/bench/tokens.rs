@@ -1,6 +1,6 @@
-//! What it costs to verify and to make a token. Peers: the bare primitive of aws-lc-rs with a parsed
-//! key, jsonwebtoken on aws-lc-rs, and jwt-simple in pure Rust, each used as its documentation
-//! says: keys parsed once, found by the kid of the token among three.
+//! What it costs to verify and to make a token. Peers: the bare primitive of aws-lc-rs with a
+//! parsed key, jsonwebtoken on aws-lc-rs, and jwt-simple in pure Rust, each used as its own
+//! documentation says: keys parsed once, found by the kid of the token among three.
 
 mod peers;
 
@@ -94,7 +94,9 @@ pub(crate) fn run(scale: Scale) -> Fallible<String> {
     text.push_str(&verifying.finish());
     text.push_str("\n**Sign**, CPU µs\n\n");
     text.push_str(&signing.finish());
-    text.push_str(&format!("\nThe revocation check alone takes {} ns.\n", figure(alone * 1e3)));
+    text.push_str("\nThe revocation check alone takes ");
+    text.push_str(&figure(alone * 1e3));
+    text.push_str(" ns.\n");
     Ok(text)
 }
 
@@ -196,8 +198,8 @@ impl Case {
         let mut versions = Vec::with_capacity(ACCEPTED);
         for _ in 0..ACCEPTED {
             let material = Material::generate(&kind, &mut fill)?;
-            let kid = material.kid(&mut fill);
-            versions.push((material, kid));
+            let name = material.kid(&mut fill);
+            versions.push((material, name));
         }
         let mut case = Self { algorithm, versions, tokens: Vec::new(), claims: claims() };
         let signer = case.signer()?;

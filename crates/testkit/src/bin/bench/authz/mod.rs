@@ -325,7 +325,7 @@ fn cpu_of(pid: u32) -> Duration {
 }
 
 fn wait(mut ready: impl FnMut() -> bool) -> Fallible<()> {
-    let until = measure::monotonic() + Duration::from_secs(60);
+    let until = measure::monotonic() + Duration::from_mins(1);
     while !ready() {
         if measure::monotonic() > until {
             return Err("something did not start within a minute".into());

@@ -35,14 +35,14 @@ pub(super) fn material(ring: &str, algorithm: SigningAlgorithm) -> Fallible<Mate
     if algorithm == SigningAlgorithm::Hs256 {
         return Ok(Material::generate(&Kind::Signing { algorithm }, &mut fill)?);
     }
-    let file = super::folder()?.join(format!("{ring}.key"));
+    let kept = super::folder()?.join(format!("{ring}.key"));
     let kind = Kind::Signing { algorithm };
-    if let Ok(stored) = std::fs::read(&file) {
+    if let Ok(stored) = std::fs::read(&kept) {
         return Ok(Material::from_stored(&kind, &stored)?);
     }
     // The provider draws asymmetric keys by itself.
     let material = Material::generate(&kind, &mut fill)?;
-    std::fs::write(&file, &*material.to_stored())?;
+    std::fs::write(&kept, &*material.to_stored())?;
     Ok(material)
 }
 

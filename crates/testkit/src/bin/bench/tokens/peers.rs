@@ -113,16 +113,13 @@ pub(super) fn jsonwebtoken(case: &Case) -> Fallible<Contender<'_>> {
     let algorithm: jsonwebtoken::Algorithm = jose_name(case.algorithm).parse()?;
     let mut keys = HashMap::new();
     for (material, kid) in &case.versions {
-        let pem = material.public_key().map(keywheel_jose::PublicKey::spki_pem);
-        let jwk = material.public_jwk(kid);
-        let key = match (case.algorithm, &jwk, &pem) {
-            (SigningAlgorithm::Hs256, _, _) => DecodingKey::from_secret(material.expose()),
-            (_, Some(jwk), _) => {
+        let key = match material.public_jwk(kid) {
+            None => DecodingKey::from_secret(material.expose()),
+            Some(jwk) => {
                 let jwk: jsonwebtoken::jwk::Jwk =
                     serde_json::from_value(serde_json::to_value(jwk)?)?;
                 DecodingKey::from_jwk(&jwk)?
             }
-            _ => return Err("no public half".into()),
         };
         keys.insert(kid.0.clone(), key);
     }
@@ -131,12 +128,13 @@ pub(super) fn jsonwebtoken(case: &Case) -> Fallible<Contender<'_>> {
     validation.set_audience(&[AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
     let (material, kid) = case.primary()?;
-    let pem = material.delivery(Use::Protect);
+    let der = material.expose();
     let signing = match case.algorithm {
-        SigningAlgorithm::Hs256 => EncodingKey::from_secret(material.expose()),
-        SigningAlgorithm::Rs256(_) => EncodingKey::from_rsa_pem(pem.expose().as_bytes())?,
-        SigningAlgorithm::Es256 => EncodingKey::from_ec_pem(pem.expose().as_bytes())?,
-        _ => EncodingKey::from_ed_pem(pem.expose().as_bytes())?,
+        SigningAlgorithm::Hs256 => EncodingKey::from_secret(der),
+        // PKCS#1: what follows the fixed beginning of a PKCS#8 key of 2048 bits.
+        SigningAlgorithm::Rs256(_) => EncodingKey::from_rsa_der(der.get(26..).unwrap_or_default()),
+        SigningAlgorithm::Es256 => EncodingKey::from_ec_der(der),
+        _ => EncodingKey::from_ed_der(der),
     };
     let header = Header { kid: Some(kid.0.clone()), ..Header::new(algorithm) };
     let claims: Claims = serde_json::from_slice(&case.claims)?;
@@ -169,7 +167,7 @@ enum SimpleKey {
 
 enum SimplePair {
     Hs(HS256Key),
-    Rs(RS256KeyPair),
+    Rs(Box<RS256KeyPair>),
     Es(ES256KeyPair),
     Ed(SimpleEd25519),
 }
@@ -206,7 +204,7 @@ pub(super) fn jwt_simple(case: &Case) -> Fallible<Contender<'_>> {
             SimplePair::Hs(HS256Key::from_bytes(material.expose()).with_key_id(&kid.0))
         }
         SigningAlgorithm::Rs256(_) => {
-            SimplePair::Rs(RS256KeyPair::from_pem(pem.expose())?.with_key_id(&kid.0))
+            SimplePair::Rs(Box::new(RS256KeyPair::from_pem(pem.expose())?.with_key_id(&kid.0)))
         }
         SigningAlgorithm::Es256 => {
             SimplePair::Es(ES256KeyPair::from_pem(pem.expose())?.with_key_id(&kid.0))
