@@ -6,18 +6,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::Edge;
+use super::wire::{self, Question, Read};
 use crate::error::StartError;
 use crate::listen::{self, Bound};
 use crate::settings::{AuthzSettings, Listen, Settings, SocketMode};
@@ -26,16 +23,20 @@ use crate::stall::Stalling;
 /// Connections at once; further ones are closed at once. A proxy keeps as many as it has requests
 /// under way.
 const CONNECTIONS_MAX: usize = 4_096;
-/// An idle connection is closed after this long: later than proxies close theirs, so that no
+/// So often it is seen whether a connection still says something.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// An idle connection is closed after ten minutes: later than proxies close theirs, so that no
 /// request meets a connection that has just ended.
-const IDLE: Duration = Duration::from_mins(10);
+const IDLE_LOOKS: u32 = 40;
 /// A connection that takes nothing of an answer for this long is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How much is read at once, at first.
+const READ_BYTES: usize = 4 * 1024;
+/// How long, and with how many reads, the rest of what nobody wants is taken when a connection ends.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+const WASTE_READS_MAX: usize = 256;
 /// How long to wait when the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long requests under way may take when the edge ends.
-const DRAIN: Duration = Duration::from_secs(2);
 
 /// The edge on addresses of its own. Dropping it ends it.
 pub struct EdgeListener {
@@ -92,7 +93,7 @@ impl EdgeListener {
         &self.addresses
     }
 
-    /// Answers what is under way, and ends. Blocks for a moment.
+    /// Answers what was asked, and ends. Blocks for a moment.
     pub fn stop(mut self) {
         self.finish();
     }
@@ -121,12 +122,9 @@ async fn run(edge: Arc<Edge>, bound: Vec<(Listen, Bound)>, ended: watch::Receive
         let door = Door { edge: Arc::clone(&edge), room: Arc::clone(&room), ended: ended.clone() };
         listeners.spawn(door.stand(bound));
     }
+    // A question that was read is answered before anything else happens on this thread, so the
+    // connections can go with the runtime.
     while listeners.join_next().await.is_some() {}
-    let everybody = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    let left = tokio::time::timeout(DRAIN, room.acquire_many(everybody)).await;
-    if left.is_err() {
-        tracing::warn!("connections of the edge were cut off because they did not end in time");
-    }
 }
 
 #[derive(Clone)]
@@ -175,37 +173,127 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { edge, mut ended, .. } = self;
-        let service = service_fn(|request: Request<Incoming>| {
-            let (parts, _ignored) = request.into_parts();
-            std::future::ready(Ok::<_, std::convert::Infallible>(answer(&edge, &parts)))
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(IDLE)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)), service);
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::trace!(%error, "a connection broke off");
-                }
-            }
-            _ = ended.changed() => {
-                connection.as_mut().graceful_shutdown();
-                drop(connection.await);
-            }
+        let mut connection = Connection {
+            edge: self.edge,
+            stream: Stalling::new(stream, WRITE_TIMEOUT),
+            unread: Vec::with_capacity(READ_BYTES),
+            out: Vec::with_capacity(512),
+            to_skip: 0,
+        };
+        if let Err(error) = connection.converse().await {
+            tracing::trace!(%error, "a connection broke off");
         }
         drop(permit);
     }
 }
 
-fn answer(edge: &Edge, parts: &hyper::http::request::Parts) -> Response<Empty<Bytes>> {
-    if Edge::takes(parts.uri.path()) {
-        return edge.answer(parts).map(|()| Empty::new());
+/// One connection of a proxy.
+struct Connection<S> {
+    edge: Arc<Edge>,
+    stream: Stalling<S>,
+    /// What was read and not answered yet.
+    unread: Vec<u8>,
+    out: Vec<u8>,
+    /// How much of a body is still to be stepped over.
+    to_skip: u64,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Answers question after question. One timer looks now and then whether anything was heard,
+    /// so that a question costs none.
+    async fn converse(&mut self) -> io::Result<()> {
+        let mut look = std::pin::pin!(tokio::time::sleep(LOOK_EVERY));
+        let (mut was_heard, mut silent_looks) = (true, 0);
+        loop {
+            let goes_on = self.answer_all();
+            if !self.out.is_empty() {
+                self.stream.write_all(&self.out).await?;
+                self.out.clear();
+            }
+            if !goes_on {
+                return self.take_leave().await;
+            }
+            tokio::select! {
+                biased;
+                read = self.stream.read_buf(&mut self.unread) => {
+                    if read? == 0 {
+                        return Ok(());
+                    }
+                    was_heard = true;
+                }
+                () = &mut look => {
+                    silent_looks = if was_heard { 0 } else { silent_looks + 1 };
+                    // Half a question must become a whole one soon; none may be a long time coming.
+                    let is_waiting = !self.unread.is_empty() || self.to_skip > 0;
+                    if silent_looks >= if is_waiting { 1 } else { IDLE_LOOKS } {
+                        return Ok(());
+                    }
+                    was_heard = false;
+                    look.as_mut().reset(Instant::now() + LOOK_EVERY);
+                }
+            }
+        }
     }
-    let mut response = Response::new(Empty::new());
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response
+
+    /// Answers every question that is there as a whole. False when the connection has to end.
+    fn answer_all(&mut self) -> bool {
+        let mut taken = 0;
+        let goes_on = loop {
+            let rest = self.unread.get(taken..).unwrap_or_default();
+            let skipped = rest.len().min(usize::try_from(self.to_skip).unwrap_or(usize::MAX));
+            taken = taken.saturating_add(skipped);
+            self.to_skip = self.to_skip.saturating_sub(skipped as u64);
+            let rest = rest.get(skipped..).unwrap_or_default();
+            if rest.is_empty() {
+                break true;
+            }
+            match wire::read(rest) {
+                Read::Part => break true,
+                Read::Bad(status) => {
+                    wire::write(&mut self.out, status, &HeaderMap::new(), false);
+                    break false;
+                }
+                Read::Question(question) => {
+                    taken = taken.saturating_add(question.head_bytes);
+                    self.to_skip = question.body_bytes;
+                    answer(&self.edge, &question, &mut self.out);
+                    if !question.goes_on {
+                        break false;
+                    }
+                }
+            }
+        };
+        if taken == self.unread.len() {
+            self.unread.clear();
+        } else {
+            self.unread.drain(..taken);
+        }
+        goes_on
+    }
+
+    /// Ends a connection on which more may be on its way: closing it at once could take the answer
+    /// away from the other side.
+    async fn take_leave(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let mut waste = Vec::with_capacity(READ_BYTES);
+        let rest = async {
+            for _ in 0..WASTE_READS_MAX {
+                waste.clear();
+                if self.stream.read_buf(&mut waste).await? == 0 {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        tokio::time::timeout(LEAVE_WITHIN, rest).await.unwrap_or(Ok(()))
+    }
+}
+
+fn answer(edge: &Edge, question: &Question, out: &mut Vec<u8>) {
+    let Question { parts, goes_on, .. } = question;
+    if Edge::takes(parts.uri.path()) {
+        edge.decide(parts, |status, headers| wire::write(out, status, headers, *goes_on));
+    } else {
+        wire::write(out, StatusCode::NOT_FOUND, &HeaderMap::new(), *goes_on);
+    }
 }

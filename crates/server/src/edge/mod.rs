@@ -17,6 +17,7 @@ mod place;
 mod settings;
 mod shelf;
 mod source;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -136,16 +137,27 @@ impl Edge {
 
     /// Answers a request by its head alone.
     pub fn answer(&self, parts: &Parts) -> Response<()> {
-        let (status, mut headers) = match self.judge(parts) {
-            Ok(passed) => (StatusCode::OK, passed.headers.clone()),
-            Err(refused) => self.refusal(&refused),
-        };
+        let mut response = Response::new(());
+        self.decide(parts, |status, headers| {
+            *response.status_mut() = status;
+            response.headers_mut().clone_from(headers);
+        });
+        let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        let mut response = Response::new(());
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
         response
+    }
+
+    /// Decides, and hands over the status and the headers that are the answer's own. Whoever takes
+    /// them says besides that nothing may keep the answer, and that there is no body.
+    fn decide<T>(&self, parts: &Parts, take: impl FnOnce(StatusCode, &HeaderMap) -> T) -> T {
+        match self.judge(parts) {
+            Ok(passed) => take(StatusCode::OK, &passed.headers),
+            Err(refused) => {
+                let (status, headers) = self.refusal(&refused);
+                take(status, &headers)
+            }
+        }
     }
 
     fn judge(&self, parts: &Parts) -> Result<Arc<Passed>, Refused> {
