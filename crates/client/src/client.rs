@@ -674,6 +674,15 @@ impl RingHandle {
     /// policy says `revocations_stale_after`. What is known to be revoked is dead at any age.
     pub fn is_revoked(&self, facts: &Facts<'_>) -> Result<Option<Revoked>, RevocationCheckError> {
         let keyset = self.current()?;
+        self.is_revoked_in(&keyset, facts)
+    }
+
+    /// The same for whoever has the keyset at hand already.
+    pub(crate) fn is_revoked_in(
+        &self,
+        keyset: &Keyset,
+        facts: &Facts<'_>,
+    ) -> Result<Option<Revoked>, RevocationCheckError> {
         let looked_up = self.slot(|live, slot| {
             if !slot.was_revocation_attempted() {
                 self.await_revocations(live, slot);

@@ -94,21 +94,29 @@ impl RingHandle {
         token: &[u8],
         expected: &Expected,
     ) -> Result<VerifiedToken, TokenRefusal> {
-        let keyset = self.current()?;
+        let mut keyset = self.current()?;
         let verified = match verify_with(&keyset, token, expected) {
+            // This counts the kid where nobody knows it, so that a report names it.
             Err(TokenError::UnknownKid { kid }) => match self.refresh_for_unknown(&kid) {
-                Ok(_) => verify_with(&*self.current()?, token, expected)?,
+                Ok(_) => {
+                    keyset = self.current()?;
+                    verify_with(&keyset, token, expected)?
+                }
                 Err(ProcessError::Client(error)) => return Err(error.into()),
                 Err(_) => return Err(TokenError::UnknownKid { kid }.into()),
             },
             outcome => outcome?,
         };
-        self.check_revocation(&verified)?;
+        self.check_revocation(&keyset, &verified)?;
         verified.version.processed(1);
         Ok(verified)
     }
 
-    fn check_revocation(&self, verified: &VerifiedToken) -> Result<(), TokenRefusal> {
+    fn check_revocation(
+        &self,
+        keyset: &Keyset,
+        verified: &VerifiedToken,
+    ) -> Result<(), TokenRefusal> {
         let VerifiedToken { version, claims } = verified;
         let (jti, subject) = (claims.jti(), claims.subject());
         let facts = Facts {
@@ -117,7 +125,7 @@ impl RingHandle {
             kid: Some(&version.kid().0),
             issued_at: claims.issued_at().map(NumericDate::floor),
         };
-        match self.is_revoked(&facts) {
+        match self.is_revoked_in(keyset, &facts) {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(TokenError::Revoked.into()),
             Err(RevocationCheckError::Client(error)) => Err(error.into()),

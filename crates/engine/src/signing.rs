@@ -11,7 +11,7 @@
 use keywheel_core::id::{Kid, RingName, VersionNumber};
 use keywheel_core::kind::Kind;
 use keywheel_core::time::Span;
-use keywheel_jose::token::Signer;
+use keywheel_jose::token::{Claims, Completed, IssueError, Signer, Terms, UnixSeconds, complete};
 use serde_json::{Map, Value};
 
 use crate::engine::Engine;
@@ -96,36 +96,26 @@ impl Engine {
         let (Some(kid), Some(material)) = (kid, loaded.material.get(&number)) else {
             return Err(EngineError::defect(format!("{number} has no material")));
         };
-        let issued = self.now().wall.0.div_euclid(1000);
         let longest = ring.policy.longest_lifetime;
-        let latest = issued.saturating_add_unsigned(longest.as_millis() / 1000);
-        let expires = match (claims.get("exp"), lifetime) {
-            (Some(exp), _) => exp.as_i64().ok_or_else(|| {
-                invalid(
-                    "claims.exp",
-                    "it is not a whole number of seconds".into(),
-                    "Write seconds since 1970",
-                )
-            })?,
-            (None, Some(lifetime)) => issued.saturating_add_unsigned(lifetime.as_millis() / 1000),
-            (None, None) => latest,
-        };
-        if expires > latest || expires <= issued {
-            return Err(invalid(
-                if lifetime.is_some() { "expires_in" } else { "claims.exp" },
-                format!("a token of this ring lives at most {longest}, and at least a second"),
-                "Ask for less; a longer life would outlast the key",
-            ));
+        if let Some(wanted) = lifetime
+            && (wanted > longest || wanted < Span::from_secs(1))
+        {
+            return Err(lives_too_long("expires_in", longest));
         }
-        let jti = self.random_name();
-        let mut claims = claims.clone();
-        claims.insert("iat".into(), issued.into());
-        claims.insert("exp".into(), expires.into());
-        claims.insert("jti".into(), jti.clone().into());
-        let json = serde_json::to_vec(&claims).map_err(EngineError::defect)?;
-        if let Err(error) = keywheel_jose::token::Claims::parse(&json) {
-            return Err(invalid("claims", error.to_string(), "Write them as RFC 7519 does"));
-        }
+        let json = serde_json::to_vec(claims).map_err(EngineError::defect)?;
+        let claims = Claims::parse(&json).map_err(IssueError::Claims);
+        let mut jti = [0; 16];
+        self.fill(&mut jti);
+        let now = UnixSeconds(self.now().wall.0.div_euclid(1000));
+        let terms = Terms { now, longest_lifetime: lifetime.unwrap_or(longest), jti };
+        let completed = claims.and_then(|claims| complete(&claims, &terms));
+        let Completed { json, jti, expires } = completed.map_err(|error| match error {
+            IssueError::TooLong { .. } | IssueError::Over => lives_too_long("claims.exp", longest),
+            IssueError::Claims(error) => {
+                invalid("claims", error.to_string(), "Write them as RFC 7519 does")
+            }
+            error => invalid("claims", error.to_string(), "Leave out what the server says"),
+        })?;
         let signer = Signer::of_material(material, &kid).map_err(EngineError::defect)?;
         let token = signer.sign(&json).map_err(EngineError::defect)?;
         Ok(SignedToken { token, kid, jti, expires })
@@ -147,6 +137,14 @@ fn primary(loaded: &Loaded) -> Result<VersionNumber, EngineError> {
     ring.primary().ok_or_else(|| {
         invalid("ring", "it has no primary now".into(), "Wait until its consumers have come back")
     })
+}
+
+fn lives_too_long(field: &str, longest: Span) -> EngineError {
+    invalid(
+        field,
+        format!("a token of this ring lives at most {longest}, and at least a second"),
+        "Ask for less; a longer life would outlast the key",
+    )
 }
 
 fn invalid(field: &str, cause: String, remedy: &str) -> EngineError {

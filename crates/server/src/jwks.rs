@@ -116,13 +116,22 @@ fn agent(headers: &HeaderMap) -> String {
 /// The answer to a request for a JWK set.
 pub(crate) fn answer(headers: &HeaderMap, document: &Document) -> Result<Response, Refusal> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|error| Refusal::defect(&error));
-    let cache = value(&format!("public, max-age={}", document.max_age_secs))?;
+    let cache = value(&cache_control(document.max_age_secs))?;
     let common = [(ETAG, value(&document.etag)?), (CACHE_CONTROL, cache)];
     if is_held(headers, &document.etag) {
         return Ok((StatusCode::NOT_MODIFIED, common).into_response());
     }
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     Ok((common, media, document.body.clone()).into_response())
+}
+
+/// A shared cache would add its time to that of the verifier behind it, and the gate `propagation`
+/// waits for the verifier alone.
+fn cache_control(max_age_secs: u64) -> String {
+    match max_age_secs {
+        0 => "no-cache".into(),
+        secs => format!("private, max-age={secs}"),
+    }
 }
 
 /// Whether the client holds this document (RFC 9110 section 13.1.2, which compares weakly).
@@ -148,6 +157,15 @@ mod tests {
 
     fn headers(name: hyper::header::HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn no_shared_cache_keeps_a_set_and_nobody_does_where_nothing_waits_for_a_copy() {
+        for (max_age_secs, expected) in [(0, "no-cache"), (240, "private, max-age=240")] {
+            let kept = Document { max_age_secs, ..document("web", 1) };
+            let answer = answer(&HeaderMap::new(), &kept).ok().unwrap();
+            assert_eq!(answer.headers()[CACHE_CONTROL], expected);
+        }
     }
 
     #[test]

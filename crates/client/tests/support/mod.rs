@@ -1,6 +1,6 @@
 //! A real engine and a real server on a unix socket.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -13,7 +13,8 @@ use keywheel_engine::ports::{
     Caps, Change, Commit, CommitError, Fence, Key, Seq, Store, StoreError, Stored,
 };
 use keywheel_engine::{Context, Engine, NewToken, Parts, RingScope, Role, Snapshot, Verb};
-use keywheel_server::{Listen, Running, Server, Settings};
+use keywheel_server::edge::{EdgeSettings, Profile, Route};
+use keywheel_server::{AuthzSettings, Listen, Running, Server, Settings};
 use keywheel_store::kek::FileKek;
 use keywheel_store::{MemoryHighWater, MemoryStore, Sealer, SystemClock, SystemEntropy};
 use serde_json::{Value, json};
@@ -23,9 +24,11 @@ pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     /// While this is set the store does not answer.
     pub(crate) away: Arc<AtomicBool>,
-    runtime: tokio::runtime::Runtime,
-    running: Option<Running>,
-    stopping: Arc<AtomicBool>,
+    /// What `/authz` answers for, from the next start.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) running: Option<Running>,
+    pub(crate) stopping: Arc<AtomicBool>,
     driver: Option<JoinHandle<()>>,
 }
 
@@ -119,18 +122,33 @@ pub(crate) fn with(mut spec: Value, changes: &Value) -> Value {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let kek = FileKek::open_or_create(&folder.path().join("key"), Arc::new(SystemEntropy));
         let away = Arc::new(AtomicBool::new(false));
         let inner = MemoryStore::new(Arc::new(SystemClock));
         let store: Arc<dyn Store> = Arc::new(Fragile { inner, away: Arc::clone(&away) });
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        let mut world = Self::over(store, &key, "test", folder);
+        world.away = away;
+        world.start();
+        world
+    }
+
+    /// An engine over a store that others may use too, under the same key; its server is yet to be
+    /// started.
+    pub(crate) fn over(
+        store: Arc<dyn Store>,
+        key: &Path,
+        server: &str,
+        folder: tempfile::TempDir,
+    ) -> Self {
+        let kek = FileKek::open_or_create(key, Arc::new(SystemEntropy));
         let engine = Engine::open(Parts {
             store,
             seal: Arc::new(Sealer::new(Arc::new(kek.unwrap()), Arc::new(SystemEntropy))),
             high_water: Arc::new(MemoryHighWater::default()),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            server: "test".into(),
+            server: server.into(),
             lease_ttl: Span::from_secs(3),
             keep_notices: false,
         });
@@ -151,15 +169,25 @@ impl World {
                 }
             }
         });
-        let driver = Some(driver);
-        let mut world = Self { engine, folder, away, runtime, running: None, stopping, driver };
-        world.start();
-        world
+        Self {
+            engine,
+            folder,
+            away: Arc::default(),
+            routes: Vec::new(),
+            runtime,
+            running: None,
+            stopping,
+            driver: Some(driver),
+        }
     }
 
     pub(crate) fn start(&mut self) {
-        let settings =
-            Settings { listen: vec![Listen::Unix(self.socket())], ..Settings::default() };
+        let edge = EdgeSettings { profile: Profile::Envoy, routes: self.routes.clone() };
+        let settings = Settings {
+            listen: vec![Listen::Unix(self.socket())],
+            authz: AuthzSettings { edge, ..AuthzSettings::default() },
+            ..Settings::default()
+        };
         let start = Server::start(Arc::clone(&self.engine), settings);
         self.running = Some(self.runtime.block_on(start).unwrap());
     }

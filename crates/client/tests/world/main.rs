@@ -9,4 +9,5 @@ mod http;
 mod relay;
 mod revocations;
 mod rotation;
+mod servers;
 mod tokens;

@@ -115,3 +115,29 @@ fn forged_tokens_count_against_the_version_that_they_name() {
         (snapshot.view.instances.iter().map(count).sum::<u64>() == 3).then_some(())
     });
 }
+
+/// Whoever missed a key is found by what it refuses.
+#[test]
+fn the_kid_of_a_refused_token_is_reported() {
+    let world = World::new();
+    let consumers = json!([
+        { "name": "api", "role": "protect" },
+        { "name": "edge", "role": "process" },
+    ]);
+    let changes = json!({ "consumer": consumers, "longest_lifetime": "60s" });
+    for name in ["r", "other"] {
+        world.put(name, &with(spec("signing"), &changes));
+    }
+    let (edge, api) = (world.client("edge", "r"), world.client("api", "other"));
+    let (checker, signer) = (edge.ring("r").unwrap(), api.ring("other").unwrap());
+    checker.current().unwrap();
+    let token = signer.sign_token(b"{}").unwrap();
+    for _ in 0..3 {
+        let refusal = checker.verify_token(token.as_bytes(), &Expected::new()).err().unwrap();
+        assert_eq!(refusal.kind(), "unknown_kid");
+    }
+    eventually("a report carries all three", || {
+        let instances = world.snapshot("r").instances;
+        (instances.iter().map(|instance| instance.unknown).sum::<u64>() == 3).then_some(())
+    });
+}

@@ -83,13 +83,3 @@ impl Keys for Accepted {
         self.versions.iter().map(|version| &version.key)
     }
 }
-
-/// The kid that an unverified token names, to find whose it may be.
-pub(super) fn danger_kid(token: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Header {
-        kid: Option<String>,
-    }
-    let header = keywheel_jose::token::danger_peek(token).ok()?.header;
-    serde_json::from_str::<Header>(&header).ok()?.kid
-}

@@ -29,7 +29,7 @@ use hyper::{Response, StatusCode};
 use keywheel_core::id::VersionNumber;
 use keywheel_core::revocation::Facts;
 use keywheel_engine::ports::Clock;
-use keywheel_jose::token::{Claims, Expected, TokenError, UnixSeconds, verify};
+use keywheel_jose::token::{Claims, Expected, TokenError, UnixSeconds, danger_kid, verify};
 
 /// The name of a header, as rules have it.
 pub use hyper::header::HeaderName;
@@ -228,7 +228,7 @@ impl Edge {
         match error {
             TokenError::UnknownKid { kid } => self.authority.unknown_kid(&route.ring, kid),
             TokenError::Signature | TokenError::Algorithm => {
-                let kid = authority::danger_kid(token);
+                let kid = danger_kid(token);
                 let version = kid.and_then(|kid| accepted.version(&kid));
                 if let Some(version) = version {
                     version.tally.rejected();

@@ -21,11 +21,11 @@ use keywheel_engine::ports::{Clock, Seq};
 use keywheel_engine::{Engine, EngineError, RingChange, Served};
 use keywheel_jose::PublicJwk;
 use keywheel_jose::token::{
-    Expected, Keys as _, TokenError, TokenKey, UnixSeconds, Verified, verify,
+    Expected, Keys as _, TokenError, TokenKey, UnixSeconds, Verified, danger_kid, verify,
 };
 use serde::Serialize;
 
-use super::authority::{Accepted, Authority, Stale, Tally, Version, danger_kid};
+use super::authority::{Accepted, Authority, Stale, Tally, Version};
 
 /// How many names are read at once.
 const PAGE: usize = 1_000;

@@ -143,7 +143,7 @@ fn public_keys_are_open_to_everybody_and_secrets_to_nobody() {
         (answer.status == 200 && answer.body.contains("kid")).then_some(answer)
     });
     assert_eq!(all.header("content-type"), Some("application/json"));
-    assert_eq!(all.header("cache-control"), Some("public, max-age=0"));
+    assert_eq!(all.header("cache-control"), Some("no-cache"));
     let keys = all.json()["keys"].clone();
     assert_eq!(keys.as_array().unwrap().len(), 1);
     assert_eq!((&keys[0]["kty"], &keys[0]["alg"]), (&json!("OKP"), &json!("EdDSA")));
@@ -250,7 +250,7 @@ fn a_token_that_would_outlive_its_key_is_not_signed() {
     let signed = answer.json();
     let expires = signed["expires"].as_i64().unwrap();
     assert!((now + 29..=now + 40).contains(&expires), "{signed}");
-    assert_eq!(signed["jti"].as_str().unwrap().len(), 32);
+    assert_eq!(signed["jti"].as_str().unwrap().len(), 22);
     for body in [
         json!({ "claims": {}, "expires_in": "61s" }),
         json!({ "claims": {}, "expires_in": "10ms" }),
