@@ -32,7 +32,8 @@ const IDLE_LOOKS: u32 = 40;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How much is read at once, at first.
 const READ_BYTES: usize = 4 * 1024;
-/// How long, and with how many reads, the rest of what nobody wants is taken when a connection ends.
+/// How long, and with how many reads, the rest of what nobody wants is taken when a connection
+/// ends.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 const WASTE_READS_MAX: usize = 256;
 /// How long to wait when the system has no file descriptor left.

@@ -58,7 +58,7 @@ async fn revoke(call: Call) -> Result<Response, Refusal> {
         let expires = verified.claims.expires().map_or(i64::MAX, NumericDate::ceil);
         (ring.clone(), verified.claims.jti().map(Cow::into_owned), expires)
     })?;
-    let Some((ring, jti, expires)) = found else { return Ok(().into_response()) };
+    let Some((ring, jti, expires)) = found else { return Ok("".into_response()) };
     let Some(jti) = jti else {
         return Err(Refusal::invalid(
             "token",
@@ -73,7 +73,7 @@ async fn revoke(call: Call) -> Result<Response, Refusal> {
     authz::check_protects(call.caller()?, &policy)?;
     let context = call.context(None)?;
     call.engine(move |engine| engine.revoke(&ring, &[entry], &context)).await?;
-    Ok(().into_response())
+    Ok("".into_response())
 }
 
 fn introspect(call: &Call) -> Result<Response, Refusal> {
