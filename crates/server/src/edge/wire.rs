@@ -72,8 +72,8 @@ fn parts(head: &httparse::Request<'_, '_>) -> Option<Parts> {
     Some(parts)
 }
 
-/// How long the body is: endless when that is not said in advance, and nothing when it is said twice
-/// or not as a number.
+/// How long the body is: endless when that is not said in advance, and nothing when it is said
+/// twice, or not as a number.
 fn body_bytes(headers: &HeaderMap) -> Option<u64> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let length = lengths.next();
