@@ -53,7 +53,8 @@ fn units_and_compose_file_start_keywheel_with_arguments_that_it_knows() {
 fn the_agent_files_of_examples_and_pages_are_settled() {
     let example = file("examples/nginx/agent.toml");
     let config = AgentConfig::load(&example, Serving::Standalone);
-    assert!(config.is_ok_and(|config| config.consumers.len() == 4));
+    let whole = |config: AgentConfig| (config.consumers.len(), config.authz.is_some());
+    assert_eq!(config.map(whole).unwrap(), (3, true));
     let server =
         "[server]\nurl = \"unix:/run/keywheel/keywheel.sock\"\ntoken_file = \"/etc/token\"\n";
     let mut read_ones = 0;
