@@ -68,11 +68,23 @@ pub struct RingStatus {
     /// When it was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<String>,
+    /// How much is revoked. Absent when the server does not believe what it stored about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations: Option<RevocationCount>,
     /// Every time a law was bent, newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bent: Vec<BentLaw>,
     /// The policy as it was declared.
     pub policy: Spec,
+}
+
+/// How much of a ring is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevocationCount {
+    /// How many revocations the server keeps; those that have expired leave within the hour.
+    pub kept: u64,
+    /// The number of the newest ones, as clients follow it; 0 when nothing was ever revoked.
+    pub newest: u64,
 }
 
 /// A rotation in progress.

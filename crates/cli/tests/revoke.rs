@@ -44,6 +44,29 @@ fn what_is_revoked_is_listed_over_a_kill_and_stands_in_the_record() {
 }
 
 #[test]
+fn the_list_says_what_is_dead_and_for_how_long() {
+    let world = World::with(RING);
+    let server = world.serve();
+    let say = |name: &str, more: &[&str]| {
+        let list = ["revoke", "list", "--ring", "access"];
+        insta::assert_snapshot!(name, world.transcript(&[&list, more].concat()));
+    };
+    say("list_nothing", &[]);
+    let revoke = |more: &[&str]| world.ok(&[&["revoke", "--ring", "access"], more].concat());
+    revoke(&["--jti", "one", "--jti", "session-2", "--expires", FAR]);
+    revoke(&["--issued-before", "2026-01-01T00:00:00Z"]);
+    say("list", &[]);
+    say("list_limited", &["--limit", "1"]);
+    say("list_json", &["--json"]);
+    say("list_bad_limit", &["--limit", "many"]);
+    insta::assert_snapshot!(
+        "list_no_ring",
+        world.transcript(&["revoke", "list", "--ring", "nothing"])
+    );
+    server.stop();
+}
+
+#[test]
 fn without_an_expiry_a_token_is_remembered_for_the_longest_lifetime() {
     let world = World::with(RING);
     let server = world.serve();

@@ -49,7 +49,7 @@ pub use ledger::{ISSUED_MAX, Issued};
 pub use mint::ImportedKey;
 pub use outbox::PendingNotice;
 pub use presence::InstanceInfo;
-pub use revocations::{REVOCATIONS_MAX, Recorded, RevocationPage};
+pub use revocations::{REVOCATIONS_MAX, Recorded, RevocationCount, RevocationPage};
 pub use rings::{Snapshot, notice_name};
 pub use serving::{Served, ServerUse};
 pub use signing::SignedToken;

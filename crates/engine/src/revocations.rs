@@ -53,6 +53,15 @@ pub struct Recorded {
     pub count: usize,
 }
 
+/// How much of a ring is revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RevocationCount {
+    /// How many revocations are kept; those that have expired leave within the hour.
+    pub kept: u64,
+    /// The number of the newest record; 0 when nothing was ever revoked.
+    pub newest: u64,
+}
+
 /// A part of a ring's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevocationPage {
@@ -70,7 +79,7 @@ pub struct RevocationPage {
 #[derive(Default)]
 pub(crate) struct Revocations {
     known: Mutex<HashMap<RingName, Arc<Known>>>,
-    heads: Mutex<HashMap<RingName, (Seq, u64)>>,
+    heads: Mutex<HashMap<RingName, (Seq, RevocationCount)>>,
 }
 
 struct Known {
@@ -123,15 +132,22 @@ impl Engine {
     /// # Errors
     /// When the store does not answer, or the log is not believed.
     pub fn newest_revocation(&self, ring: &RingName) -> Result<u64, EngineError> {
+        Ok(self.count_revocations(ring)?.newest)
+    }
+
+    fn count_revocations(&self, ring: &RingName) -> Result<RevocationCount, EngineError> {
         let key = LOG.head_key(ring);
-        let Some(stored) = self.records.store.read(&key)? else { return Ok(0) };
+        let Some(stored) = self.records.store.read(&key)? else {
+            return Ok(RevocationCount::default());
+        };
         let known = lock(&self.revocations.heads).get(ring).copied();
-        if let Some((_, newest)) = known.filter(|(seq, _)| *seq == stored.seq) {
-            return Ok(newest);
+        if let Some((_, count)) = known.filter(|(seq, _)| *seq == stored.seq) {
+            return Ok(count);
         }
         let head = self.records.open::<Head>(&key, &stored.value, stored.seq)?.value;
-        lock(&self.revocations.heads).insert(ring.clone(), (stored.seq, head.newest));
-        Ok(head.newest)
+        let count = RevocationCount { kept: head.entries, newest: head.newest };
+        lock(&self.revocations.heads).insert(ring.clone(), (stored.seq, count));
+        Ok(count)
     }
 
     /// A part of a ring's log after a number: snapshot and news alike. It may be empty before its
@@ -276,8 +292,16 @@ impl Engine {
 
     /// The number of the newest record, for who is to be told of it beside something else.
     pub(crate) fn believed_revocations(&self, ring: &RingName) -> Result<Option<u64>, EngineError> {
-        match self.newest_revocation(ring) {
-            Ok(newest) => Ok(Some(newest)),
+        Ok(self.believed_count(ring)?.map(|count| count.newest))
+    }
+
+    /// How much is revoked; nothing when the log is not believed.
+    pub(crate) fn believed_count(
+        &self,
+        ring: &RingName,
+    ) -> Result<Option<RevocationCount>, EngineError> {
+        match self.count_revocations(ring) {
+            Ok(count) => Ok(Some(count)),
             Err(EngineError::Distrusted { .. }) => Ok(None),
             Err(error) => Err(error),
         }

@@ -26,6 +26,7 @@ use crate::outbox::{self, PendingNotice};
 use crate::ports::{Commit, CommitError, Elapsed, Expect, Key, Seq};
 use crate::presence::InstanceInfo;
 use crate::records::Record;
+use crate::revocations::RevocationCount;
 use crate::serving::ServerUse;
 
 /// A document as it was read, believed and opened.
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub instances: Vec<InstanceInfo>,
     /// What servers accepted by themselves.
     pub served: Vec<ServerUse>,
+    /// How much is revoked; nothing when the log of it is not believed.
+    pub revocations: Option<RevocationCount>,
     /// When the schedule asks for the next rotation, and why.
     pub scheduled: Option<(WallTime, Cause)>,
     /// When this was taken.
@@ -303,6 +306,7 @@ impl Engine {
             gates: rotation::gates(&ring, &view, now),
             scheduled: rotation::scheduled(&ring, &view),
             instances: self.presence.infos(&ring.name, now.cluster),
+            revocations: self.believed_count(&ring.name)?,
             spec: loaded.document.spec.clone(),
             ring,
             view,

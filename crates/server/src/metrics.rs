@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use keywheel_core::gate::GateStatus;
 use keywheel_core::ring::{Stage, State};
 use keywheel_core::view::Standing;
-use keywheel_engine::{EngineError, Health, Snapshot};
+use keywheel_engine::{EngineError, Health, RevocationCount, Snapshot};
 
 /// The media type of the text format.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -72,6 +72,7 @@ impl Scrape<'_> {
         self.gates(&mut page);
         self.instances(&mut page);
         self.versions(&mut page);
+        self.revocations(&mut page);
         page.0
     }
 
@@ -259,6 +260,21 @@ impl Scrape<'_> {
                 page.line("ring_version_unknown", &labels, count);
             }
         }
+    }
+
+    fn revocations(&self, page: &mut Page) {
+        let mut each = |name: &str, help: &str, of: fn(&RevocationCount) -> u64| {
+            page.head(name, "gauge", help);
+            for (ring, snapshot) in self.named() {
+                // A log that is not believed has no number.
+                if let Some(count) = &snapshot.revocations {
+                    page.line(name, &[("ring", ring)], of(count));
+                }
+            }
+        };
+        each("ring_revocations", "How many revocations are kept.", |count| count.kept);
+        let newest = "The number of the newest revocations, as clients follow it.";
+        each("ring_revocations_newest", newest, |count| count.newest);
     }
 
     fn named(&self) -> impl Iterator<Item = (&str, &Snapshot)> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keywheel_api::ring::{
     BentLaw, ConsumerStatus, Counts, ExposureStatus, GateStatus, InstanceStatus, Laggard, Mark,
-    PathStatus, RingStatus, StageGates, VersionStatus,
+    PathStatus, RevocationCount, RingStatus, StageGates, VersionStatus,
 };
 use keywheel_core::gate::{self, Gate};
 use keywheel_core::id::{ConsumerName, InstanceId, VersionNumber};
@@ -51,6 +51,9 @@ pub(crate) fn ring_status(snapshot: &Snapshot) -> RingStatus {
         next_rotation: snapshot.scheduled.as_ref().map(|(at, _)| at.to_string()),
         overdue: is_overdue(snapshot),
         paused: ring.paused.as_ref().map(|paused| mark(&paused.by, Some(paused.since.wall))),
+        revocations: snapshot
+            .revocations
+            .map(|count| RevocationCount { kept: count.kept, newest: count.newest }),
         deleted: ring.deleted.map(|at| at.wall.to_string()),
         bent: ring
             .bent

@@ -210,3 +210,32 @@ fn row(revocation: &Revocation) -> Vec<Piece> {
         Revocation::IssuedBefore { at } => vec!["all".into(), any(), when(*at), good()],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_revocation_has_a_row() {
+        let kid = |issued_before| Revocation::Kid { kid: Kid("k1".into()), issued_before };
+        let all = [
+            Revocation::jti("one", 60).unwrap(),
+            Revocation::subject("alice", 0, 60).unwrap(),
+            kid(None),
+            kid(Some(60)),
+            Revocation::IssuedBefore { at: 60 },
+        ];
+        let texts = |one| row(one).into_iter().map(|piece| piece.text).collect::<Vec<_>>();
+        let (epoch, later) = ("1970-01-01T00:00:00Z", "1970-01-01T00:01:00Z");
+        assert_eq!(
+            all.each_ref().map(texts),
+            [
+                ["jti", "one", "any", later],
+                ["subject", "alice", epoch, later],
+                ["kid", "k1", "any", "for good"],
+                ["kid", "k1", later, "for good"],
+                ["all", "any", later, "for good"],
+            ]
+        );
+    }
+}

@@ -90,6 +90,10 @@ fn heading(ring: &RingStatus, now: WallTime) -> Vec<Line> {
         .unwrap_or_default();
     lines.push(Line::new(vec!["primary  ".into(), primary(ring), Piece::new(Tone::Faint, held)]));
     lines.push(Line::new(vec!["next     ".into(), next(ring, now)]));
+    if let Some(count) = ring.revocations.filter(|count| count.newest > 0) {
+        let kept = format!("revoked  {}, up to number {}", count.kept, count.newest);
+        lines.push(Line::new(vec![kept.into()]));
+    }
     if let Some(mark) = &ring.paused {
         let since = mark.at.as_deref().map(|at| age(at, now)).unwrap_or_default();
         lines.push(Line::new(vec![
@@ -359,6 +363,23 @@ fn bent(lines: &mut Vec<Line>, ring: &RingStatus, now: WallTime) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_says_how_much_is_revoked_where_anything_ever_was() {
+        let heading = |newest: u64| {
+            let ring: RingStatus = serde_json::from_value(serde_json::json!({
+                "name": "web", "kind": "signing", "incarnation": "1", "revision": 7,
+                "keyset_revision": 6, "stage": "rest", "overdue": false, "versions": [],
+                "gates": [], "consumers": [], "revocations": { "kept": 2, "newest": newest },
+                "policy": { "kind": "signing", "longest_lifetime": "1h" }
+            }))
+            .unwrap();
+            let lines = super::heading(&ring, WallTime(0));
+            lines.iter().map(|line| line.plain().trim_end().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(heading(3).last().unwrap(), "revoked  2, up to number 3");
+        assert!(!heading(0).iter().any(|line| line.starts_with("revoked")));
+    }
 
     #[test]
     fn the_page_says_what_is_wrong_with_an_instance_and_how_well_it_is_known() {

@@ -1,4 +1,4 @@
-//! Two servers on one SQLite file. A second process on such a file is refused, so both run in
+//! Two servers on one `SQLite` file. A second process on such a file is refused, so both run in
 //! this one, each with an engine, a feed and a socket of its own.
 
 use std::io::{Read as _, Write as _};

@@ -30,6 +30,12 @@ fn the_feed_tells_of_a_revocation_though_no_key_has_changed() {
     assert_eq!((&change["ring"], &change["revocations"]), (&json!("web"), &json!(1)));
     let after = world.ask("auditor", "GET", "/v1/rings/web").json();
     assert_eq!(after["revision"], ring["revision"]);
+    assert_eq!(ring["revocations"], json!({ "kept": 0, "newest": 0 }));
+    assert_eq!(after["revocations"], json!({ "kept": 2, "newest": 1 }));
+    let metrics = world.ask("auditor", "GET", "/metrics").body;
+    for line in ["ring_revocations{ring=\"web\"} 2", "ring_revocations_newest{ring=\"web\"} 1"] {
+        assert!(metrics.contains(&format!("\nkeywheel_{line}\n")), "{metrics}");
+    }
 }
 
 #[test]
