@@ -116,8 +116,8 @@ fn attacks(made: &Made) -> Vec<String> {
             format!("{header}.{payload}."),
             format!("{header}.{payload}"),
             format!("eyJhbGciOiJub25lIn0.{payload}."),
-            format!("{header}.{payload}.{}A", &tag[..tag.len() - 1]),
-            format!("{header}.{payload}.A{}", &tag[1..]),
+            format!("{header}.{payload}.{}{}", &tag[..tag.len() - 1], other(&tag[tag.len() - 1..])),
+            format!("{header}.{payload}.{}{}", other(&tag[..1]), &tag[1..]),
             format!(" {token}"),
             format!("{token}\n"),
         ] {
@@ -125,6 +125,11 @@ fn attacks(made: &Made) -> Vec<String> {
         }
     }
     tokens
+}
+
+/// Another character than this one, with which a tag is as canonical as before.
+fn other(character: &str) -> char {
+    if character == "A" { 'Q' } else { 'A' }
 }
 
 #[test]
