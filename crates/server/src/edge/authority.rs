@@ -41,6 +41,7 @@ pub struct Accepted {
     pub generation: u64,
     /// Primary, retiring, published: the order in which a token without a kid is tried.
     versions: Vec<Version>,
+    has_asymmetric: bool,
 }
 
 /// One version.
@@ -60,7 +61,13 @@ pub struct Version {
 impl Accepted {
     /// The versions in the order in which they are tried.
     pub fn new(generation: u64, versions: Vec<Version>) -> Self {
-        Self { generation, versions }
+        let has_asymmetric = versions.iter().any(|version| version.is_asymmetric);
+        Self { generation, versions, has_asymmetric }
+    }
+
+    /// Whether checking a signature of some version costs so much that what passed is remembered.
+    pub(super) const fn has_asymmetric(&self) -> bool {
+        self.has_asymmetric
     }
 
     /// The version that this key belongs to.

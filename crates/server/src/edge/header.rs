@@ -1,17 +1,17 @@
 //! Claims as header values. A claim is text of whoever made the token: it must not end a line, and
 //! two different claims must not become one value.
 
-use hyper::header::HeaderValue;
+use std::borrow::Cow;
 
 /// The longest value, in bytes after encoding.
 const VALUE_BYTES_MAX: usize = 2 * 1024;
 
 /// Text as a header value: visible ASCII stands as it is, every other byte, and `%`, as `%XX`. So
 /// equal values come from equal text, and no text can end the line. Nothing when it is too long.
-pub(super) fn value(text: &str) -> Option<HeaderValue> {
+pub(super) fn value(text: &str) -> Option<Cow<'_, str>> {
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%');
     if plain && text.len() <= VALUE_BYTES_MAX {
-        return HeaderValue::from_str(text).ok();
+        return Some(Cow::Borrowed(text));
     }
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -25,7 +25,7 @@ pub(super) fn value(text: &str) -> Option<HeaderValue> {
             return None;
         }
     }
-    HeaderValue::from_str(&encoded).ok()
+    Some(Cow::Owned(encoded))
 }
 
 fn digit(nibble: u8) -> char {
@@ -33,10 +33,10 @@ fn digit(nibble: u8) -> char {
 }
 
 /// A claim as JSON has it: text without its quotes, everything else as it stands there.
-pub(super) fn claim(json: &str) -> Option<HeaderValue> {
+pub(super) fn claim(json: &str) -> Option<Cow<'_, str>> {
     if json.starts_with('"') {
         let text: String = serde_json::from_str(json).ok()?;
-        return value(&text);
+        return value(&text).map(|value| Cow::Owned(value.into_owned()));
     }
     value(json)
 }

@@ -7,14 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use hyper::header::HeaderName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Edge;
 use super::wire::{self, Question, Read};
+use super::{Edge, Saying};
 use crate::error::StartError;
 use crate::listen::{self, Bound};
 use crate::settings::{AuthzSettings, Listen, Settings, SocketMode};
@@ -238,36 +238,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Answers every question that is there as a whole. False when the connection has to end.
     fn answer_all(&mut self) -> bool {
+        let Self { edge, unread, out, to_skip, .. } = self;
         let mut taken = 0;
         let goes_on = loop {
-            let rest = self.unread.get(taken..).unwrap_or_default();
-            let skipped = rest.len().min(usize::try_from(self.to_skip).unwrap_or(usize::MAX));
+            let rest = unread.get(taken..).unwrap_or_default();
+            let skipped = rest.len().min(usize::try_from(*to_skip).unwrap_or(usize::MAX));
             taken = taken.saturating_add(skipped);
-            self.to_skip = self.to_skip.saturating_sub(skipped as u64);
+            *to_skip = to_skip.saturating_sub(skipped as u64);
             let rest = rest.get(skipped..).unwrap_or_default();
             if rest.is_empty() {
                 break true;
             }
-            match wire::read(rest) {
+            match wire::read(rest, &mut wire::room()) {
                 Read::Part => break true,
                 Read::Bad(status) => {
-                    wire::write(&mut self.out, status, &HeaderMap::new(), false);
+                    wire::begin(out, status);
+                    wire::end(out, false);
                     break false;
                 }
                 Read::Question(question) => {
                     taken = taken.saturating_add(question.head_bytes);
-                    self.to_skip = question.body_bytes;
-                    answer(&self.edge, &question, &mut self.out);
+                    *to_skip = question.body_bytes;
+                    answer(edge, &question, out);
                     if !question.goes_on {
                         break false;
                     }
                 }
             }
         };
-        if taken == self.unread.len() {
-            self.unread.clear();
+        if taken == unread.len() {
+            unread.clear();
         } else {
-            self.unread.drain(..taken);
+            unread.drain(..taken);
         }
         goes_on
     }
@@ -290,11 +292,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-fn answer(edge: &Edge, question: &Question, out: &mut Vec<u8>) {
-    let Question { parts, goes_on, .. } = question;
-    if Edge::takes(parts.uri.path()) {
-        edge.decide(parts, |status, headers| wire::write(out, status, headers, *goes_on));
+fn answer(edge: &Edge, question: &Question<'_>, out: &mut Vec<u8>) {
+    let begun = out.len();
+    if Edge::takes(question.asked.path()) {
+        edge.decide(&question.asked, &mut Writing { out, begun });
     } else {
-        wire::write(out, StatusCode::NOT_FOUND, &HeaderMap::new(), *goes_on);
+        wire::begin(out, StatusCode::NOT_FOUND);
+    }
+    wire::end(out, question.goes_on);
+}
+
+/// Writes the answer that an edge says.
+struct Writing<'o> {
+    out: &'o mut Vec<u8>,
+    begun: usize,
+}
+
+impl Saying for Writing<'_> {
+    fn begin(&mut self, status: StatusCode) {
+        self.out.truncate(self.begun);
+        wire::begin(self.out, status);
+    }
+
+    fn say(&mut self, name: &HeaderName, value: &str) {
+        wire::say(self.out, name, value);
     }
 }

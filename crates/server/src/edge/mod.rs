@@ -9,6 +9,7 @@
 //! [`Shelf`] in a server, a client in an agent. Reading rules from a file is left to the command
 //! line.
 
+mod asked;
 mod authority;
 mod cache;
 mod header;
@@ -19,14 +20,14 @@ mod shelf;
 mod source;
 mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
-use keywheel_core::id::VersionNumber;
 use keywheel_core::revocation::Facts;
 use keywheel_engine::ports::Clock;
 use keywheel_jose::token::{Claims, Expected, TokenError, UnixSeconds, danger_kid, verify};
@@ -40,6 +41,7 @@ pub use settings::{EdgeSettings, Profile, Route, Source};
 pub use shelf::Shelf;
 pub(crate) use shelf::{Document, Jwks};
 
+use asked::Asked;
 use cache::Cache;
 use place::{Lost, Place};
 use source::NoToken;
@@ -59,7 +61,6 @@ const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
 const X_AUTH_KID: HeaderName = HeaderName::from_static("x-auth-kid");
 const X_AUTH_SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
 const X_KEY_GENERATION: HeaderName = HeaderName::from_static("x-key-generation");
-const EMPTY: HeaderValue = HeaderValue::from_static("");
 
 /// Judges requests by rules and an authority.
 pub struct Edge {
@@ -76,15 +77,33 @@ pub struct Edge {
 /// What a route expects, made ready.
 struct Rule {
     expected: Expected,
-    insufficient: HeaderValue,
+    /// The challenge to a token without the scopes.
+    insufficient: String,
 }
 
-/// A token whose signature was checked, and what its answer says.
+/// A token whose signature was checked.
 struct Passed {
-    version: VersionNumber,
     kid: String,
     claims: Claims,
-    headers: HeaderMap,
+}
+
+/// Takes what an answer says. Whatever was said is taken back by beginning again.
+trait Saying {
+    fn begin(&mut self, status: StatusCode);
+    fn say(&mut self, name: &HeaderName, value: &str);
+}
+
+impl Saying for Response<()> {
+    fn begin(&mut self, status: StatusCode) {
+        *self.status_mut() = status;
+        self.headers_mut().clear();
+    }
+
+    fn say(&mut self, name: &HeaderName, value: &str) {
+        // What is said is visible ASCII, so it always is a value.
+        let value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
+        self.headers_mut().insert(name, value);
+    }
 }
 
 /// Why a request does not pass.
@@ -138,31 +157,28 @@ impl Edge {
     /// Answers a request by its head alone.
     pub fn answer(&self, parts: &Parts) -> Response<()> {
         let mut response = Response::new(());
-        self.decide(parts, |status, headers| {
-            *response.status_mut() = status;
-            response.headers_mut().clone_from(headers);
-        });
+        self.decide(&Asked::of(parts), &mut response);
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         response
     }
 
-    /// Decides, and hands over the status and the headers that are the answer's own. Whoever takes
-    /// them says besides that nothing may keep the answer, and that there is no body.
-    fn decide<T>(&self, parts: &Parts, take: impl FnOnce(StatusCode, &HeaderMap) -> T) -> T {
-        match self.judge(parts) {
-            Ok(passed) => take(StatusCode::OK, &passed.headers),
-            Err(refused) => {
-                let (status, headers) = self.refusal(&refused);
-                take(status, &headers)
+    /// Decides, and says the status and the headers that are the answer's own. Whoever takes them
+    /// says besides that nothing may keep the answer, and that there is no body.
+    fn decide(&self, asked: &Asked<'_>, answer: &mut impl Saying) {
+        if let Err(refused) = self.judge(asked, answer) {
+            let (status, challenge) = self.refusal(&refused);
+            answer.begin(status);
+            if let Some(challenge) = challenge {
+                answer.say(&WWW_AUTHENTICATE, &challenge);
             }
         }
     }
 
-    fn judge(&self, parts: &Parts) -> Result<Arc<Passed>, Refused> {
+    fn judge(&self, asked: &Asked<'_>, answer: &mut impl Saying) -> Result<(), Refused> {
         let (index, query) = if self.needs_place {
-            let place = Place::read(self.settings.profile, parts).map_err(Refused::Lost)?;
+            let place = Place::read(self.settings.profile, asked).map_err(Refused::Lost)?;
             let index = place::route(&self.settings.routes, &place).map_err(Refused::Lost)?;
             (index, place.query)
         } else {
@@ -171,55 +187,50 @@ impl Edge {
         let known = self.settings.routes.get(index).zip(self.rules.get(index));
         let (route, rule) = known.ok_or(Refused::Lost(Lost::NoRoute))?;
         let token =
-            source::token(&route.sources, &parts.headers, query).map_err(Refused::NoToken)?;
+            source::token(&route.sources, asked.headers, query).map_err(Refused::NoToken)?;
         let Some(accepted) = self.authority.accepted(&route.ring) else {
             self.complain(
                 || tracing::error!(ring = %route.ring, "the edge has no keys of this ring"),
             );
             return Err(TokenError::UnknownKid { kid: Box::default() }.into());
         };
-        let (token, now) = (token.as_bytes(), self.now());
-        let passed = match self.cache.find(index, accepted.generation, token) {
-            Some(passed) => {
-                rule.expected.check(&passed.claims, now)?;
-                passed
-            }
-            None => self.verify(index, route, rule, &accepted, token, now)?,
-        };
-        self.check_revoked(route, &passed)?;
-        if let Some(version) = accepted.version(&passed.kid) {
-            version.tally.processed();
+        let (token, generation, now) = (token.as_bytes(), accepted.generation, self.now());
+        let remembers = accepted.has_asymmetric();
+        let remembered = if remembers { self.cache.find(index, generation, token) } else { None };
+        if let Some(passed) = remembered {
+            rule.expected.check(&passed.claims, now)?;
+            let version = accepted.version(&passed.kid).ok_or(TokenError::Signature)?;
+            return self.let_pass(route, version, generation, &passed.claims, answer);
         }
-        Ok(passed)
-    }
-
-    fn verify(
-        &self,
-        index: usize,
-        route: &Route,
-        rule: &Rule,
-        accepted: &Accepted,
-        token: &[u8],
-        now: UnixSeconds,
-    ) -> Result<Arc<Passed>, Refused> {
-        let verified = verify(token, accepted, &rule.expected, now).inspect_err(|error| {
-            self.note(route, accepted, token, error);
+        let verified = verify(token, &*accepted, &rule.expected, now).inspect_err(|error| {
+            self.note(route, &accepted, token, error);
         })?;
         let version = accepted.version_of(verified.key).ok_or(TokenError::Signature)?;
         if !has_scopes(route, &verified.claims) {
             return Err(Refused::Scope(index));
         }
-        let headers = headers(route, version, accepted.generation, &verified.claims)?;
-        let passed = Arc::new(Passed {
-            version: version.number,
-            kid: version.kid.0.clone(),
-            claims: verified.claims,
-            headers,
-        });
+        self.let_pass(route, version, generation, &verified.claims, answer)?;
         if version.is_asymmetric {
-            self.cache.keep(index, accepted.generation, token, Arc::clone(&passed));
+            let passed = Passed { kid: version.kid.0.clone(), claims: verified.claims };
+            self.cache.keep(index, generation, token, Arc::new(passed));
         }
-        Ok(passed)
+        Ok(())
+    }
+
+    /// Lets a good token pass, unless it was revoked.
+    fn let_pass(
+        &self,
+        route: &Route,
+        version: &Version,
+        generation: u64,
+        claims: &Claims,
+        answer: &mut impl Saying,
+    ) -> Result<(), Refused> {
+        self.check_revoked(route, version, claims)?;
+        answer.begin(StatusCode::OK);
+        tell(route, version, generation, claims, answer)?;
+        version.tally.processed();
+        Ok(())
     }
 
     /// Notes what a refusal says about keys: a signature that does not hold under a known kid, or a
@@ -238,18 +249,23 @@ impl Edge {
         }
     }
 
-    fn check_revoked(&self, route: &Route, passed: &Passed) -> Result<(), TokenError> {
-        let (jti, subject) = (passed.claims.jti(), passed.claims.subject());
+    fn check_revoked(
+        &self,
+        route: &Route,
+        version: &Version,
+        claims: &Claims,
+    ) -> Result<(), TokenError> {
+        let (jti, subject) = (claims.jti(), claims.subject());
         let facts = Facts {
             jti: jti.as_deref(),
             subject: subject.as_deref(),
-            kid: Some(&passed.kid),
-            issued_at: passed.claims.issued_at().map(keywheel_jose::token::NumericDate::floor),
+            kid: Some(&version.kid.0),
+            issued_at: claims.issued_at().map(keywheel_jose::token::NumericDate::floor),
         };
         match self.authority.revoked(&route.ring, &facts) {
             Ok(None) => Ok(()),
             Ok(Some(_)) => {
-                tracing::debug!(ring = %route.ring, version = %passed.version, "a revoked token");
+                tracing::debug!(ring = %route.ring, version = %version.number, "a revoked token");
                 Err(TokenError::Revoked)
             }
             Err(Stale) => {
@@ -264,34 +280,22 @@ impl Edge {
         }
     }
 
-    fn refusal(&self, refused: &Refused) -> (StatusCode, HeaderMap) {
-        let mut headers = HeaderMap::with_capacity(4);
-        let mut challenge = |value: HeaderValue| headers.insert(WWW_AUTHENTICATE, value);
-        let status = match refused {
-            Refused::NoToken(NoToken::Missing) => {
-                challenge(HeaderValue::from_static("Bearer"));
-                StatusCode::UNAUTHORIZED
-            }
-            Refused::NoToken(NoToken::Ambiguous) => {
-                challenge(HeaderValue::from_static(
-                    "Bearer error=\"invalid_request\", error_description=\"not_one_token\"",
-                ));
-                StatusCode::UNAUTHORIZED
-            }
+    /// The status of a refusal, and its challenge (RFC 6750 section 3).
+    fn refusal(&self, refused: &Refused) -> (StatusCode, Option<Cow<'static, str>>) {
+        let (status, challenge): (_, Cow<'static, str>) = match refused {
+            Refused::NoToken(NoToken::Missing) => (StatusCode::UNAUTHORIZED, "Bearer".into()),
+            Refused::NoToken(NoToken::Ambiguous) => (
+                StatusCode::UNAUTHORIZED,
+                "Bearer error=\"invalid_request\", error_description=\"not_one_token\"".into(),
+            ),
             Refused::Token(error) => {
-                let text = format!(
-                    "Bearer error=\"invalid_token\", error_description=\"{}\"",
-                    error.kind()
-                );
-                challenge(
-                    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer")),
-                );
-                StatusCode::UNAUTHORIZED
+                let kind = error.kind();
+                let text = format!("Bearer error=\"invalid_token\", error_description=\"{kind}\"");
+                (StatusCode::UNAUTHORIZED, text.into())
             }
             Refused::Scope(index) => {
                 let text = self.rules.get(*index).map(|rule| rule.insufficient.clone());
-                challenge(text.unwrap_or(HeaderValue::from_static("Bearer")));
-                StatusCode::FORBIDDEN
+                (StatusCode::FORBIDDEN, text.unwrap_or_default().into())
             }
             Refused::Lost(lost) => {
                 self.complain(|| {
@@ -301,10 +305,10 @@ impl Edge {
                          [[authz.route]] and the headers that the proxy sets"
                     );
                 });
-                StatusCode::FORBIDDEN
+                return (StatusCode::FORBIDDEN, None);
             }
         };
-        (status, headers)
+        (status, Some(challenge))
     }
 
     fn complain(&self, tell: impl FnOnce()) {
@@ -341,9 +345,9 @@ impl Rule {
         let scopes: Vec<_> =
             route.scopes_all.iter().chain(&route.scopes_any).map(String::as_str).collect();
         let text = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
-        let insufficient = HeaderValue::from_str(&text)
-            .unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\""));
-        Self { expected, insufficient }
+        let is_line = HeaderValue::from_str(&text).is_ok();
+        let plain = || "Bearer error=\"insufficient_scope\"".to_owned();
+        Self { expected, insufficient: if is_line { text } else { plain() } }
     }
 }
 
@@ -367,25 +371,24 @@ fn has_scopes(route: &Route, claims: &Claims) -> bool {
 
 /// What the answer says about a token. Every header of the route is there, empty where the token
 /// has no such claim, so that nothing that a caller sent under its name gets through.
-fn headers(
+fn tell(
     route: &Route,
     version: &Version,
     generation: u64,
     claims: &Claims,
-) -> Result<HeaderMap, TokenError> {
+    answer: &mut impl Saying,
+) -> Result<(), TokenError> {
     let too_long =
         || TokenError::TooLong { bytes: claims.json().len(), max_bytes: TOKEN_BYTES_MAX };
-    let mut headers = HeaderMap::with_capacity(route.claims.len().saturating_add(6));
-    headers.insert(X_KEY_GENERATION, HeaderValue::from(generation));
-    headers.insert(X_AUTH_KID, header::value(&version.kid.0).ok_or_else(too_long)?);
-    let subject = claims.subject();
-    let subject = subject.map_or(Some(EMPTY), |subject| header::value(&subject));
-    headers.insert(X_AUTH_SUBJECT, subject.ok_or_else(too_long)?);
+    answer.say(&X_KEY_GENERATION, &generation.to_string());
+    answer.say(&X_AUTH_KID, &header::value(&version.kid.0).ok_or_else(too_long)?);
+    let subject = claims.subject().unwrap_or_default();
+    answer.say(&X_AUTH_SUBJECT, &header::value(&subject).ok_or_else(too_long)?);
     for (name, claim) in &route.claims {
-        let value = claims.raw(claim).map_or(Some(EMPTY), header::claim);
-        headers.insert(name, value.ok_or_else(too_long)?);
+        let value = claims.raw(claim).map_or(Some(Cow::Borrowed("")), header::claim);
+        answer.say(name, &value.ok_or_else(too_long)?);
     }
-    Ok(headers)
+    Ok(())
 }
 
 #[cfg(test)]

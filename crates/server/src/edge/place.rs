@@ -6,9 +6,7 @@
 
 use std::borrow::Cow;
 
-use hyper::header::HeaderMap;
-use hyper::http::request::Parts;
-
+use super::asked::{Asked, Headers, text};
 use super::settings::{Profile, Route};
 
 /// The longest original URI that is looked at.
@@ -47,16 +45,15 @@ impl Lost {
 
 impl<'a> Place<'a> {
     /// Reads what the profile's proxy says.
-    pub(super) fn read(profile: Profile, parts: &'a Parts) -> Result<Self, Lost> {
+    pub(super) fn read(profile: Profile, asked: &Asked<'a>) -> Result<Self, Lost> {
         let (uri, method) = match profile {
             Profile::Envoy => {
-                let text = parts.uri.path_and_query().map_or("/", |whole| whole.as_str());
-                let rest = text.strip_prefix(super::PATH).unwrap_or(text);
-                (rest, parts.method.as_str())
+                let rest = asked.target.strip_prefix(super::PATH).unwrap_or(asked.target);
+                (rest, asked.method)
             }
-            Profile::Nginx => of(&parts.headers, "x-original-uri", "x-original-method")?,
+            Profile::Nginx => of(asked.headers, "x-original-uri", "x-original-method")?,
             Profile::Traefik | Profile::Caddy => {
-                of(&parts.headers, "x-forwarded-uri", "x-forwarded-method")?
+                of(asked.headers, "x-forwarded-uri", "x-forwarded-method")?
             }
         };
         if uri.len() > URI_BYTES_MAX {
@@ -72,18 +69,18 @@ impl<'a> Place<'a> {
     }
 }
 
-fn of<'a>(headers: &'a HeaderMap, uri: &str, method: &str) -> Result<(&'a str, &'a str), Lost> {
+fn of<'a>(headers: Headers<'a>, uri: &str, method: &str) -> Result<(&'a str, &'a str), Lost> {
     let method = only(headers, method)?.unwrap_or("");
     Ok((only(headers, uri)?.ok_or(Lost::Untold)?, method))
 }
 
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Lost> {
-    let mut values = headers.get_all(name).iter();
+fn only<'a>(headers: Headers<'a>, name: &str) -> Result<Option<&'a str>, Lost> {
+    let mut values = headers.all(name);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Lost::Untold);
     }
-    value.to_str().map(Some).map_err(|_| Lost::Untold)
+    text(value).map(Some).ok_or(Lost::Untold)
 }
 
 /// The index of the route that a place belongs to: the longest prefix wins, and of its routes the
@@ -171,6 +168,8 @@ fn decoded(path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::http::request::Parts;
+
     use super::*;
 
     fn routes() -> Vec<Route> {
@@ -238,7 +237,7 @@ mod tests {
             request.body(()).unwrap().into_parts().0
         };
         let told = |profile, parts: &Parts| {
-            Place::read(profile, parts)
+            Place::read(profile, &Asked::of(parts))
                 .map(|place| format!("{} {} {:?}", place.method, place.path, place.query))
         };
         let nginx =

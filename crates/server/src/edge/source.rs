@@ -1,8 +1,7 @@
 //! Finding the one token of a request. Two tokens in one request are no token: whoever reads the
 //! request after us may take the other one.
 
-use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap};
-
+use super::asked::{Headers, text};
 use super::settings::Source;
 
 /// Why there is no one token.
@@ -17,7 +16,7 @@ pub(super) enum NoToken {
 /// The token of a request.
 pub(super) fn token<'a>(
     sources: &[Source],
-    headers: &'a HeaderMap,
+    headers: Headers<'a>,
     query: Option<&'a str>,
 ) -> Result<&'a str, NoToken> {
     let mut found = Found(None);
@@ -25,8 +24,8 @@ pub(super) fn token<'a>(
         match source {
             Source::Bearer => bearer(headers, &mut found)?,
             Source::Header(name) => {
-                for value in headers.get_all(name) {
-                    found.take(value.to_str().map_err(|_| NoToken::Ambiguous)?.trim())?;
+                for value in headers.all(name.as_str()) {
+                    found.take(text(value).ok_or(NoToken::Ambiguous)?.trim())?;
                 }
             }
             Source::Cookie(name) => cookies(headers, name, &mut found)?,
@@ -55,10 +54,10 @@ impl<'a> Found<'a> {
 }
 
 /// Other schemes are somebody else's business, but not beside a bearer token.
-fn bearer<'a>(headers: &'a HeaderMap, found: &mut Found<'a>) -> Result<(), NoToken> {
+fn bearer<'a>(headers: Headers<'a>, found: &mut Found<'a>) -> Result<(), NoToken> {
     let mut others = false;
-    for value in headers.get_all(AUTHORIZATION) {
-        let text = value.to_str().map_err(|_| NoToken::Ambiguous)?.trim();
+    for value in headers.all("authorization") {
+        let text = text(value).ok_or(NoToken::Ambiguous)?.trim();
         let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
         if scheme.eq_ignore_ascii_case("bearer") {
             found.take(token.trim_start())?;
@@ -69,13 +68,13 @@ fn bearer<'a>(headers: &'a HeaderMap, found: &mut Found<'a>) -> Result<(), NoTok
     if others && found.0.is_some() { Err(NoToken::Ambiguous) } else { Ok(()) }
 }
 
-fn cookies<'a>(headers: &'a HeaderMap, name: &str, found: &mut Found<'a>) -> Result<(), NoToken> {
-    for value in headers.get_all(COOKIE) {
+fn cookies<'a>(headers: Headers<'a>, name: &str, found: &mut Found<'a>) -> Result<(), NoToken> {
+    for value in headers.all("cookie") {
         // Cookies of others may be anything; that they are not ASCII hides none of ours.
-        let text = match value.to_str() {
-            Ok(text) => text,
-            Err(_) if find(value.as_bytes(), name.as_bytes()) => return Err(NoToken::Ambiguous),
-            Err(_) => continue,
+        let text = match text(value) {
+            Some(text) => text,
+            None if find(value, name.as_bytes()) => return Err(NoToken::Ambiguous),
+            None => continue,
         };
         for pair in text.split(';') {
             if let Some((_, token)) = pair.split_once('=').filter(|(key, _)| key.trim() == name) {
@@ -92,7 +91,7 @@ fn find(bytes: &[u8], name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::{HeaderName, HeaderValue};
+    use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
     use super::*;
 
@@ -114,7 +113,7 @@ mod tests {
     }
 
     fn found(all_headers: &[(&'static str, &str)], query: Option<&str>) -> Result<String, NoToken> {
-        token(&all(), &headers(all_headers), query).map(ToOwned::to_owned)
+        token(&all(), Headers::Map(&headers(all_headers)), query).map(ToOwned::to_owned)
     }
 
     #[test]
@@ -132,8 +131,11 @@ mod tests {
     fn a_place_that_is_not_configured_is_not_looked_at() {
         let headers = headers(&[("cookie", "session=a"), ("authorization", "Bearer b")]);
         let only = [Source::Query("t".into())];
-        assert_eq!(token(&only, &headers, Some("access_token=c")), Err(NoToken::Missing));
-        assert_eq!(token(&[Source::Bearer], &headers, None), Ok("b"));
+        assert_eq!(
+            token(&only, Headers::Map(&headers), Some("access_token=c")),
+            Err(NoToken::Missing)
+        );
+        assert_eq!(token(&[Source::Bearer], Headers::Map(&headers), None), Ok("b"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicI64;
 
 use hyper::Request;
-use keywheel_core::id::{Kid, RingName};
+use keywheel_core::id::{Kid, RingName, VersionNumber};
 use keywheel_core::kind::{Kind, SigningAlgorithm};
 use keywheel_core::revocation::{Revocation, RevocationSet, Revoked};
 use keywheel_core::time::WallTime;

@@ -5,19 +5,23 @@
 //! whatever it does not want to understand ends the connection after the answer, so that no byte is
 //! ever taken for the beginning of another question.
 
-use hyper::http::request::Parts;
-use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
-use hyper::{StatusCode, header};
+use std::mem::MaybeUninit;
+
+use hyper::StatusCode;
+use hyper::header::HeaderName;
+
+use super::asked::{Asked, Headers, text};
 
 /// The longest head.
 pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
-const HEADERS_MAX: usize = 128;
+/// The most headers that a head may have.
+pub(super) const HEADERS_MAX: usize = 128;
 /// A longer body is not stepped over.
 const BODY_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A question that was read.
-pub(super) struct Question {
-    pub(super) parts: Parts,
+pub(super) struct Question<'b> {
+    pub(super) asked: Asked<'b>,
     /// How long its head is.
     pub(super) head_bytes: usize,
     /// How much of a body follows that nobody wants.
@@ -27,20 +31,31 @@ pub(super) struct Question {
 }
 
 /// What a buffer begins with.
-pub(super) enum Read {
-    Question(Box<Question>),
+pub(super) enum Read<'b> {
+    Question(Question<'b>),
     /// A head that is not whole yet.
     Part,
     /// Nothing that can be answered; the status says what is wrong.
     Bad(StatusCode),
 }
 
+/// Room for the headers of one head.
+pub(super) type Room<'b> = [MaybeUninit<httparse::Header<'b>>; HEADERS_MAX];
+
+/// Room that costs nothing to make.
+pub(super) const fn room<'b>() -> Room<'b> {
+    [const { MaybeUninit::uninit() }; HEADERS_MAX]
+}
+
 /// Reads the head that a buffer begins with.
-pub(super) fn read(buffer: &[u8]) -> Read {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut head = httparse::Request::new(&mut headers);
-    match head.parse(buffer) {
-        Ok(httparse::Status::Complete(head_bytes)) => question(&head, head_bytes),
+pub(super) fn read<'b>(buffer: &'b [u8], room: &'b mut Room<'b>) -> Read<'b> {
+    let mut head = httparse::Request::new(&mut []);
+    match head.parse_with_uninit_headers(buffer, room) {
+        Ok(httparse::Status::Complete(head_bytes)) => {
+            let (method, target, version) = (head.method, head.path, head.version);
+            question(method, target, version, head.headers, head_bytes)
+                .map_or(Read::Bad(StatusCode::BAD_REQUEST), Read::Question)
+        }
         Ok(httparse::Status::Partial) if buffer.len() < HEAD_BYTES_MAX => Read::Part,
         Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
             Read::Bad(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -49,67 +64,70 @@ pub(super) fn read(buffer: &[u8]) -> Read {
     }
 }
 
-fn question(head: &httparse::Request<'_, '_>, head_bytes: usize) -> Read {
-    let known = parts(head).and_then(|parts| {
-        let body_bytes = body_bytes(&parts.headers)?;
-        let goes_on =
-            head.version == Some(1) && body_bytes <= BODY_BYTES_MAX && !ends(&parts.headers);
-        Some(Question { parts, head_bytes, body_bytes, goes_on })
-    });
-    known.map_or(Read::Bad(StatusCode::BAD_REQUEST), |known| Read::Question(Box::new(known)))
-}
-
-fn parts(head: &httparse::Request<'_, '_>) -> Option<Parts> {
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = Method::from_bytes(head.method?.as_bytes()).ok()?;
-    parts.uri = Uri::try_from(head.path?).ok()?;
-    let mut headers = HeaderMap::with_capacity(head.headers.len());
-    for one in head.headers.iter() {
-        let name = HeaderName::from_bytes(one.name.as_bytes()).ok()?;
-        headers.append(name, HeaderValue::from_bytes(one.value).ok()?);
-    }
-    parts.headers = headers;
-    Some(parts)
+fn question<'b>(
+    method: Option<&'b str>,
+    target: Option<&'b str>,
+    version: Option<u8>,
+    headers: &'b [httparse::Header<'b>],
+    head_bytes: usize,
+) -> Option<Question<'b>> {
+    let headers = Headers::List(headers);
+    let body_bytes = body_bytes(headers)?;
+    let goes_on = version == Some(1) && body_bytes <= BODY_BYTES_MAX && !ends(headers);
+    let target = text(target?.as_bytes())?;
+    Some(Question {
+        asked: Asked { method: method?, target, headers },
+        head_bytes,
+        body_bytes,
+        goes_on,
+    })
 }
 
 /// How long the body is: endless when that is not said in advance, and nothing when it is said
 /// twice, or not as a number.
-fn body_bytes(headers: &HeaderMap) -> Option<u64> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+fn body_bytes(headers: Headers<'_>) -> Option<u64> {
+    let mut lengths = headers.all("content-length");
     let length = lengths.next();
     if lengths.next().is_some() {
         return None;
     }
-    let length = match length.map(HeaderValue::as_bytes) {
+    let length = match length {
         None => 0,
         Some(digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
             str::from_utf8(digits).ok()?.parse().ok()?
         }
         Some(_) => return None,
     };
-    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let is_chunked = headers.all("transfer-encoding").next().is_some();
     Some(if is_chunked { u64::MAX } else { length })
 }
 
 /// Whether the other side wants the connection to end, or to become another one.
-fn ends(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::UPGRADE)
-        || headers.contains_key(header::EXPECT)
-        || headers.get_all(header::CONNECTION).iter().any(|value| {
-            let mut words = value.as_bytes().split(|byte| *byte == b',');
+fn ends(headers: Headers<'_>) -> bool {
+    let has = |name| headers.all(name).next().is_some();
+    has("upgrade")
+        || has("expect")
+        || headers.all("connection").any(|value| {
+            let mut words = value.split(|byte| *byte == b',');
             words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
         })
 }
 
-/// Writes an answer without a body. It carries no `Date`: nothing may keep it.
-pub(super) fn write(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, goes_on: bool) {
+/// Begins an answer.
+pub(super) fn begin(out: &mut Vec<u8>, status: StatusCode) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or("Answer").as_bytes());
-    for (name, value) in headers {
-        line(out, name.as_str().as_bytes(), value.as_bytes());
-    }
+}
+
+/// Says one header of an answer.
+pub(super) fn say(out: &mut Vec<u8>, name: &HeaderName, value: &str) {
+    line(out, name.as_str().as_bytes(), value.as_bytes());
+}
+
+/// Ends an answer, which has no body. It carries no `Date`: nothing may keep it.
+pub(super) fn end(out: &mut Vec<u8>, goes_on: bool) {
     line(out, b"cache-control", b"no-store");
     line(out, b"content-length", b"0");
     if !goes_on {
@@ -128,16 +146,27 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 mod tests {
     use super::*;
 
-    fn known(text: &str) -> Question {
-        match read(text.as_bytes()) {
-            Read::Question(question) => *question,
+    /// Method, target and the original URI; the length of head and body, and whether it goes on.
+    type Known = ((String, String, Vec<String>), usize, u64, bool);
+
+    fn known(text: &str) -> Known {
+        match read(text.as_bytes(), &mut room()) {
+            Read::Question(Question { asked, head_bytes, body_bytes, goes_on }) => {
+                let uris = asked.headers.all("x-original-uri").map(text_of).collect();
+                let said = (asked.method.to_owned(), asked.target.to_owned(), uris);
+                (said, head_bytes, body_bytes, goes_on)
+            }
             Read::Part => panic!("a part: {text}"),
             Read::Bad(status) => panic!("{status}: {text}"),
         }
     }
 
+    fn text_of(value: &[u8]) -> String {
+        super::text(value).unwrap().to_owned()
+    }
+
     fn bad(text: &str) -> u16 {
-        match read(text.as_bytes()) {
+        match read(text.as_bytes(), &mut room()) {
             Read::Bad(status) => status.as_u16(),
             Read::Question(_) => panic!("a question: {text}"),
             Read::Part => panic!("a part: {text}"),
@@ -147,22 +176,19 @@ mod tests {
     #[test]
     fn a_question_is_read_and_what_follows_it_is_left() {
         let text = "PATCH /authz/a?b=c HTTP/1.1\r\nHost: x\r\nX-Original-URI: /a\r\n\r\nGET ";
-        let question = known(text);
-        assert_eq!(question.parts.method, "PATCH");
-        assert_eq!(question.parts.uri.path(), "/authz/a");
-        assert_eq!(question.parts.headers["x-original-uri"], "/a");
-        assert_eq!((question.head_bytes, question.body_bytes), (text.len() - 4, 0));
-        assert!(question.goes_on);
+        let said = ("PATCH".into(), "/authz/a?b=c".into(), vec!["/a".into()]);
+        assert_eq!(known(text), (said, text.len() - 4, 0, true));
         for end in 0..text.len() - 4 {
-            assert!(matches!(read(&text.as_bytes()[..end]), Read::Part), "{end}");
+            let part = &text.as_bytes()[..end];
+            assert!(matches!(read(part, &mut room()), Read::Part), "{end}");
         }
     }
 
     #[test]
     fn a_body_is_stepped_over_or_ends_the_connection() {
         let with = |headers: &str| known(&format!("POST /authz HTTP/1.1\r\n{headers}\r\n\r\n"));
-        let plain = with("Content-Length: 12");
-        assert_eq!((plain.body_bytes, plain.goes_on), (12, true));
+        let (_, _, body_bytes, goes_on) = with("Content-Length: 12");
+        assert_eq!((body_bytes, goes_on), (12, true));
         for headers in [
             "Content-Length: 1048577",
             "Transfer-Encoding: chunked",
@@ -172,9 +198,9 @@ mod tests {
             "Upgrade: websocket",
             "Expect: 100-continue",
         ] {
-            assert!(!with(headers).goes_on, "{headers}");
+            assert!(!with(headers).3, "{headers}");
         }
-        assert!(!known("GET /authz HTTP/1.0\r\n\r\n").goes_on);
+        assert!(!known("GET /authz HTTP/1.0\r\n\r\n").3);
     }
 
     #[test]
@@ -209,9 +235,11 @@ mod tests {
     #[test]
     fn an_answer_has_no_body_and_may_not_be_kept() {
         let mut out = Vec::new();
-        let headers = HeaderMap::from_iter([(header::WWW_AUTHENTICATE, "Bearer".parse().unwrap())]);
-        write(&mut out, StatusCode::UNAUTHORIZED, &headers, true);
-        write(&mut out, StatusCode::OK, &HeaderMap::new(), false);
+        begin(&mut out, StatusCode::UNAUTHORIZED);
+        say(&mut out, &hyper::header::WWW_AUTHENTICATE, "Bearer");
+        end(&mut out, true);
+        begin(&mut out, StatusCode::OK);
+        end(&mut out, false);
         let wanted = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\n\
                       cache-control: no-store\r\ncontent-length: 0\r\n\r\n\
                       HTTP/1.1 200 OK\r\ncache-control: no-store\r\ncontent-length: 0\r\n\
