@@ -1,14 +1,12 @@
 //! The rules of the edge as people write them, in `keywheel.toml` and in `agent.toml` alike, and
 //! what they come to. What a rule does is in `keywheel_server::edge`.
 
-use std::collections::BTreeMap;
-
 use hyper_names::{claim_header, header_name};
 use keywheel_core::time::Span;
 use keywheel_server::SocketMode;
 use keywheel_server::edge::{EdgeSettings, Profile, Route, Source};
-use schemars::JsonSchema;
-use serde::Deserialize;
+
+use super::raw::RawRoute;
 
 /// More routes than this are no rules any more.
 const ROUTES_MAX: usize = 256;
@@ -17,46 +15,6 @@ const VALUES_MAX: usize = 64;
 /// A larger leeway accepts what has long expired.
 const LEEWAY_MAX: Span = Span::from_secs(300);
 const PROFILES: &str = "use nginx, envoy, traefik or caddy";
-
-/// What a request needs, by its path. The longest prefix wins; a request that no route covers is
-/// refused.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RawRoute {
-    /// The paths that it covers: this one and those below it.
-    pub prefix: String,
-    /// The methods that it covers. Default: all.
-    #[serde(default)]
-    pub methods: Vec<String>,
-    /// The signing ring whose tokens pass.
-    pub ring: String,
-    /// The `iss` that tokens must have, one of these. Default: any.
-    #[serde(default)]
-    pub issuer: Vec<String>,
-    /// The `aud` that tokens must have, one of these. Default: any.
-    #[serde(default)]
-    pub audience: Vec<String>,
-    /// Claims that tokens must have besides `exp`.
-    #[serde(default)]
-    pub require: Vec<String>,
-    /// Scopes that tokens must all have, in `scope` or `scp`.
-    #[serde(default)]
-    pub scopes: Vec<String>,
-    /// Scopes of which tokens must have one.
-    #[serde(default)]
-    pub any_scope: Vec<String>,
-    /// Where the token stands: `bearer` (the Authorization header), `header:NAME`, `cookie:NAME` or
-    /// `query:NAME`. A request that shows two tokens is refused. Default `["bearer"]`.
-    pub token: Option<Vec<String>>,
-    /// Headers of the answer, and the claims that stand in them. The key's id and the subject are
-    /// always there, as `X-Auth-Kid` and `X-Auth-Subject`.
-    #[serde(default)]
-    pub claims: BTreeMap<String, String>,
-    /// How far the clocks of signers and of this machine may be apart. Default `0s`.
-    pub leeway: Option<String>,
-    /// The `typ` in the token's header, such as `at+jwt`. Default: any.
-    pub typ: Option<String>,
-}
 
 /// Notes that a field is wrong: its path, the cause, the remedy.
 pub(super) type Fault<'a> = dyn FnMut(&[&str], String, &str) + 'a;
@@ -257,7 +215,7 @@ mod hyper_names {
 mod tests {
     use super::*;
 
-    #[derive(Deserialize)]
+    #[derive(serde::Deserialize)]
     struct File {
         route: Vec<RawRoute>,
     }

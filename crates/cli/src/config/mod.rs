@@ -22,10 +22,11 @@ mod raw;
 mod settle;
 mod template;
 
-pub use authz::RawRoute;
 use error::Manual;
 pub use error::{ConfigError, ConfigErrors};
-pub use raw::{RawAuthz, RawConfig, RawNotify, RawOidc, RawServer, RawSlack, RawTls, RawWebhook};
+pub use raw::{
+    RawAuthz, RawConfig, RawNotify, RawOidc, RawRoute, RawServer, RawSlack, RawTls, RawWebhook,
+};
 pub use template::TEMPLATE;
 
 /// The largest configuration that is read; ten thousand rings fit.

@@ -10,8 +10,6 @@ use keywheel_store::KekSource;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::authz::RawRoute;
-
 /// The configuration of keywheel.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -162,4 +160,44 @@ pub struct RawSlack {
     pub url_file: PathBuf,
     /// The authority (PEM) that signed the address's certificate. Default: the well-known ones.
     pub ca_file: Option<PathBuf>,
+}
+
+/// What a request needs, by its path. The longest prefix wins; a request that no route covers is
+/// refused.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRoute {
+    /// The paths that it covers: this one and those below it.
+    pub prefix: String,
+    /// The methods that it covers. Default: all.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// The signing ring whose tokens pass.
+    pub ring: String,
+    /// The `iss` that tokens must have, one of these. Default: any.
+    #[serde(default)]
+    pub issuer: Vec<String>,
+    /// The `aud` that tokens must have, one of these. Default: any.
+    #[serde(default)]
+    pub audience: Vec<String>,
+    /// Claims that tokens must have besides `exp`.
+    #[serde(default)]
+    pub require: Vec<String>,
+    /// Scopes that tokens must all have, in `scope` or `scp`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Scopes of which tokens must have one.
+    #[serde(default)]
+    pub any_scope: Vec<String>,
+    /// Where the token stands: `bearer` (the Authorization header), `header:NAME`, `cookie:NAME` or
+    /// `query:NAME`. A request that shows two tokens is refused. Default `["bearer"]`.
+    pub token: Option<Vec<String>>,
+    /// Headers of the answer, and the claims that stand in them. The key's id and the subject are
+    /// always there, as `X-Auth-Kid` and `X-Auth-Subject`.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
+    /// How far the clocks of signers and of this machine may be apart. Default `0s`.
+    pub leeway: Option<String>,
+    /// The `typ` in the token's header, such as `at+jwt`. Default: any.
+    pub typ: Option<String>,
 }

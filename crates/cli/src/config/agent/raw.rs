@@ -11,7 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::config::authz::RawRoute;
+use crate::config::raw::RawRoute;
 
 /// The configuration of `keywheel agent`. Paths are absolute. Lengths of time are text: a whole
 /// number and a unit (`ms`, `s`, `m`, `h`, `d`, `w`), or a sum (`1h30m`).
