@@ -4,6 +4,15 @@
 
 #![no_main]
 
+#[expect(dead_code, reason = "only the rules of the edge are shared by both files")]
+#[path = "../../../crates/cli/src/config/raw.rs"]
+mod server;
+
+/// Where the file of an agent looks for what it shares with the server's.
+mod config {
+    pub(crate) use crate::server as raw;
+}
+
 #[expect(dead_code, reason = "what it read is settled by the command line")]
 #[path = "../../../crates/cli/src/config/agent/raw.rs"]
 mod raw;
