@@ -262,6 +262,18 @@ impl Keyset {
         self.ledger
     }
 
+    /// The versions in the order in which to try them on what names no key: the primary, then the
+    /// versions before it, the latest first, then those that come after it.
+    pub fn in_order_of_trial(&self) -> impl Iterator<Item = &Arc<Version>> {
+        let primary = self.primary_number;
+        let versions = || self.versions.iter();
+        let first = versions().filter(move |version| Some(version.number) == primary);
+        let older =
+            versions().rev().filter(move |version| primary.is_none_or(|at| version.number < at));
+        let newer = versions().filter(move |version| primary.is_some_and(|at| version.number > at));
+        first.chain(older).chain(newer)
+    }
+
     /// The accepted version with this kid.
     pub fn by_kid(&self, kid: &str) -> Option<&Arc<Version>> {
         self.versions.iter().find(|version| version.kid.0 == kid)

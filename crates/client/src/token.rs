@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use keywheel_core::revocation::Facts;
 use keywheel_jose::token::{
-    Claims, Expected, IssueError, Keys, NumericDate, Terms, TokenError, TokenKey, UnixSeconds,
-    complete, danger_kid, verify,
+    Claims, Expected, IssueError, Keys, Terms, TokenError, TokenKey, UnixSeconds, complete,
+    danger_kid, verify,
 };
 
 use crate::client::RingHandle;
@@ -66,15 +65,8 @@ impl Keys for Keyset {
         Self::by_kid(self, kid).and_then(|version| version.token_key.as_ref())
     }
 
-    /// The primary, then the versions before it, the latest first, then those that come after it.
     fn without_kid(&self) -> impl Iterator<Item = &TokenKey> {
-        let primary = self.primary_number();
-        let versions = || self.versions().iter();
-        let first = versions().filter(move |version| Some(version.number) == primary);
-        let older =
-            versions().rev().filter(move |version| primary.is_none_or(|at| version.number < at));
-        let newer = versions().filter(move |version| primary.is_some_and(|at| version.number > at));
-        first.chain(older).chain(newer).filter_map(|version| version.token_key.as_ref())
+        self.in_order_of_trial().filter_map(|version| version.token_key.as_ref())
     }
 }
 
@@ -118,14 +110,9 @@ impl RingHandle {
         verified: &VerifiedToken,
     ) -> Result<(), TokenRefusal> {
         let VerifiedToken { version, claims } = verified;
-        let (jti, subject) = (claims.jti(), claims.subject());
-        let facts = Facts {
-            jti: jti.as_deref(),
-            subject: subject.as_deref(),
-            kid: Some(&version.kid().0),
-            issued_at: claims.issued_at().map(NumericDate::floor),
-        };
-        match self.is_revoked_in(keyset, &facts) {
+        let known =
+            claims.with_facts(Some(&version.kid().0), |facts| self.is_revoked_in(keyset, facts));
+        match known {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(TokenError::Revoked.into()),
             Err(RevocationCheckError::Client(error)) => Err(error.into()),

@@ -243,7 +243,7 @@ impl Revoked {
 /// The `issued_before` that kills whatever exists now. `iat` has whole seconds, so the whole
 /// present second counts: a token issued later within it is dead too, and none that exists lives.
 pub fn everything_until(now: WallTime) -> i64 {
-    now.0.div_euclid(1_000).saturating_add(1)
+    now.seconds().saturating_add(1)
 }
 
 const HOUR_SECS: i64 = 3_600;

@@ -117,6 +117,11 @@ impl std::fmt::Display for Span {
 pub struct WallTime(pub i64);
 
 impl WallTime {
+    /// The whole second that contains it, counted from the Unix epoch, as in a NumericDate.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
     /// The moment `span` later.
     pub const fn after(self, span: Span) -> Self {
         Self(self.0.saturating_add_unsigned(span.as_millis()))

@@ -74,7 +74,7 @@ impl Spared {
     fn covers(&self, token: &IssuedToken) -> bool {
         match &token.kid {
             Some(kid) => *kid == self.kid,
-            None => token.reported >= self.since.0.div_euclid(1_000),
+            None => token.reported >= self.since.seconds(),
         }
     }
 }
@@ -103,7 +103,7 @@ impl Engine {
             let cause = format!("{} tokens were named", issued.len());
             return Err(invalid("issued", cause, "Name 1 to 4096 in one call"));
         }
-        let now = self.clock.wall().0.div_euclid(1_000);
+        let now = self.clock.wall().seconds();
         let mut tokens = Vec::with_capacity(issued.len());
         for one in issued {
             let token = IssuedToken {

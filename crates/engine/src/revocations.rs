@@ -213,7 +213,7 @@ impl Engine {
         beside: impl Fn(&Self) -> Result<(Vec<Write>, serde_json::Value), EngineError>,
     ) -> Result<Recorded, EngineError> {
         let wall = self.clock.wall();
-        let now = wall.0.div_euclid(1_000);
+        let now = wall.seconds();
         let living: Vec<_> = entries.iter().filter(|one| !one.is_over(now)).cloned().collect();
         for _ in 0..TRIES_MAX {
             let turn = lock(&self.turn);
@@ -367,7 +367,7 @@ impl Engine {
 
     /// Lets the sets in memory forget what has expired.
     pub(crate) fn forget_expired(&self) {
-        let now = self.clock.wall().0.div_euclid(1_000);
+        let now = self.clock.wall().seconds();
         for (_, known) in self.revocations.all() {
             known.set.drop_expired(now);
         }

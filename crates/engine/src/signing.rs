@@ -106,7 +106,7 @@ impl Engine {
         let claims = Claims::parse(&json).map_err(IssueError::Claims);
         let mut jti = [0; 16];
         self.fill(&mut jti);
-        let now = UnixSeconds(self.now().wall.0.div_euclid(1000));
+        let now = UnixSeconds(self.now().wall.seconds());
         let terms = Terms { now, longest_lifetime: lifetime.unwrap_or(longest), jti };
         let completed = claims.and_then(|claims| complete(&claims, &terms));
         let Completed { json, jti, expires } = completed.map_err(|error| match error {

@@ -34,7 +34,7 @@ impl Engine {
     /// Goes on with what whoever leads does once in an hour: logs lose what is over, and their
     /// small records are merged.
     pub(crate) fn tidy_logs(&self) -> Result<(), EngineError> {
-        let now = self.clock.wall().0.div_euclid(1_000);
+        let now = self.clock.wall().seconds();
         let mut tidying = lock(&self.tidying);
         let hour = now.div_euclid(3_600);
         if matches!(tidying.stage, Stage::Done) {

@@ -128,6 +128,30 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
 }
 
 impl Operation {
+    /// What anybody who reaches the server may read.
+    pub(crate) const fn open(
+        id: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        answer: Answer,
+        refusals: &'static [Kind],
+        handler: fn(Call) -> Answering,
+    ) -> Self {
+        Self {
+            id,
+            method: Method::GET,
+            path,
+            summary,
+            access: Access::Open,
+            query: &[],
+            conditional: false,
+            body: Body::Nothing,
+            answer,
+            refusals,
+            handler,
+        }
+    }
+
     /// The statuses that it can refuse with, and why, in order.
     pub(crate) fn all_refusals(&self) -> Vec<Kind> {
         let mut kinds = vec![Kind::Internal, Kind::StoreUnavailable, Kind::StoreRefused];

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use keywheel_core::revocation::Facts;
 use serde::de::DeserializeOwned;
 
 use super::error::TokenError;
@@ -96,6 +97,18 @@ impl Claims {
     /// When the token was issued (`iat`).
     pub const fn issued_at(&self) -> Option<NumericDate> {
         self.registered.issued_at
+    }
+
+    /// Hands over what of the token matters for revocation; `kid` is that of the key that verified
+    /// it.
+    pub fn with_facts<T>(&self, kid: Option<&str>, ask: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let (jti, subject) = (self.jti(), self.subject());
+        ask(&Facts {
+            jti: jti.as_deref(),
+            subject: subject.as_deref(),
+            kid,
+            issued_at: self.issued_at().map(NumericDate::floor),
+        })
     }
 
     /// The JSON text of a claim.

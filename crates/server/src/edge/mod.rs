@@ -28,7 +28,6 @@ use std::time::Duration;
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
-use keywheel_core::revocation::Facts;
 use keywheel_engine::ports::Clock;
 use keywheel_jose::token::{Claims, Expected, TokenError, UnixSeconds, danger_kid, verify};
 
@@ -255,14 +254,9 @@ impl Edge {
         version: &Version,
         claims: &Claims,
     ) -> Result<(), TokenError> {
-        let (jti, subject) = (claims.jti(), claims.subject());
-        let facts = Facts {
-            jti: jti.as_deref(),
-            subject: subject.as_deref(),
-            kid: Some(&version.kid.0),
-            issued_at: claims.issued_at().map(keywheel_jose::token::NumericDate::floor),
-        };
-        match self.authority.revoked(&route.ring, &facts) {
+        let known = claims
+            .with_facts(Some(&version.kid.0), |facts| self.authority.revoked(&route.ring, facts));
+        match known {
             Ok(None) => Ok(()),
             Ok(Some(_)) => {
                 tracing::debug!(ring = %route.ring, version = %version.number, "a revoked token");
@@ -324,7 +318,7 @@ impl Edge {
     }
 
     fn now(&self) -> UnixSeconds {
-        UnixSeconds(self.clock.wall().0.div_euclid(1000))
+        UnixSeconds(self.clock.wall().seconds())
     }
 }
 

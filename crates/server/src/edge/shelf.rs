@@ -287,14 +287,8 @@ impl Shelf {
             own.map(|(name, ring)| (name.clone(), Arc::clone(ring))).ok_or_else(unknown)?;
         drop(rings);
         let verified = verify(token, &*ring.accepted, &Expected::new(), now)?;
-        let (jti, subject) = (verified.claims.jti(), verified.claims.subject());
-        let facts = Facts {
-            jti: jti.as_deref(),
-            subject: subject.as_deref(),
-            kid: Some(&kid),
-            issued_at: verified.claims.issued_at().map(keywheel_jose::token::NumericDate::floor),
-        };
-        match self.revoked(&name, &facts) {
+        let known = verified.claims.with_facts(Some(&kid), |facts| self.revoked(&name, facts));
+        match known {
             Ok(None) => Ok(found(&name, &verified)),
             Ok(Some(_)) => Err(TokenError::Revoked),
             Err(Stale) => Err(TokenError::RevocationsStale),

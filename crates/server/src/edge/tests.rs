@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicI64;
 use hyper::Request;
 use keywheel_core::id::{Kid, RingName, VersionNumber};
 use keywheel_core::kind::{Kind, SigningAlgorithm};
-use keywheel_core::revocation::{Revocation, RevocationSet, Revoked};
+use keywheel_core::revocation::{Facts, Revocation, RevocationSet, Revoked};
 use keywheel_core::time::WallTime;
 use keywheel_engine::ports::Elapsed;
 use keywheel_jose::Material;

@@ -215,7 +215,7 @@ impl Round {
             if now < notice.next_attempt.after(spread(&notice)) {
                 continue;
             }
-            let failures = self.tell(&notice, now.0.div_euclid(1_000));
+            let failures = self.tell(&notice, now.seconds());
             if failures.is_empty() {
                 engine.notice_delivered(notice.id)?;
                 self.had.retain(|(id, _)| *id != notice.id);

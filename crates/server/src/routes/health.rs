@@ -2,11 +2,10 @@
 //! without detail; the detail is in `/metrics` and in the log.
 
 use axum::response::{IntoResponse as _, Response};
-use hyper::Method;
 use keywheel_api::problem::Kind;
 
 use crate::call::Call;
-use crate::operation::{Access, Answer, Answering, Body, Operation};
+use crate::operation::{Answer, Answering, Operation};
 use crate::refusal::Refusal;
 
 pub(crate) const OPERATIONS: &[Operation] = &[
@@ -24,19 +23,7 @@ const fn operation(
     summary: &'static str,
     handler: fn(Call) -> Answering,
 ) -> Operation {
-    Operation {
-        id,
-        method: Method::GET,
-        path,
-        summary,
-        access: Access::Open,
-        query: &[],
-        conditional: false,
-        body: Body::Nothing,
-        answer: Answer::Text("text/plain"),
-        refusals: &[],
-        handler,
-    }
+    Operation::open(id, path, summary, Answer::Text("text/plain"), &[], handler)
 }
 
 async fn ready(call: Call) -> Result<Response, Refusal> {

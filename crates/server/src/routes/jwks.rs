@@ -63,19 +63,7 @@ const fn open(
     summary: &'static str,
     handler: fn(Call) -> Answering,
 ) -> Operation {
-    Operation {
-        id,
-        method: Method::GET,
-        path,
-        summary,
-        access: Access::Open,
-        query: &[],
-        conditional: false,
-        body: Body::Nothing,
-        answer: Answer::Document,
-        refusals: &[Kind::NotFound],
-        handler,
-    }
+    Operation::open(id, path, summary, Answer::Document, &[Kind::NotFound], handler)
 }
 
 fn document(call: &Call, ring: Option<&RingName>) -> Result<Response, Refusal> {

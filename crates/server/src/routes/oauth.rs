@@ -99,7 +99,7 @@ fn verified<T>(
     found: impl FnOnce(&RingName, &Verified<'_>) -> T,
 ) -> Result<Option<T>, Refusal> {
     let caller = call.caller()?;
-    let now = UnixSeconds(call.app.wall().0.div_euclid(1000));
+    let now = UnixSeconds(call.app.wall().seconds());
     let within = |ring: &RingName| caller.rings.contains(ring);
     let found = call.app.shelf.verify(token.as_bytes(), within, now, found);
     Ok(found

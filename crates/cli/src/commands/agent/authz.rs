@@ -150,13 +150,8 @@ impl Authority for Keys {
 
 /// The keys of a keyset; nothing when they do not sign.
 fn accepted(keyset: &Keyset) -> Option<Accepted> {
-    let mut versions: Vec<_> = keyset.versions().iter().collect();
-    let primary = keyset.primary_number();
-    versions.sort_by_key(|version| {
-        (Some(version.number()) != primary, std::cmp::Reverse(version.number()))
-    });
-    let mut ready = Vec::with_capacity(versions.len());
-    for version in versions {
+    let mut ready = Vec::with_capacity(keyset.versions().len());
+    for version in keyset.in_order_of_trial() {
         let key = match (version.material(), version.public_key()) {
             (Some(material), _) => TokenKey::of_material(material, version.kid()).ok()?,
             (None, Some(public)) => TokenKey::of_public(public, version.kid()),

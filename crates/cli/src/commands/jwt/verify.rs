@@ -81,7 +81,7 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     };
     let keys = keys_of_file(file)?;
     judge_each(invocation, |token| {
-        let now = UnixSeconds(args.now.unwrap_or_else(|| SystemClock.wall().0.div_euclid(1_000)));
+        let now = UnixSeconds(args.now.unwrap_or_else(|| SystemClock.wall().seconds()));
         let verified = verify(token, &keys, &expected, now);
         Ok(verified.map(|verified| said(verified.key.kid(), &verified.claims)))
     })

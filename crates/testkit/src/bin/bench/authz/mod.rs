@@ -339,7 +339,7 @@ fn wait(mut ready: impl FnMut() -> bool) -> Fallible<()> {
 /// Seconds since 1970, for the `exp` of tokens.
 fn wall_secs() -> i64 {
     use keywheel_engine::ports::Clock as _;
-    keywheel_store::SystemClock.wall().0.div_euclid(1_000)
+    keywheel_store::SystemClock.wall().seconds()
 }
 
 fn median(rounds: &[Cost], of: impl Fn(Cost) -> f64) -> f64 {
