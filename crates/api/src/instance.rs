@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ring::{Counts, is_zero};
 
-/// Body of `POST /v1/instances`. The consumer is the token's; a token for several consumers names
-/// one.
+/// Body of `POST /v1/instances`. The consumer is the token's.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
-    /// Which consumer this process belongs to.
-    pub consumer: String,
+    /// Which consumer this process believes to belong to; refused when the token is another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
     /// The rings that it will use, at most 64.
     pub rings: Vec<String>,
     /// Where it runs, for people: at most 64 characters.

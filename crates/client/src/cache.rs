@@ -16,7 +16,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{aead, hkdf};
-use keywheel_core::id::{ConsumerName, RingName};
+use keywheel_core::id::RingName;
 use keywheel_core::time::Span;
 use zeroize::Zeroizing;
 
@@ -115,7 +115,8 @@ impl Recalled {
 /// The cache of one consumer on this host.
 pub(crate) struct HostCache {
     directory: PathBuf,
-    consumer: ConsumerName,
+    /// The consumer's name, or the public id of its token.
+    whose: String,
     key: Option<aead::LessSafeKey>,
 }
 
@@ -132,19 +133,18 @@ fn boot_id() -> Option<[u8; BOOT_ID_BYTES]> {
 }
 
 impl HostCache {
-    pub(crate) fn new(directory: &Path, token: &Token, consumer: &ConsumerName) -> Self {
+    pub(crate) fn new(directory: &Path, token: &Token, whose: &str) -> Self {
         let directory = directory.to_owned();
-        Self { directory, consumer: consumer.clone(), key: derive(token) }
+        Self { directory, whose: whose.to_owned(), key: derive(token) }
     }
 
     fn path(&self, ring: &RingName) -> PathBuf {
-        self.directory.join(format!("{}@{ring}.kwcache", self.consumer))
+        self.directory.join(format!("{}@{ring}.kwcache", self.whose))
     }
 
     fn associated(&self, ring: &RingName) -> Vec<u8> {
         // Names hold no `/`.
-        [MAGIC.as_slice(), self.consumer.as_str().as_bytes(), b"/", ring.as_str().as_bytes()]
-            .concat()
+        [MAGIC.as_slice(), self.whose.as_bytes(), b"/", ring.as_str().as_bytes()].concat()
     }
 
     /// Writes an entry in one step: a reader sees the old one or the new one.

@@ -1,208 +1,33 @@
 //! The client as the application sees it: it connects with the first use, follows its rings, and
 //! after a fork begins anew without being told.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwapOption;
 use keywheel_api::revocation::{IssuedToken, Revoke, RevokedTokens};
 use keywheel_core::gate::EvidenceLevel;
-use keywheel_core::id::{
-    ConsumerName, Incarnation, InstanceId, Kid, Revision, RingName, VersionNumber,
-};
+use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
 use keywheel_core::revocation::{Facts, Revocation, Revoked};
-use keywheel_core::text::is_printable;
 use keywheel_core::time::Span;
 
+use crate::builder::{Builder, Origin, Settings, TokenSource};
 use crate::clock::boot_time;
 use crate::error::{
     BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, RevocationsStale,
 };
 use crate::fork;
 use crate::guard::Guard;
-use crate::http::{Endpoint, Http, HttpError, TlsOptions, Token};
+use crate::health::Health;
+use crate::http::{Http, HttpError};
 use crate::keyset::{Keyset, Version};
 use crate::live::{Finding, Live, Slot};
 use crate::revocations;
+use crate::still::{self, StillKeys};
 use crate::watcher;
 
-const RINGS_MAX: usize = 64;
-/// The most characters of a host's name or label.
-pub(crate) const HOST_CHARS_MAX: usize = 64;
-const FIRST_USE_TIMEOUT: Span = Span::from_secs(10);
 const REFRESH_TIMEOUT: Span = Span::from_secs(3);
 const GOODBYE_TIMEOUT: Span = Span::from_secs(2);
-
-/// Where the token comes from. A file is read with the first use, and again when the server does
-/// not accept the token any more.
-#[derive(Clone)]
-pub enum TokenSource {
-    /// This token.
-    Value(Token),
-    /// A file that only its owner may read.
-    File(PathBuf),
-    /// The file that `KEYWHEEL_TOKEN_FILE` names.
-    Environment,
-}
-
-impl From<Token> for TokenSource {
-    fn from(token: Token) -> Self {
-        Self::Value(token)
-    }
-}
-
-/// What a client was told to do.
-pub(crate) struct Settings {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) token: TokenSource,
-    pub(crate) tls: TlsOptions,
-    pub(crate) consumer: ConsumerName,
-    pub(crate) rings: Box<[RingName]>,
-    pub(crate) host_cache: Option<PathBuf>,
-    pub(crate) first_use_timeout: Span,
-    pub(crate) deferred: bool,
-    pub(crate) endures: bool,
-    pub(crate) identity_file: Option<PathBuf>,
-    pub(crate) pid: Option<u32>,
-    pub(crate) host: Option<String>,
-}
-
-/// Collects what a client needs to know.
-pub struct Builder {
-    endpoint: String,
-    token: TokenSource,
-    tls: TlsOptions,
-    consumer: Option<String>,
-    rings: Vec<String>,
-    host_cache: Option<PathBuf>,
-    first_use_timeout: Span,
-    deferred: bool,
-    endures: bool,
-    identity_file: Option<PathBuf>,
-    pid: Option<u32>,
-    host: Option<String>,
-}
-
-impl Builder {
-    /// The declared consumer that this process belongs to.
-    #[must_use]
-    pub fn consumer(mut self, name: impl Into<String>) -> Self {
-        self.consumer = Some(name.into());
-        self
-    }
-
-    /// A ring that this process uses. Call it once for each.
-    #[must_use]
-    pub fn ring(mut self, name: impl Into<String>) -> Self {
-        self.rings.push(name.into());
-        self
-    }
-
-    /// Whom to trust over https.
-    #[must_use]
-    pub fn tls(mut self, options: TlsOptions) -> Self {
-        self.tls = options;
-        self
-    }
-
-    /// Keeps what arrives in this directory, sealed under the token, so that a process that starts
-    /// while no server answers has keys. Only for rings whose policy permits it.
-    #[must_use]
-    pub fn host_cache(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.host_cache = Some(directory.into());
-        self
-    }
-
-    /// How long the first use may wait for the server; 10 seconds unless set.
-    #[must_use]
-    pub fn first_use_timeout(mut self, timeout: Span) -> Self {
-        self.first_use_timeout = timeout;
-        self
-    }
-
-    /// Answers for a consumer that cannot speak: a keyset that merely arrived here proves nothing.
-    /// Reports renew the lease and count, and prove only after [`RingHandle::confirm`]; a newer
-    /// keyset has to be confirmed anew. Such a client takes no guards of its own: work that the
-    /// consumer does counts for the keyset that was confirmed last. When it is dropped or shut
-    /// down it says no goodbye, because the consumer goes on without it; see [`Client::leave`].
-    #[must_use]
-    pub fn deferred(mut self) -> Self {
-        self.deferred = true;
-        self
-    }
-
-    /// Tells the server that silence never means that the consumer has stopped: nobody stops it
-    /// when no server is reached, so a rotation waits until it is heard again, was ended, or is
-    /// waived.
-    #[must_use]
-    pub fn endures(mut self) -> Self {
-        self.endures = true;
-        self
-    }
-
-    /// Keeps who this process is to the server in this file (mode 0600), so that after a restart
-    /// it takes the place of its former self at once. One running process may use a file. A file
-    /// that is not there yet is made; one that is damaged, or that others may read, is refused.
-    #[must_use]
-    pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.identity_file = Some(path.into());
-        self
-    }
-
-    /// The process that the server is told of, when this client answers for another one.
-    #[must_use]
-    pub fn pid(mut self, pid: u32) -> Self {
-        self.pid = Some(pid);
-        self
-    }
-
-    /// What people are shown as the host, instead of its name: at most 64 characters.
-    #[must_use]
-    pub fn host(mut self, label: impl Into<String>) -> Self {
-        self.host = Some(label.into());
-        self
-    }
-
-    /// Makes the client. It starts no thread, opens no socket and touches no file.
-    ///
-    /// # Errors
-    /// When the settings cannot work.
-    pub fn build(self) -> Result<Client, BuildError> {
-        let consumer = self.consumer.ok_or(BuildError::NoConsumer)?.parse()?;
-        let rings: Result<Vec<RingName>, _> = self.rings.iter().map(|name| name.parse()).collect();
-        let rings = rings?;
-        let mut distinct: Vec<_> = rings.iter().collect();
-        distinct.sort();
-        distinct.dedup();
-        if rings.is_empty() || rings.len() > RINGS_MAX || distinct.len() != rings.len() {
-            return Err(BuildError::Rings { count: rings.len() });
-        }
-        if self.host.as_deref().is_some_and(|host| !is_host_label(host)) {
-            return Err(BuildError::Host);
-        }
-        let settings = Settings {
-            endpoint: Endpoint::parse(&self.endpoint)?,
-            token: self.token,
-            tls: self.tls,
-            consumer,
-            rings: rings.into_boxed_slice(),
-            host_cache: self.host_cache,
-            first_use_timeout: self.first_use_timeout,
-            deferred: self.deferred,
-            endures: self.endures,
-            identity_file: self.identity_file,
-            pid: self.pid,
-            host: self.host,
-        };
-        let inner = Inner { settings: Arc::new(settings), live: ArcSwapOption::empty() };
-        Ok(Client { inner: Arc::new(inner) })
-    }
-}
-
-fn is_host_label(label: &str) -> bool {
-    (1..=HOST_CHARS_MAX).contains(&label.chars().count()) && label.chars().all(is_printable)
-}
 
 struct Inner {
     settings: Arc<Settings>,
@@ -245,9 +70,15 @@ impl Inner {
             if !won {
                 continue;
             }
-            if let Err(error) = watcher::start(Arc::clone(&live), Arc::clone(&self.settings)) {
-                self.live.store(None);
-                return Err(failed(error));
+            match &self.settings.origin {
+                Origin::Server(_) => {
+                    let started = watcher::start(Arc::clone(&live), Arc::clone(&self.settings));
+                    if let Err(error) = started {
+                        self.live.store(None);
+                        return Err(failed(error));
+                    }
+                }
+                Origin::Still(keys) => still::show_all(&live, keys),
             }
             return Ok(live);
         }
@@ -261,6 +92,9 @@ impl Inner {
             return true;
         }
         live.closing.store(true, Ordering::SeqCst);
+        if matches!(self.settings.origin, Origin::Still(_)) {
+            live.ended.store(true, Ordering::Release);
+        }
         live.wake.ring();
         live.wait(limit, || live.ended.load(Ordering::Acquire))
     }
@@ -300,20 +134,42 @@ pub struct Client {
 impl Client {
     /// Begins to describe a client of the server at `endpoint`.
     pub fn builder(endpoint: impl Into<String>, token: impl Into<TokenSource>) -> Builder {
-        Builder {
-            endpoint: endpoint.into(),
-            token: token.into(),
-            tls: TlsOptions::default(),
-            consumer: None,
-            rings: Vec::new(),
-            host_cache: None,
-            first_use_timeout: FIRST_USE_TIMEOUT,
-            deferred: false,
-            endures: false,
-            identity_file: None,
-            pid: None,
-            host: None,
+        Builder::new(endpoint.into(), token.into())
+    }
+
+    pub(crate) fn new(settings: Settings) -> Self {
+        let inner = Inner { settings: Arc::new(settings), live: ArcSwapOption::empty() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A client whose keys are given here and that asks no server: for tests, and for tools that run
+    /// where no server is. It proves nothing to anybody. It starts no thread.
+    ///
+    /// # Errors
+    /// When a name is no ring's name, no ring is named, or one twice.
+    pub fn still(rings: impl IntoIterator<Item = (String, StillKeys)>) -> Result<Self, BuildError> {
+        still::settings(rings).map(Self::new)
+    }
+
+    /// Puts other keys in the place of those that a client of [`Client::still`] has for a ring; its
+    /// readers see a change as if a server had sent it.
+    ///
+    /// # Errors
+    /// When the client has no such ring, or gets its keys from a server.
+    pub fn put(&self, ring: &str, keys: StillKeys) -> Result<(), BuildError> {
+        let handle = self.ring(ring)?;
+        let Origin::Still(all) = &self.inner.settings.origin else {
+            return Err(BuildError::NotStill);
+        };
+        let place =
+            all.get(handle.index).ok_or_else(|| BuildError::UnknownRing(ring.to_owned()))?;
+        place.store(Arc::new(keys));
+        let live = self.inner.live.load();
+        if let Some(live) = live.as_ref().filter(|live| live.is_own()) {
+            still::show(live, handle.index, place);
+            live.announce();
         }
+        Ok(())
     }
 
     /// One of the rings that the client was built with.
@@ -381,49 +237,6 @@ impl Client {
             live.announce();
         }
     }
-}
-
-/// How a ring stands in this process.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact to show")]
-pub struct Health {
-    /// This process's name at the server, once it is registered.
-    pub instance: Option<InstanceId>,
-    /// The keyset revision that is held.
-    pub revision: Option<Revision>,
-    /// How long ago a server was last reached.
-    pub last_contact: Option<Span>,
-    /// Whether that is longer ago than the lease permits: keys may be out of date.
-    pub stale: bool,
-    /// Whether protecting is refused because it is longer ago than `offline_max`.
-    pub offline: bool,
-    /// Whether a server has acknowledged the proof of what is held.
-    pub proved: bool,
-    /// Of a deferred client: how it is known that the consumer uses what is held. Nothing while
-    /// that is not confirmed, and for a client that speaks for itself.
-    pub confirmed: Option<EvidenceLevel>,
-    /// Whether changes are announced to this process.
-    pub listening: bool,
-    /// Whether what is held came from the host cache, and no server has confirmed it yet.
-    pub from_cache: bool,
-    /// How often a server offered an older keyset, which was refused.
-    pub refused_revisions: u64,
-    /// How long ago it was last known that all that is revoked is known here; nothing before it
-    /// first was.
-    pub revocations_known_for: Option<Span>,
-    /// Whether that is longer ago than the policy permits, or, where it says nothing about it, than
-    /// a lease: tokens may be accepted that were revoked meanwhile, or all of them are refused.
-    pub revocations_stale: bool,
-    /// How many revocations are known.
-    pub revocations: usize,
-    /// How many issued tokens wait to be reported to the ledger.
-    pub issued_waiting: usize,
-    /// How many issued tokens the ledger will never know of, because too many waited or the server
-    /// refused them.
-    pub issued_dropped: u64,
-    /// What the last attempt to reach a server ended with, if it failed: cause and remedy.
-    pub trouble: Option<Arc<str>>,
 }
 
 /// One ring of a client. Cheap to clone.
@@ -594,7 +407,8 @@ impl RingHandle {
     /// When no accepted version has this kid afterwards.
     pub fn refresh_for_unknown(&self, kid: &str) -> Result<Arc<Version>, ProcessError> {
         let found = self.slot(|live, slot| {
-            if !live.refreshes.admits(boot_time()) {
+            let has_server = matches!(self.inner.settings.origin, Origin::Server(_));
+            if !has_server || !live.refreshes.admits(boot_time()) {
                 slot.count_unknown(kid);
                 return None;
             }
@@ -714,16 +528,17 @@ impl RingHandle {
     /// # Errors
     /// When the server refuses, or does not answer. Doing it again does no harm.
     pub fn revoke(&self, entries: &[Revocation], reason: Option<&str>) -> Result<(), HttpError> {
-        let settings = &self.inner.settings;
-        let token = watcher::read_token(&settings.token)?;
-        let http = Http::new(settings.endpoint.clone(), Some(&token), &settings.tls)?;
-        let body = Revoke {
-            ring: self.name().into(),
-            revoke: entries.to_vec(),
-            reason: reason.map(Into::into),
-            ..Revoke::default()
-        };
-        let _durable: RevokedTokens = http.post("/v1/revocations", Some(&body), &[])?;
+        if let Origin::Server(server) = &self.inner.settings.origin {
+            let token = watcher::read_token(&server.token)?;
+            let http = Http::new(server.endpoint.clone(), Some(&token), &server.tls)?;
+            let body = Revoke {
+                ring: self.name().into(),
+                revoke: entries.to_vec(),
+                reason: reason.map(Into::into),
+                ..Revoke::default()
+            };
+            let _durable: RevokedTokens = http.post("/v1/revocations", Some(&body), &[])?;
+        }
         // A client that cannot start accepts nothing either.
         let _ = self.slot(|_, slot| entries.iter().for_each(|entry| slot.revoked.apply(entry)));
         Ok(())
@@ -750,24 +565,7 @@ impl RingHandle {
 
     /// How the ring stands in this process. Starts nothing and waits for nothing.
     pub fn health(&self) -> Health {
-        let mut health = Health {
-            instance: None,
-            revision: None,
-            last_contact: None,
-            stale: true,
-            offline: true,
-            proved: false,
-            confirmed: None,
-            listening: false,
-            from_cache: false,
-            refused_revisions: 0,
-            revocations_known_for: None,
-            revocations_stale: true,
-            revocations: 0,
-            issued_waiting: 0,
-            issued_dropped: 0,
-            trouble: None,
-        };
+        let mut health = Health::unknown();
         let live = self.inner.live.load();
         let Some(live) = live.as_ref().filter(|live| live.is_own()) else { return health };
         let Some(slot) = live.slots.get(self.index) else { return health };

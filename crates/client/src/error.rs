@@ -15,11 +15,15 @@ pub enum BuildError {
     /// A name.
     #[error(transparent)]
     Name(#[from] keywheel_core::id::NameError),
-    /// No consumer was named.
+    /// Keys that were given by hand contradict themselves.
     #[error(
-        "no consumer was named; call .consumer(…) with the name that the ring's policy declares"
+        "the keys are none, or two have one number or kid, or the primary is none of them; give \
+         each version a number and a kid of its own"
     )]
-    NoConsumer,
+    StillKeys,
+    /// Keys were given by hand to a client that gets them from a server.
+    #[error("this client gets its keys from a server; rotate the ring there")]
+    NotStill,
     /// No ring was named, or too many, or one twice.
     #[error("{count} rings were named; name each ring that this process uses once, at most 64")]
     Rings {

@@ -30,11 +30,13 @@ pub mod session;
 pub mod state;
 pub mod unknown;
 
+mod builder;
 mod cache;
 mod client;
 mod error;
 mod fork;
 mod guard;
+mod health;
 mod identity;
 mod issued;
 mod keyset;
@@ -45,15 +47,19 @@ mod private;
 mod random;
 mod report;
 mod revocations;
+mod still;
 mod throttle;
 mod token;
 mod watcher;
 
-pub use client::{Builder, Client, Health, RingHandle, TokenSource};
+pub use builder::{Builder, TokenSource};
+pub use client::{Client, RingHandle};
 pub use error::{
     BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, RevocationsStale,
 };
 pub use guard::Guard;
+pub use health::Health;
 pub use http::{Endpoint, TlsOptions, Token};
 pub use keyset::{Keyset, Version};
+pub use still::StillKeys;
 pub use token::{SignError, TokenRefusal, VerifiedToken};

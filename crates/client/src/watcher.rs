@@ -16,8 +16,8 @@ use keywheel_core::text::is_printable;
 use keywheel_core::time::Span;
 use zeroize::Zeroizing;
 
+use crate::builder::{HOST_CHARS_MAX, Origin, Server, Settings, TokenSource};
 use crate::cache::{Entry, HostCache};
-use crate::client::{HOST_CHARS_MAX, Settings, TokenSource};
 use crate::clock::{BootTime, boot_time, wall_millis};
 use crate::http::{Event, Events, Http, HttpError, Next, Token};
 use crate::identity::{self, IdentityFile};
@@ -224,18 +224,24 @@ impl Watcher {
     /// The connection to the server; made with the first call, and anew when the token changed.
     fn http(&mut self) -> Result<&Http, HttpError> {
         if self.http.is_none() {
-            let token = self.token()?;
+            let server = self.server()?;
+            let token = read_token(&server.token)?;
+            let http = Http::new(server.endpoint.clone(), Some(&token), &server.tls)?;
             if let Some(directory) = &self.settings.host_cache {
-                self.cache = Some(HostCache::new(directory, &token, &self.settings.consumer));
+                let consumer = self.settings.consumer.as_ref();
+                let whose = consumer.map_or_else(|| token.id(), |name| name.as_str());
+                self.cache = Some(HostCache::new(directory, &token, whose));
             }
-            let http = Http::new(self.settings.endpoint.clone(), Some(&token), &self.settings.tls)?;
             self.http = Some(http.with_timeout(CALL_TIMEOUT));
         }
         self.http.as_ref().ok_or(HttpError::GivenUp)
     }
 
-    fn token(&self) -> Result<Token, HttpError> {
-        read_token(&self.settings.token)
+    fn server(&self) -> Result<&Server, HttpError> {
+        match &self.settings.origin {
+            Origin::Server(server) => Ok(server),
+            Origin::Still(_) => Err(HttpError::GivenUp),
+        }
     }
 
     /// Notes what went wrong. A token that is not accepted any more is read again next time.
@@ -254,7 +260,7 @@ impl Watcher {
         }
         let succeeds = self.former.as_ref().map(identity::predecessor);
         let mut body = Register {
-            consumer: self.settings.consumer.to_string(),
+            consumer: self.settings.consumer.as_ref().map(ToString::to_string),
             rings: self.settings.rings.iter().map(ToString::to_string).collect(),
             host: self.settings.host.clone().unwrap_or_else(host_name),
             pid: self.settings.pid.unwrap_or_else(std::process::id),

@@ -13,7 +13,7 @@ fn ring() -> RingName {
 }
 
 fn cache(directory: &Path) -> HostCache {
-    HostCache::new(directory, &token("secret"), &"web".parse().unwrap())
+    HostCache::new(directory, &token("secret"), "web")
 }
 
 fn entry() -> Entry {
@@ -63,7 +63,7 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
     assert!(matches!(cache.load(&"s".parse().unwrap()), Err(CacheError::Damaged { .. })));
     fs::write(cache.path(&ring()), &whole).unwrap();
     let directory = home.path().join("cache");
-    let other = HostCache::new(&directory, &token("other"), &"web".parse().unwrap());
+    let other = HostCache::new(&directory, &token("other"), "web");
     assert!(matches!(other.load(&ring()), Err(CacheError::Damaged { .. })));
     assert!(cache.load(&ring()).unwrap().is_some());
 }

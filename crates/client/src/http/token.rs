@@ -81,6 +81,11 @@ impl Token {
         }
     }
 
+    /// Its public part, by which `keywheel token list` knows it.
+    pub fn id(&self) -> &str {
+        self.0.split('_').nth(1).unwrap_or_default()
+    }
+
     /// Reads a token from a file of mode 0600 or stricter.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ fn predecessor(wire: keywheel_api::instance::Predecessor) -> Result<Predecessor,
 async fn register(call: Call) -> Result<Response, Refusal> {
     let wire: Register = call.body()?;
     let consumer = own_consumer(&call)?;
-    if wire.consumer != consumer.as_str() {
+    if wire.consumer.is_some_and(|named| named != consumer.as_str()) {
         return Err(Refusal::new(
             Kind::Forbidden,
             format!("the token belongs to consumer {consumer}, and to no other"),
