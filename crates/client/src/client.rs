@@ -258,6 +258,14 @@ impl RingHandle {
             .ok_or(ClientError::Closed)
     }
 
+    /// What is held now, if anything has arrived in this process. Starts nothing and waits for
+    /// nothing.
+    pub fn held(&self) -> Option<Arc<Keyset>> {
+        let live = self.inner.live.load();
+        let live = live.as_ref().filter(|live| live.is_own())?;
+        live.slots.get(self.index)?.keyset.load_full()
+    }
+
     /// What is held now. The first call in a process waits for it.
     ///
     /// # Errors

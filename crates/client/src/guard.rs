@@ -117,6 +117,11 @@ impl Guard {
         &self.primary.material
     }
 
+    /// The key, for whoever outlives the guard. Protecting with it then is not covered.
+    pub fn shared_material(&self) -> Arc<Material> {
+        Arc::clone(&self.primary.material)
+    }
+
     /// What makes tokens with the key.
     pub(crate) fn signer(&self) -> Option<&Signer> {
         self.primary.version.signer.as_ref()

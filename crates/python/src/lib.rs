@@ -1,0 +1,35 @@
+//! The native half of the Python package `keywheel`. It translates between Python and the crates
+//! below, and decides nothing: what a key is, when it may be used, and what makes a token good stand
+//! in `keywheel-client` and `keywheel-jose`. What belongs to one framework stands in Python.
+
+mod config;
+mod error;
+mod guard;
+mod json;
+mod registry;
+mod ring;
+mod secret;
+mod snapshot;
+mod still;
+mod token;
+
+use pyo3::prelude::*;
+
+/// The native half of `keywheel`; see the package for what is public.
+#[pymodule(gil_used = false)]
+mod _keywheel {
+    #[pymodule_export]
+    use crate::guard::Guard;
+    #[pymodule_export]
+    use crate::registry::Registry;
+    #[pymodule_export]
+    use crate::ring::Ring;
+    #[pymodule_export]
+    use crate::secret::Secret;
+    #[pymodule_export]
+    use crate::snapshot::{Snapshot, Version};
+    #[pymodule_export]
+    use crate::still::StillRing;
+    #[pymodule_export]
+    use crate::token::{decode, encode};
+}

@@ -1,0 +1,153 @@
+//! The rings that this process has named, and the client that follows them. The rings that are known
+//! at the first use share one client, hence one thread and one name at the server; each one that is
+//! named later gets a client of its own.
+//!
+//! There is no lock here: a fork in the wrong moment would leave it locked in the child.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use keywheel_client::{BuildError, Client, RingHandle};
+use pyo3::prelude::*;
+
+use crate::config::{Config, ConfigError};
+use crate::error::{Raise as _, raise};
+use crate::ring::Ring;
+
+#[derive(Clone, Default)]
+struct State {
+    config: Config,
+    named: Vec<String>,
+    bound: BTreeMap<String, RingHandle>,
+    clients: Vec<Client>,
+}
+
+/// The rings of one configuration.
+#[pyclass(frozen, module = "keywheel._keywheel")]
+pub(crate) struct Registry {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    state: ArcSwap<State>,
+}
+
+/// Why a ring cannot be followed.
+pub(crate) enum BindError {
+    Config(ConfigError),
+    Build(BuildError),
+}
+
+impl BindError {
+    pub(crate) fn raise(&self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Config(error) => raise(py, "ConfigurationError", &error.0),
+            Self::Build(error) => error.raise(py),
+        }
+    }
+}
+
+impl Shared {
+    /// One that knows no ring.
+    pub(crate) fn empty() -> Self {
+        Self { state: ArcSwap::default() }
+    }
+
+    /// The ring, followed from now on.
+    pub(crate) fn bind(&self, name: &str) -> Result<RingHandle, BindError> {
+        loop {
+            let present = self.state.load_full();
+            if let Some(handle) = present.bound.get(name) {
+                return Ok(handle.clone());
+            }
+            let mut next = State::clone(&present);
+            let client = next.client().map_err(BindError::Config)?.map_err(BindError::Build)?;
+            for name in std::mem::take(&mut next.named) {
+                let handle = client.ring(&name).map_err(BindError::Build)?;
+                next.bound.insert(name, handle);
+            }
+            next.clients.push(client);
+            let before = self.state.compare_and_swap(&present, Arc::new(next));
+            if Arc::ptr_eq(&before, &present) {
+                continue;
+            }
+        }
+    }
+}
+
+impl State {
+    fn client(&self) -> Result<Result<Client, BuildError>, ConfigError> {
+        let config = Config::settle(&self.config)?;
+        if let Some(rings) = crate::still::rings(&config, &self.named)? {
+            return Ok(Client::still(rings));
+        }
+        let mut builder = config.builder()?;
+        for name in &self.named {
+            builder = builder.ring(name);
+        }
+        Ok(builder.build())
+    }
+}
+
+#[pymethods]
+impl Registry {
+    #[new]
+    fn new() -> Self {
+        Self { shared: Arc::new(Shared::empty()) }
+    }
+
+    /// Says how the server is reached; what is not said comes from the environment.
+    #[pyo3(signature = (*, url=None, token_file=None, consumer=None, host_cache=None, ca_file=None,
+                        first_use_timeout=None))]
+    fn configure(
+        &self,
+        py: Python<'_>,
+        url: Option<String>,
+        token_file: Option<PathBuf>,
+        consumer: Option<String>,
+        host_cache: Option<PathBuf>,
+        ca_file: Option<PathBuf>,
+        first_use_timeout: Option<f64>,
+    ) -> PyResult<()> {
+        if !self.shared.state.load().bound.is_empty() {
+            let text = "keys are in use already; call keywheel.configure before the first use of a \
+                        ring";
+            return Err(raise(py, "ConfigurationError", text));
+        }
+        let first_use_timeout_secs = first_use_timeout;
+        let config =
+            Config { url, token_file, consumer, host_cache, ca_file, first_use_timeout_secs };
+        self.shared.state.rcu(|state| State { config: config.clone(), ..State::clone(state) });
+        Ok(())
+    }
+
+    /// A ring by its name. Nothing is opened, started or asked.
+    fn ring(&self, name: String) -> Ring {
+        self.shared.state.rcu(|state| {
+            let mut state = State::clone(state);
+            if !state.bound.contains_key(&name) && !state.named.contains(&name) {
+                state.named.push(name.clone());
+            }
+            state
+        });
+        Ring::new(name, Arc::clone(&self.shared))
+    }
+
+    /// Starts following every ring that was named, and waits until each has arrived.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let first = self.shared.state.load().named.first().cloned();
+        if let Some(name) = first {
+            self.shared.bind(&name).map_err(|error| error.raise(py))?;
+        }
+        let clients = self.shared.state.load().clients.clone();
+        py.detach(|| clients.iter().try_for_each(Client::start)).map_err(|error| error.raise(py))
+    }
+
+    /// Says goodbye to the server. True when it was said in time.
+    fn shutdown(&self, py: Python<'_>) -> bool {
+        let clients = self.shared.state.load().clients.clone();
+        py.detach(|| clients.iter().fold(true, |all, client| client.shutdown() && all))
+    }
+}

@@ -1,0 +1,68 @@
+"""Rotating secrets, live in every worker.
+
+A ring is the versions of one key. The process follows its rings, proves to the server that it holds
+them, and always protects with the version that the server says::
+
+    import keywheel
+
+    sessions = keywheel.ring("web-session")   # nothing is opened or started yet
+    with sessions.guard() as guard:           # a rotation waits for work that protects
+        sign_with(guard.secret.reveal())
+    for version in sessions.snapshot().accepted:
+        ...                                   # the primary first, then the older ones
+
+Where the server is, ``KEYWHEEL_URL`` says, and ``KEYWHEEL_TOKEN_FILE`` names the file with the
+consumer's token; :func:`configure` says the same in code. ``file:`` and ``env:`` in place of an
+address take keys from a file or the environment where no server is, and prove nothing.
+
+What belongs to one framework stands in a module of its own, which is imported by name:
+``keywheel.flask``, ``keywheel.django``, ``keywheel.asgi``, ``keywheel.fastapi`` and others.
+"""
+
+from __future__ import annotations
+
+import atexit as _atexit
+
+from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Version
+
+from keywheel import jwt
+from keywheel.exceptions import (
+    ClaimsError,
+    ConfigurationError,
+    KeywheelError,
+    NotTextError,
+    ProtectError,
+    RevocationsStaleError,
+    UnavailableError,
+    UnknownKeyError,
+)
+
+__all__ = [
+    "ClaimsError",
+    "ConfigurationError",
+    "Guard",
+    "KeywheelError",
+    "NotTextError",
+    "ProtectError",
+    "RevocationsStaleError",
+    "Ring",
+    "Secret",
+    "Snapshot",
+    "UnavailableError",
+    "UnknownKeyError",
+    "Version",
+    "configure",
+    "jwt",
+    "ring",
+    "shutdown",
+    "start",
+]
+
+_registry = Registry()
+
+ring = _registry.ring
+configure = _registry.configure
+start = _registry.start
+shutdown = _registry.shutdown
+
+_atexit.register(shutdown)
