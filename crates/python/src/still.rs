@@ -255,6 +255,14 @@ impl StillRing {
         self.show(py, &turned)
     }
 
+    /// Takes back what was published and never protected; gives the number of the primary.
+    fn withdraw(&self, py: Python<'_>) -> PyResult<u32> {
+        let mut turned = self.turned();
+        let (primary, before) = (turned.primary, turned.before.clone());
+        turned.versions.retain(|number, _| *number <= primary || before.contains(number));
+        self.show(py, &turned)
+    }
+
     /// Accepts nothing but the primary from now on; gives its number.
     fn retire(&self, py: Python<'_>) -> PyResult<u32> {
         let mut turned = self.turned();

@@ -1,0 +1,80 @@
+"""The contract of every integration: whatever a framework does with a key, these hold.
+
+An integration is shown as a :class:`Subject` over a ring. ``check`` takes a ring through publish,
+promote, rollback and retire by hand; ``check_outage`` does without its server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import keywheel
+from keywheel._keywheel import Registry
+from keywheel.testing import TestRing
+
+from support.installation import Installation
+
+
+class Subject(Protocol):
+    """One integration: makes something with the primary, and accepts it while its key is accepted.
+
+    One subject lives through the whole contract, as a worker lives through a rotation.
+    """
+
+    def issue(self) -> Any:
+        """A session, a token, a link, a blob."""
+
+    def accepts(self, artefact: Any) -> bool:
+        """Whether the application still takes it."""
+
+
+def check(make: Callable[[keywheel.Ring], Subject], *, algorithm: str | None = None) -> None:
+    """Takes an integration through the life of a ring."""
+    turned = TestRing("contract", algorithm=algorithm)
+    subject = make(turned.ring)
+    first = subject.issue()
+    assert subject.accepts(first), "what was just made is accepted"
+
+    turned.publish()
+    assert subject.accepts(first), "a published version takes nothing away"
+    before_promotion = subject.issue()
+    turned.withdraw()
+    assert subject.accepts(before_promotion), "a published version protects nothing yet"
+
+    turned.rotate()
+    second = subject.issue()
+    assert subject.accepts(first), "what the old version made is accepted until it is retired"
+    assert subject.accepts(second)
+
+    turned.rollback()
+    third = subject.issue()
+    assert subject.accepts(second), "what the newer version made outlives the rollback"
+    assert subject.accepts(first)
+    turned.retire()
+    assert subject.accepts(third), "after a rollback the old version protects"
+    assert subject.accepts(first)
+    assert not subject.accepts(second), "what is retired is refused"
+
+    turned.rotate()
+    fourth = subject.issue()
+    turned.retire()
+    assert subject.accepts(fourth), "the primary is what protects, exactly"
+    assert not subject.accepts(third)
+    assert not subject.accepts(first)
+
+
+def check_outage(
+    make: Callable[[keywheel.Ring], Subject], installation: Installation, ring: str
+) -> None:
+    """Does without the server: what was known goes on to work, and the ring says how old it is."""
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token_file("web"))
+    subject = make(registry.ring(ring))
+    artefact = subject.issue()
+    installation.stop()
+    assert subject.accepts(artefact)
+    assert subject.accepts(subject.issue()), "within offline_max it protects too"
+    health = registry.ring(ring).health()
+    assert health["last_contact"] is not None
+    registry.shutdown()
