@@ -23,9 +23,8 @@ from __future__ import annotations
 
 import atexit as _atexit
 
-from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Version
-
 from keywheel import jwt
+from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Version
 from keywheel.exceptions import (
     ClaimsError,
     ConfigurationError,

@@ -90,7 +90,9 @@ def _make(name: str) -> type[KeywheelError]:
         return made  # type: ignore[no-any-return]
     namespace: dict[str, Any] = {"__module__": __name__}
     if name == "InvalidTokenError":
-        namespace["__doc__"] = "A token that is not accepted. ``kind`` says why, in one stable word."
+        namespace["__doc__"] = (
+            "A token that is not accepted. ``kind`` says why, in one stable word."
+        )
         namespace["kind"] = "invalid"
         made = type(name, (KeywheelError, *_base("InvalidTokenError")), namespace)
     else:

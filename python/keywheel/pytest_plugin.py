@@ -1,9 +1,9 @@
 """Fixtures for tests of applications: a ring that turns when the test says so, and asks no server.
 
-    def test_old_cookies_are_accepted(keywheel_ring, client):
-        client.get("/login")
-        keywheel_ring.rotate()
-        assert client.get("/me").status_code == 200
+def test_old_cookies_are_accepted(keywheel_ring, client):
+    client.get("/login")
+    keywheel_ring.rotate()
+    assert client.get("/me").status_code == 200
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from support.installation import Installation
+
 import keywheel
 from keywheel._keywheel import Registry
 from keywheel.testing import TestRing
-
-from support.installation import Installation
 
 
 class Subject(Protocol):

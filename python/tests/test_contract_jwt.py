@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import keywheel
 import pytest
 from contract import check, check_outage
-from keywheel.exceptions import InvalidTokenError
-
 from support.installation import Installation, signing_ring
+
+import keywheel
+from keywheel.exceptions import InvalidTokenError
 
 
 class Tokens:

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import keywheel
 import pytest
-from keywheel._keywheel import Registry
-
 from support.installation import Installation, eventually, secret_ring, signing_ring
+
+import keywheel
+from keywheel._keywheel import Registry
 
 Install = Callable[[str], Installation]
 
@@ -30,7 +30,8 @@ def test_a_ring_follows_its_rotation(web: tuple[Installation, Registry]) -> None
     installation, registry = web
     ring, access = registry.ring("session"), registry.ring("access")
     first = ring.snapshot()
-    assert first.version == 1 and first.primary is not None
+    assert first.version == 1
+    assert first.primary is not None
     token = keywheel.jwt.encode({"sub": "alice"}, access)
     with ring.guard() as guard:
         assert guard.version == 1
@@ -51,20 +52,31 @@ def test_importing_and_naming_a_ring_does_nothing() -> None:
         "print([f for f in os.listdir('/proc/self/fd')"
         " if os.path.islink(f'/proc/self/fd/{f}') and 'socket' in os.readlink(f'/proc/self/fd/{f}')])\n"
     )
-    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert output.stdout == "1 <keywheel.Ring web>\n[]\n"
 
 
 def test_a_secret_shows_itself_to_nobody(web: tuple[Installation, Registry]) -> None:
     _, registry = web
     primary = registry.ring("session").snapshot().primary
-    assert primary is not None and primary.secret is not None
+    assert primary is not None
+    assert primary.secret is not None
     secret = primary.secret
     shown = secret.reveal()
-    assert len(shown) >= 32 and secret.reveal_bytes() == shown.encode()
-    for text in (repr(secret), str(secret), f"{secret}", repr(primary), repr(registry.ring("session").snapshot())):
+    assert len(shown) >= 32
+    assert secret.reveal_bytes() == shown.encode()
+    for text in (
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        repr(primary),
+        repr(registry.ring("session").snapshot()),
+    ):
         assert shown not in text
-    assert not isinstance(secret, str) and secret != primary.secret
+    assert not isinstance(secret, str)
+    assert secret != primary.secret
     with pytest.raises(TypeError, match="pickled"):
         pickle.dumps(secret)
     registry.shutdown()

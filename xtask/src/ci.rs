@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::failure::Failure;
 use crate::process::{self, Steps, cargo};
-use crate::{codegen, fuzz, tidy};
+use crate::{codegen, fuzz, machine, python, tidy};
 
 /// Runs the verb.
 ///
@@ -26,6 +26,10 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         let mut doc = cargo(root);
         doc.env("RUSTDOCFLAGS", "-D warnings");
         process::run(doc.args(["doc", "--locked", "--workspace", "--no-deps"]))
+    });
+    steps.attempt("the Python package", || {
+        let venv = machine::python(root, &process::target_dir(root)?)?;
+        python::lint(root, &venv)
     });
     steps.attempt("generated files", || codegen::check(root));
     steps.attempt("fuzzing", || fuzz::run(root, &[]));

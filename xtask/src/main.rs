@@ -13,6 +13,7 @@ mod failure;
 mod fuzz;
 mod machine;
 mod process;
+mod python;
 mod test;
 mod tidy;
 

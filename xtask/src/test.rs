@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::machine;
 use crate::process::{self, Steps, cargo};
+use crate::python;
 
 /// `cargo xtask test`: prepares the machine and runs every test.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
@@ -23,6 +24,8 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     steps.attempt("build the tests", || tests(&["--all-targets", "--no-run"]));
     steps.attempt("tests", || tests(&["--all-targets", "--no-fail-fast"]));
     steps.attempt("documentation tests", || tests(&["--doc"]));
+    steps.attempt("build the Python package", || python::install(root, &venv));
+    steps.attempt("tests of the Python package", || python::test(root, &venv, &scale));
     steps.finish()
 }
 

@@ -142,8 +142,8 @@ impl Client {
         Self { inner: Arc::new(inner) }
     }
 
-    /// A client whose keys are given here and that asks no server: for tests, and for tools that run
-    /// where no server is. It proves nothing to anybody. It starts no thread.
+    /// A client whose keys are given here and that asks no server: for tests, and for tools that
+    /// run where no server is. It proves nothing to anybody. It starts no thread.
     ///
     /// # Errors
     /// When a name is no ring's name, no ring is named, or one twice.

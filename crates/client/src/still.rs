@@ -33,7 +33,7 @@ pub struct StillKeys {
 }
 
 impl StillKeys {
-    /// The accepted versions, each with its number, its kid and its key, and which of them protects.
+    /// The accepted versions, each with its number, its kid and its key, and which one protects.
     /// `longest_lifetime` is what the ring's policy would promise.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! How the servers are reached, settled with the first use and not before: arguments first, then the
-//! environment, then the file that `KEYWHEEL_CONFIG` names.
+//! How the servers are reached, settled with the first use and not before: arguments first, then
+//! the environment, then the file that `KEYWHEEL_CONFIG` names.
 
 use std::path::PathBuf;
 

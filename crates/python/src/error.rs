@@ -1,11 +1,11 @@
 //! Turns refusals of the crates below into the exceptions of `keywheel.exceptions`, which stand in
 //! Python because some of them are PyJWT's too.
 
+use keywheel_client::http::HttpError;
 use keywheel_client::{
     BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, SignError,
     TokenRefusal,
 };
-use keywheel_client::http::HttpError;
 use keywheel_jose::token::TokenError;
 use pyo3::prelude::*;
 

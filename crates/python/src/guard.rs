@@ -22,14 +22,14 @@ impl Guard {
         Self { ring, held: Mutex::new(None) }
     }
 
-    fn with<T>(
-        &self,
-        py: Python<'_>,
-        look: impl FnOnce(&client::Guard) -> T,
-    ) -> PyResult<T> {
+    fn with<T>(&self, py: Python<'_>, look: impl FnOnce(&client::Guard) -> T) -> PyResult<T> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().map(look).ok_or_else(|| {
-            raise(py, "ProtectError", "a guard holds inside of its `with` block only; enter it first")
+            raise(
+                py,
+                "ProtectError",
+                "a guard holds inside of its `with` block only; enter it first",
+            )
         })
     }
 }

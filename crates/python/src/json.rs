@@ -1,5 +1,7 @@
 //! JSON to Python objects and back, without a text in between where that can be avoided.
 
+use std::fmt::Write as _;
+
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -89,7 +91,7 @@ fn write_value(value: &Bound<'_, PyAny>, text: &mut String, depth: usize) -> PyR
     }
     if let Ok(seconds) = value.call_method0("timestamp") {
         let whole = seconds.extract::<f64>()?.trunc();
-        text.push_str(&format!("{whole:.0}"));
+        let _ = write!(text, "{whole:.0}");
         return Ok(());
     }
     Err(PyTypeError::new_err(format!(
@@ -132,7 +134,9 @@ fn write_string(string: &Bound<'_, PyString>, text: &mut String) -> PyResult<()>
             Some('\n') => text.push_str("\\n"),
             Some('\r') => text.push_str("\\r"),
             Some('\t') => text.push_str("\\t"),
-            Some(control) => text.push_str(&format!("\\u{:04x}", u32::from(control))),
+            Some(control) => {
+                let _ = write!(text, "\\u{:04x}", u32::from(control));
+            }
             None => {}
         }
         rest = characters.as_str();

@@ -1,6 +1,8 @@
 //! The native half of the Python package `keywheel`. It translates between Python and the crates
-//! below, and decides nothing: what a key is, when it may be used, and what makes a token good stand
-//! in `keywheel-client` and `keywheel-jose`. What belongs to one framework stands in Python.
+//! below, and decides nothing: what a key is, when it may be used, and what makes a token good
+//! stand in `keywheel-client` and `keywheel-jose`. What belongs to one framework stands in Python.
+
+#![expect(clippy::unused_self, reason = "Python calls methods on objects")]
 
 mod config;
 mod error;

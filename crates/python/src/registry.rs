@@ -1,6 +1,6 @@
-//! The rings that this process has named, and the client that follows them. The rings that are known
-//! at the first use share one client, hence one thread and one name at the server; each one that is
-//! named later gets a client of its own.
+//! The rings that this process has named, and the client that follows them. The rings that are
+//! known at the first use share one client, hence one thread and one name at the server; each one
+//! that is named later gets a client of its own.
 //!
 //! There is no lock here: a fork in the wrong moment would leave it locked in the child.
 
@@ -69,10 +69,8 @@ impl Shared {
                 next.bound.insert(name, handle);
             }
             next.clients.push(client);
-            let before = self.state.compare_and_swap(&present, Arc::new(next));
-            if Arc::ptr_eq(&before, &present) {
-                continue;
-            }
+            // Another thread may have come in between; the next round finds whoever was first.
+            self.state.compare_and_swap(&present, Arc::new(next));
         }
     }
 }
@@ -101,6 +99,7 @@ impl Registry {
     /// Says how the server is reached; what is not said comes from the environment.
     #[pyo3(signature = (*, url=None, token_file=None, consumer=None, host_cache=None, ca_file=None,
                         first_use_timeout=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords of the Python function")]
     fn configure(
         &self,
         py: Python<'_>,
@@ -148,6 +147,6 @@ impl Registry {
     /// Says goodbye to the server. True when it was said in time.
     fn shutdown(&self, py: Python<'_>) -> bool {
         let clients = self.shared.state.load().clients.clone();
-        py.detach(|| clients.iter().fold(true, |all, client| client.shutdown() && all))
+        py.detach(|| clients.iter().filter(|client| !client.shutdown()).count() == 0)
     }
 }

@@ -51,6 +51,8 @@ impl Secret {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("a keywheel.Secret is not pickled; let the other process use the ring"))
+        Err(PyTypeError::new_err(
+            "a keywheel.Secret is not pickled; let the other process use the ring",
+        ))
     }
 }

@@ -58,7 +58,8 @@ fn from_file(path: &str, names: &[String]) -> Result<Vec<(String, StillKeys)>, C
     // What toml says of a fault may quote the line, and the line is a key.
     let mut all: BTreeMap<String, FileRing> = toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(0, |span| {
-            text.get(..span.start).map_or(0, |before| before.matches('\n').count().saturating_add(1))
+            text.get(..span.start)
+                .map_or(0, |before| before.matches('\n').count().saturating_add(1))
         });
         ConfigError(format!(
             "the key file {path} cannot be understood at line {line}; write [ring-name] and \
@@ -120,8 +121,8 @@ fn keys(
         };
         let imported = Material::import(&kind, text.as_bytes(), format)
             .map_err(|error| ConfigError(format!("key {number} of ring {name}: {error}")))?;
-        let kid = Kid(format!("{name}.{number}"));
-        versions.push((VersionNumber(number), kid, Arc::new(imported.material)));
+        let name = Kid(format!("{name}.{number}"));
+        versions.push((VersionNumber(number), name, Arc::new(imported.material)));
     }
     let newest = VersionNumber(u32::try_from(versions.len()).unwrap_or(u32::MAX));
     StillKeys::new(versions, newest, longest_lifetime)
@@ -152,18 +153,17 @@ fn fresh(kind: &Kind) -> PyResult<(Kid, Arc<Material>)> {
     let mut fill = |buffer: &mut [u8]| failed |= getrandom::fill(buffer).is_err();
     let material = Material::generate(kind, &mut fill)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let kid = material.kid(&mut fill);
+    let name = material.kid(&mut fill);
     if failed {
         return Err(PyValueError::new_err("the system gives no random bytes"));
     }
-    Ok((kid, Arc::new(material)))
+    Ok((name, Arc::new(material)))
 }
 
 impl Turned {
     fn keys(&self, longest_lifetime: Span) -> Result<StillKeys, keywheel_client::BuildError> {
         let versions = self.versions.iter();
-        let versions =
-            versions.map(|(number, (kid, key))| (*number, kid.clone(), Arc::clone(key)));
+        let versions = versions.map(|(number, (kid, key))| (*number, kid.clone(), Arc::clone(key)));
         StillKeys::new(versions, self.primary, longest_lifetime)
     }
 
@@ -275,8 +275,12 @@ impl StillRing {
 
 fn signing(text: &str) -> PyResult<SigningAlgorithm> {
     SIGNING.into_iter().find(|algorithm| keywheel_jose::jose_name(*algorithm) == text).ok_or_else(
-        || PyValueError::new_err(format!("{text:?} is no algorithm of a ring; give EdDSA, ES256, \
-                                          HS256, RS256 or Fernet")),
+        || {
+            PyValueError::new_err(format!(
+                "{text:?} is no algorithm of a ring; give EdDSA, ES256, \
+                                          HS256, RS256 or Fernet"
+            ))
+        },
     )
 }
 

@@ -1,4 +1,4 @@
-//! Tokens: made with the primary, verified against every version that is accepted, in one call each.
+//! Tokens: made with the primary, verified against every accepted version, in one call each.
 
 use keywheel_client::RingHandle;
 use keywheel_core::time::Span;
@@ -31,7 +31,6 @@ fn texts(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
     Ok(all)
 }
 
-#[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python function")]
 fn expectation(
     issuer: Option<&Bound<'_, PyAny>>,
     audience: Option<&Bound<'_, PyAny>>,
@@ -72,10 +71,7 @@ fn expectation(
 }
 
 /// The bytes of a token that is given as `str` or `bytes`.
-fn with_bytes<T>(
-    token: &Bound<'_, PyAny>,
-    look: impl FnOnce(&[u8]) -> PyResult<T>,
-) -> PyResult<T> {
+fn with_bytes<T>(token: &Bound<'_, PyAny>, look: impl FnOnce(&[u8]) -> PyResult<T>) -> PyResult<T> {
     if let Ok(text) = token.cast::<PyString>() {
         return look(text.to_cow()?.as_bytes());
     }

@@ -41,7 +41,9 @@ def signing_ring(
     return _ring(name, f'kind = "signing"\nalgorithm = "{algorithm}"\n' + more, lifetime, consumer)
 
 
-def encryption_ring(name: str, algorithm: str = "Fernet", consumer: str = "web", more: str = "") -> str:
+def encryption_ring(
+    name: str, algorithm: str = "Fernet", consumer: str = "web", more: str = ""
+) -> str:
     """A ring of the kind ``encryption``."""
     return _ring(name, f'kind = "encryption"\nalgorithm = "{algorithm}"\n' + more, "3s", consumer)
 

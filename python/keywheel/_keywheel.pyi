@@ -1,0 +1,156 @@
+"""The native half of the package: what its modules are made of."""
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, final
+
+from typing_extensions import Self
+
+@final
+class Secret:
+    """The bytes of a key. It is no ``str``, compares with nothing, and is not pickled."""
+
+    def reveal(self) -> str:
+        """The key as text; raises :class:`keywheel.NotTextError` when it is bytes."""
+    def reveal_bytes(self) -> bytes:
+        """The key as bytes."""
+
+@final
+class Version:
+    """One version of a ring."""
+
+    @property
+    def number(self) -> int:
+        """Its number; it grows by one with each new version."""
+    @property
+    def kid(self) -> str:
+        """Its key id, as tokens carry it."""
+    @property
+    def secret(self) -> Secret | None:
+        """The whole key; ``None`` where this process holds the half that verifies."""
+    def processed(self, count: int = 1) -> None:
+        """Counts what was accepted, verified or decrypted with it."""
+    def rejected(self, count: int = 1) -> None:
+        """Counts what was refused of it."""
+
+@final
+class Snapshot:
+    """The versions of a ring as of one moment. It never changes."""
+
+    @property
+    def ring(self) -> str:
+        """The ring's name."""
+    @property
+    def primary(self) -> Version | None:
+        """The version to protect with; ``None`` while the ring has none."""
+    @property
+    def accepted(self) -> tuple[Version, ...]:
+        """The primary first, then the older ones, then those that are not in use yet."""
+    @property
+    def version(self) -> int | None:
+        """The number of the primary version."""
+    @property
+    def revision(self) -> int:
+        """The revision of the keyset; it grows with each change."""
+
+@final
+class Guard:
+    """Permission to protect with the primary while a ``with`` block runs; a rotation waits for it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    @property
+    def version(self) -> int:
+        """The number of the version to protect with."""
+    @property
+    def kid(self) -> str:
+        """Its key id."""
+    @property
+    def secret(self) -> Secret:
+        """The key."""
+    @property
+    def longest_lifetime(self) -> float:
+        """How long what is protected now may live, in seconds."""
+
+@final
+class Ring:
+    """A ring: the versions of one key. Making one does nothing; its first use waits for the keys."""
+
+    @property
+    def name(self) -> str:
+        """The ring's name."""
+    def snapshot(self) -> Snapshot:
+        """The versions as of now: one consistent view.
+
+        Raises :class:`keywheel.UnavailableError` when nothing has arrived in time, and
+        :class:`keywheel.ConfigurationError` when it is not known where the server is.
+        """
+    def guard(self) -> Guard:
+        """A guard for work that protects; use it in a ``with`` statement.
+
+        Entering it raises :class:`keywheel.ProtectError` when nothing may be protected now.
+        """
+    def health(self) -> dict[str, Any]:
+        """How the ring stands in this process; times in seconds. Waits for nothing."""
+
+@final
+class Registry:
+    """The rings of one configuration."""
+
+    def __new__(cls) -> Self: ...
+    def configure(
+        self,
+        *,
+        url: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        consumer: str | None = None,
+        host_cache: str | os.PathLike[str] | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        first_use_timeout: float | None = None,
+    ) -> None:
+        """Says how the server is reached; what is not said comes from the environment."""
+    def ring(self, name: str) -> Ring:
+        """A ring by its name. Nothing is opened, started or asked."""
+    def start(self) -> None:
+        """Starts following every ring that was named, and waits until each has arrived."""
+    def shutdown(self) -> bool:
+        """Says goodbye to the server. True when it was said in time."""
+
+@final
+class StillRing:
+    """A ring that is turned by hand and asks no server; see :class:`keywheel.testing.TestRing`."""
+
+    def __new__(
+        cls, name: str, *, algorithm: str | None = None, longest_lifetime: int = 86_400
+    ) -> Self: ...
+    def ring(self) -> Ring: ...
+    def publish(self) -> int: ...
+    def promote(self) -> int: ...
+    def withdraw(self) -> int: ...
+    def rotate(self) -> int: ...
+    def rollback(self) -> int: ...
+    def retire(self) -> int: ...
+
+def encode(claims: Mapping[str, Any], ring: Ring) -> str:
+    """A token with these claims, made with the ring's primary."""
+
+def decode(
+    token: str | bytes,
+    ring: Ring,
+    *,
+    issuer: str | Sequence[str] | None = None,
+    audience: str | Sequence[str] | None = None,
+    subject: str | None = None,
+    leeway: float = 0.0,
+    require: Sequence[str] | None = None,
+    typ: str | None = None,
+    algorithm: str | None = None,
+) -> dict[str, Any]:
+    """The claims of a token of the ring; the first reason not to accept it is raised."""
