@@ -56,7 +56,7 @@ class Snapshot:
 
 @final
 class Guard:
-    """Permission to protect with the primary while a ``with`` block runs; a rotation waits for it."""
+    """Permission to protect with the primary while a ``with`` block runs."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -81,7 +81,7 @@ class Guard:
 
 @final
 class Ring:
-    """A ring: the versions of one key. Making one does nothing; its first use waits for the keys."""
+    """The versions of one key. Making a ring does nothing; its first use waits for the keys."""
 
     @property
     def name(self) -> str:

@@ -112,12 +112,8 @@ def __getattr__(name: str) -> Any:
 
 def _refusal(kind: str, message: str, claim: str | None) -> Exception:
     """The exception for a refusal of the native half."""
-    for name, (kinds, _) in _TOKEN_CLASSES.items():
-        if kind in kinds:
-            break
-    else:
-        name = "InvalidTokenError"
-    made = _make(name)
+    names = (name for name, (kinds, _) in _TOKEN_CLASSES.items() if kind in kinds)
+    made = _make(next(names, "InvalidTokenError"))
     error = made.__new__(made, message)
     # The constructor of PyJWT's class takes the name of the claim and not a message.
     Exception.__init__(error, message)

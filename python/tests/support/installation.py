@@ -1,4 +1,4 @@
-"""A ``keywheel`` of its own for one test: a folder, the real binary, and its server as a process."""
+"""A ``keywheel`` of its own for one test: a folder, the real binary, and its server."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server answered with a problem document."""
 
 
@@ -129,7 +129,7 @@ class Installation:
             raise AssertionError((self.folder / "server.log").read_text())
         try:
             self.call("GET", "/readyz", token=None)
-        except (OSError, http.client.HTTPException, Refused):
+        except (OSError, http.client.HTTPException, RefusedError):
             return False
         return True
 
@@ -158,7 +158,7 @@ class Installation:
             answer = connection.getresponse()
             text = answer.read()
             if answer.status >= 400:
-                raise Refused(f"{method} {path}: {answer.status} {text.decode()}")
+                raise RefusedError(f"{method} {path}: {answer.status} {text.decode()}")
             return json.loads(text) if text.startswith((b"{", b"[")) else text
         finally:
             connection.close()
