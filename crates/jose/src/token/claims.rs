@@ -7,7 +7,7 @@ use keywheel_core::revocation::Facts;
 use serde::de::DeserializeOwned;
 
 use super::error::TokenError;
-use super::json::{self, Members, Span};
+use super::json::{self, Members, Span, key_of};
 use super::time::NumericDate;
 
 /// Claims. Whether they were verified depends on where they come from: [`super::verify`] verifies
@@ -141,17 +141,25 @@ impl Claims {
 
 impl Registered {
     fn read(members: &Members, text: &str) -> Result<Self, TokenError> {
+        const ISS: u64 = key_of("iss");
+        const SUB: u64 = key_of("sub");
+        const JTI: u64 = key_of("jti");
+        const AUD: u64 = key_of("aud");
+        const EXP: u64 = key_of("exp");
+        const NBF: u64 = key_of("nbf");
+        const IAT: u64 = key_of("iat");
         let mut registered = Self::default();
-        for (name, span) in members.iter(text) {
+        for member in members.each() {
+            let span = member.value();
             let value = span.of(text);
-            match name.as_ref() {
-                "iss" => registered.issuer = Some(string("iss", span, value)?),
-                "sub" => registered.subject = Some(string("sub", span, value)?),
-                "jti" => registered.jti = Some(string("jti", span, value)?),
-                "aud" => registered.audience = Some(audience(span, value)?),
-                "exp" => registered.expires = Some(date("exp", value)?),
-                "nbf" => registered.not_before = Some(date("nbf", value)?),
-                "iat" => registered.issued_at = Some(date("iat", value)?),
+            match member.short_name(text) {
+                ISS => registered.issuer = Some(string("iss", span, value)?),
+                SUB => registered.subject = Some(string("sub", span, value)?),
+                JTI => registered.jti = Some(string("jti", span, value)?),
+                AUD => registered.audience = Some(audience(span, value)?),
+                EXP => registered.expires = Some(date("exp", value)?),
+                NBF => registered.not_before = Some(date("nbf", value)?),
+                IAT => registered.issued_at = Some(date("iat", value)?),
                 _ => {}
             }
         }

@@ -5,14 +5,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use self::marks::{BLOCK, marks_of};
 use super::error::TokenError;
 
 /// The deepest nesting that is read; the outermost object counts.
 pub(super) const DEPTH_MAX: usize = 64;
 /// How many members an object may have until their names are sorted to find a double one.
 const FEW: usize = 16;
-/// How many members of the outermost object are recorded without an allocation.
-const INLINE: usize = 12;
+/// How many members there is room for at first: few objects have more.
+const ROOM: usize = 12;
 
 /// Why a text was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,49 +70,67 @@ impl Span {
     }
 }
 
-/// A member of the outermost object: its name without the quotes, and its value.
-#[derive(Clone, Copy, Debug, Default)]
+/// A member of an object: its name without the quotes, and its value.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
     name: Span,
     value: Span,
+    key: u64,
+}
+
+impl Member {
+    fn is_same(&self, other: &Self, text: &str) -> bool {
+        self.key == other.key && self.name.inside(text) == other.name.inside(text)
+    }
+
+    /// What [`key_of`] says of its name, if no longer name has the same key; zero otherwise.
+    pub(super) fn short_name(&self, text: &str) -> u64 {
+        if self.name.escaped && self.name(text).contains('\0') { 0 } else { self.key }
+    }
+
+    /// Its name, without escapes.
+    pub(super) fn name<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.name.inside(text)
+    }
+
+    pub(super) const fn value(&self) -> Span {
+        self.value
+    }
+}
+
+/// The first eight bytes of a name: almost all names differ in them. Without escapes no name holds
+/// a zero, so that one of less than eight bytes is the only one with its key.
+pub(super) const fn key_of(name: &str) -> u64 {
+    let (mut rest, mut key, mut shift) = (name.as_bytes(), 0, 0);
+    while let [byte, behind @ ..] = rest
+        && shift < u64::BITS
+    {
+        key |= (*byte as u64) << shift;
+        (rest, shift) = (behind, shift + 8);
+    }
+    key
 }
 
 /// The members of the outermost object, in their order.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Members {
-    inline: [Member; INLINE],
-    count: usize,
-    spilled: Vec<Member>,
-}
+#[derive(Clone, Debug)]
+pub(super) struct Members(Vec<Member>);
 
 impl Members {
-    fn push(&mut self, member: Member) {
-        match self.inline.get_mut(self.count) {
-            Some(place) => {
-                *place = member;
-                self.count = self.count.saturating_add(1);
-            }
-            None => self.spilled.push(member),
-        }
+    /// Each member.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Member> {
+        self.0.iter()
     }
 
     /// Each name, without escapes, with its value.
     pub(super) fn iter<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (Cow<'a, str>, Span)> {
-        self.inline
-            .iter()
-            .take(self.count)
-            .chain(&self.spilled)
-            .map(|member| (member.name.inside(text), member.value))
+        self.0.iter().map(|member| (member.name(text), member.value))
     }
 
     /// Where the value of this member stands.
     pub(super) fn find(&self, text: &str, name: &str) -> Option<Span> {
-        self.inline
-            .iter()
-            .take(self.count)
-            .chain(&self.spilled)
-            .find(|member| member.name.inside(text) == name)
-            .map(|member| member.value)
+        let key = key_of(name);
+        let is_it = |member: &&Member| member.key == key && member.name(text) == name;
+        self.0.iter().find(is_it).map(|member| member.value)
     }
 }
 
@@ -201,77 +220,41 @@ pub(super) fn scan(text: &str) -> Result<Members, JsonError> {
         return Err(JsonError::Malformed("it is too long"));
     }
     let mut scanner = Scanner::new(text, 0);
-    let mut members = Members::default();
     scanner.blanks();
     if !scanner.take(b'{') {
         return Err(NOT_AN_OBJECT);
     }
-    scanner.object(1, Some(&mut members))?;
+    scanner.open = Vec::with_capacity(ROOM);
+    scanner.object(1)?;
     scanner.blanks();
-    if scanner.at == text.len() { Ok(members) } else { Err(SYNTAX) }
+    if scanner.at == text.len() { Ok(Members(scanner.open)) } else { Err(SYNTAX) }
 }
 
 const SYNTAX: JsonError = JsonError::Malformed("its JSON is not valid");
 const NOT_AN_OBJECT: JsonError = JsonError::Malformed("it is not a JSON object");
 const TOO_DEEP: JsonError = JsonError::Malformed("its JSON is nested too deeply");
 
-/// The name of a member, ready to be compared with its siblings: short names differ in `key`.
+/// The bits that say which names an object may have: one for each name, chosen by its key.
 #[derive(Clone, Copy, Default)]
-struct Name {
-    span: Span,
-    key: u64,
-}
+struct Seen(u64);
 
-impl Name {
-    fn is_same(&self, other: &Self, text: &str) -> bool {
-        if self.span.escaped || other.span.escaped {
-            return self.span.inside(text) == other.span.inside(text);
-        }
-        self.key == other.key && self.span.of(text) == other.span.of(text)
+impl Seen {
+    /// Takes a name in; false when it certainly was not there before.
+    fn insert(&mut self, key: u64) -> bool {
+        let bit = 1 << (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58);
+        let was_there = self.0 & bit != 0;
+        self.0 |= bit;
+        was_there
     }
 }
 
-/// The names of one object.
-struct Names {
-    few: [Name; FEW],
-    count: usize,
-    more: Vec<Name>,
-}
-
-impl Names {
-    const fn new() -> Self {
-        let none = Name { span: Span { start: 0, end: 0, escaped: false }, key: 0 };
-        Self { few: [none; FEW], count: 0, more: Vec::new() }
-    }
-
-    /// Takes a name in. A double one is found at once among few names, and by [`Names::end`] among
-    /// many.
-    fn push(&mut self, name: Name, text: &str) -> Result<(), JsonError> {
-        let known = self.few.get(..self.count).unwrap_or_default();
-        if self.count == FEW {
-            self.more.push(name);
-            return Ok(());
-        }
-        if known.iter().any(|other| other.is_same(&name, text)) {
-            return Err(JsonError::Duplicate);
-        }
-        if let Some(place) = self.few.get_mut(self.count) {
-            *place = name;
-        }
-        self.count = self.count.saturating_add(1);
-        Ok(())
-    }
-
-    fn end(&self, text: &str) -> Result<(), JsonError> {
-        if self.more.is_empty() {
-            return Ok(());
-        }
-        let all = self.few.iter().chain(&self.more);
-        let mut names: Vec<_> = all.map(|name| name.span.inside(text)).collect();
-        names.sort_unstable();
-        let double = names.windows(2).any(|pair| matches!(pair, [one, other] if one == other));
-        if double { Err(JsonError::Duplicate) } else { Ok(()) }
-    }
+/// Refuses a name that stands twice in an object of many members.
+#[cold]
+fn check_many(members: &[Member], text: &str) -> Result<(), JsonError> {
+    let mut names: Vec<_> = members.iter().map(|member| member.name(text)).collect();
+    names.sort_unstable();
+    let double = names.windows(2).any(|pair| matches!(pair, [one, other] if one == other));
+    if double { Err(JsonError::Duplicate) } else { Ok(()) }
 }
 
 /// Where the scan stands in a text.
@@ -280,11 +263,17 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Where the block begins whose marks are known.
+    block: usize,
+    marks: u64,
+    /// The members of the outermost object, and behind them those of the objects in it that were
+    /// begun and have not ended.
+    open: Vec<Member>,
 }
 
 impl<'a> Scanner<'a> {
     const fn new(text: &'a str, at: usize) -> Self {
-        Self { text, bytes: text.as_bytes(), at }
+        Self { text, bytes: text.as_bytes(), at, block: usize::MAX, marks: 0, open: Vec::new() }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -292,10 +281,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over the byte when it stands here.
+    #[inline]
     fn take(&mut self, byte: u8) -> bool {
-        let is_here = self.peek() == Some(byte);
-        self.at = self.at.wrapping_add(usize::from(is_here));
-        is_here
+        // A branch, which the processor guesses: it need not wait for the byte to know what follows.
+        if self.peek() == Some(byte) {
+            self.at = self.at.wrapping_add(1);
+            return true;
+        }
+        false
     }
 
     fn blanks(&mut self) {
@@ -304,51 +297,71 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans the rest of an object whose brace was read.
-    fn object(&mut self, depth: usize, mut record: Option<&mut Members>) -> Result<(), JsonError> {
-        let mut names = Names::new();
+    /// Scans the rest of an object whose brace was read. Its members stay in `open`.
+    fn object(&mut self, depth: usize) -> Result<(), JsonError> {
         self.blanks();
         if self.take(b'}') {
             return Ok(());
         }
+        let first = self.open.len();
+        let mut seen = Seen::default();
         loop {
-            if !self.take(b'"') {
-                return Err(SYNTAX);
+            let nth = self.open.len();
+            let member = self.name()?;
+            if seen.insert(member.key) {
+                self.check_few(first, &member)?;
             }
-            let start = self.at;
-            let escaped = self.string()?;
-            let end = self.at.wrapping_sub(1);
-            let name = Name { span: Span::new(start, end, escaped), key: self.key(start, end) };
-            names.push(name, self.text)?;
+            self.open.push(member);
             self.blanks();
             if !self.take(b':') {
                 return Err(SYNTAX);
             }
             self.blanks();
             let start = self.at;
-            let escaped = self.value(depth)?;
-            if let Some(members) = record.as_deref_mut() {
-                let value = Span::new(start, self.at, escaped);
-                members.push(Member { name: name.span, value });
+            let escaped = self.take(b'"') && self.string()?;
+            if self.at == start {
+                self.other(depth)?;
+            }
+            let value = Span::new(start, self.at, escaped);
+            if let Some(member) = self.open.get_mut(nth) {
+                member.value = value;
             }
             self.blanks();
             if self.take(b',') {
                 self.blanks();
                 continue;
             }
-            return if self.take(b'}') { names.end(self.text) } else { Err(SYNTAX) };
+            if !self.take(b'}') {
+                return Err(SYNTAX);
+            }
+            let members = self.open.get(first..).unwrap_or_default();
+            return if members.len() > FEW { check_many(members, self.text) } else { Ok(()) };
         }
     }
 
-    /// The first eight bytes of a name: almost all names differ in them.
-    fn key(&self, start: usize, end: usize) -> u64 {
-        let length = end.saturating_sub(start);
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        let Some(first) = rest.first_chunk::<8>() else {
-            return rest.iter().take(length).rev().fold(0, |key, byte| key << 8 | u64::from(*byte));
-        };
-        let bits = u32::try_from(length).unwrap_or(8).min(8).saturating_mul(8);
-        u64::from_le_bytes(*first) & u64::MAX.unbounded_shr(64_u32.saturating_sub(bits))
+    /// Scans the name of a member, with its quotes.
+    fn name(&mut self) -> Result<Member, JsonError> {
+        if !self.take(b'"') {
+            return Err(SYNTAX);
+        }
+        let start = self.at;
+        let escaped = self.string()?;
+        let end = self.at.wrapping_sub(1);
+        let name = Span::new(start, end, escaped);
+        let key = if escaped { key_of(&name.inside(self.text)) } else { self.key(start, end) };
+        Ok(Member { name, value: Span::default(), key })
+    }
+
+    /// Refuses a member whose name is one of the first few of its object. Among many, double names
+    /// are found when the object ends.
+    #[cold]
+    fn check_few(&self, first: usize, member: &Member) -> Result<(), JsonError> {
+        let known = self.open.get(first..).unwrap_or_default();
+        let is_few = known.len() < FEW;
+        if is_few && known.iter().any(|other| other.is_same(member, self.text)) {
+            return Err(JsonError::Duplicate);
+        }
+        Ok(())
     }
 
     fn array(&mut self, depth: usize) -> Result<(), JsonError> {
@@ -367,20 +380,22 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans a value that stands in an object or array of this depth; says whether it is a string
-    /// with escapes.
-    fn value(&mut self, depth: usize) -> Result<bool, JsonError> {
-        let first = self.peek().ok_or(SYNTAX)?;
-        match first {
-            b'"' => {
-                self.at = self.at.wrapping_add(1);
-                return self.string();
-            }
+    /// Scans a value that stands in an object or array of this depth.
+    fn value(&mut self, depth: usize) -> Result<(), JsonError> {
+        if self.take(b'"') { self.string().map(|_| ()) } else { self.other(depth) }
+    }
+
+    /// Scans a value that is no string.
+    fn other(&mut self, depth: usize) -> Result<(), JsonError> {
+        match self.peek().ok_or(SYNTAX)? {
             b'-' | b'0'..=b'9' => self.number(),
             b'{' | b'[' if depth >= DEPTH_MAX => Err(TOO_DEEP),
             b'{' => {
                 self.at = self.at.wrapping_add(1);
-                self.object(depth.saturating_add(1), None)
+                let before = self.open.len();
+                let outcome = self.object(depth.saturating_add(1));
+                self.open.truncate(before);
+                outcome
             }
             b'[' => {
                 self.at = self.at.wrapping_add(1);
@@ -391,7 +406,6 @@ impl<'a> Scanner<'a> {
             b'n' => self.word(b"null"),
             _ => Err(SYNTAX),
         }
-        .map(|()| false)
     }
 
     fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
@@ -430,43 +444,54 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans the rest of a string whose opening quote was read, and says whether it has escapes.
+    #[inline]
     fn string(&mut self) -> Result<bool, JsonError> {
-        let mut escaped = false;
-        loop {
-            self.plain_words();
-            let byte = self.peek().ok_or(SYNTAX)?;
-            self.at = self.at.wrapping_add(1);
-            match byte {
-                b'"' => return Ok(escaped),
-                b'\\' => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                0..=0x1f => return Err(SYNTAX),
-                _ => {}
+        self.to_mark();
+        if self.take(b'"') { Ok(false) } else { self.rest_of_string() }
+    }
+
+    /// The same, from the first escape on.
+    #[cold]
+    fn rest_of_string(&mut self) -> Result<bool, JsonError> {
+        while !self.take(b'"') {
+            if !self.take(b'\\') {
+                return Err(SYNTAX);
             }
+            self.escape()?;
+            self.to_mark();
+        }
+        Ok(true)
+    }
+
+    /// Steps to the next quote, backslash or control character, or to the end of the text. The
+    /// marks of a whole block are found at once, so that a step waits for little.
+    #[inline]
+    fn to_mark(&mut self) {
+        loop {
+            let block = self.at & !(BLOCK - 1);
+            if block != self.block {
+                self.marks = marks_of(self.bytes, block);
+                self.block = block;
+            }
+            let marks = self.marks >> (self.at % BLOCK);
+            if marks != 0 {
+                self.at = self.at.wrapping_add(marks.trailing_zeros() as usize);
+                return;
+            }
+            self.at = block.wrapping_add(BLOCK);
         }
     }
 
-    /// Steps over eight bytes at a time while none of them is a quote, a backslash or a control
-    /// character.
-    fn plain_words(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGHS: u64 = 0x8080_8080_8080_8080;
-        let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-        while let Some(bytes) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*bytes);
-            let quote = has_zero(word ^ (ONES * 0x22));
-            let backslash = has_zero(word ^ (ONES * 0x5c));
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-            let found = quote | backslash | control;
-            if found != 0 {
-                // The lowest mark is exact: borrows only travel upwards.
-                self.at = self.at.wrapping_add((found.trailing_zeros() / 8) as usize);
-                return;
-            }
-            self.at = self.at.wrapping_add(8);
-        }
+    /// See [`key_of`].
+    #[inline]
+    fn key(&self, start: usize, end: usize) -> u64 {
+        let length = u32::try_from(end.wrapping_sub(start)).unwrap_or(8).min(8);
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let word = match rest.first_chunk::<8>() {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        word & u64::MAX.unbounded_shr(64_u32.saturating_sub(8 * length))
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {
@@ -503,5 +528,6 @@ impl<'a> Scanner<'a> {
     }
 }
 
+mod marks;
 #[cfg(test)]
 mod tests;

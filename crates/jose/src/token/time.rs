@@ -29,6 +29,16 @@ impl NumericDate {
     /// Reads a JSON number that was scanned before. `None` when it is something else, or too large
     /// to be a time.
     pub(super) fn read(json: &str) -> Option<Self> {
+        // Almost all are a few digits, which no 64 bits are too small for.
+        if (1..=18).contains(&json.len()) {
+            let mut digits = json.bytes().map(|byte| byte.wrapping_sub(b'0'));
+            let plain = digits.try_fold(0_i64, |seconds, digit| {
+                (digit < 10).then(|| seconds.wrapping_mul(10).wrapping_add(i64::from(digit)))
+            });
+            if let Some(seconds) = plain {
+                return Some(Self { seconds, has_more: false });
+            }
+        }
         if json.len() > NUMBER_CHARS_MAX
             || !json.starts_with(|c: char| c == '-' || c.is_ascii_digit())
         {
