@@ -3,10 +3,10 @@
 //! records where the members of the outermost object stand. It builds nothing.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use self::marks::{BLOCK, marks_of};
 use super::error::TokenError;
+use super::time::are_digits;
 
 /// The deepest nesting that is read; the outermost object counts.
 pub(super) const DEPTH_MAX: usize = 64;
@@ -34,39 +34,51 @@ impl From<JsonError> for TokenError {
 }
 
 /// Where a value stands in the text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     start: u32,
     end: u32,
-    /// Whether it is a string with escapes in it.
-    escaped: bool,
+    what: What,
+}
+
+/// What a value is, as far as its text cannot be taken as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// A string without escapes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// No string.
+    Other,
 }
 
 impl Span {
-    /// Texts are shorter than 4 GiB, which [`scan`] makes sure of.
-    fn new(start: usize, end: usize, escaped: bool) -> Self {
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: place(start), end: place(end), escaped }
-    }
-
-    fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
+    #[expect(clippy::cast_possible_truncation, reason = "`scan` reads no text of 4 GiB")]
+    const fn new(start: usize, end: usize, what: What) -> Self {
+        Self { start: start as u32, end: end as u32, what }
     }
 
     /// The text that stands there.
     pub(super) fn of(self, text: &str) -> &str {
-        text.get(self.range()).unwrap_or_default()
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    /// What the inside of a string says.
-    fn inside(self, text: &str) -> Cow<'_, str> {
-        if self.escaped { unescaped(self.of(text)) } else { Cow::Borrowed(self.of(text)) }
+    pub(super) const fn is_string(self) -> bool {
+        !matches!(self.what, What::Other)
     }
 
-    /// The string that stands there with its quotes; `None` when it is another value.
+    /// The string that stands there; `None` when it is another value.
     pub(super) fn string(self, text: &str) -> Option<Cow<'_, str>> {
-        let inside = self.of(text).strip_prefix('"')?.strip_suffix('"')?;
-        Some(if self.escaped { unescaped(inside) } else { Cow::Borrowed(inside) })
+        let (start, end) = (self.start.wrapping_add(1), self.end.wrapping_sub(1));
+        self.is_string().then(|| Self { start, end, ..self }.inside(text))
+    }
+
+    /// What a string says that stands there without its quotes.
+    fn inside(self, text: &str) -> Cow<'_, str> {
+        match self.what {
+            What::Escaped => unescaped(self.of(text)),
+            What::Plain | What::Other => Cow::Borrowed(self.of(text)),
+        }
     }
 }
 
@@ -85,7 +97,7 @@ impl Member {
 
     /// What [`key_of`] says of its name, if no longer name has the same key; zero otherwise.
     pub(super) fn short_name(&self, text: &str) -> u64 {
-        if self.name.escaped && self.name(text).contains('\0') { 0 } else { self.key }
+        if self.name.what == What::Escaped && self.name(text).contains('\0') { 0 } else { self.key }
     }
 
     /// Its name, without escapes.
@@ -93,6 +105,7 @@ impl Member {
         self.name.inside(text)
     }
 
+    #[inline]
     pub(super) const fn value(&self) -> Span {
         self.value
     }
@@ -227,7 +240,14 @@ pub(super) fn scan(text: &str) -> Result<Members, JsonError> {
     scanner.open = Vec::with_capacity(ROOM);
     scanner.object(1)?;
     scanner.blanks();
-    if scanner.at == text.len() { Ok(Members(scanner.open)) } else { Err(SYNTAX) }
+    if scanner.at != text.len() {
+        return Err(SYNTAX);
+    }
+    // Objects within may have needed more room than what stays.
+    if scanner.open.capacity() > ROOM {
+        scanner.open.shrink_to_fit();
+    }
+    Ok(Members(scanner.open))
 }
 
 const SYNTAX: JsonError = JsonError::Malformed("its JSON is not valid");
@@ -239,9 +259,12 @@ const TOO_DEEP: JsonError = JsonError::Malformed("its JSON is nested too deeply"
 struct Seen(u64);
 
 impl Seen {
+    /// A number that gives each of the usual names of claims and headers a bit of its own.
+    const SPREAD: u64 = 0x9545_e5d5_b692_e18d;
+
     /// Takes a name in; false when it certainly was not there before.
     fn insert(&mut self, key: u64) -> bool {
-        let bit = 1 << (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58);
+        let bit = 1 << (key.wrapping_mul(Self::SPREAD) >> 58);
         let was_there = self.0 & bit != 0;
         self.0 |= bit;
         was_there
@@ -291,6 +314,15 @@ impl<'a> Scanner<'a> {
         false
     }
 
+    /// The same, when there may be blanks before the byte, which is rare.
+    #[inline]
+    fn take_behind_blanks(&mut self, byte: u8) -> bool {
+        self.take(byte) || {
+            self.blanks();
+            self.take(byte)
+        }
+    }
+
     fn blanks(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at = self.at.wrapping_add(1);
@@ -299,36 +331,27 @@ impl<'a> Scanner<'a> {
 
     /// Scans the rest of an object whose brace was read. Its members stay in `open`.
     fn object(&mut self, depth: usize) -> Result<(), JsonError> {
-        self.blanks();
-        if self.take(b'}') {
+        if self.take_behind_blanks(b'}') {
             return Ok(());
         }
         let first = self.open.len();
         let mut seen = Seen::default();
         loop {
-            let nth = self.open.len();
-            let member = self.name()?;
-            if seen.insert(member.key) {
-                self.check_few(first, &member)?;
+            let (name, key) = self.name()?;
+            if seen.insert(key) {
+                self.check_few(first, Member { name, value: name, key })?;
             }
-            self.open.push(member);
-            self.blanks();
-            if !self.take(b':') {
+            if !self.take_behind_blanks(b':') {
                 return Err(SYNTAX);
             }
-            self.blanks();
-            let start = self.at;
-            let escaped = self.take(b'"') && self.string()?;
-            if self.at == start {
-                self.other(depth)?;
-            }
-            let value = Span::new(start, self.at, escaped);
+            let nth = self.open.len();
+            // Until it is known, the value is the name.
+            self.open.push(Member { name, value: name, key });
+            let value = self.member_value(depth)?;
             if let Some(member) = self.open.get_mut(nth) {
                 member.value = value;
             }
-            self.blanks();
-            if self.take(b',') {
-                self.blanks();
+            if self.take_behind_blanks(b',') {
                 continue;
             }
             if !self.take(b'}') {
@@ -339,26 +362,46 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans the name of a member, with its quotes.
-    fn name(&mut self) -> Result<Member, JsonError> {
-        if !self.take(b'"') {
+    /// Scans the name of a member, and finds its key.
+    #[inline]
+    fn name(&mut self) -> Result<(Span, u64), JsonError> {
+        if !self.take_behind_blanks(b'"') {
             return Err(SYNTAX);
         }
         let start = self.at;
-        let escaped = self.string()?;
+        let what = self.string()?;
         let end = self.at.wrapping_sub(1);
-        let name = Span::new(start, end, escaped);
-        let key = if escaped { key_of(&name.inside(self.text)) } else { self.key(start, end) };
-        Ok(Member { name, value: Span::default(), key })
+        let name = Span::new(start, end, what);
+        let key = match what {
+            What::Escaped => key_of(&name.inside(self.text)),
+            _ => self.key(start, end),
+        };
+        Ok((name, key))
+    }
+
+    /// Scans the value of a member.
+    #[inline]
+    fn member_value(&mut self, depth: usize) -> Result<Span, JsonError> {
+        let mut start = self.at;
+        if !self.take(b'"') {
+            self.blanks();
+            start = self.at;
+            if !self.take(b'"') {
+                self.other(depth)?;
+                return Ok(Span::new(start, self.at, What::Other));
+            }
+        }
+        let what = self.string()?;
+        Ok(Span::new(start, self.at, what))
     }
 
     /// Refuses a member whose name is one of the first few of its object. Among many, double names
     /// are found when the object ends.
     #[cold]
-    fn check_few(&self, first: usize, member: &Member) -> Result<(), JsonError> {
+    fn check_few(&self, first: usize, member: Member) -> Result<(), JsonError> {
         let known = self.open.get(first..).unwrap_or_default();
         let is_few = known.len() < FEW;
-        if is_few && known.iter().any(|other| other.is_same(member, self.text)) {
+        if is_few && known.iter().any(|other| other.is_same(&member, self.text)) {
             return Err(JsonError::Duplicate);
         }
         Ok(())
@@ -419,6 +462,10 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), JsonError> {
         let start = self.at;
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.first_chunk().is_some_and(are_digits) {
+            self.at = self.at.wrapping_add(8);
+        }
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at = self.at.wrapping_add(1);
         }
@@ -443,16 +490,16 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Scans the rest of a string whose opening quote was read, and says whether it has escapes.
+    /// Scans the rest of a string whose opening quote was read.
     #[inline]
-    fn string(&mut self) -> Result<bool, JsonError> {
+    fn string(&mut self) -> Result<What, JsonError> {
         self.to_mark();
-        if self.take(b'"') { Ok(false) } else { self.rest_of_string() }
+        if self.take(b'"') { Ok(What::Plain) } else { self.rest_of_string() }
     }
 
     /// The same, from the first escape on.
     #[cold]
-    fn rest_of_string(&mut self) -> Result<bool, JsonError> {
+    fn rest_of_string(&mut self) -> Result<What, JsonError> {
         while !self.take(b'"') {
             if !self.take(b'\\') {
                 return Err(SYNTAX);
@@ -460,13 +507,22 @@ impl<'a> Scanner<'a> {
             self.escape()?;
             self.to_mark();
         }
-        Ok(true)
+        Ok(What::Escaped)
     }
 
     /// Steps to the next quote, backslash or control character, or to the end of the text. The
     /// marks of a whole block are found at once, so that a step waits for little.
     #[inline]
     fn to_mark(&mut self) {
+        let marks = self.marks >> (self.at % BLOCK);
+        if self.at & !(BLOCK - 1) != self.block || marks == 0 {
+            return self.to_mark_of_another_block();
+        }
+        self.at = self.at.wrapping_add(marks.trailing_zeros() as usize);
+    }
+
+    #[inline(never)]
+    fn to_mark_of_another_block(&mut self) {
         loop {
             let block = self.at & !(BLOCK - 1);
             if block != self.block {
@@ -482,16 +538,15 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// See [`key_of`].
+    /// What [`key_of`] says of a name without escapes.
     #[inline]
     fn key(&self, start: usize, end: usize) -> u64 {
-        let length = u32::try_from(end.wrapping_sub(start)).unwrap_or(8).min(8);
         let rest = self.bytes.get(start..).unwrap_or_default();
-        let word = match rest.first_chunk::<8>() {
-            Some(bytes) => u64::from_le_bytes(*bytes),
-            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        };
-        word & u64::MAX.unbounded_shr(64_u32.saturating_sub(8 * length))
+        let unwanted = 8_usize.saturating_sub(end.wrapping_sub(start));
+        match rest.first_chunk::<8>() {
+            Some(bytes) => u64::from_le_bytes(*bytes) & u64::MAX >> (8 * unwanted).min(63),
+            None => key_of(self.text.get(start..end).unwrap_or_default()),
+        }
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {

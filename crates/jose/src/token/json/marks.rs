@@ -29,8 +29,31 @@ fn marks(bytes: &[u8; BLOCK]) -> u64 {
     // bit each become one byte.
     let flags = bytes.map(|byte| u8::from(is_marked(byte)));
     let (words, _) = flags.as_chunks();
-    words.iter().rev().fold(0, |marks, word| {
-        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080);
-        marks << 8 | bits >> 56
-    })
+    let bits = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    words.iter().zip(0..).fold(0, |marks, (word, nth)| marks | bits(word) << (8 * nth))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_byte_has_its_mark(
+            text in prop::collection::vec(
+                prop_oneof![Just(b'"'), Just(b'\\'), Just(0x1f), Just(b' '), any::<u8>()],
+                0..200,
+            ),
+        ) {
+            for block in (0..=text.len()).step_by(BLOCK) {
+                let marks = marks_of(&text, block);
+                for nth in 0..BLOCK {
+                    let expected = text.get(block + nth).is_none_or(|byte| is_marked(*byte));
+                    prop_assert_eq!(marks >> nth & 1 == 1, expected, "{}", block + nth);
+                }
+            }
+        }
+    }
 }
