@@ -463,7 +463,7 @@ impl<'a> Scanner<'a> {
     fn digits(&mut self) -> Result<(), JsonError> {
         let start = self.at;
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        if rest.first_chunk().is_some_and(are_digits) {
+        if rest.first_chunk().copied().is_some_and(are_digits) {
             self.at = self.at.wrapping_add(8);
         }
         while matches!(self.peek(), Some(b'0'..=b'9')) {
@@ -493,7 +493,7 @@ impl<'a> Scanner<'a> {
     /// Scans the rest of a string whose opening quote was read.
     #[inline]
     fn string(&mut self) -> Result<What, JsonError> {
-        self.to_mark();
+        self.seek_mark();
         if self.take(b'"') { Ok(What::Plain) } else { self.rest_of_string() }
     }
 
@@ -505,7 +505,7 @@ impl<'a> Scanner<'a> {
                 return Err(SYNTAX);
             }
             self.escape()?;
-            self.to_mark();
+            self.seek_mark();
         }
         Ok(What::Escaped)
     }
@@ -513,16 +513,16 @@ impl<'a> Scanner<'a> {
     /// Steps to the next quote, backslash or control character, or to the end of the text. The
     /// marks of a whole block are found at once, so that a step waits for little.
     #[inline]
-    fn to_mark(&mut self) {
+    fn seek_mark(&mut self) {
         let marks = self.marks >> (self.at % BLOCK);
         if self.at & !(BLOCK - 1) != self.block || marks == 0 {
-            return self.to_mark_of_another_block();
+            return self.seek_mark_in_other_blocks();
         }
         self.at = self.at.wrapping_add(marks.trailing_zeros() as usize);
     }
 
     #[inline(never)]
-    fn to_mark_of_another_block(&mut self) {
+    fn seek_mark_in_other_blocks(&mut self) {
         loop {
             let block = self.at & !(BLOCK - 1);
             if block != self.block {

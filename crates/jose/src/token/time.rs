@@ -73,10 +73,10 @@ impl NumericDate {
 }
 
 /// Whether all of these are digits.
-pub(super) const fn are_digits(bytes: &[u8; 8]) -> bool {
+pub(super) const fn are_digits(bytes: [u8; 8]) -> bool {
     const SIXES: u64 = 0x0606_0606_0606_0606;
     const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
-    let word = u64::from_le_bytes(*bytes);
+    let word = u64::from_le_bytes(bytes);
     // A digit is 0x30 to 0x39, and so still begins with 3 when six more are added to it.
     (word & HIGH_HALVES) | (word.wrapping_add(SIXES) & HIGH_HALVES) >> 4 == 0x3333_3333_3333_3333
 }
@@ -89,7 +89,7 @@ fn plain_digits(text: &[u8]) -> Option<i64> {
     }
     let (mut seconds, mut rest) = (0, text);
     if let Some((eight, behind)) = text.split_first_chunk()
-        && are_digits(eight)
+        && are_digits(*eight)
     {
         // Two, four and then eight digits become one number.
         let word = u64::from_le_bytes(*eight) & 0x0f0f_0f0f_0f0f_0f0f;
@@ -155,7 +155,7 @@ mod tests {
                 for other in [b'0', b'9'] {
                     let mut bytes = [other; 8];
                     bytes[place] = byte;
-                    assert_eq!(are_digits(&bytes), byte.is_ascii_digit(), "{place} {byte}");
+                    assert_eq!(are_digits(bytes), byte.is_ascii_digit(), "{place} {byte}");
                 }
             }
         }
