@@ -306,7 +306,7 @@ impl<'a> Scanner<'a> {
     /// Steps over the byte when it stands here.
     #[inline]
     fn take(&mut self, byte: u8) -> bool {
-        // A branch, which the processor guesses: it need not wait for the byte to know what follows.
+        // A branch, which the processor guesses: it need not wait for the byte to go on.
         if self.peek() == Some(byte) {
             self.at = self.at.wrapping_add(1);
             return true;
