@@ -5,6 +5,7 @@ import os
 import sys
 import time
 
+import hiredis
 import redis
 
 SOCKET, REVOKED_FILE, ABSENT_FILE, PRESENT_FILE, SECONDS = sys.argv[1:]
@@ -27,6 +28,8 @@ def server_nanos(pid):
 
 client = redis.Redis(unix_socket_path=SOCKET, single_connection_client=True)
 client.ping()
+if "Hiredis" not in type(client.connection._parser).__name__:
+    sys.exit("redis-py does not read answers with hiredis")
 info = client.info()
 pid = info["process_id"]
 
@@ -57,7 +60,7 @@ measure(absent, 0)
 print(json.dumps({
     "server": info["redis_version"],
     "client": redis.__version__,
-    "parser": client.connection._parser.__class__.__name__,
+    "parser": hiredis.__version__,
     "bytes": client.memory_usage(KEY, samples=0),
     "miss": measure(absent, 0),
     "hit": measure(present, 1),

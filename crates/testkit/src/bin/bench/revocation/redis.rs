@@ -21,7 +21,7 @@ pub(super) struct Answer {
     pub(super) server: String,
     /// Version of the client.
     pub(super) client: String,
-    /// The class that reads answers.
+    /// Version of what reads the answers.
     pub(super) parser: String,
     /// Memory of the set.
     pub(super) bytes: f64,
