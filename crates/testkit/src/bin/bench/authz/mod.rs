@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::child::{Child, Kind};
 use crate::measure;
+use crate::others::{Guard, cpu_of, python, wait};
 use crate::table::{Table, figure, ratio};
 use crate::{Fallible, Scale};
 
@@ -59,15 +60,6 @@ struct Upstream {
 enum Process {
     Own(Child),
     Python(Guard),
-}
-
-struct Guard(std::process::Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A row: the upstream, the kind of token, and the CPU of each round.
@@ -152,7 +144,7 @@ fn upstreams(folder: &Path) -> Fallible<BTreeMap<String, Upstream>> {
         edge.port()?;
         add(name, edge.pid(), Process::Own(edge))?;
     }
-    let python = python()?;
+    let python = python("authz", &PACKAGES)?;
     let secret = folder.join("hs.secret");
     let (ring, algorithm) = servers::RINGS[0];
     // Behind its head of six bytes, what is stored of a symmetric key is the key.
@@ -173,34 +165,6 @@ fn upstreams(folder: &Path) -> Fallible<BTreeMap<String, Upstream>> {
         add(name, guard.0.id(), Process::Python(guard))?;
     }
     Ok(all)
-}
-
-/// The interpreter of an environment of its own, beside the programs that cargo builds.
-fn python() -> Fallible<PathBuf> {
-    let venv = folder()?.join("venv");
-    let python = venv.join("bin/python");
-    if !Command::new(&python)
-        .args(["-c", "import fastapi, uvicorn, jwt"])
-        .status()
-        .is_ok_and(|s| s.success())
-    {
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status()?;
-        let pip =
-            Command::new(&python).args(["-m", "pip", "install", "-q"]).args(PACKAGES).status()?;
-        if !made.success() || !pip.success() {
-            return Err("the Python environment of the bench could not be made".into());
-        }
-    }
-    Ok(python)
-}
-
-/// Where the bench keeps what it makes once.
-fn folder() -> Fallible<PathBuf> {
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(2).ok_or("this program stands nowhere")?;
-    let folder = target.join("bench-authz");
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
 }
 
 struct Scratch(PathBuf);
@@ -312,28 +276,6 @@ impl Drop for Nginx {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.master.wait();
     }
-}
-
-/// Time on the CPU of all threads of a process, as the scheduler counts it.
-fn cpu_of(pid: u32) -> Duration {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let nanos = tasks.filter_map(|task| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
-}
-
-fn wait(mut ready: impl FnMut() -> bool) -> Fallible<()> {
-    let until = measure::monotonic() + Duration::from_mins(1);
-    while !ready() {
-        if measure::monotonic() > until {
-            return Err("something did not start within a minute".into());
-        }
-        // tidy: sleeps because programs of others offer no event to wait for.
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 /// Seconds since 1970, for the `exp` of tokens.

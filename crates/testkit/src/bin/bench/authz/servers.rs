@@ -17,6 +17,7 @@ use keywheel_server::{Listen, SocketMode};
 use keywheel_store::SystemClock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::others::folder;
 use crate::{Fallible, child};
 
 /// The rings, which are the kids and the first segments of paths too.
@@ -35,7 +36,7 @@ pub(super) fn material(ring: &str, algorithm: SigningAlgorithm) -> Fallible<Mate
     if algorithm == SigningAlgorithm::Hs256 {
         return Ok(Material::generate(&Kind::Signing { algorithm }, &mut fill)?);
     }
-    let kept = super::folder()?.join(format!("{ring}.key"));
+    let kept = folder("authz")?.join(format!("{ring}.key"));
     let kind = Kind::Signing { algorithm };
     if let Ok(stored) = std::fs::read(&kept) {
         return Ok(Material::from_stored(&kind, &stored)?);
