@@ -67,9 +67,7 @@ impl<'a> Iterator for All<'a, '_> {
 
 /// A value as text: visible ASCII, blanks and tabs.
 pub(super) fn text(value: &[u8]) -> Option<&str> {
-    // Not `all`, which ends early and so looks at one byte after the other.
-    let is_text = value
-        .iter()
-        .fold(true, |so_far, byte| so_far & (matches!(byte, b' '..=b'~') | (*byte == b'\t')));
-    if is_text { str::from_utf8(value).ok() } else { None }
+    // Not `any`, which ends early and so looks at one byte after the other.
+    let others = value.iter().filter(|byte| !matches!(byte, b'\t' | b' '..=b'~')).count();
+    if others == 0 { str::from_utf8(value).ok() } else { None }
 }
