@@ -350,8 +350,9 @@ fn has_scopes(route: &Route, claims: &Claims) -> bool {
     any && route.scopes_all.iter().all(|one| scopes.contains(one))
 }
 
-/// What the answer says about the claims of a token. Every header of the route is there, empty where
-/// the token has no such claim, so that nothing that a caller sent under its name gets through.
+/// What the answer says about the claims of a token. Every header of the route is there, empty
+/// where the token has no such claim, so that nothing that a caller sent under its name gets
+/// through.
 fn tell(route: &Route, claims: &Claims, answer: &mut impl Saying) -> Result<(), TokenError> {
     let too_long = || too_long(claims);
     let subject = claims.subject().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What an answer says: its status and its headers, to hyper, to a buffer, or to a memory from which
-//! they are said again and again.
+//! What an answer says: its status and its headers, to hyper, to a buffer, or to a memory from
+//! which they are said again and again.
 
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
