@@ -83,6 +83,7 @@ async fn who_asks_now_and_then_goes_on_to_be_answered() {
     let (mut stream, ended) = connect();
     for _ in 0..20 {
         // Longer than between two looks, so that looks and questions come in turn.
+        // tidy: sleeps because time passes here only when the test says so.
         tokio::time::sleep(LOOK_EVERY * 3 / 2).await;
         ask(&mut stream).await;
     }
