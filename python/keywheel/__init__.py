@@ -22,15 +22,19 @@ What belongs to one framework stands in a module of its own, which is imported b
 from __future__ import annotations
 
 import atexit as _atexit
+import os as _os
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from keywheel import jwt
-from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Version
+from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Subscription, Version
 from keywheel.exceptions import (
     ClaimsError,
     ConfigurationError,
     KeywheelError,
     NotTextError,
     ProtectError,
+    RefusedError,
     RevocationsStaleError,
     UnavailableError,
     UnknownKeyError,
@@ -43,10 +47,12 @@ __all__ = [
     "KeywheelError",
     "NotTextError",
     "ProtectError",
+    "RefusedError",
     "RevocationsStaleError",
     "Ring",
     "Secret",
     "Snapshot",
+    "Subscription",
     "UnavailableError",
     "UnknownKeyError",
     "Version",
@@ -65,3 +71,18 @@ start = _registry.start
 shutdown = _registry.shutdown
 
 _atexit.register(shutdown)
+if hasattr(_os, "register_at_fork"):
+    # Only for those who listen to changes: everybody else notices a fork with the next use, also
+    # where Python is not asked, under uWSGI for example.
+    _os.register_at_fork(after_in_child=_registry.revive)
+
+if _TYPE_CHECKING:
+    from keywheel.cryptography import fernet
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "fernet":
+        from keywheel.cryptography import fernet
+
+        return fernet
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,8 @@
 """The native half of the package: what its modules are made of."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, final
 
@@ -80,6 +81,21 @@ class Guard:
         """How long what is protected now may live, in seconds."""
 
 @final
+class Subscription:
+    """A subscription to the changes of a ring; its ``with`` block ends it."""
+
+    def close(self) -> None:
+        """Ends the subscription. A call that has begun goes on."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
 class Ring:
     """The versions of one key. Making a ring does nothing; its first use waits for the keys."""
 
@@ -96,6 +112,73 @@ class Ring:
         """A guard for work that protects; use it in a ``with`` statement.
 
         Entering it raises :class:`keywheel.ProtectError` when nothing may be protected now.
+        """
+    def secret(self) -> Secret:
+        """The primary's key for code that no ``with`` block can bracket.
+
+        It may be protected with for one second; a rotation waits so long. Ask anew for each use,
+        which costs less than a microsecond. Raises like the entering of :meth:`guard`.
+        """
+    def on_change(self, callback: Callable[[Snapshot], object]) -> Subscription:
+        """Calls ``callback`` with each new snapshot until the subscription is closed.
+
+        It is called in a thread of this package, one call at a time; several changes in a row may
+        come as one. What it raises goes to :data:`sys.unraisablehook`. A forked child goes on with
+        the subscriptions of its parent.
+        """
+    def wait_for_change(
+        self, after: Snapshot | None = None, timeout: float | None = None
+    ) -> Snapshot | None:
+        """Waits until something else is held than ``after``, or anything where that is ``None``.
+
+        ``timeout`` is in seconds; without one it waits for ever. ``None`` when nothing came.
+        Raises :class:`keywheel.UnavailableError` when the ring was shut down.
+        """
+    async def wait_for_change_async(
+        self, after: Snapshot | None = None, timeout: float | None = None
+    ) -> Snapshot | None:
+        """:meth:`wait_for_change` in an event loop; cancelling it leaves nothing behind."""
+    def changed(self) -> AsyncIterator[Snapshot]:
+        """The snapshots that follow the present one; several in a row may come as one."""
+    def is_revoked(self, claims: Mapping[str, Any], *, kid: str | None = None) -> bool:
+        """Whether a token with these claims was revoked, whoever minted and verified it.
+
+        Looks at ``jti``, ``sub`` and ``iat``, and at the ``kid`` of the key that verified it. It
+        asks memory, not the server. Raises :class:`keywheel.RevocationsStaleError` when it is too
+        long ago that all revocations were known and the policy says ``revocations_stale_after``.
+        """
+    def revoke(
+        self,
+        *,
+        jti: str | None = None,
+        expires: float | datetime | None = None,
+        subject: str | None = None,
+        issued_before: float | datetime | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Revokes a token by its ``jti``, or everything that a subject was given, for good.
+
+        Waits until that is durable. Moments are seconds since 1970; ``expires`` is when no such
+        token can live any more, by default after the longest lifetime, and ``issued_before`` goes
+        with a subject, by default now. Raises :class:`keywheel.RefusedError` when the server
+        refuses, and :class:`keywheel.UnavailableError` when it does not answer.
+        """
+    def issued(self, claims: Mapping[str, Any], kid: str | None = None) -> bool:
+        """Reports a token that another library minted to the ring's ledger; it waits for nothing.
+
+        ``False`` when the ring keeps no ledger. Raises :class:`keywheel.ClaimsError` when the
+        claims have no ``jti`` or no ``exp``.
+        """
+    def event(self, name: str) -> None:
+        """Reports an event, one of the policy's ``on_event``: a rotation begins.
+
+        Raises like :meth:`revoke`.
+        """
+    def ensure_fresh(self) -> bool:
+        """Whether the primary is younger than the policy's ``max_age_at_use``.
+
+        When it is older, the server is told at once that it is in use, and begins a rotation. That
+        happens once for each primary, so call it as often as you like: it costs nanoseconds.
         """
     def health(self) -> dict[str, Any]:
         """How the ring stands in this process; times in seconds. Waits for nothing."""
@@ -120,6 +203,8 @@ class Registry:
         """A ring by its name. Nothing is opened, started or asked."""
     def start(self) -> None:
         """Starts following every ring that was named, and waits until each has arrived."""
+    def revive(self) -> None:
+        """Lets those who listen hear in a forked child too."""
     def shutdown(self) -> bool:
         """Says goodbye to the server. True when it was said in time."""
 

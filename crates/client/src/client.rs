@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwapOption;
 use keywheel_api::revocation::{IssuedToken, Revoke, RevokedTokens};
+use keywheel_api::ring::{Event, RingStatus};
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
 use keywheel_core::revocation::{Facts, Revocation, Revoked};
@@ -94,6 +95,7 @@ impl Inner {
         live.closing.store(true, Ordering::SeqCst);
         if matches!(self.settings.origin, Origin::Still(_)) {
             live.ended.store(true, Ordering::Release);
+            live.announce();
         }
         live.wake.ring();
         live.wait(limit, || live.ended.load(Ordering::Acquire))
@@ -230,6 +232,11 @@ impl Client {
         })?
     }
 
+    /// Whether both are clones of one client.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Lets every [`Client::wait_until`] ask again.
     pub fn nudge(&self) {
         let live = self.inner.live.load();
@@ -247,12 +254,20 @@ pub struct RingHandle {
 }
 
 impl RingHandle {
+    /// The client that the ring is one of.
+    pub fn client(&self) -> Client {
+        Client { inner: Arc::clone(&self.inner) }
+    }
+
     /// The ring's name.
     pub fn name(&self) -> &str {
         self.inner.settings.rings.get(self.index).map_or("", RingName::as_str)
     }
 
-    fn slot<T>(&self, use_it: impl FnOnce(&Arc<Live>, &Slot) -> T) -> Result<T, ClientError> {
+    pub(crate) fn slot<T>(
+        &self,
+        use_it: impl FnOnce(&Arc<Live>, &Slot) -> T,
+    ) -> Result<T, ClientError> {
         self.inner
             .with(|live| live.slots.get(self.index).map(|slot| use_it(live, slot)))?
             .ok_or(ClientError::Closed)
@@ -523,6 +538,14 @@ impl RingHandle {
         Ok(looked_up?)
     }
 
+    /// Whether [`RingHandle::is_revoked`] would answer without waiting for a server.
+    pub fn knows_revocations(&self) -> bool {
+        let live = self.inner.live.load();
+        let live = live.as_ref().filter(|live| live.is_own());
+        let slot = live.and_then(|live| live.slots.get(self.index));
+        slot.is_some_and(|slot| slot.keyset.load().is_some() && slot.was_revocation_attempted())
+    }
+
     #[cold]
     fn await_revocations(&self, live: &Live, slot: &Slot) {
         live.wait(self.inner.settings.first_use_timeout, || {
@@ -549,6 +572,20 @@ impl RingHandle {
         }
         // A client that cannot start accepts nothing either.
         let _ = self.slot(|_, slot| entries.iter().for_each(|entry| slot.revoked.apply(entry)));
+        Ok(())
+    }
+
+    /// Reports an event of the application, one of the policy's `on_event`: a rotation begins.
+    ///
+    /// # Errors
+    /// When the server refuses, or does not answer.
+    pub fn send_event(&self, name: &str) -> Result<(), HttpError> {
+        if let Origin::Server(server) = &self.inner.settings.origin {
+            let token = watcher::read_token(&server.token)?;
+            let http = Http::new(server.endpoint.clone(), Some(&token), &server.tls)?;
+            let path = format!("/v1/rings/{}/events", self.name());
+            let _status: RingStatus = http.post(&path, Some(&Event { name: name.into() }), &[])?;
+        }
         Ok(())
     }
 

@@ -35,11 +35,13 @@ mod cache;
 mod client;
 mod error;
 mod fork;
+mod fresh;
 mod guard;
 mod health;
 mod identity;
 mod issued;
 mod keyset;
+mod linger;
 mod live;
 mod local;
 mod material;
@@ -57,6 +59,7 @@ pub use client::{Client, RingHandle};
 pub use error::{
     BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, RevocationsStale,
 };
+pub use fork::forks;
 pub use guard::Guard;
 pub use health::Health;
 pub use http::{Endpoint, TlsOptions, Token};

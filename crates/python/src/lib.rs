@@ -8,7 +8,9 @@ mod config;
 mod error;
 mod guard;
 mod json;
+mod notify;
 mod registry;
+mod revoke;
 mod ring;
 mod secret;
 mod snapshot;
@@ -22,6 +24,8 @@ use pyo3::prelude::*;
 mod _keywheel {
     #[pymodule_export]
     use crate::guard::Guard;
+    #[pymodule_export]
+    use crate::notify::Subscription;
     #[pymodule_export]
     use crate::registry::Registry;
     #[pymodule_export]
