@@ -22,6 +22,8 @@ What belongs to one framework stands in a module of its own, which is imported b
 from __future__ import annotations
 
 import atexit as _atexit
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from keywheel import jwt
 from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Version
@@ -35,6 +37,11 @@ from keywheel.exceptions import (
     UnavailableError,
     UnknownKeyError,
 )
+
+if _TYPE_CHECKING:
+    from keywheel.cryptography import fernet as fernet
+    from keywheel.itsdangerous import serializer as serializer
+    from keywheel.itsdangerous import signer as signer
 
 __all__ = [
     "ClaimsError",
@@ -65,3 +72,18 @@ start = _registry.start
 shutdown = _registry.shutdown
 
 _atexit.register(shutdown)
+
+# What stands in a module of its own because it needs a library, under the name that it has there.
+_elsewhere = {
+    "fernet": "keywheel.cryptography",
+    "serializer": "keywheel.itsdangerous",
+    "signer": "keywheel.itsdangerous",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _elsewhere:
+        from importlib import import_module
+
+        return getattr(import_module(_elsewhere[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
