@@ -263,6 +263,8 @@ SECRET_KEY, SECRET_KEY_FALLBACKS = keywheel.django.secret_key("web")
 INSTALLED_APPS = ["keywheel.django"]
 """
 
+PATHS = os.pathsep.join([".", str(Path(keywheel.__file__).parent.parent)])
+
 
 def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "shop_settings.py").write_text(SETTINGS)
@@ -273,7 +275,12 @@ def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
         text=True,
         check=False,
         cwd=folder,
-        env={**clean, "DJANGO_SETTINGS_MODULE": "shop_settings", "PYTHONPATH": ".", **environment},
+        env={
+            **clean,
+            "DJANGO_SETTINGS_MODULE": "shop_settings",
+            "PYTHONPATH": PATHS,
+            **environment,
+        },
     )
 
 

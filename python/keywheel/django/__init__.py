@@ -21,7 +21,7 @@ version.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import lazy  # type: ignore[import-untyped]
 
@@ -49,12 +49,9 @@ class LiveKey(_Proxy):  # type: ignore[misc]
     """
 
     def __init__(self, ring: RingOrName) -> None:
-        super().__init__((ring_of(ring),), {})
-
-    @property
-    def ring(self) -> Ring:
-        """The ring whose primary it is."""
-        return cast(Ring, self._args[0])
+        #: The ring whose primary it is.
+        self.ring: Ring = ring_of(ring)
+        super().__init__((self.ring,), {})
 
     def __bool__(self) -> bool:
         # Django asks this of each SECRET_KEY that it reads, also where the key is not used.
