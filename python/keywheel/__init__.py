@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import atexit as _atexit
 
-from keywheel import jwt
+from keywheel import _children, jwt
 from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Version
 from keywheel.exceptions import (
     ClaimsError,
@@ -65,3 +65,4 @@ start = _registry.start
 shutdown = _registry.shutdown
 
 _atexit.register(shutdown)
+_children.watch()
