@@ -2,9 +2,9 @@
 
 This module is imported with the package, so it imports nothing that is not there anyway.
 
-``multiprocessing`` itself runs what is registered with it, and only in a child that goes on to run
-Python; a child that was forked to execute another program never meets the server. It does so for
-each way to start a child, if this package is imported before the child's target runs; with
+``multiprocessing`` itself calls what is put into its way here, and only in a child that goes on to
+run Python; a child that was forked to execute another program never meets the server. It does so
+for each way to start a child, if this package is imported before the child's target runs; with
 ``spawn`` and ``forkserver`` that is where the main module imports it.
 
 ``KEYWHEEL_START_CHILDREN=0`` turns it off: then a child begins with its first use of a ring.
@@ -27,13 +27,21 @@ class _Children:
         if self._armed or util is None or os.environ.get("KEYWHEEL_START_CHILDREN") == "0":
             return
         self._armed = True
+        # For children that are forked, by a fork server too.
         util.register_after_fork(self, _Children._begin)
+        process: Any = sys.modules["multiprocessing.process"]
+        if getattr(process.current_process(), "_inheriting", False):
+            # This is a spawned child that imports its main module. What comes next is this method,
+            # where multiprocessing does nothing.
+            context: Any = sys.modules["multiprocessing.context"]
+            context.SpawnProcess._after_fork = staticmethod(self._begin)
 
     def _begin(self) -> None:
         """In a child, before its target runs."""
+        from multiprocessing import util
+
         from keywheel import _worker
 
-        util: Any = sys.modules["multiprocessing.util"]
         # Such a child ends without the interpreter's own farewell.
         util.Finalize(None, _worker.stop, exitpriority=0)
         _worker.start_child()
