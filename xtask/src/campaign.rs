@@ -84,6 +84,7 @@ pub(crate) fn campaign(root: &Path, names: &[&str]) -> Result<(), Failure> {
 /// Runs the named benchmarks, or all of them, and replaces their sections of docs/benchmarks.md.
 pub(crate) fn bench(root: &Path, names: &[&str]) -> Result<(), Failure> {
     let programs = chosen("benchmark", BENCHES, names)?;
+    crate::machine::packages()?;
     let machine = machine(root)?;
     let path = root.join("docs/benchmarks.md");
     for program in programs {

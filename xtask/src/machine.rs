@@ -46,6 +46,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "nginx", probe: Probe::File("/usr/sbin/nginx"),
               why: "is a consumer that cannot speak; tests start their own" },
     Package { name: "wrk", probe: Probe::Program("wrk"), why: "puts it under load" },
+    Package { name: "redis-server", probe: Probe::Program("redis-server"),
+              why: "is asked what was revoked, to compare; benches start their own" },
     Package { name: "nodejs", probe: Probe::Program("node"),
               why: "runs the verifiers of others that are written for it" },
     Package { name: "npm", probe: Probe::Program("npm"), why: "installs them" },
@@ -54,7 +56,8 @@ const PACKAGES: &[Package] = &[
 ];
 
 /// Packages that start a service when they are installed, which nobody asked for here.
-const SERVICES: &[(&str, &str)] = &[("nginx", "nginx.service")];
+const SERVICES: &[(&str, &str)] =
+    &[("nginx", "nginx.service"), ("redis-server", "redis-server.service")];
 
 /// Where systemd keeps its state while it runs.
 const SYSTEMD: &str = "/run/systemd/system";

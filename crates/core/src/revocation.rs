@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::Kid;
 use crate::time::WallTime;
 
+mod filter;
+mod hash;
+mod parts;
 mod set;
 
 pub use set::RevocationSet;

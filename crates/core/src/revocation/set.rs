@@ -1,18 +1,11 @@
 //! The set that stands in memory beside the keys: 16 bytes for a revoked token.
 
-use std::hash::Hasher as _;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock};
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
-
+use super::hash::{Fingerprint, Keys};
+use super::parts::{Kept, Parts};
 use super::{Facts, Revocation, Revoked, forget_in, hour_of};
-
-/// How many parts the set has, each behind its own lock: writers of one part let readers of the
-/// others pass, and only one part at a time grows.
-const SHARDS: usize = 64;
 
 /// What was revoked, for the checks of one ring.
 ///
@@ -23,26 +16,16 @@ const SHARDS: usize = 64;
 ///
 /// The order of what is applied does not matter, nor how often; checks go on meanwhile.
 pub struct RevocationSet {
-    key: [u8; 16],
-    tokens: Box<[Shard<Token>; SHARDS]>,
-    subjects: Box<[Shard<Subject>; SHARDS]>,
+    keys: Keys,
+    tokens: Parts<Token>,
+    subjects: Parts<Subject>,
     /// In order; each with the moment before which what it protected is dead.
     kids: RwLock<Vec<(String, i64)>>,
     /// So that a check of what nobody revoked takes no lock.
-    tokens_known: AtomicUsize,
-    subjects_known: AtomicUsize,
     kids_known: AtomicUsize,
     issued_before: AtomicI64,
     swept_in: AtomicU32,
 }
-
-/// One part. It has its cache lines to itself, so that two cores do not fight over two locks.
-#[repr(align(128))]
-struct Shard<T>(RwLock<HashTable<T>>);
-
-/// Most of a hash; the rest of it chose the shard.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Fingerprint([u32; 3]);
 
 struct Token {
     fingerprint: Fingerprint,
@@ -53,14 +36,6 @@ struct Subject {
     fingerprint: Fingerprint,
     forgotten_in: u32,
     issued_before: i64,
-}
-
-/// What a table needs to know of what it keeps.
-trait Kept {
-    fn fingerprint(&self) -> Fingerprint;
-    fn forgotten_in(&self) -> u32;
-    /// Takes in another statement about the same thing; the more lasting and stricter one holds.
-    fn join(&mut self, other: Self);
 }
 
 impl Kept for Token {
@@ -88,24 +63,14 @@ impl Kept for Subject {
     }
 }
 
-impl Fingerprint {
-    /// The 64 bits by which a table finds its place.
-    fn place(self) -> u64 {
-        let [low, high, _] = self.0;
-        u64::from(high) << 32 | u64::from(low)
-    }
-}
-
 impl RevocationSet {
     /// An empty set. The key must be random and known to nobody else.
     pub fn new(key: [u8; 16]) -> Self {
         Self {
-            key,
-            tokens: shards(),
-            subjects: shards(),
+            keys: Keys::new(&key),
+            tokens: Parts::new(),
+            subjects: Parts::new(),
             kids: RwLock::default(),
-            tokens_known: AtomicUsize::new(0),
-            subjects_known: AtomicUsize::new(0),
             kids_known: AtomicUsize::new(0),
             issued_before: AtomicI64::new(i64::MIN),
             swept_in: AtomicU32::new(0),
@@ -116,19 +81,15 @@ impl RevocationSet {
     pub fn apply(&self, revocation: &Revocation) {
         match revocation {
             Revocation::Jti { jti, expires } => {
-                let (fingerprint, shard) = self.hash(jti);
+                let fingerprint = self.keys.fingerprint(self.keys.place(jti), jti);
                 let token = Token { fingerprint, forgotten_in: forget_in(*expires) };
-                if insert(&self.tokens, shard, token) {
-                    self.tokens_known.fetch_add(1, Ordering::Release);
-                }
+                self.tokens.insert(token);
             }
             Revocation::Subject { subject, issued_before, expires } => {
-                let (fingerprint, shard) = self.hash(subject);
+                let fingerprint = self.keys.fingerprint(self.keys.place(subject), subject);
                 let forgotten_in = forget_in(*expires);
                 let entry = Subject { fingerprint, forgotten_in, issued_before: *issued_before };
-                if insert(&self.subjects, shard, entry) {
-                    self.subjects_known.fetch_add(1, Ordering::Release);
-                }
+                self.subjects.insert(entry);
             }
             Revocation::Kid { kid, issued_before } => {
                 let moment = issued_before.unwrap_or(i64::MAX);
@@ -163,12 +124,10 @@ impl RevocationSet {
         {
             return Some(Revoked::Kid);
         }
-        if self.tokens_known.load(Ordering::Acquire) > 0
-            && facts.jti.is_some_and(|jti| self.has_jti(jti))
-        {
+        if self.tokens.len() > 0 && facts.jti.is_some_and(|jti| self.has_jti(jti)) {
             return Some(Revoked::Jti);
         }
-        if self.subjects_known.load(Ordering::Acquire) > 0
+        if self.subjects.len() > 0
             && let Some(subject) = facts.subject
             && let Some(issued_before) = self.subject(subject)
             && older_than(issued_before)
@@ -185,16 +144,14 @@ impl RevocationSet {
     }
 
     fn has_jti(&self, jti: &str) -> bool {
-        let (fingerprint, shard) = self.hash(jti);
-        let Some(shard) = self.tokens.get(shard) else { return false };
-        shard.read().find(fingerprint.place(), |t| t.fingerprint == fingerprint).is_some()
+        let place = self.keys.place(jti);
+        self.tokens.find(place, || self.keys.fingerprint(place, jti), |_| ()).is_some()
     }
 
     fn subject(&self, subject: &str) -> Option<i64> {
-        let (fingerprint, shard) = self.hash(subject);
-        let table = self.subjects.get(shard)?.read();
-        let found = table.find(fingerprint.place(), |s| s.fingerprint == fingerprint);
-        found.map(|subject| subject.issued_before)
+        let place = self.keys.place(subject);
+        let whole = || self.keys.fingerprint(place, subject);
+        self.subjects.find(place, whole, |subject| subject.issued_before)
     }
 
     /// Forgets what has expired, at most once in each hour: further calls within it return at once.
@@ -204,18 +161,14 @@ impl RevocationSet {
         if self.swept_in.fetch_max(hour, Ordering::AcqRel) >= hour {
             return;
         }
-        let dropped = sweep(&self.tokens, hour);
-        self.tokens_known.fetch_sub(dropped, Ordering::AcqRel);
-        let dropped = sweep(&self.subjects, hour);
-        self.subjects_known.fetch_sub(dropped, Ordering::AcqRel);
+        self.tokens.sweep(hour);
+        self.subjects.sweep(hour);
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        let tokens = self.tokens_known.load(Ordering::Acquire);
-        let subjects = self.subjects_known.load(Ordering::Acquire);
         let epoch = usize::from(self.issued_before.load(Ordering::Acquire) > i64::MIN);
-        tokens + subjects + self.kids_known.load(Ordering::Acquire) + epoch
+        self.tokens.len() + self.subjects.len() + self.kids_known.load(Ordering::Acquire) + epoch
     }
 
     /// Whether nothing was revoked.
@@ -227,74 +180,6 @@ impl RevocationSet {
     pub fn bytes(&self) -> usize {
         let kids = self.kids.read().unwrap_or_else(PoisonError::into_inner);
         let names: usize = kids.iter().map(|kid| kid.0.capacity() + size_of_val(kid)).sum();
-        size_of::<Self>() + names + allocated(&self.tokens) + allocated(&self.subjects)
+        size_of::<Self>() + names + self.tokens.allocated() + self.subjects.allocated()
     }
-
-    /// The fingerprint of a text, and the shard that keeps it.
-    fn hash(&self, text: &str) -> (Fingerprint, usize) {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(text.as_bytes());
-        let hash = hasher.finish128();
-        let (low, high) = (hash.h1, hash.h2);
-        let half = |word: u64| [low_half(word), low_half(word >> 32)];
-        let ([a, b], [c, rest]) = (half(low), half(high));
-        (Fingerprint([a, b, c]), rest as usize % SHARDS)
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-const fn low_half(word: u64) -> u32 {
-    word as u32
-}
-
-impl<T> Shard<T> {
-    fn read(&self) -> RwLockReadGuard<'_, HashTable<T>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, HashTable<T>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn shards<T>() -> Box<[Shard<T>; SHARDS]> {
-    Box::new(std::array::from_fn(|_| Shard(RwLock::new(HashTable::new()))))
-}
-
-/// Inserts, or joins with what is there; true when it is new.
-fn insert<T: Kept>(shards: &[Shard<T>; SHARDS], shard: usize, entry: T) -> bool {
-    let Some(shard) = shards.get(shard) else { return false };
-    let fingerprint = entry.fingerprint();
-    let same = |known: &T| known.fingerprint() == fingerprint;
-    match shard.write().entry(fingerprint.place(), same, |known| known.fingerprint().place()) {
-        Entry::Occupied(mut known) => {
-            known.get_mut().join(entry);
-            false
-        }
-        Entry::Vacant(place) => {
-            place.insert(entry);
-            true
-        }
-    }
-}
-
-/// Removes what is over by this hour, and gives back memory that has become much too large.
-fn sweep<T: Kept>(shards: &[Shard<T>; SHARDS], hour: u32) -> usize {
-    let mut dropped = 0;
-    for shard in shards {
-        let mut table = shard.write();
-        let before = table.len();
-        table.retain(|entry| entry.forgotten_in() > hour);
-        dropped += before - table.len();
-        if table.capacity() > 4 * table.len() {
-            let room = table.len();
-            table.shrink_to(room, |known| known.fingerprint().place());
-        }
-    }
-    dropped
-}
-
-fn allocated<T>(shards: &[Shard<T>; SHARDS]) -> usize {
-    let tables: usize = shards.iter().map(|shard| shard.read().allocation_size()).sum();
-    tables + SHARDS * size_of::<Shard<T>>()
 }

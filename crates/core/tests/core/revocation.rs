@@ -2,6 +2,7 @@
 //! is refused in which words.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keywheel_core::id::Kid;
 use keywheel_core::revocation::{
@@ -164,9 +165,83 @@ proptest! {
     }
 
     #[test]
+    fn a_large_set_that_grows_and_forgets_keeps_what_may_live(
+        steps in prop::collection::vec((0..3_000_u32, 1..12_i64, any::<bool>()), 1..12),
+        key in any::<[u8; 16]>(),
+    ) {
+        let (set, mut kept, mut hour) = (RevocationSet::new(key), BTreeMap::new(), 0);
+        for (step, (count, lasts, forgets)) in steps.into_iter().enumerate() {
+            for number in 0..count {
+                let jti = format!("{step}-{number}");
+                let expires = (hour + lasts) * 3_600;
+                set.apply(&Revocation::jti(jti.clone(), expires).unwrap());
+                kept.insert(jti, hour + lasts);
+            }
+            if forgets {
+                hour += 3;
+                set.drop_expired(hour * 3_600);
+                kept.retain(|_, last| *last + 2 > hour);
+            }
+            prop_assert_eq!(set.len(), kept.len());
+            for jti in kept.keys() {
+                prop_assert!(dead(&set, jti), "{} is not dead", jti);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read(revocation in revocation()) {
         let text = serde_json::to_string(&revocation).unwrap();
         prop_assert_eq!(serde_json::from_str::<Revocation>(&text).unwrap(), revocation);
+    }
+}
+
+fn dead(set: &RevocationSet, jti: &str) -> bool {
+    set.check(&Facts { jti: Some(jti), ..Facts::default() }).is_some()
+}
+
+#[test]
+fn who_revokes_sees_it_from_then_on_while_others_write_and_the_set_grows_and_forgets() {
+    const WRITERS: usize = 3;
+    const EACH: usize = 10_000;
+    const LASTING: i64 = 1_900_000_000;
+    let set = RevocationSet::new([8; 16]);
+    let written = AtomicBool::new(false);
+    let write = |writer: usize| {
+        for number in 0..EACH {
+            let jti = format!("{writer}-{number}");
+            set.apply(&Revocation::jti(jti.clone(), LASTING).unwrap());
+            assert!(dead(&set, &jti), "{jti} is not dead");
+            // These are forgotten at once, so that parts shrink and grow again.
+            for short in 0..number % 8 {
+                set.apply(&Revocation::jti(format!("{jti}-{short}"), 0).unwrap());
+            }
+            let earlier = format!("{writer}-{}", number * 7 % (number + 1));
+            assert!(dead(&set, &earlier), "{earlier} is not dead any more");
+        }
+    };
+    let forget = || {
+        for hour in 2_i64.. {
+            if written.load(Ordering::Acquire) {
+                break;
+            }
+            set.drop_expired(hour * 3_600);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(forget);
+        let write = &write;
+        let writers: Vec<_> =
+            (0..WRITERS).map(|writer| scope.spawn(move || write(writer))).collect();
+        // The one who forgets ends even when a writer has failed.
+        let done: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        written.store(true, Ordering::Release);
+        assert!(done.iter().all(Result::is_ok));
+    });
+    set.drop_expired(LASTING);
+    assert_eq!(set.len(), WRITERS * EACH);
+    for writer in 0..WRITERS {
+        assert!((0..EACH).all(|number| dead(&set, &format!("{writer}-{number}"))));
     }
 }
 

@@ -7,7 +7,7 @@ use keywheel_core::revocation::Facts;
 use serde::de::DeserializeOwned;
 
 use super::error::TokenError;
-use super::json::{self, Members, Span};
+use super::json::{self, Members, Span, key_of};
 use super::time::NumericDate;
 
 /// Claims. Whether they were verified depends on where they come from: [`super::verify`] verifies
@@ -43,8 +43,9 @@ impl Claims {
         let text = String::from_utf8(payload)
             .map_err(|_| TokenError::Malformed("its payload is not UTF-8"))?;
         let members = json::scan(&text)?;
-        let registered = Registered::read(&members, &text)?;
-        Ok(Self { text, members, registered })
+        let mut claims = Self { text, members, registered: Registered::default() };
+        claims.registered.read(&claims.members, &claims.text)?;
+        Ok(claims)
     }
 
     /// The claims as the token holds them: a JSON object.
@@ -140,35 +141,65 @@ impl Claims {
 }
 
 impl Registered {
-    fn read(members: &Members, text: &str) -> Result<Self, TokenError> {
-        let mut registered = Self::default();
-        for (name, span) in members.iter(text) {
-            let value = span.of(text);
-            match name.as_ref() {
-                "iss" => registered.issuer = Some(string("iss", span, value)?),
-                "sub" => registered.subject = Some(string("sub", span, value)?),
-                "jti" => registered.jti = Some(string("jti", span, value)?),
-                "aud" => registered.audience = Some(audience(span, value)?),
-                "exp" => registered.expires = Some(date("exp", value)?),
-                "nbf" => registered.not_before = Some(date("nbf", value)?),
-                "iat" => registered.issued_at = Some(date("iat", value)?),
+    /// Reads them in place.
+    fn read(&mut self, members: &Members, text: &str) -> Result<(), TokenError> {
+        const ISS: u64 = key_of("iss");
+        const SUB: u64 = key_of("sub");
+        const JTI: u64 = key_of("jti");
+        const AUD: u64 = key_of("aud");
+        const EXP: u64 = key_of("exp");
+        const NBF: u64 = key_of("nbf");
+        const IAT: u64 = key_of("iat");
+        for member in members.each() {
+            let span = member.value();
+            match member.short_name(text) {
+                ISS => self.issuer = Some(string("iss", span)?),
+                SUB => self.subject = Some(string("sub", span)?),
+                JTI => self.jti = Some(string("jti", span)?),
+                AUD => self.audience = Some(audience(span, text)?),
+                EXP => self.expires = Some(date("exp", span, text)?),
+                NBF => self.not_before = Some(date("nbf", span, text)?),
+                IAT => self.issued_at = Some(date("iat", span, text)?),
                 _ => {}
             }
         }
-        Ok(registered)
+        Ok(())
     }
 }
 
-fn string(name: &'static str, span: Span, value: &str) -> Result<Span, TokenError> {
-    if value.starts_with('"') { Ok(span) } else { Err(TokenError::ClaimType(name)) }
+fn string(name: &'static str, span: Span) -> Result<Span, TokenError> {
+    if span.is_string() { Ok(span) } else { Err(TokenError::ClaimType(name)) }
 }
 
-fn date(name: &'static str, value: &str) -> Result<NumericDate, TokenError> {
-    NumericDate::read(value).ok_or(TokenError::ClaimType(name))
+fn date(name: &'static str, span: Span, text: &str) -> Result<NumericDate, TokenError> {
+    NumericDate::read(span.of(text)).ok_or(TokenError::ClaimType(name))
 }
 
-fn audience(span: Span, value: &str) -> Result<Span, TokenError> {
-    let fits = value.starts_with('"')
-        || json::as_array(value).is_some_and(|mut names| names.all(|name| name.starts_with('"')));
+fn audience(span: Span, text: &str) -> Result<Span, TokenError> {
+    let names = || json::as_array(span.of(text));
+    let are_strings = || names().is_some_and(|mut names| names.all(|name| name.starts_with('"')));
+    let fits = span.is_string() || are_strings();
     if fits { Ok(span) } else { Err(TokenError::ClaimType("aud")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registered_claims_are_known_by_what_their_names_say() {
+        let claims = Claims::parse(
+            br#" { "\u0069ss" : "a", "iss\u0000" : 1, "issuer" : 2, "ex" : 3, "\u0065xp" : 5, "" : 6 } "#,
+        );
+        let claims = claims.unwrap();
+        assert_eq!(claims.issuer().as_deref(), Some("a"));
+        assert_eq!(claims.expires().map(NumericDate::floor), Some(5));
+        assert_eq!(claims.raw("iss\0"), Some("1"));
+        assert_eq!(claims.raw("iss"), Some("\"a\""));
+        assert_eq!(claims.raw(""), Some("6"));
+        assert_eq!(claims.raw("issuer"), Some("2"));
+        assert_eq!(claims.raw("issue"), None);
+        let wrong = Claims::parse(br#"{"\u0069ss":1}"#).err();
+        assert_eq!(wrong, Some(TokenError::ClaimType("iss")));
+    }
 }

@@ -3,16 +3,17 @@
 //! records where the members of the outermost object stand. It builds nothing.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
+use self::marks::{BLOCK, marks_of};
 use super::error::TokenError;
+use super::time::are_digits;
 
 /// The deepest nesting that is read; the outermost object counts.
 pub(super) const DEPTH_MAX: usize = 64;
 /// How many members an object may have until their names are sorted to find a double one.
 const FEW: usize = 16;
-/// How many members of the outermost object are recorded without an allocation.
-const INLINE: usize = 12;
+/// How many members there is room for at first: few objects have more.
+const ROOM: usize = 12;
 
 /// Why a text was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,85 +34,116 @@ impl From<JsonError> for TokenError {
 }
 
 /// Where a value stands in the text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     start: u32,
     end: u32,
-    /// Whether it is a string with escapes in it.
-    escaped: bool,
+    what: What,
+}
+
+/// What a value is, as far as its text cannot be taken as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// A string without escapes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// No string.
+    Other,
 }
 
 impl Span {
-    /// Texts are shorter than 4 GiB, which [`scan`] makes sure of.
-    fn new(start: usize, end: usize, escaped: bool) -> Self {
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: place(start), end: place(end), escaped }
-    }
-
-    fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
+    #[expect(clippy::cast_possible_truncation, reason = "`scan` reads no text of 4 GiB")]
+    const fn new(start: usize, end: usize, what: What) -> Self {
+        Self { start: start as u32, end: end as u32, what }
     }
 
     /// The text that stands there.
     pub(super) fn of(self, text: &str) -> &str {
-        text.get(self.range()).unwrap_or_default()
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    /// What the inside of a string says.
-    fn inside(self, text: &str) -> Cow<'_, str> {
-        if self.escaped { unescaped(self.of(text)) } else { Cow::Borrowed(self.of(text)) }
+    pub(super) const fn is_string(self) -> bool {
+        !matches!(self.what, What::Other)
     }
 
-    /// The string that stands there with its quotes; `None` when it is another value.
+    /// The string that stands there; `None` when it is another value.
     pub(super) fn string(self, text: &str) -> Option<Cow<'_, str>> {
-        let inside = self.of(text).strip_prefix('"')?.strip_suffix('"')?;
-        Some(if self.escaped { unescaped(inside) } else { Cow::Borrowed(inside) })
+        let (start, end) = (self.start.wrapping_add(1), self.end.wrapping_sub(1));
+        self.is_string().then(|| Self { start, end, ..self }.inside(text))
+    }
+
+    /// What a string says that stands there without its quotes.
+    fn inside(self, text: &str) -> Cow<'_, str> {
+        match self.what {
+            What::Escaped => unescaped(self.of(text)),
+            What::Plain | What::Other => Cow::Borrowed(self.of(text)),
+        }
     }
 }
 
-/// A member of the outermost object: its name without the quotes, and its value.
-#[derive(Clone, Copy, Debug, Default)]
+/// A member of an object: its name without the quotes, and its value.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
     name: Span,
     value: Span,
+    key: u64,
+}
+
+impl Member {
+    fn is_same(&self, other: &Self, text: &str) -> bool {
+        self.key == other.key && self.name.inside(text) == other.name.inside(text)
+    }
+
+    /// What [`key_of`] says of its name, if no longer name has the same key; zero otherwise.
+    pub(super) fn short_name(&self, text: &str) -> u64 {
+        if self.name.what == What::Escaped && self.name(text).contains('\0') { 0 } else { self.key }
+    }
+
+    /// Its name, without escapes.
+    pub(super) fn name<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.name.inside(text)
+    }
+
+    #[inline]
+    pub(super) const fn value(&self) -> Span {
+        self.value
+    }
+}
+
+/// The first eight bytes of a name: almost all names differ in them. Without escapes no name holds
+/// a zero, so that one of less than eight bytes is the only one with its key.
+pub(super) const fn key_of(name: &str) -> u64 {
+    let (mut rest, mut key, mut shift) = (name.as_bytes(), 0, 0);
+    while let [byte, behind @ ..] = rest
+        && shift < u64::BITS
+    {
+        key |= (*byte as u64) << shift;
+        (rest, shift) = (behind, shift + 8);
+    }
+    key
 }
 
 /// The members of the outermost object, in their order.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Members {
-    inline: [Member; INLINE],
-    count: usize,
-    spilled: Vec<Member>,
-}
+#[derive(Clone, Debug)]
+pub(super) struct Members(Vec<Member>);
 
 impl Members {
-    fn push(&mut self, member: Member) {
-        match self.inline.get_mut(self.count) {
-            Some(place) => {
-                *place = member;
-                self.count = self.count.saturating_add(1);
-            }
-            None => self.spilled.push(member),
-        }
+    /// Each member.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Member> {
+        self.0.iter()
     }
 
     /// Each name, without escapes, with its value.
     pub(super) fn iter<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (Cow<'a, str>, Span)> {
-        self.inline
-            .iter()
-            .take(self.count)
-            .chain(&self.spilled)
-            .map(|member| (member.name.inside(text), member.value))
+        self.0.iter().map(|member| (member.name(text), member.value))
     }
 
     /// Where the value of this member stands.
     pub(super) fn find(&self, text: &str, name: &str) -> Option<Span> {
-        self.inline
-            .iter()
-            .take(self.count)
-            .chain(&self.spilled)
-            .find(|member| member.name.inside(text) == name)
-            .map(|member| member.value)
+        let key = key_of(name);
+        let is_it = |member: &&Member| member.key == key && member.name(text) == name;
+        self.0.iter().find(is_it).map(|member| member.value)
     }
 }
 
@@ -201,77 +233,51 @@ pub(super) fn scan(text: &str) -> Result<Members, JsonError> {
         return Err(JsonError::Malformed("it is too long"));
     }
     let mut scanner = Scanner::new(text, 0);
-    let mut members = Members::default();
     scanner.blanks();
     if !scanner.take(b'{') {
         return Err(NOT_AN_OBJECT);
     }
-    scanner.object(1, Some(&mut members))?;
+    scanner.open = Vec::with_capacity(ROOM);
+    scanner.object(1)?;
     scanner.blanks();
-    if scanner.at == text.len() { Ok(members) } else { Err(SYNTAX) }
+    if scanner.at != text.len() {
+        return Err(SYNTAX);
+    }
+    // Objects within may have needed more room than what stays.
+    if scanner.open.capacity() > ROOM {
+        scanner.open.shrink_to_fit();
+    }
+    Ok(Members(scanner.open))
 }
 
 const SYNTAX: JsonError = JsonError::Malformed("its JSON is not valid");
 const NOT_AN_OBJECT: JsonError = JsonError::Malformed("it is not a JSON object");
 const TOO_DEEP: JsonError = JsonError::Malformed("its JSON is nested too deeply");
 
-/// The name of a member, ready to be compared with its siblings: short names differ in `key`.
+/// The bits that say which names an object may have: one for each name, chosen by its key.
 #[derive(Clone, Copy, Default)]
-struct Name {
-    span: Span,
-    key: u64,
-}
+struct Seen(u64);
 
-impl Name {
-    fn is_same(&self, other: &Self, text: &str) -> bool {
-        if self.span.escaped || other.span.escaped {
-            return self.span.inside(text) == other.span.inside(text);
-        }
-        self.key == other.key && self.span.of(text) == other.span.of(text)
+impl Seen {
+    /// A number that gives each of the usual names of claims and headers a bit of its own.
+    const SPREAD: u64 = 0x9545_e5d5_b692_e18d;
+
+    /// Takes a name in; false when it certainly was not there before.
+    fn insert(&mut self, key: u64) -> bool {
+        let bit = 1 << (key.wrapping_mul(Self::SPREAD) >> 58);
+        let was_there = self.0 & bit != 0;
+        self.0 |= bit;
+        was_there
     }
 }
 
-/// The names of one object.
-struct Names {
-    few: [Name; FEW],
-    count: usize,
-    more: Vec<Name>,
-}
-
-impl Names {
-    const fn new() -> Self {
-        let none = Name { span: Span { start: 0, end: 0, escaped: false }, key: 0 };
-        Self { few: [none; FEW], count: 0, more: Vec::new() }
-    }
-
-    /// Takes a name in. A double one is found at once among few names, and by [`Names::end`] among
-    /// many.
-    fn push(&mut self, name: Name, text: &str) -> Result<(), JsonError> {
-        let known = self.few.get(..self.count).unwrap_or_default();
-        if self.count == FEW {
-            self.more.push(name);
-            return Ok(());
-        }
-        if known.iter().any(|other| other.is_same(&name, text)) {
-            return Err(JsonError::Duplicate);
-        }
-        if let Some(place) = self.few.get_mut(self.count) {
-            *place = name;
-        }
-        self.count = self.count.saturating_add(1);
-        Ok(())
-    }
-
-    fn end(&self, text: &str) -> Result<(), JsonError> {
-        if self.more.is_empty() {
-            return Ok(());
-        }
-        let all = self.few.iter().chain(&self.more);
-        let mut names: Vec<_> = all.map(|name| name.span.inside(text)).collect();
-        names.sort_unstable();
-        let double = names.windows(2).any(|pair| matches!(pair, [one, other] if one == other));
-        if double { Err(JsonError::Duplicate) } else { Ok(()) }
-    }
+/// Refuses a name that stands twice in an object of many members.
+#[cold]
+fn check_many(members: &[Member], text: &str) -> Result<(), JsonError> {
+    let mut names: Vec<_> = members.iter().map(|member| member.name(text)).collect();
+    names.sort_unstable();
+    let double = names.windows(2).any(|pair| matches!(pair, [one, other] if one == other));
+    if double { Err(JsonError::Duplicate) } else { Ok(()) }
 }
 
 /// Where the scan stands in a text.
@@ -280,11 +286,17 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Where the block begins whose marks are known.
+    block: usize,
+    marks: u64,
+    /// The members of the outermost object, and behind them those of the objects in it that were
+    /// begun and have not ended.
+    open: Vec<Member>,
 }
 
 impl<'a> Scanner<'a> {
     const fn new(text: &'a str, at: usize) -> Self {
-        Self { text, bytes: text.as_bytes(), at }
+        Self { text, bytes: text.as_bytes(), at, block: usize::MAX, marks: 0, open: Vec::new() }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -292,10 +304,23 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over the byte when it stands here.
+    #[inline]
     fn take(&mut self, byte: u8) -> bool {
-        let is_here = self.peek() == Some(byte);
-        self.at = self.at.wrapping_add(usize::from(is_here));
-        is_here
+        // A branch, which the processor guesses: it need not wait for the byte to go on.
+        if self.peek() == Some(byte) {
+            self.at = self.at.wrapping_add(1);
+            return true;
+        }
+        false
+    }
+
+    /// The same, when there may be blanks before the byte, which is rare.
+    #[inline]
+    fn take_behind_blanks(&mut self, byte: u8) -> bool {
+        self.take(byte) || {
+            self.blanks();
+            self.take(byte)
+        }
     }
 
     fn blanks(&mut self) {
@@ -304,51 +329,82 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans the rest of an object whose brace was read.
-    fn object(&mut self, depth: usize, mut record: Option<&mut Members>) -> Result<(), JsonError> {
-        let mut names = Names::new();
-        self.blanks();
-        if self.take(b'}') {
+    /// Scans the rest of an object whose brace was read. Its members stay in `open`.
+    fn object(&mut self, depth: usize) -> Result<(), JsonError> {
+        if self.take_behind_blanks(b'}') {
             return Ok(());
         }
+        let first = self.open.len();
+        let mut seen = Seen::default();
         loop {
-            if !self.take(b'"') {
+            let (name, key) = self.name()?;
+            if seen.insert(key) {
+                self.check_few(first, Member { name, value: name, key })?;
+            }
+            if !self.take_behind_blanks(b':') {
                 return Err(SYNTAX);
             }
-            let start = self.at;
-            let escaped = self.string()?;
-            let end = self.at.wrapping_sub(1);
-            let name = Name { span: Span::new(start, end, escaped), key: self.key(start, end) };
-            names.push(name, self.text)?;
-            self.blanks();
-            if !self.take(b':') {
-                return Err(SYNTAX);
+            let nth = self.open.len();
+            // Until it is known, the value is the name.
+            self.open.push(Member { name, value: name, key });
+            let value = self.member_value(depth)?;
+            if let Some(member) = self.open.get_mut(nth) {
+                member.value = value;
             }
-            self.blanks();
-            let start = self.at;
-            let escaped = self.value(depth)?;
-            if let Some(members) = record.as_deref_mut() {
-                let value = Span::new(start, self.at, escaped);
-                members.push(Member { name: name.span, value });
-            }
-            self.blanks();
-            if self.take(b',') {
-                self.blanks();
+            if self.take_behind_blanks(b',') {
                 continue;
             }
-            return if self.take(b'}') { names.end(self.text) } else { Err(SYNTAX) };
+            if !self.take(b'}') {
+                return Err(SYNTAX);
+            }
+            let members = self.open.get(first..).unwrap_or_default();
+            return if members.len() > FEW { check_many(members, self.text) } else { Ok(()) };
         }
     }
 
-    /// The first eight bytes of a name: almost all names differ in them.
-    fn key(&self, start: usize, end: usize) -> u64 {
-        let length = end.saturating_sub(start);
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        let Some(first) = rest.first_chunk::<8>() else {
-            return rest.iter().take(length).rev().fold(0, |key, byte| key << 8 | u64::from(*byte));
+    /// Scans the name of a member, and finds its key.
+    #[inline]
+    fn name(&mut self) -> Result<(Span, u64), JsonError> {
+        if !self.take_behind_blanks(b'"') {
+            return Err(SYNTAX);
+        }
+        let start = self.at;
+        let what = self.string()?;
+        let end = self.at.wrapping_sub(1);
+        let name = Span::new(start, end, what);
+        let key = match what {
+            What::Escaped => key_of(&name.inside(self.text)),
+            _ => self.key(start, end),
         };
-        let bits = u32::try_from(length).unwrap_or(8).min(8).saturating_mul(8);
-        u64::from_le_bytes(*first) & u64::MAX.unbounded_shr(64_u32.saturating_sub(bits))
+        Ok((name, key))
+    }
+
+    /// Scans the value of a member.
+    #[inline]
+    fn member_value(&mut self, depth: usize) -> Result<Span, JsonError> {
+        let mut start = self.at;
+        if !self.take(b'"') {
+            self.blanks();
+            start = self.at;
+            if !self.take(b'"') {
+                self.other(depth)?;
+                return Ok(Span::new(start, self.at, What::Other));
+            }
+        }
+        let what = self.string()?;
+        Ok(Span::new(start, self.at, what))
+    }
+
+    /// Refuses a member whose name is one of the first few of its object. Among many, double names
+    /// are found when the object ends.
+    #[cold]
+    fn check_few(&self, first: usize, member: Member) -> Result<(), JsonError> {
+        let known = self.open.get(first..).unwrap_or_default();
+        let is_few = known.len() < FEW;
+        if is_few && known.iter().any(|other| other.is_same(&member, self.text)) {
+            return Err(JsonError::Duplicate);
+        }
+        Ok(())
     }
 
     fn array(&mut self, depth: usize) -> Result<(), JsonError> {
@@ -367,20 +423,22 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans a value that stands in an object or array of this depth; says whether it is a string
-    /// with escapes.
-    fn value(&mut self, depth: usize) -> Result<bool, JsonError> {
-        let first = self.peek().ok_or(SYNTAX)?;
-        match first {
-            b'"' => {
-                self.at = self.at.wrapping_add(1);
-                return self.string();
-            }
+    /// Scans a value that stands in an object or array of this depth.
+    fn value(&mut self, depth: usize) -> Result<(), JsonError> {
+        if self.take(b'"') { self.string().map(|_| ()) } else { self.other(depth) }
+    }
+
+    /// Scans a value that is no string.
+    fn other(&mut self, depth: usize) -> Result<(), JsonError> {
+        match self.peek().ok_or(SYNTAX)? {
             b'-' | b'0'..=b'9' => self.number(),
             b'{' | b'[' if depth >= DEPTH_MAX => Err(TOO_DEEP),
             b'{' => {
                 self.at = self.at.wrapping_add(1);
-                self.object(depth.saturating_add(1), None)
+                let before = self.open.len();
+                let outcome = self.object(depth.saturating_add(1));
+                self.open.truncate(before);
+                outcome
             }
             b'[' => {
                 self.at = self.at.wrapping_add(1);
@@ -391,7 +449,6 @@ impl<'a> Scanner<'a> {
             b'n' => self.word(b"null"),
             _ => Err(SYNTAX),
         }
-        .map(|()| false)
     }
 
     fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
@@ -405,6 +462,10 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), JsonError> {
         let start = self.at;
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.first_chunk().copied().is_some_and(are_digits) {
+            self.at = self.at.wrapping_add(8);
+        }
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at = self.at.wrapping_add(1);
         }
@@ -429,43 +490,62 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Scans the rest of a string whose opening quote was read, and says whether it has escapes.
-    fn string(&mut self) -> Result<bool, JsonError> {
-        let mut escaped = false;
-        loop {
-            self.plain_words();
-            let byte = self.peek().ok_or(SYNTAX)?;
-            self.at = self.at.wrapping_add(1);
-            match byte {
-                b'"' => return Ok(escaped),
-                b'\\' => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                0..=0x1f => return Err(SYNTAX),
-                _ => {}
+    /// Scans the rest of a string whose opening quote was read.
+    #[inline]
+    fn string(&mut self) -> Result<What, JsonError> {
+        self.seek_mark();
+        if self.take(b'"') { Ok(What::Plain) } else { self.rest_of_string() }
+    }
+
+    /// The same, from the first escape on.
+    #[cold]
+    fn rest_of_string(&mut self) -> Result<What, JsonError> {
+        while !self.take(b'"') {
+            if !self.take(b'\\') {
+                return Err(SYNTAX);
             }
+            self.escape()?;
+            self.seek_mark();
+        }
+        Ok(What::Escaped)
+    }
+
+    /// Steps to the next quote, backslash or control character, or to the end of the text. The
+    /// marks of a whole block are found at once, so that a step waits for little.
+    #[inline]
+    fn seek_mark(&mut self) {
+        let marks = self.marks >> (self.at % BLOCK);
+        if self.at & !(BLOCK - 1) != self.block || marks == 0 {
+            return self.seek_mark_in_other_blocks();
+        }
+        self.at = self.at.wrapping_add(marks.trailing_zeros() as usize);
+    }
+
+    #[inline(never)]
+    fn seek_mark_in_other_blocks(&mut self) {
+        loop {
+            let block = self.at & !(BLOCK - 1);
+            if block != self.block {
+                self.marks = marks_of(self.bytes, block);
+                self.block = block;
+            }
+            let marks = self.marks >> (self.at % BLOCK);
+            if marks != 0 {
+                self.at = self.at.wrapping_add(marks.trailing_zeros() as usize);
+                return;
+            }
+            self.at = block.wrapping_add(BLOCK);
         }
     }
 
-    /// Steps over eight bytes at a time while none of them is a quote, a backslash or a control
-    /// character.
-    fn plain_words(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGHS: u64 = 0x8080_8080_8080_8080;
-        let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-        while let Some(bytes) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*bytes);
-            let quote = has_zero(word ^ (ONES * 0x22));
-            let backslash = has_zero(word ^ (ONES * 0x5c));
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-            let found = quote | backslash | control;
-            if found != 0 {
-                // The lowest mark is exact: borrows only travel upwards.
-                self.at = self.at.wrapping_add((found.trailing_zeros() / 8) as usize);
-                return;
-            }
-            self.at = self.at.wrapping_add(8);
+    /// What [`key_of`] says of a name without escapes.
+    #[inline]
+    fn key(&self, start: usize, end: usize) -> u64 {
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let unwanted = 8_usize.saturating_sub(end.wrapping_sub(start));
+        match rest.first_chunk::<8>() {
+            Some(bytes) => u64::from_le_bytes(*bytes) & u64::MAX >> (8 * unwanted).min(63),
+            None => key_of(self.text.get(start..end).unwrap_or_default()),
         }
     }
 
@@ -503,5 +583,6 @@ impl<'a> Scanner<'a> {
     }
 }
 
+mod marks;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,9 @@ impl NumericDate {
     /// Reads a JSON number that was scanned before. `None` when it is something else, or too large
     /// to be a time.
     pub(super) fn read(json: &str) -> Option<Self> {
+        if let Some(seconds) = plain_digits(json.as_bytes()) {
+            return Some(Self { seconds, has_more: false });
+        }
         if json.len() > NUMBER_CHARS_MAX
             || !json.starts_with(|c: char| c == '-' || c.is_ascii_digit())
         {
@@ -69,6 +72,42 @@ impl NumericDate {
     }
 }
 
+/// Whether all of these are digits.
+pub(super) const fn are_digits(bytes: [u8; 8]) -> bool {
+    const SIXES: u64 = 0x0606_0606_0606_0606;
+    const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    let word = u64::from_le_bytes(bytes);
+    // A digit is 0x30 to 0x39, and so still begins with 3 when six more are added to it.
+    (word & HIGH_HALVES) | (word.wrapping_add(SIXES) & HIGH_HALVES) >> 4 == 0x3333_3333_3333_3333
+}
+
+/// What most dates are: digits alone, and not so many that 64 bits are too small for them.
+fn plain_digits(text: &[u8]) -> Option<i64> {
+    const DIGITS_MAX: usize = 18;
+    if text.is_empty() || text.len() > DIGITS_MAX {
+        return None;
+    }
+    let (mut seconds, mut rest) = (0, text);
+    if let Some((eight, behind)) = text.split_first_chunk()
+        && are_digits(*eight)
+    {
+        // Two, four and then eight digits become one number.
+        let word = u64::from_le_bytes(*eight) & 0x0f0f_0f0f_0f0f_0f0f;
+        let word = word.wrapping_mul(10).wrapping_add(word >> 8) & 0x00ff_00ff_00ff_00ff;
+        let word = word.wrapping_mul(100).wrapping_add(word >> 16) & 0x0000_ffff_0000_ffff;
+        let word = word.wrapping_mul(10_000).wrapping_add(word >> 32) & 0xffff_ffff;
+        (seconds, rest) = (i64::try_from(word).ok()?, behind);
+    }
+    for byte in rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        seconds = seconds.wrapping_mul(10).wrapping_add(i64::from(digit));
+    }
+    Some(seconds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,14 +134,30 @@ mod tests {
             ("-1.5", -2, -1),
             ("-0.5", -1, 0),
             ("9223372036854775807", i64::MAX, i64::MAX),
+            ("12345678", 12_345_678, 12_345_678),
+            ("123456789012345678", 123_456_789_012_345_678, 123_456_789_012_345_678),
+            ("1234567890123456789", 1_234_567_890_123_456_789, 1_234_567_890_123_456_789),
             ("9007199254740993", 9_007_199_254_740_993, 9_007_199_254_740_993),
         ] {
             assert_eq!(read(json), Some((floor, ceil)), "{json}");
         }
         for wrong in
-            ["1e400", "-1e400", "9223372036854775808", "1e19", "1e99999999999", "\"1\"", "null"]
+            ["", "1e400", "-1e400", "9223372036854775808", "1e19", "1e99999999999", "\"1\"", "null"]
         {
             assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_told_from_everything_else() {
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                for other in [b'0', b'9'] {
+                    let mut bytes = [other; 8];
+                    bytes[place] = byte;
+                    assert_eq!(are_digits(bytes), byte.is_ascii_digit(), "{place} {byte}");
+                }
+            }
         }
     }
 }

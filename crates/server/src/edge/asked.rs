@@ -1,7 +1,7 @@
 //! The head of a question, as the edge looks at it: borrowed from whoever read it, because a map of
 //! its headers would cost as much as the check of a token.
 
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderValue, ValueIter};
 use hyper::http::request::Parts;
 
 /// What a proxy asked.
@@ -38,19 +38,36 @@ impl<'a> Asked<'a> {
 
 impl<'a> Headers<'a> {
     /// The values of a header, in their order. The name is in lower case.
-    pub(super) fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let (map, list) = match self {
-            Self::Map(map) => (Some(map.get_all(name)), [].as_slice()),
-            Self::List(list) => (None, list),
-        };
-        let mapped = map.into_iter().flatten().map(hyper::header::HeaderValue::as_bytes);
-        let listed = list.iter().filter(move |one| one.name.eq_ignore_ascii_case(name));
-        mapped.chain(listed.map(|one| one.value))
+    pub(super) fn all<'n>(self, name: &'n str) -> All<'a, 'n> {
+        match self {
+            Self::Map(map) => All::Map(map.get_all(name).iter()),
+            Self::List(list) => All::List(list.iter(), name),
+        }
+    }
+}
+
+/// The values of one header.
+pub(super) enum All<'a, 'n> {
+    Map(ValueIter<'a, HeaderValue>),
+    List(std::slice::Iter<'a, httparse::Header<'a>>, &'n str),
+}
+
+impl<'a> Iterator for All<'a, '_> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self {
+            Self::Map(map) => map.next().map(HeaderValue::as_bytes),
+            Self::List(list, name) => {
+                list.find(|one| one.name.eq_ignore_ascii_case(name)).map(|one| one.value)
+            }
+        }
     }
 }
 
 /// A value as text: visible ASCII, blanks and tabs.
 pub(super) fn text(value: &[u8]) -> Option<&str> {
-    let is_text = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
-    if is_text { str::from_utf8(value).ok() } else { None }
+    // Not `any`, which ends early and so looks at one byte after the other.
+    let others = value.iter().filter(|byte| !matches!(byte, b'\t' | b' '..=b'~')).count();
+    if others == 0 { str::from_utf8(value).ok() } else { None }
 }

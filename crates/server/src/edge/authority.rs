@@ -7,6 +7,9 @@ use keywheel_core::id::{Kid, RingName, VersionNumber};
 use keywheel_core::revocation::{Facts, Revoked};
 use keywheel_jose::token::{Keys, TokenKey};
 
+use super::header;
+use super::said::{Said, Saying as _, X_AUTH_KID, X_KEY_GENERATION};
+
 /// Where the edge finds what is accepted. Each call is answered from memory.
 pub trait Authority: Send + Sync {
     /// What a ring accepts now; nothing when the ring is not known here.
@@ -40,8 +43,14 @@ pub struct Accepted {
     /// The keyset revision. What passed under another one is looked at again.
     pub generation: u64,
     /// Primary, retiring, published: the order in which a token without a kid is tried.
-    versions: Vec<Version>,
-    has_asymmetric: bool,
+    versions: Vec<Ready>,
+}
+
+/// A version, and what every answer says that it let pass.
+pub(super) struct Ready {
+    pub(super) version: Version,
+    /// Nothing when the kid is too long for a header.
+    pub(super) said: Option<Said>,
 }
 
 /// One version.
@@ -52,7 +61,8 @@ pub struct Version {
     pub kid: Kid,
     /// Checks its tokens.
     pub key: TokenKey,
-    /// Whether checking a signature costs so much that what passed is remembered.
+    /// Whether checking a signature costs so much that what passed is remembered at once, and not
+    /// only when it is seen again.
     pub is_asymmetric: bool,
     /// Counts.
     pub tally: Arc<dyn Tally>,
@@ -61,32 +71,35 @@ pub struct Version {
 impl Accepted {
     /// The versions in the order in which they are tried.
     pub fn new(generation: u64, versions: Vec<Version>) -> Self {
-        let has_asymmetric = versions.iter().any(|version| version.is_asymmetric);
-        Self { generation, versions, has_asymmetric }
-    }
-
-    /// Whether checking a signature of some version costs so much that what passed is remembered.
-    pub(super) const fn has_asymmetric(&self) -> bool {
-        self.has_asymmetric
+        let ready = |version: Version| {
+            let said = header::value(&version.kid.0).map(|kid| {
+                let mut said = Said::default();
+                said.say(&X_KEY_GENERATION, &generation.to_string());
+                said.say(&X_AUTH_KID, &kid);
+                said
+            });
+            Ready { version, said }
+        };
+        Self { generation, versions: versions.into_iter().map(ready).collect() }
     }
 
     /// The version that this key belongs to.
-    pub(super) fn version_of(&self, key: &TokenKey) -> Option<&Version> {
-        self.versions.iter().find(|version| std::ptr::eq(&raw const version.key, key))
+    pub(super) fn version_of(&self, key: &TokenKey) -> Option<&Ready> {
+        self.versions.iter().find(|ready| std::ptr::eq(&raw const ready.version.key, key))
     }
 
     /// The version with this kid.
-    pub fn version(&self, kid: &str) -> Option<&Version> {
-        self.versions.iter().find(|version| version.kid.0 == kid)
+    pub(super) fn version(&self, kid: &str) -> Option<&Ready> {
+        self.versions.iter().find(|ready| ready.version.kid.0 == kid)
     }
 }
 
 impl Keys for Accepted {
     fn by_kid(&self, kid: &str) -> Option<&TokenKey> {
-        self.version(kid).map(|version| &version.key)
+        self.version(kid).map(|ready| &ready.version.key)
     }
 
     fn without_kid(&self) -> impl Iterator<Item = &TokenKey> {
-        self.versions.iter().map(|version| &version.key)
+        self.versions.iter().map(|ready| &ready.version.key)
     }
 }

@@ -1,20 +1,22 @@
 //! A listener of the edge's own, on a thread of its own: one thread that reads, judges and writes
 //! costs less than half of what several cost that hand requests to each other.
 
+use std::future::Future as _;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::HeaderName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::Edge;
+use super::said::Writing;
 use super::wire::{self, Question, Read};
-use super::{Edge, Saying};
 use crate::error::StartError;
 use crate::listen::{self, Bound};
 use crate::settings::{AuthzSettings, Listen, Settings, SocketMode};
@@ -205,6 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn converse(&mut self) -> io::Result<()> {
         let mut look = std::pin::pin!(tokio::time::sleep(LOOK_EVERY));
         let (mut was_heard, mut silent_looks) = (true, 0);
+        let mut is_awaited = false;
         loop {
             let goes_on = self.answer_all();
             if !self.out.is_empty() {
@@ -214,25 +217,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !goes_on {
                 return self.take_leave().await;
             }
-            tokio::select! {
-                biased;
-                read = self.stream.read_buf(&mut self.unread) => {
-                    if read? == 0 {
-                        return Ok(());
-                    }
-                    was_heard = true;
+            let Self { stream, unread, .. } = self;
+            let mut reading = std::pin::pin!(stream.read_buf(unread));
+            let next = std::future::poll_fn(|context| {
+                if let Poll::Ready(read) = reading.as_mut().poll(context) {
+                    return Poll::Ready(Some(read));
                 }
-                () = &mut look => {
-                    silent_looks = if was_heard { 0 } else { silent_looks + 1 };
-                    // Half a question must become a whole one soon; none may be a long time coming.
-                    let is_waiting = !self.unread.is_empty() || self.to_skip > 0;
-                    if silent_looks >= if is_waiting { 1 } else { IDLE_LOOKS } {
-                        return Ok(());
-                    }
-                    was_heard = false;
-                    look.as_mut().reset(Instant::now() + LOOK_EVERY);
+                // Once the timer knows whom to wake, which is always this task, asking it costs
+                // more than looking at it.
+                if is_awaited && !look.is_elapsed() {
+                    return Poll::Pending;
                 }
+                is_awaited = true;
+                look.as_mut().poll(context).map(|()| None)
+            });
+            if let Some(read) = next.await {
+                if read? == 0 {
+                    return Ok(());
+                }
+                was_heard = true;
+                continue;
             }
+            silent_looks = if was_heard { 0 } else { silent_looks + 1 };
+            // Half a question must become a whole one soon; none may be a long time coming.
+            let is_waiting = !self.unread.is_empty() || self.to_skip > 0;
+            if silent_looks >= if is_waiting { 1 } else { IDLE_LOOKS } {
+                return Ok(());
+            }
+            (was_heard, is_awaited) = (false, false);
+            look.as_mut().reset(Instant::now() + LOOK_EVERY);
         }
     }
 
@@ -293,28 +306,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 fn answer(edge: &Edge, question: &Question<'_>, out: &mut Vec<u8>) {
-    let begun = out.len();
     if Edge::takes(question.asked.path()) {
-        edge.decide(&question.asked, &mut Writing { out, begun });
+        edge.decide(&question.asked, &mut Writing::behind(out));
     } else {
         wire::begin(out, StatusCode::NOT_FOUND);
     }
     wire::end(out, question.goes_on);
-}
-
-/// Writes the answer that an edge says.
-struct Writing<'o> {
-    out: &'o mut Vec<u8>,
-    begun: usize,
-}
-
-impl Saying for Writing<'_> {
-    fn begin(&mut self, status: StatusCode) {
-        self.out.truncate(self.begun);
-        wire::begin(self.out, status);
-    }
-
-    fn say(&mut self, name: &HeaderName, value: &str) {
-        wire::say(self.out, name, value);
-    }
 }

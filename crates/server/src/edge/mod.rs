@@ -15,6 +15,7 @@ mod cache;
 mod header;
 mod listener;
 mod place;
+mod said;
 mod settings;
 mod shelf;
 mod source;
@@ -41,8 +42,10 @@ pub use shelf::Shelf;
 pub(crate) use shelf::{Document, Jwks};
 
 use asked::Asked;
+use authority::Ready;
 use cache::Cache;
 use place::{Lost, Place};
+use said::{Said, Saying, X_AUTH_SUBJECT};
 use source::NoToken;
 
 /// Where the edge answers: this path, and everything below it.
@@ -56,10 +59,6 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
 /// A mistake in a configuration is told at most this often.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
-
-const X_AUTH_KID: HeaderName = HeaderName::from_static("x-auth-kid");
-const X_AUTH_SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
-const X_KEY_GENERATION: HeaderName = HeaderName::from_static("x-key-generation");
 
 /// Judges requests by rules and an authority.
 pub struct Edge {
@@ -84,25 +83,8 @@ struct Rule {
 struct Passed {
     kid: String,
     claims: Claims,
-}
-
-/// Takes what an answer says. Whatever was said is taken back by beginning again.
-trait Saying {
-    fn begin(&mut self, status: StatusCode);
-    fn say(&mut self, name: &HeaderName, value: &str);
-}
-
-impl Saying for Response<()> {
-    fn begin(&mut self, status: StatusCode) {
-        *self.status_mut() = status;
-        self.headers_mut().clear();
-    }
-
-    fn say(&mut self, name: &HeaderName, value: &str) {
-        // What is said is visible ASCII, so it always is a value.
-        let value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
-        self.headers_mut().insert(name, value);
-    }
+    /// What an answer says of its claims.
+    said: Said,
 }
 
 /// Why a request does not pass.
@@ -194,41 +176,46 @@ impl Edge {
             return Err(TokenError::UnknownKid { kid: Box::default() }.into());
         };
         let (token, generation, now) = (token.as_bytes(), accepted.generation, self.now());
-        let remembers = accepted.has_asymmetric();
-        let remembered = if remembers { self.cache.find(index, generation, token) } else { None };
-        if let Some(passed) = remembered {
+        let spot = self.cache.spot(token);
+        if let Some(passed) = self.cache.find(spot, index, generation, token) {
             rule.expected.check(&passed.claims, now)?;
-            let version = accepted.version(&passed.kid).ok_or(TokenError::Signature)?;
-            return self.let_pass(route, version, generation, &passed.claims, answer);
+            let ready = accepted.version(&passed.kid).ok_or(TokenError::Signature)?;
+            self.let_pass(route, ready, &passed.claims, answer)?;
+            answer.repeat(&passed.said);
+            ready.version.tally.processed();
+            return Ok(());
         }
         let verified = verify(token, &*accepted, &rule.expected, now).inspect_err(|error| {
             self.note(route, &accepted, token, error);
         })?;
-        let version = accepted.version_of(verified.key).ok_or(TokenError::Signature)?;
+        let ready = accepted.version_of(verified.key).ok_or(TokenError::Signature)?;
         if !has_scopes(route, &verified.claims) {
             return Err(Refused::Scope(index));
         }
-        self.let_pass(route, version, generation, &verified.claims, answer)?;
-        if version.is_asymmetric {
-            let passed = Passed { kid: version.kid.0.clone(), claims: verified.claims };
-            self.cache.keep(index, generation, token, Arc::new(passed));
+        self.let_pass(route, ready, &verified.claims, answer)?;
+        tell(route, &verified.claims, answer)?;
+        let version = &ready.version;
+        version.tally.processed();
+        if version.is_asymmetric || self.cache.is_again(spot) {
+            let mut said = Said::default();
+            tell(route, &verified.claims, &mut said)?;
+            let passed = Passed { kid: version.kid.0.clone(), claims: verified.claims, said };
+            self.cache.keep(spot, index, generation, token, Arc::new(passed));
         }
         Ok(())
     }
 
-    /// Lets a good token pass, unless it was revoked.
+    /// Begins to let a good token pass, unless it was revoked.
     fn let_pass(
         &self,
         route: &Route,
-        version: &Version,
-        generation: u64,
+        ready: &Ready,
         claims: &Claims,
         answer: &mut impl Saying,
     ) -> Result<(), Refused> {
-        self.check_revoked(route, version, claims)?;
+        self.check_revoked(route, &ready.version, claims)?;
         answer.begin(StatusCode::OK);
-        tell(route, version, generation, claims, answer)?;
-        version.tally.processed();
+        answer.repeat(ready.said.as_ref().ok_or_else(|| too_long(claims))?);
         Ok(())
     }
 
@@ -239,9 +226,9 @@ impl Edge {
             TokenError::UnknownKid { kid } => self.authority.unknown_kid(&route.ring, kid),
             TokenError::Signature | TokenError::Algorithm => {
                 let kid = danger_kid(token);
-                let version = kid.and_then(|kid| accepted.version(&kid));
-                if let Some(version) = version {
-                    version.tally.rejected();
+                let ready = kid.and_then(|kid| accepted.version(&kid));
+                if let Some(ready) = ready {
+                    ready.version.tally.rejected();
                 }
             }
             _ => {}
@@ -363,19 +350,11 @@ fn has_scopes(route: &Route, claims: &Claims) -> bool {
     any && route.scopes_all.iter().all(|one| scopes.contains(one))
 }
 
-/// What the answer says about a token. Every header of the route is there, empty where the token
-/// has no such claim, so that nothing that a caller sent under its name gets through.
-fn tell(
-    route: &Route,
-    version: &Version,
-    generation: u64,
-    claims: &Claims,
-    answer: &mut impl Saying,
-) -> Result<(), TokenError> {
-    let too_long =
-        || TokenError::TooLong { bytes: claims.json().len(), max_bytes: TOKEN_BYTES_MAX };
-    answer.say(&X_KEY_GENERATION, &generation.to_string());
-    answer.say(&X_AUTH_KID, &header::value(&version.kid.0).ok_or_else(too_long)?);
+/// What the answer says about the claims of a token. Every header of the route is there, empty
+/// where the token has no such claim, so that nothing that a caller sent under its name gets
+/// through.
+fn tell(route: &Route, claims: &Claims, answer: &mut impl Saying) -> Result<(), TokenError> {
+    let too_long = || too_long(claims);
     let subject = claims.subject().unwrap_or_default();
     answer.say(&X_AUTH_SUBJECT, &header::value(&subject).ok_or_else(too_long)?);
     for (name, claim) in &route.claims {
@@ -383,6 +362,10 @@ fn tell(
         answer.say(name, &value.ok_or_else(too_long)?);
     }
     Ok(())
+}
+
+fn too_long(claims: &Claims) -> TokenError {
+    TokenError::TooLong { bytes: claims.json().len(), max_bytes: TOKEN_BYTES_MAX }
 }
 
 #[cfg(test)]

@@ -57,15 +57,19 @@ impl<'a> Found<'a> {
 fn bearer<'a>(headers: Headers<'a>, found: &mut Found<'a>) -> Result<(), NoToken> {
     let mut others = false;
     for value in headers.all("authorization") {
-        let text = text(value).ok_or(NoToken::Ambiguous)?.trim();
-        let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-        if scheme.eq_ignore_ascii_case("bearer") {
-            found.take(token.trim_start())?;
-        } else {
-            others = true;
+        match of_bearer(text(value).ok_or(NoToken::Ambiguous)?.trim_ascii()) {
+            Some(token) => found.take(token)?,
+            None => others = true,
         }
     }
     if others && found.0.is_some() { Err(NoToken::Ambiguous) } else { Ok(()) }
+}
+
+/// What stands behind the scheme, when that is `Bearer`.
+fn of_bearer(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_at_checked("bearer".len())?;
+    let is_alone = rest.is_empty() || rest.starts_with(' ');
+    (is_alone && scheme.eq_ignore_ascii_case("bearer")).then(|| rest.trim_ascii_start())
 }
 
 fn cookies<'a>(headers: Headers<'a>, name: &str, found: &mut Found<'a>) -> Result<(), NoToken> {

@@ -288,7 +288,11 @@ fn what_is_remembered_is_judged_anew_on_every_hit() {
         };
         let (one, two, three) = (token("1", "ada"), token("2", "bob"), token("3", "cy"));
         let status = |token: &str| ask(&edge, token).status().as_u16();
-        assert_eq!([status(&one), status(&two), status(&three)], [200; 3]);
+        // Seen, and seen again: from then on all of them are remembered.
+        for _ in 0..2 {
+            assert_eq!([status(&one), status(&two), status(&three)], [200; 3]);
+        }
+        assert!([&one, &two, &three].iter().all(|token| is_remembered(&edge, 7, token)));
 
         world.revoked.apply(&Revocation::jti("1", NOW + 60).unwrap());
         assert_eq!([status(&one), status(&two), status(&three)], [401, 200, 200]);
@@ -311,6 +315,47 @@ fn what_is_remembered_is_judged_anew_on_every_hit() {
         world.accept(9, &[&next, &pair]);
         assert_eq!(status(&three), 200);
     }
+}
+
+fn is_remembered(edge: &Edge, generation: u64, token: &str) -> bool {
+    let token = token.as_bytes();
+    edge.cache.find(edge.cache.spot(token), 0, generation, token).is_some()
+}
+
+#[test]
+fn what_is_cheap_to_check_is_remembered_when_it_comes_again_and_only_if_it_passed() {
+    let (world, pair) = (World::new(), Pair::new(SigningAlgorithm::Hs256, 1));
+    let costly = Pair::new(SigningAlgorithm::EdDsa, 2);
+    world.accept(7, &[&pair, &costly]);
+    let edge = world.edge(vec![route()]);
+    let good = pair.token(&claims());
+    let showings = [200, 200].map(|status| {
+        assert_eq!(ask(&edge, &good).status(), status);
+        is_remembered(&edge, 7, &good)
+    });
+    assert_eq!(showings, [false, true]);
+    let costly = costly.token(&claims());
+    assert_eq!(ask(&edge, &costly).status(), 200);
+    assert!(is_remembered(&edge, 7, &costly));
+
+    let mut other = claims();
+    other["jti"] = "two".into();
+    let revoked = pair.token(&other);
+    world.revoked.apply(&Revocation::jti("two", NOW + 60).unwrap());
+    let forged = Signer::of_material(&Pair::new(SigningAlgorithm::Hs256, 3).material, &pair.kid);
+    let forged = forged.unwrap().sign(claims().to_string().as_bytes()).unwrap();
+    for refused in [&revoked, &forged] {
+        for _ in 0..3 {
+            assert_eq!(ask(&edge, refused).status(), 401);
+            assert!(!is_remembered(&edge, 7, refused));
+        }
+    }
+    // As many as there is room for, each of them once.
+    for number in 0..CACHED_TOKENS {
+        other["jti"] = format!("flood-{number}").into();
+        assert_eq!(ask(&edge, &pair.token(&other)).status(), 200);
+    }
+    assert!(is_remembered(&edge, 7, &good) && is_remembered(&edge, 7, &costly));
 }
 
 #[test]

@@ -68,12 +68,12 @@ fn question<'b>(
     method: Option<&'b str>,
     target: Option<&'b str>,
     version: Option<u8>,
-    headers: &'b [httparse::Header<'b>],
+    list: &'b [httparse::Header<'b>],
     head_bytes: usize,
 ) -> Option<Question<'b>> {
-    let headers = Headers::List(headers);
-    let body_bytes = body_bytes(headers)?;
-    let goes_on = version == Some(1) && body_bytes <= BODY_BYTES_MAX && !ends(headers);
+    let headers = Headers::List(list);
+    let (body_bytes, ends) = frame(list)?;
+    let goes_on = version == Some(1) && body_bytes <= BODY_BYTES_MAX && !ends;
     let target = text(target?.as_bytes())?;
     Some(Question {
         asked: Asked { method: method?, target, headers },
@@ -83,63 +83,64 @@ fn question<'b>(
     })
 }
 
-/// How long the body is: endless when that is not said in advance, and nothing when it is said
-/// twice, or not as a number.
-fn body_bytes(headers: Headers<'_>) -> Option<u64> {
-    let mut lengths = headers.all("content-length");
-    let length = lengths.next();
-    if lengths.next().is_some() {
-        return None;
-    }
-    let length = match length {
-        None => 0,
-        Some(digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            str::from_utf8(digits).ok()?.parse().ok()?
+/// How long the body is: endless when that is not said in advance. And whether the other side
+/// wants the connection to end, or to become another one. Nothing when the length is said twice, or
+/// not as a number.
+fn frame(headers: &[httparse::Header<'_>]) -> Option<(u64, bool)> {
+    let (mut length, mut is_chunked, mut ends) = (None, false, false);
+    for header in headers {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        // One look at the length of the name tells most headers from these.
+        match header.name.len() {
+            14 if is("content-length") => {
+                let digits = header.value;
+                if length.is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+                    return None;
+                }
+                length = Some(str::from_utf8(digits).ok()?.parse().ok()?);
+            }
+            17 if is("transfer-encoding") => is_chunked = true,
+            7 if is("upgrade") => ends = true,
+            6 if is("expect") => ends = true,
+            10 if is("connection") => {
+                let mut words = header.value.split(|byte| *byte == b',');
+                ends |= words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"));
+            }
+            _ => {}
         }
-        Some(_) => return None,
-    };
-    let is_chunked = headers.all("transfer-encoding").next().is_some();
-    Some(if is_chunked { u64::MAX } else { length })
+    }
+    Some((if is_chunked { u64::MAX } else { length.unwrap_or(0) }, ends))
 }
 
-/// Whether the other side wants the connection to end, or to become another one.
-fn ends(headers: Headers<'_>) -> bool {
-    let has = |name| headers.all(name).next().is_some();
-    has("upgrade")
-        || has("expect")
-        || headers.all("connection").any(|value| {
-            let mut words = value.split(|byte| *byte == b',');
-            words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
-        })
-}
+/// What every answer says. It carries no `Date`: nothing may keep it.
+const ALWAYS: &[u8] = b"\r\ncache-control: no-store\r\ncontent-length: 0";
+/// How most answers begin: the same in one piece.
+const PASSED: &[u8] = b"HTTP/1.1 200 OK\r\ncache-control: no-store\r\ncontent-length: 0";
 
-/// Begins an answer.
+/// Begins an answer, which has no body.
 pub(super) fn begin(out: &mut Vec<u8>, status: StatusCode) {
+    if status == StatusCode::OK {
+        out.extend_from_slice(PASSED);
+        return;
+    }
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or("Answer").as_bytes());
+    out.extend_from_slice(ALWAYS);
 }
 
 /// Says one header of an answer.
 pub(super) fn say(out: &mut Vec<u8>, name: &HeaderName, value: &str) {
-    line(out, name.as_str().as_bytes(), value.as_bytes());
+    for piece in ["\r\n", name.as_str(), ": ", value] {
+        out.extend_from_slice(piece.as_bytes());
+    }
 }
 
-/// Ends an answer, which has no body. It carries no `Date`: nothing may keep it.
+/// Ends an answer.
 pub(super) fn end(out: &mut Vec<u8>, goes_on: bool) {
-    line(out, b"cache-control", b"no-store");
-    line(out, b"content-length", b"0");
-    if !goes_on {
-        line(out, b"connection", b"close");
-    }
-    out.extend_from_slice(b"\r\n\r\n");
-}
-
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    for piece in [b"\r\n", name, b": ", value] {
-        out.extend_from_slice(piece);
-    }
+    let end: &[u8] = if goes_on { b"\r\n\r\n" } else { b"\r\nconnection: close\r\n\r\n" };
+    out.extend_from_slice(end);
 }
 
 #[cfg(test)]
@@ -240,8 +241,8 @@ mod tests {
         end(&mut out, true);
         begin(&mut out, StatusCode::OK);
         end(&mut out, false);
-        let wanted = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\n\
-                      cache-control: no-store\r\ncontent-length: 0\r\n\r\n\
+        let wanted = "HTTP/1.1 401 Unauthorized\r\ncache-control: no-store\r\n\
+                      content-length: 0\r\nwww-authenticate: Bearer\r\n\r\n\
                       HTTP/1.1 200 OK\r\ncache-control: no-store\r\ncontent-length: 0\r\n\
                       connection: close\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), wanted);

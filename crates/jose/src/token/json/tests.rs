@@ -141,6 +141,15 @@ proptest! {
         agrees(&text)?;
     }
 
+    /// Strings that end in every place of a block, and reach over several.
+    #[test]
+    fn long_strings_are_judged_as_serde_json_judges_them(
+        name in "([a-z]|\\\\u00e9|\\\\\"|é){0,80}", text in "([a-z]|\\\\\\\\|\\\\\"|é|[\\\\\"\u{1}]){0,150}",
+    ) {
+        agrees(&format!("{{\"{name}\":\"{text}\",\"{text}\":1}}"))?;
+        agrees(&format!("{{\"{text}\":\"{text}\",\"{name}\":[\"{name}\"],\"{name}\":2}}"))?;
+    }
+
     /// One character of a valid text removed, doubled or replaced.
     #[test]
     fn damaged_texts_are_judged_as_serde_json_judges_them(

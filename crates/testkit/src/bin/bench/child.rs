@@ -57,7 +57,17 @@ pub(crate) struct Usage {
 impl Child {
     /// Starts a server whose files stand in this folder, and returns at once.
     pub(crate) fn start(kind: Kind, folder: &Path, listen: &str) -> Fallible<Self> {
-        let mut process = Command::new(std::env::current_exe()?)
+        Self::start_as(Command::new(std::env::current_exe()?), kind, folder, listen)
+    }
+
+    /// The same, by a command that runs this program in a way of its own.
+    pub(crate) fn start_as(
+        mut program: Command,
+        kind: Kind,
+        folder: &Path,
+        listen: &str,
+    ) -> Fallible<Self> {
+        let mut process = program
             .args([VERB, kind.word(), listen])
             .arg(folder)
             .stdin(Stdio::piped())

@@ -12,6 +12,7 @@ mod child;
 mod counting;
 mod keywheel;
 mod measure;
+mod others;
 mod peer;
 mod report;
 mod revocation;

@@ -1,27 +1,40 @@
 //! What a check at `/authz` costs behind nginx: nginx and the server that it asks, together, over
 //! nginx and a bare server that says yes; and FastAPI with PyJWT in the same place. Same socket
-//! kind, kept connections, distinct tokens, one run, rounds interleaved.
+//! kind, kept connections, distinct tokens, one run, rounds interleaved in an order that changes.
+//!
+//! How often a server sleeps and is woken costs as much as what it does, and depends on which core
+//! the others run on. So everybody has a place: nginx's worker on one core, the load and the server
+//! that nginx asks on the other.
 
+mod place;
 mod servers;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::child::{Child, Kind};
 use crate::measure;
-use crate::table::{Table, figure, ratio};
+use crate::others::{self, Guard, cpu_of, wait};
+use crate::table::{Table, figure};
 use crate::{Fallible, Scale};
+use place::Core;
 
 pub(crate) use servers::{serve_edge, serve_null};
 
 const REVOKED: [u32; 3] = [0, 100_000, 1_000_000];
+/// A set of Python costs the same whatever its size.
+const PEER_REVOKED: u32 = 100_000;
 const CONNECTIONS: &str = "32";
 const TOKENS: usize = 1_000;
-/// The newest releases that were current when this was written.
-const PACKAGES: [&str; 3] = ["fastapi==0.124.4", "uvicorn[standard]==0.38.0", "pyjwt==2.10.1"];
+/// So many that hardly any comes twice while it could be remembered.
+const NEW_TOKENS: usize = 100_000;
+/// The newest releases when this was written.
+const PACKAGES: [&str; 2] = ["fastapi==0.165.0", "uvicorn[standard]==0.54.0"];
+/// The newest, and the last one before a change that made each check cost twice as much.
+const PYJWT: [&str; 2] = ["2.15.1", "2.13.0"];
 const APP: &str = include_str!("app.py");
 /// Shows one token after another.
 const SCRIPT: &str = r#"
@@ -31,6 +44,7 @@ local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function init(args)
     for line in io.lines(args[1]) do table.insert(tokens, "Bearer " .. line) end
+    next = os.time() * 25013 % #tokens
 end
 function request()
     next = next % #tokens + 1
@@ -61,20 +75,13 @@ enum Process {
     Python(Guard),
 }
 
-struct Guard(std::process::Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A row: the upstream, the kind of token, and the CPU of each round.
 struct Case {
     name: String,
     upstream: String,
     ring: &'static str,
+    /// The file with the tokens that are shown.
+    tokens: &'static str,
     rounds: Vec<Cost>,
 }
 
@@ -94,20 +101,25 @@ impl Cost {
 /// Runs the bench.
 pub(crate) fn run(scale: Scale) -> Fallible<String> {
     let scratch = Scratch::new()?;
-    let rounds = scale.pick(1, 3);
-    let seconds = scale.pick("1s", "3s");
+    let rounds = scale.pick(1, 15);
+    let seconds = "1s";
     for (ring, algorithm) in servers::RINGS {
         let tokens = servers::tokens(ring, algorithm, TOKENS)?;
         std::fs::write(scratch.0.join(format!("{ring}.tokens")), tokens)?;
     }
+    let (ring, algorithm) = servers::RINGS[0];
+    let new = servers::tokens(ring, algorithm, NEW_TOKENS)?;
+    std::fs::write(scratch.0.join("new.tokens"), new)?;
     std::fs::write(scratch.0.join("load.lua"), SCRIPT)?;
     let upstreams = upstreams(&scratch.0)?;
     let nginx = Nginx::start(&scratch.0, &upstreams)?;
     let mut cases = cases();
+    let count = cases.len().max(1);
     for round in 0..=rounds {
-        for case in &mut cases {
+        let (last, first) = cases.split_at_mut(round % count);
+        for case in first.iter_mut().chain(last) {
             let upstream = upstreams.get(&case.upstream).ok_or("a case without an upstream")?;
-            let cost = nginx.measure(&scratch.0, upstream, case.ring, seconds)?;
+            let cost = nginx.measure(&scratch.0, upstream, case, seconds)?;
             // The first round warms everything up.
             if round > 0 {
                 case.rounds.push(cost);
@@ -119,19 +131,30 @@ pub(crate) fn run(scale: Scale) -> Fallible<String> {
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |name: String, upstream: String, ring| {
-        cases.push(Case { name, upstream, ring, rounds: Vec::new() });
+    let mut add = |name: String, upstream: String, ring, tokens| {
+        cases.push(Case { name, upstream, ring, tokens, rounds: Vec::new() });
     };
-    for (ring, what) in [("hs", "HS256"), ("ed", "EdDSA, remembered")] {
-        add(format!("bare, {what}"), "null".into(), ring);
+    for (ring, what) in [("hs", "HS256"), ("ed", "EdDSA")] {
+        add(format!("bare, {what}"), "null".into(), ring, ring);
         for revoked in REVOKED {
-            add(format!("keywheel, {what}, {revoked} revoked"), format!("edge{revoked}"), ring);
+            let name = format!("keywheel, {what}, remembered, {revoked} revoked");
+            add(name, format!("edge{revoked}"), ring, ring);
+        }
+        if ring == "hs" {
+            let name = format!("keywheel, {what}, each token new, {PEER_REVOKED} revoked");
+            add(name, format!("edge{PEER_REVOKED}"), ring, "new");
         }
     }
-    for revoked in REVOKED {
-        add(format!("FastAPI + PyJWT, HS256, {revoked} revoked"), format!("python{revoked}"), "hs");
+    for version in PYJWT {
+        let name = format!("FastAPI + PyJWT {version}, HS256, {PEER_REVOKED} revoked");
+        add(name, peer(version), "hs", "hs");
     }
     cases
+}
+
+/// The name of FastAPI with this PyJWT, for nginx too.
+fn peer(pyjwt: &str) -> String {
+    format!("python-{pyjwt}")
 }
 
 fn upstreams(folder: &Path) -> Fallible<BTreeMap<String, Upstream>> {
@@ -142,30 +165,32 @@ fn upstreams(folder: &Path) -> Fallible<BTreeMap<String, Upstream>> {
         Ok(())
     };
     let listen = |name: &str| format!("unix:{}", folder.join(format!("{name}.sock")).display());
-    let mut null = Child::start(Kind::AuthzNull, folder, &listen("null"))?;
-    null.port()?;
+    let start = |kind, folder: &Path, name: &str| -> Fallible<Child> {
+        let program = place::on(Core::Load, &std::env::current_exe()?);
+        let mut child = Child::start_as(program, kind, folder, &listen(name))?;
+        child.port()?;
+        Ok(child)
+    };
+    let null = start(Kind::AuthzNull, folder, "null")?;
     add("null".into(), null.pid(), Process::Own(null))?;
     for revoked in REVOKED {
         let name = format!("edge{revoked}");
-        let count = folder.join(revoked.to_string());
-        let mut edge = Child::start(Kind::Authz, &count, &listen(&name))?;
-        edge.port()?;
+        let edge = start(Kind::Authz, &folder.join(revoked.to_string()), &name)?;
         add(name, edge.pid(), Process::Own(edge))?;
     }
-    let python = python()?;
     let secret = folder.join("hs.secret");
     let (ring, algorithm) = servers::RINGS[0];
     // Behind its head of six bytes, what is stored of a symmetric key is the key.
     let stored = servers::material(ring, algorithm)?.to_stored();
     std::fs::write(&secret, stored.get(6..).unwrap_or_default())?;
     std::fs::write(folder.join("app.py"), APP)?;
-    for revoked in REVOKED {
-        let name = format!("python{revoked}");
+    for version in PYJWT {
+        let name = peer(version);
         let socket = folder.join(format!("{name}.sock"));
-        let process = Command::new(&python)
+        let process = place::on(Core::Load, &python(version)?)
             .arg(folder.join("app.py"))
             .args([&socket, &secret])
-            .arg(revoked.to_string())
+            .args([&PEER_REVOKED.to_string(), version])
             .stdin(Stdio::null())
             .spawn()?;
         let guard = Guard(process);
@@ -175,32 +200,11 @@ fn upstreams(folder: &Path) -> Fallible<BTreeMap<String, Upstream>> {
     Ok(all)
 }
 
-/// The interpreter of an environment of its own, beside the programs that cargo builds.
-fn python() -> Fallible<PathBuf> {
-    let venv = folder()?.join("venv");
-    let python = venv.join("bin/python");
-    if !Command::new(&python)
-        .args(["-c", "import fastapi, uvicorn, jwt"])
-        .status()
-        .is_ok_and(|s| s.success())
-    {
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status()?;
-        let pip =
-            Command::new(&python).args(["-m", "pip", "install", "-q"]).args(PACKAGES).status()?;
-        if !made.success() || !pip.success() {
-            return Err("the Python environment of the bench could not be made".into());
-        }
-    }
-    Ok(python)
-}
-
-/// Where the bench keeps what it makes once.
-fn folder() -> Fallible<PathBuf> {
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(2).ok_or("this program stands nowhere")?;
-    let folder = target.join("bench-authz");
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
+/// The interpreter of an environment of its own with this PyJWT.
+fn python(pyjwt: &str) -> Fallible<PathBuf> {
+    let pyjwt = format!("pyjwt=={pyjwt}");
+    let [fastapi, uvicorn] = PACKAGES;
+    others::python(&format!("authz-{pyjwt}"), &[fastapi, uvicorn, &pyjwt])
 }
 
 struct Scratch(PathBuf);
@@ -253,7 +257,7 @@ impl Nginx {
         std::fs::write(&config, text)?;
         let program =
             if Path::new("/usr/sbin/nginx").exists() { "/usr/sbin/nginx" } else { "nginx" };
-        let master = Command::new(program)
+        let master = place::on(Core::Nginx, Path::new(program))
             .args(["-e", "stderr", "-g", "daemon off;", "-c"])
             .arg(&config)
             .stdin(Stdio::null())
@@ -279,17 +283,17 @@ impl Nginx {
         &self,
         folder: &Path,
         upstream: &Upstream,
-        ring: &str,
+        case: &Case,
         seconds: &str,
     ) -> Fallible<Cost> {
         let before = (self.cpu(), cpu_of(upstream.pid));
-        let output = Command::new("wrk")
+        let output = place::on(Core::Load, Path::new("wrk"))
             .args(["--threads", "1", "--connections", CONNECTIONS, "--duration", seconds])
             .args(["--timeout", "30s", "--script"])
             .arg(folder.join("load.lua"))
-            .arg(format!("http://127.0.0.1:{}/{ring}/", upstream.port))
+            .arg(format!("http://127.0.0.1:{}/{}/", upstream.port, case.ring))
             .arg("--")
-            .arg(folder.join(format!("{ring}.tokens")))
+            .arg(folder.join(format!("{}.tokens", case.tokens)))
             .output()?;
         let after = (self.cpu(), cpu_of(upstream.pid));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -314,72 +318,74 @@ impl Drop for Nginx {
     }
 }
 
-/// Time on the CPU of all threads of a process, as the scheduler counts it.
-fn cpu_of(pid: u32) -> Duration {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let nanos = tasks.filter_map(|task| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
-}
-
-fn wait(mut ready: impl FnMut() -> bool) -> Fallible<()> {
-    let until = measure::monotonic() + Duration::from_mins(1);
-    while !ready() {
-        if measure::monotonic() > until {
-            return Err("something did not start within a minute".into());
-        }
-        // tidy: sleeps because programs of others offer no event to wait for.
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
-}
-
 /// Seconds since 1970, for the `exp` of tokens.
 fn wall_secs() -> i64 {
     use keywheel_engine::ports::Clock as _;
     keywheel_store::SystemClock.wall().seconds()
 }
 
-fn median(rounds: &[Cost], of: impl Fn(Cost) -> f64) -> f64 {
-    let mut all: Vec<f64> = rounds.iter().map(|cost| of(*cost)).collect();
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = values.collect();
     all.sort_by(f64::total_cmp);
     all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
+impl Case {
+    fn median(&self, of: impl Fn(Cost) -> f64) -> f64 {
+        median(self.rounds.iter().map(|cost| of(*cost)))
+    }
+
+    /// What this costs over what the other costs, in the median of the rounds: what disturbs a
+    /// round disturbs both.
+    fn to(&self, other: Option<&Self>) -> f64 {
+        let others = other.map_or(&[][..], |other| &other.rounds);
+        median(self.rounds.iter().zip(others).map(|(own, other)| own.total() / other.total()))
+    }
+}
+
 fn report(cases: &[Case], rounds: usize, seconds: &str) -> String {
+    let [newest, older] = PYJWT;
     let mut text = format!(
         "nginx with one worker asks a server on a unix socket with kept connections about each \
          request; `wrk` shows {TOKENS} distinct tokens on {CONNECTIONS} connections. CPU time of \
          nginx's worker and of the server, from the scheduler, over the requests; medians of \
-         {rounds} interleaved rounds of {seconds}. *Bare* is a raw tokio server that reads a \
-         request and says 200. The edge checks signature, `exp`, issuer, required claims, route, \
-         and what was revoked; FastAPI 0.124 under uvicorn 0.38 (uvloop) with PyJWT 2.10 checks \
-         signature, `exp`, required claims and a set of revoked `jti`. Budget: 1.10× of bare, a \
-         tenth of FastAPI.\n\n"
+         {rounds} interleaved rounds of {seconds}, ratios within each round. {} *Bare* is a raw \
+         tokio server that reads a request and says 200. The edge checks signature, `exp`, issuer, \
+         required claims, route, and what was revoked, with two accepted versions; FastAPI under \
+         uvicorn with uvloop (`{}`) and PyJWT check signature, `exp`, issuer, required claims and \
+         a set of revoked `jti`, with two keys. The bare server is done sooner, so it sleeps and is \
+         woken more often, which costs as much as a part of the check: no ratio below one says \
+         that the edge does less. Budget: 1.10× of bare, a tenth of FastAPI.\n\n",
+        place::told(),
+        PACKAGES.join("`, `"),
     );
-    let mut table =
-        Table::new(&["", "nginx, µs", "server, µs", "together, µs", "to bare", "to FastAPI"]);
-    let total = |name: &str| {
-        let case = cases.iter().find(|case| case.name.starts_with(name));
-        case.map_or(0.0, |case| median(&case.rounds, Cost::total))
+    let mut table = Table::new(&[
+        "",
+        "nginx, µs",
+        "server, µs",
+        "together, µs",
+        "to bare",
+        &format!("to PyJWT {newest}"),
+        &format!("to PyJWT {older}"),
+    ]);
+    let of = |upstream: &str, ring: &str| {
+        cases.iter().find(|case| case.upstream == upstream && case.ring == ring)
     };
     for case in cases {
-        let together = median(&case.rounds, Cost::total);
-        let bare = total(if case.ring == "hs" { "bare, HS256" } else { "bare, EdDSA" });
-        let revoked = case.name.rsplit(", ").next().unwrap_or_default();
-        let peer = total(&format!("FastAPI + PyJWT, HS256, {revoked}"));
-        let to_peer =
-            if case.name.starts_with("bare") { "–".into() } else { ratio(together, peer) };
+        let to = |other: Option<&Case>| {
+            let is_bare = case.upstream == "null";
+            let ratio = figure(case.to(other));
+            if is_bare { "–".into() } else { format!("{ratio}×") }
+        };
         table.row(
             &case.name,
             &[
-                figure(median(&case.rounds, |cost| cost.nginx)),
-                figure(median(&case.rounds, |cost| cost.auth)),
-                figure(together),
-                ratio(together, bare),
-                to_peer,
+                figure(case.median(|cost| cost.nginx)),
+                figure(case.median(|cost| cost.auth)),
+                figure(case.median(Cost::total)),
+                to(of("null", case.ring)),
+                to(of(&peer(newest), "hs")),
+                to(of(&peer(older), "hs")),
             ],
         );
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use keywheel_core::id::{Kid, RingName, VersionNumber};
 use keywheel_core::kind::{Kind, SigningAlgorithm};
@@ -17,13 +17,17 @@ use keywheel_server::{Listen, SocketMode};
 use keywheel_store::SystemClock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::others::folder;
 use crate::{Fallible, child};
 
 /// The rings, which are the kids and the first segments of paths too.
 pub(super) const RINGS: [(&str, SigningAlgorithm); 2] =
     [("hs", SigningAlgorithm::Hs256), ("ed", SigningAlgorithm::EdDsa)];
 
-/// The key of a ring: always the same, so that every process has it.
+/// The kid of the version before the one that signs.
+const OLDER: &str = "older";
+
+/// The key with a kid: always the same, so that every process has it.
 pub(super) fn material(ring: &str, algorithm: SigningAlgorithm) -> Fallible<Material> {
     let mut seed = ring.bytes().next().unwrap_or(1);
     let mut fill = move |buffer: &mut [u8]| {
@@ -35,7 +39,7 @@ pub(super) fn material(ring: &str, algorithm: SigningAlgorithm) -> Fallible<Mate
     if algorithm == SigningAlgorithm::Hs256 {
         return Ok(Material::generate(&Kind::Signing { algorithm }, &mut fill)?);
     }
-    let kept = super::folder()?.join(format!("{ring}.key"));
+    let kept = folder("authz")?.join(format!("{ring}.key"));
     let kind = Kind::Signing { algorithm };
     if let Ok(stored) = std::fs::read(&kept) {
         return Ok(Material::from_stored(&kind, &stored)?);
@@ -61,9 +65,20 @@ pub(super) fn tokens(ring: &str, algorithm: SigningAlgorithm, count: usize) -> F
     Ok(lines)
 }
 
+/// What is accepted and revoked, behind a lock like that of a server, whose rings come and go.
 struct Fixed {
-    rings: HashMap<RingName, Arc<Accepted>>,
-    revoked: RevocationSet,
+    rings: RwLock<HashMap<RingName, Arc<OneRing>>>,
+}
+
+struct OneRing {
+    accepted: Arc<Accepted>,
+    revoked: Arc<RevocationSet>,
+}
+
+impl Fixed {
+    fn rings(&self) -> RwLockReadGuard<'_, HashMap<RingName, Arc<OneRing>>> {
+        self.rings.read().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Default)]
@@ -79,41 +94,48 @@ impl Tally for Counter {
 
 impl Authority for Fixed {
     fn accepted(&self, ring: &RingName) -> Option<Arc<Accepted>> {
-        self.rings.get(ring).cloned()
+        Some(Arc::clone(&self.rings().get(ring)?.accepted))
     }
 
-    fn revoked(&self, _ring: &RingName, facts: &Facts<'_>) -> Result<Option<Revoked>, Stale> {
-        Ok(self.revoked.check(facts))
+    fn revoked(&self, ring: &RingName, facts: &Facts<'_>) -> Result<Option<Revoked>, Stale> {
+        Ok(self.rings().get(ring).ok_or(Stale)?.revoked.check(facts))
     }
+}
+
+fn version(number: u32, kid: &str, algorithm: SigningAlgorithm) -> Fallible<Version> {
+    let material = material(kid, algorithm)?;
+    let kid = Kid(kid.into());
+    Ok(Version {
+        number: VersionNumber(number),
+        key: TokenKey::of_material(&material, &kid)?,
+        kid,
+        is_asymmetric: material.public_key().is_some(),
+        tally: Arc::new(Counter::default()),
+    })
 }
 
 /// Is the edge, with so many revoked tokens.
 pub(crate) fn serve_edge(listen: &str, revoked: &str) -> Fallible<()> {
-    let mut rings = HashMap::new();
-    let mut routes = Vec::new();
-    for (name, algorithm) in RINGS {
-        let material = material(name, algorithm)?;
-        let kid = Kid(name.into());
-        let versions = vec![Version {
-            number: VersionNumber(1),
-            key: TokenKey::of_material(&material, &kid)?,
-            kid,
-            is_asymmetric: material.public_key().is_some(),
-            tally: Arc::new(Counter::default()),
-        }];
-        let ring: RingName = name.parse()?;
-        rings.insert(ring.clone(), Arc::new(Accepted::new(1, versions)));
-        let mut route = Route::new(format!("/{name}"), ring);
-        route.issuers = vec!["us".into()];
-        route.require = vec!["sub".into(), "jti".into()];
-        routes.push(route);
-    }
     let set = RevocationSet::new([9; 16]);
     let expires = super::wall_secs() + 24 * 3_600;
     for number in 0..revoked.parse::<u32>()? {
         set.apply(&Revocation::jti(format!("revoked-{number}"), expires)?);
     }
-    let authority = Arc::new(Fixed { rings, revoked: set });
+    let set = Arc::new(set);
+    let mut rings = HashMap::new();
+    let mut routes = Vec::new();
+    for (name, algorithm) in RINGS {
+        // The primary, and the one before it.
+        let versions = vec![version(2, name, algorithm)?, version(1, OLDER, algorithm)?];
+        let ring: RingName = name.parse()?;
+        let accepted = Arc::new(Accepted::new(1, versions));
+        rings.insert(ring.clone(), Arc::new(OneRing { accepted, revoked: Arc::clone(&set) }));
+        let mut route = Route::new(format!("/{name}"), ring);
+        route.issuers = vec!["us".into()];
+        route.require = vec!["sub".into(), "jti".into()];
+        routes.push(route);
+    }
+    let authority = Arc::new(Fixed { rings: RwLock::new(rings) });
     let settings = EdgeSettings { profile: Profile::Nginx, routes };
     let edge = Arc::new(Edge::new(settings, authority, Arc::new(SystemClock)));
     let listener = EdgeListener::start(edge, vec![Listen::parse(listen)?], SocketMode(0o666))?;
