@@ -12,7 +12,7 @@ in the format that Flask's own have; ``app.secret_key`` and ``app.config["SECRET
 key of the moment, ``SECRET_KEY_FALLBACKS`` gives all that are accepted, and a dump of the
 configuration gives neither. Flask-WTF's CSRF tokens follow too, Flask-Login's remember cookie where
 Flask-Login is used, and Flask-JWT-Extended where a ring is named for it or it signs with
-``SECRET_KEY``.
+``SECRET_KEY``; its tokens are refused too when ``ring.revoke`` says so.
 
 An application that is in use brings its key along: import it into the ring first (``keywheel ring
 import``), and everybody stays logged in. Nothing is asked or started before the first request. A

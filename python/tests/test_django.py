@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from contract import check, check_outage
 from django.conf import settings
@@ -28,7 +29,7 @@ from support.django_site import (
     LongLived,
     ResetLink,
 )
-from support.installation import Installation, eventually, secret_ring
+from support.installation import Installation, eventually, secret_ring, signing_ring
 
 import keywheel
 import keywheel.django
@@ -119,8 +120,6 @@ def test_what_django_signed_with_the_same_key_is_accepted_and_the_reverse(tmp_pa
 
 
 def test_tokens_from_before_the_ring_name_no_key_and_are_accepted(tmp_path: Path) -> None:
-    import jwt
-
     file = tmp_path / "keys.toml"
     file.write_text(f'[web]\nkeys = ["{NEW}", "{OLD}"]\n')
     registry = Registry()
@@ -177,6 +176,23 @@ def test_a_login_in_the_database_comes_along_to_the_new_key() -> None:
         assert browser.get("/me").content == b"alice"
         turned.retire()
         assert browser.get("/me").content == b"alice", "it was seen in time"
+
+
+def test_a_token_that_is_revoked_is_refused(install: Install) -> None:
+    from support.django_site import user
+
+    installation = install(signing_ring("api", lifetime="60d"))
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token("web", "api"))
+    ring = registry.ring("api")
+    live = AccessToken(ring)
+    one, two = live.issue(), live.issue()
+    assert live.accepts(one)
+    ring.revoke(jti=jwt.decode(one, options={"verify_signature": False})["jti"])
+    assert [live.accepts(token) for token in (one, two)] == [False, True]
+    ring.revoke(subject=str(user().pk))
+    assert not live.accepts(two)
+    registry.shutdown()
 
 
 def test_the_settings_are_what_django_asks_of_them() -> None:

@@ -268,6 +268,33 @@ def test_an_extension_that_comes_after_the_ring_follows_it() -> None:
     assert Held(app).get("/api", headers={"Authorization": f"Bearer {token}"}).status_code == 422
 
 
+def test_a_token_that_is_revoked_is_refused(install: Install) -> None:
+    import flask_jwt_extended
+
+    installation = install(signing_ring("api", lifetime="60d"))
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token("web", "api"))
+    app = bare()
+    keywheel.flask.init_app(app, session=still(), jwt=registry.ring("api"))
+    blocked: list[str] = []
+    # The application's own list is named after the ring, and holds too.
+    app.extensions["flask-jwt-extended"].token_in_blocklist_loader(
+        lambda _header, claims: claims["jti"] in blocked
+    )
+    one, two, three = (Token(app).issue() for _ in range(3))
+    assert all(Token(app).accepts(token) for token in (one, two, three))
+    with app.app_context():
+        claims = [flask_jwt_extended.decode_token(token) for token in (one, two)]
+    registry.ring("api").revoke(jti=claims[0]["jti"])
+    blocked.append(claims[1]["jti"])
+    assert [Token(app).accepts(token) for token in (one, two, three)] == [False, False, True]
+    answer = Held(app).get("/api", headers={"Authorization": f"Bearer {one}"})
+    assert (answer.status_code, answer.get_json()) == (401, {"msg": "Token has been revoked"})
+    registry.ring("api").revoke(subject="alice")
+    assert not Token(app).accepts(three)
+    registry.shutdown()
+
+
 def test_the_session_is_signed_once_and_by_the_primary_at_every_step() -> None:
     turned = TestRing("web")
     app = bare()
