@@ -276,17 +276,20 @@ def test_the_checks_of_a_deployment_look_at_the_keys() -> None:
 SETTINGS = """
 import keywheel.django
 SECRET_KEY, SECRET_KEY_FALLBACKS = keywheel.django.secret_key("web")
-INSTALLED_APPS = ["keywheel.django"]
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "keywheel.django"]
+SIMPLE_JWT = {}
+USE_TZ = True
 """
 
 PATHS = os.pathsep.join([".", str(Path(keywheel.__file__).parent.parent)])
 
 
-def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python in a project of its own."""
     (folder / "shop_settings.py").write_text(SETTINGS)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("KEYWHEEL_")}
     return subprocess.run(
-        [sys.executable, "-m", "django", *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -303,23 +306,38 @@ def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
 def test_a_project_of_two_lines_is_checked_and_shows_its_rings(
     install: Install, tmp_path: Path
 ) -> None:
-    unset = manage(tmp_path, "check")
+    unset = python(tmp_path, "-m", "django", "check")
     assert unset.returncode == 1
     assert "keywheel.E003" in unset.stderr
     assert "KEYWHEEL_URL" in unset.stderr
     away = {"KEYWHEEL_URL": "unix:/nowhere/s", "KEYWHEEL_TOKEN_FILE": "/nowhere"}
-    assert manage(tmp_path, "check", **away).returncode == 0, "it asks no server"
+    assert python(tmp_path, "-m", "django", "check", **away).returncode == 0, "it asks no server"
 
     installation = install(secret_ring("web", lifetime="60d"))
     installation.token("web", "web")
     there = installation.environment("web")
-    deployed = manage(tmp_path, "check", "--deploy", **there)
+    deployed = python(tmp_path, "-m", "django", "check", "--deploy", **there)
     assert deployed.returncode == 0, deployed.stderr
     assert "keywheel." not in deployed.stderr
     assert "security.W009" not in deployed.stderr
-    status = manage(tmp_path, "keywheel_status", **there)
+    status = python(tmp_path, "-m", "django", "keywheel_status", **there)
     assert status.returncode == 0, status.stderr
     assert status.stdout.startswith("web: version 1 protects, 1 accepted")
+
+
+def test_reading_the_settings_asks_and_starts_nothing(tmp_path: Path) -> None:
+    """A master of forked workers loads the project; nothing of it may be there before the fork."""
+    script = (
+        "import os, django\n"
+        "django.setup()\n"
+        "from django.conf import settings\n"
+        "from rest_framework_simplejwt.state import token_backend\n"
+        "assert settings.SECRET_KEY is token_backend.signing_key\n"
+        "print(type(token_backend).__name__, len(os.listdir('/proc/self/task')))\n"
+    )
+    away = {"KEYWHEEL_URL": "unix:/nowhere/s", "KEYWHEEL_TOKEN_FILE": "/nowhere"}
+    ran = python(tmp_path, "-c", script, **away)
+    assert (ran.stdout, ran.stderr) == ("RingTokenBackend 1\n", "")
 
 
 def test_the_command_says_what_is_missing() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +96,10 @@ def test_extensions_ignore_fallbacks(kind: type[Held]) -> None:
 
 def flask_3_1_0(self: Any, app: Flask) -> URLSafeTimedSerializer:
     """As Flask 3.1.0 has it: the last key signs, and the last is a fallback."""
-    keys = [app.secret_key, *(app.config["SECRET_KEY_FALLBACKS"] or ())]
+    keys: list[Any] = [app.secret_key, *(app.config["SECRET_KEY_FALLBACKS"] or ())]
     options = {"key_derivation": self.key_derivation, "digest_method": self.digest_method}
     return URLSafeTimedSerializer(
-        keys,  # type: ignore[arg-type]
+        keys,
         salt=self.salt,
         serializer=self.serializer,
         signer_kwargs=options,
@@ -328,6 +329,14 @@ def test_importing_it_starts_nothing_and_imports_no_extension() -> None:
     assert ran.stdout == "1\nset()\n"
 
 
+def protects(ring: keywheel.Ring, version: int) -> bool:
+    return ring.snapshot().version == version
+
+
+def has_one(ring: keywheel.Ring) -> bool:
+    return len(ring.snapshot().accepted) == 1
+
+
 def test_everything_lives_through_rotation_rollback_rotation_and_retirement(
     install: Install,
 ) -> None:
@@ -352,11 +361,11 @@ def test_everything_lives_through_rotation_rollback_rotation_and_retirement(
         for ring in rings:
             installation.verb(ring.name, verb)
         for ring in rings:
-            eventually(f"{version} protects", lambda ring=ring: ring.snapshot().version == version)
+            eventually(f"{version} protects", partial(protects, ring, version))
 
     def retired() -> None:
         for ring in rings:
-            eventually("one is left", lambda ring=ring: len(ring.snapshot().accepted) == 1)
+            eventually("one is left", partial(has_one, ring))
 
     issue()
     turn("rotate", 2)
