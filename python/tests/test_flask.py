@@ -13,7 +13,7 @@ from typing import Any
 import flask.sessions
 import pytest
 from contract import check, check_outage
-from flask import Flask, session
+from flask import Config, Flask, session
 from itsdangerous import URLSafeTimedSerializer
 from support.flask_app import KINDS, USES, Csrf, Held, Remembered, Session, Token, bare, over
 from support.installation import Installation, eventually, secret_ring, signing_ring
@@ -186,6 +186,46 @@ def test_what_the_application_decided_for_itself_stays() -> None:
     extension = app.extensions["keywheel"]
     assert extension.jwt is None
     assert extension.login is None
+
+
+def test_a_request_without_a_session_waits_for_no_key() -> None:
+    registry = Registry()
+    registry.configure(url="unix:/nowhere/s", token_file="/nowhere", first_use_timeout=0.1)
+    app = bare()
+    keywheel.flask.init_app(app, session=registry.ring("web"))
+    app.add_url_rule("/health", view_func=lambda: "well")
+    assert Held(app).get("/health").text == "well"
+    assert registry.ring("web").health()["last_contact"] is None
+    with pytest.raises(keywheel.UnavailableError):
+        Session(app).issue()
+
+
+def test_tokens_that_are_signed_with_a_pair_of_keys_are_left_alone() -> None:
+    app = bare()
+    app.config["JWT_ALGORITHM"] = "RS256"
+    keywheel.flask.init_app(app, session=still())
+    assert app.extensions["keywheel"].jwt is None
+    app = bare()
+    app.config["JWT_ALGORITHM"] = "RS256"
+    with pytest.raises(keywheel.ConfigurationError, match="RS256"):
+        keywheel.flask.init_app(app, session=still(), jwt=still())
+
+
+def test_a_configuration_of_the_application_s_own_class_stays_one() -> None:
+    class Settings(Config):
+        def shout(self) -> str:
+            return str(self["NAME"]).upper()
+
+    class Shop(Flask):
+        config_class = Settings
+
+    app = Shop("shop")
+    app.config.update(NAME="shop", SECRET_KEY=OLD)
+    ring = still()
+    keywheel.flask.init_app(app, session=ring)
+    assert isinstance(app.config, Settings)
+    assert app.config.shout() == "SHOP"
+    assert app.config["SECRET_KEY"] == app.secret_key != OLD
 
 
 class Salted(flask.sessions.SecureCookieSessionInterface):
