@@ -92,9 +92,7 @@ def _versions(token: str | bytes, ring: keywheel.Ring) -> Iterable[keywheel.Vers
     return [version for version in accepted if version.kid == kid]
 
 
-def _refuse_revoked(
-    claims: dict[str, Any], version: keywheel.Version, ring: keywheel.Ring
-) -> None:
+def _refuse_revoked(claims: dict[str, Any], version: keywheel.Version, ring: keywheel.Ring) -> None:
     try:
         is_revoked = ring.is_revoked(claims, kid=version.kid)
     except keywheel.RevocationsStaleError as error:
