@@ -55,7 +55,7 @@ class Mode:
         return self.workers + int(self.parent_uses_ring)
 
 
-def _gunicorn(kind: str, application: str, *more: str) -> Callable[[Path], list[str]]:
+def gunicorn(kind: str, application: str, *more: str) -> Callable[[Path], list[str]]:
     def command(folder: Path) -> list[str]:
         return [
             *(sys.executable, "-m", "gunicorn", "-c", str(TESTS / "servers/gunicorn_conf.py")),
@@ -147,16 +147,16 @@ _SYNC, _ASYNC = "servers.apps:wsgi", "servers.apps:asgi()"
 _UVICORN = "uvicorn_worker.UvicornWorker"
 
 MODES = [
-    Mode("gunicorn-sync", _gunicorn("sync", _SYNC)),
-    Mode("gunicorn-sync-preload", _gunicorn("sync", _SYNC, "--preload"), **_PRELOADED),
-    Mode("gunicorn-gthread", _gunicorn("gthread", _SYNC, "--threads", "2")),
+    Mode("gunicorn-sync", gunicorn("sync", _SYNC)),
+    Mode("gunicorn-sync-preload", gunicorn("sync", _SYNC, "--preload"), **_PRELOADED),
+    Mode("gunicorn-gthread", gunicorn("gthread", _SYNC, "--threads", "2")),
     Mode(
         "gunicorn-gthread-preload",
-        _gunicorn("gthread", _SYNC, "--threads", "2", "--preload"),
+        gunicorn("gthread", _SYNC, "--threads", "2", "--preload"),
         **_PRELOADED,
     ),
-    Mode("gunicorn-uvicorn", _gunicorn(_UVICORN, _ASYNC)),
-    Mode("gunicorn-uvicorn-preload", _gunicorn(_UVICORN, _ASYNC, "--preload"), **_PRELOADED),
+    Mode("gunicorn-uvicorn", gunicorn(_UVICORN, _ASYNC)),
+    Mode("gunicorn-uvicorn-preload", gunicorn(_UVICORN, _ASYNC, "--preload"), **_PRELOADED),
     Mode("uwsgi", _uwsgi(), **_PRELOADED),
     Mode("uwsgi-threads", _uwsgi("--enable-threads", "--threads", "2"), **_PRELOADED),
     Mode("uwsgi-lazy-apps", _uwsgi("--lazy-apps")),
