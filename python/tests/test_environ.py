@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from contract import check
+from contract import check, check_outage
 from dotenv import dotenv_values
 from support.installation import Installation, eventually, secret_ring
 
@@ -94,6 +94,18 @@ def test_the_contract(bound: Callable[[keywheel.Ring], environ.Binding]) -> None
         return Rereading(ring)
 
     check(make)
+
+
+def test_an_outage(
+    install: Callable[[str], Installation], bound: Callable[[keywheel.Ring], environ.Binding]
+) -> None:
+    def make(ring: keywheel.Ring) -> Rereading:
+        bound(ring)
+        return Rereading(ring)
+
+    installation = install(secret_ring("web", lifetime="10m"))
+    installation.token("web", "web")
+    check_outage(make, installation, "web")
 
 
 def test_code_that_read_its_variables_once_keeps_the_old_key(
