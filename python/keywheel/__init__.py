@@ -78,12 +78,21 @@ if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_registry.revive)
 
 if _TYPE_CHECKING:
-    from keywheel.cryptography import fernet
+    from keywheel.cryptography import fernet as fernet
+    from keywheel.itsdangerous import serializer as serializer
+    from keywheel.itsdangerous import signer as signer
+
+# What stands in a module of its own because it needs a library, under the name that it has there.
+_elsewhere = {
+    "fernet": "keywheel.cryptography",
+    "serializer": "keywheel.itsdangerous",
+    "signer": "keywheel.itsdangerous",
+}
 
 
 def __getattr__(name: str) -> _Any:
-    if name == "fernet":
-        from keywheel.cryptography import fernet
+    if name in _elsewhere:
+        from importlib import import_module
 
-        return fernet
+        return getattr(import_module(_elsewhere[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
