@@ -10,6 +10,7 @@ from starlette.middleware import sessions
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import keywheel
+from keywheel._rings import RingOrName, ring_of
 from keywheel.asgi import FirstUse, through_lifespan
 
 __all__ = ["SessionMiddleware"]
@@ -23,13 +24,13 @@ class SessionMiddleware(sessions.SessionMiddleware):
     (before Starlette 1.0, with each response).
     """
 
-    def __init__(self, app: ASGIApp, ring: keywheel.Ring, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, ring: RingOrName, **options: Any) -> None:
         if "secret_key" in options:
             raise TypeError("the ring has the keys; leave secret_key out")
         # The key that Starlette asks for makes a signer that is replaced at once.
         super().__init__(app, secret_key="", **options)
-        self.signer: Any = _Signer(ring)
-        self._ring = ring
+        self._ring = ring_of(ring)
+        self.signer: Any = _Signer(self._ring)
         self._first_use = FirstUse()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
