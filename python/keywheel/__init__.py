@@ -22,9 +22,12 @@ What belongs to one framework stands in a module of its own, which is imported b
 from __future__ import annotations
 
 import atexit as _atexit
+import os as _os
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from keywheel import jwt
-from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Version
+from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Subscription, Version
 from keywheel.exceptions import (
     ClaimsError,
     ConfigurationError,
@@ -47,6 +50,7 @@ __all__ = [
     "Ring",
     "Secret",
     "Snapshot",
+    "Subscription",
     "UnavailableError",
     "UnknownKeyError",
     "Version",
@@ -65,3 +69,27 @@ start = _registry.start
 shutdown = _registry.shutdown
 
 _atexit.register(shutdown)
+if hasattr(_os, "register_at_fork"):
+    # Only for those who listen to changes: everybody else notices a fork with the next use, also
+    # where Python is not asked, under uWSGI for example.
+    _os.register_at_fork(after_in_child=_registry.revive)
+
+if _TYPE_CHECKING:
+    from keywheel.cryptography import fernet as fernet
+    from keywheel.itsdangerous import serializer as serializer
+    from keywheel.itsdangerous import signer as signer
+
+# What stands in a module of its own because it needs a library, under the name that it has there.
+_elsewhere = {
+    "fernet": "keywheel.cryptography",
+    "serializer": "keywheel.itsdangerous",
+    "signer": "keywheel.itsdangerous",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _elsewhere:
+        from importlib import import_module
+
+        return getattr(import_module(_elsewhere[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """The native half of the package: what its modules are made of."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, final
 
@@ -80,6 +80,21 @@ class Guard:
         """How long what is protected now may live, in seconds."""
 
 @final
+class Subscription:
+    """A subscription to the changes of a ring; its ``with`` block ends it."""
+
+    def close(self) -> None:
+        """Ends the subscription. A call that has begun goes on."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
 class Ring:
     """The versions of one key. Making a ring does nothing; its first use waits for the keys."""
 
@@ -97,6 +112,33 @@ class Ring:
 
         Entering it raises :class:`keywheel.ProtectError` when nothing may be protected now.
         """
+    def secret(self) -> Secret:
+        """The primary's key for code that no ``with`` block can bracket.
+
+        It may be protected with for one second; a rotation waits so long. Ask anew for each use,
+        which costs less than a microsecond. Raises like the entering of :meth:`guard`.
+        """
+    def on_change(self, callback: Callable[[Snapshot], object]) -> Subscription:
+        """Calls ``callback`` with each new snapshot until the subscription is closed.
+
+        It is called in a thread of this package, one call at a time; several changes in a row may
+        come as one. What it raises goes to :data:`sys.unraisablehook`. A forked child goes on with
+        the subscriptions of its parent.
+        """
+    def wait_for_change(
+        self, after: Snapshot | None = None, timeout: float | None = None
+    ) -> Snapshot | None:
+        """Waits until something else is held than ``after``, or anything where that is ``None``.
+
+        ``timeout`` is in seconds; without one it waits for ever. ``None`` when nothing came.
+        Raises :class:`keywheel.UnavailableError` when the ring was shut down.
+        """
+    async def wait_for_change_async(
+        self, after: Snapshot | None = None, timeout: float | None = None
+    ) -> Snapshot | None:
+        """:meth:`wait_for_change` in an event loop; cancelling it leaves nothing behind."""
+    def changed(self) -> AsyncIterator[Snapshot]:
+        """The snapshots that follow the present one; several in a row may come as one."""
     def health(self) -> dict[str, Any]:
         """How the ring stands in this process; times in seconds. Waits for nothing."""
 
@@ -120,6 +162,8 @@ class Registry:
         """A ring by its name. Nothing is opened, started or asked."""
     def start(self) -> None:
         """Starts following every ring that was named, and waits until each has arrived."""
+    def revive(self) -> None:
+        """Lets those who listen hear in a forked child too."""
     def shutdown(self) -> bool:
         """Says goodbye to the server. True when it was said in time."""
 

@@ -94,6 +94,7 @@ impl Inner {
         live.closing.store(true, Ordering::SeqCst);
         if matches!(self.settings.origin, Origin::Still(_)) {
             live.ended.store(true, Ordering::Release);
+            live.announce();
         }
         live.wake.ring();
         live.wait(limit, || live.ended.load(Ordering::Acquire))
@@ -230,6 +231,11 @@ impl Client {
         })?
     }
 
+    /// Whether both are clones of one client.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Lets every [`Client::wait_until`] ask again.
     pub fn nudge(&self) {
         let live = self.inner.live.load();
@@ -247,12 +253,20 @@ pub struct RingHandle {
 }
 
 impl RingHandle {
+    /// The client that the ring is one of.
+    pub fn client(&self) -> Client {
+        Client { inner: Arc::clone(&self.inner) }
+    }
+
     /// The ring's name.
     pub fn name(&self) -> &str {
         self.inner.settings.rings.get(self.index).map_or("", RingName::as_str)
     }
 
-    fn slot<T>(&self, use_it: impl FnOnce(&Arc<Live>, &Slot) -> T) -> Result<T, ClientError> {
+    pub(crate) fn slot<T>(
+        &self,
+        use_it: impl FnOnce(&Arc<Live>, &Slot) -> T,
+    ) -> Result<T, ClientError> {
         self.inner
             .with(|live| live.slots.get(self.index).map(|slot| use_it(live, slot)))?
             .ok_or(ClientError::Closed)

@@ -26,6 +26,16 @@ extern "C" fn child() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
 }
 
+/// How many forks lie between the process that asked first and this one; forks are noticed from
+/// the first question on.
+///
+/// # Errors
+/// When the system does not let forks be noticed.
+pub fn forks() -> io::Result<u64> {
+    notice()?;
+    Ok(generation())
+}
+
 /// Makes forks count from now on.
 ///
 /// There is no lock here, which a fork in the wrong moment would leave locked in the child: two

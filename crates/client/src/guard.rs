@@ -15,7 +15,7 @@ use keywheel_jose::token::Signer;
 
 use crate::clock::BootTime;
 use crate::error::{ClientError, ProtectError};
-use crate::keyset::{Keyset, Primary};
+use crate::keyset::{Keyset, Primary, Version};
 use crate::live::{Live, Slot};
 
 /// Permission to protect with the primary version, until it is dropped. Keep it as short as the
@@ -122,6 +122,18 @@ impl Guard {
         Arc::clone(&self.primary.material)
     }
 
+    pub(crate) fn live(&self) -> *const Live {
+        Arc::as_ptr(&self.live)
+    }
+
+    pub(crate) const fn keyset(&self) -> &Arc<Keyset> {
+        &self.keyset
+    }
+
+    pub(crate) const fn version(&self) -> &Arc<Version> {
+        &self.primary.version
+    }
+
     /// What makes tokens with the key.
     pub(crate) fn signer(&self) -> Option<&Signer> {
         self.primary.version.signer.as_ref()
@@ -134,7 +146,11 @@ impl Guard {
 }
 
 /// Whoever has not been heard for `offline_max` counts as stopped, and so must have stopped.
-fn check_contact(slot: &Slot, keyset: &Keyset, now: BootTime) -> Result<(), ProtectError> {
+pub(crate) fn check_contact(
+    slot: &Slot,
+    keyset: &Keyset,
+    now: BootTime,
+) -> Result<(), ProtectError> {
     let offline_max = keyset.offline_max;
     let silent_for = now.since(slot.contact().ok_or(ProtectError::Unconfirmed)?);
     if silent_for > offline_max {

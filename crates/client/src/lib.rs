@@ -40,6 +40,7 @@ mod health;
 mod identity;
 mod issued;
 mod keyset;
+mod linger;
 mod live;
 mod local;
 mod material;
@@ -57,6 +58,7 @@ pub use client::{Client, RingHandle};
 pub use error::{
     BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, RevocationsStale,
 };
+pub use fork::forks;
 pub use guard::Guard;
 pub use health::Health;
 pub use http::{Endpoint, TlsOptions, Token};

@@ -20,6 +20,7 @@ use crate::fork;
 use crate::http::Wake;
 use crate::issued::Issued;
 use crate::keyset::Keyset;
+use crate::linger::Kept;
 use crate::random;
 use crate::throttle::Throttle;
 use crate::unknown::UnknownKids;
@@ -80,6 +81,8 @@ pub(crate) struct Slot {
     revocation_attempts: AtomicU64,
     /// What was issued and is to be reported.
     pub(crate) issued: Issued,
+    /// The guards of code that cannot be bracketed, the newest one last.
+    pub(crate) kept: ArcSwap<Vec<Arc<Kept>>>,
     /// The kids that were refused because nobody knew them.
     unknown: Mutex<UnknownKids>,
 }
@@ -104,6 +107,7 @@ impl Slot {
             revocations_confirmed: AtomicU64::new(0),
             revocation_attempts: AtomicU64::new(0),
             issued: Issued::default(),
+            kept: ArcSwap::default(),
             unknown: Mutex::default(),
         }
     }

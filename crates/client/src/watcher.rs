@@ -106,6 +106,17 @@ pub(crate) fn read_token(source: &TokenSource) -> Result<Token, HttpError> {
     })
 }
 
+/// An action that waits no longer than until this moment.
+fn bounded(action: Action, now: BootTime, limit: Option<BootTime>) -> Action {
+    match (action, limit) {
+        (Action::Rest { until }, Some(limit)) => Action::Rest { until: until.min(limit) },
+        (Action::Poll { since, wait }, Some(limit)) => {
+            Action::Poll { since, wait: wait.min(limit.since(now)) }
+        }
+        (action, _) => action,
+    }
+}
+
 impl Watcher {
     fn new(live: Arc<Live>, settings: Arc<Settings>) -> Self {
         let rings = settings.rings.iter().cloned();
@@ -139,14 +150,14 @@ impl Watcher {
             if self.live.closing.load(Ordering::SeqCst) {
                 break;
             }
-            self.look_around();
+            let kept_until = self.look_around();
             let now = boot_time();
             let action = {
                 let locals = &mut self.locals;
                 let oldest: Vec<_> = locals.iter_mut().map(Local::oldest_guard).collect();
                 self.session.next(now, |index| oldest.get(index).copied().flatten())
             };
-            self.act(action, now);
+            self.act(bounded(action, now, kept_until), now);
             self.publish_status();
         }
         self.say_goodbye();
@@ -154,8 +165,10 @@ impl Watcher {
         self.identity_file = None;
     }
 
-    /// Sees to what other threads asked for, and to what time brings about.
-    fn look_around(&mut self) {
+    /// Sees to what other threads asked for, and to what time brings about. Gives the moment at
+    /// which to look again for that, if there is one.
+    fn look_around(&mut self) -> Option<BootTime> {
+        let mut again = None::<BootTime>;
         for index in 0..self.locals.len() {
             let live = Arc::clone(&self.live);
             let Some(slot) = live.slots.get(index) else { continue };
@@ -179,7 +192,10 @@ impl Watcher {
                 self.show(index, slot);
                 live.announce();
             }
+            let kept_until = slot.let_go(boot_time());
+            again = again.into_iter().chain(kept_until).min();
         }
+        again
     }
 
     fn act(&mut self, action: Action, now: BootTime) {
@@ -563,6 +579,7 @@ impl Watcher {
     }
 
     fn say_goodbye(&mut self) {
+        self.live.let_all_go();
         if self.trouble.is_none() && self.identity.is_some() {
             for index in 0..self.locals.len() {
                 self.report_issued(index);

@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod guard;
 mod json;
+mod notify;
 mod registry;
 mod ring;
 mod secret;
@@ -22,6 +23,8 @@ use pyo3::prelude::*;
 mod _keywheel {
     #[pymodule_export]
     use crate::guard::Guard;
+    #[pymodule_export]
+    use crate::notify::Subscription;
     #[pymodule_export]
     use crate::registry::Registry;
     #[pymodule_export]

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 
 use crate::config::{Config, ConfigError};
 use crate::error::{Raise as _, raise};
+use crate::notify;
 use crate::ring::Ring;
 
 #[derive(Clone, Default)]
@@ -141,7 +142,13 @@ impl Registry {
             self.shared.bind(&name).map_err(|error| error.raise(py))?;
         }
         let clients = self.shared.state.load().clients.clone();
+        notify::revive()?;
         py.detach(|| clients.iter().try_for_each(Client::start)).map_err(|error| error.raise(py))
+    }
+
+    /// Lets those who listen hear in a forked child too. Python calls it there.
+    fn revive(&self) -> PyResult<()> {
+        Ok(notify::revive()?)
     }
 
     /// Says goodbye to the server. True when it was said in time.

@@ -4,13 +4,18 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use keywheel_client::clock::{BootTime, boot_time};
 use keywheel_client::{Keyset, ProtectError, RingHandle};
+use keywheel_core::time::Span;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::error::OrRaise as _;
+use crate::error::{OrRaise as _, raise};
 use crate::guard::Guard;
+use crate::notify::{self, Subscription};
 use crate::registry::Shared;
+use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 
 /// A ring: the versions of one key.
@@ -50,8 +55,20 @@ impl Ring {
         let handle = self.handle(py)?;
         match handle.held() {
             Some(keyset) => Ok(keyset),
-            None => py.detach(|| handle.current()).or_raise(py),
+            None => first(py, &handle),
         }
+    }
+
+    /// The snapshot of a keyset, the same one for as long as the keyset is.
+    pub(crate) fn show(&self, py: Python<'_>, keyset: Arc<Keyset>) -> PyResult<Py<Snapshot>> {
+        if let Some(shown) = self.shown.load().as_ref()
+            && shown.get().is_of(&keyset)
+        {
+            return Ok(shown.clone_ref(py));
+        }
+        let snapshot = Py::new(py, Snapshot::new(py, keyset)?)?;
+        self.shown.store(Some(Arc::new(snapshot.clone_ref(py))));
+        Ok(snapshot)
     }
 
     /// Takes a guard.
@@ -61,10 +78,28 @@ impl Ring {
     ) -> PyResult<Result<keywheel_client::Guard, ProtectError>> {
         let handle = self.handle(py)?;
         if handle.held().is_none() {
-            py.detach(|| handle.current()).or_raise(py)?;
+            first(py, &handle)?;
         }
         Ok(handle.guard())
     }
+}
+
+/// How long a wait does not look at signals.
+const SLICE: Span = Span::from_millis(200);
+
+fn deadline(seconds: f64) -> PyResult<BootTime> {
+    let span = std::time::Duration::try_from_secs_f64(seconds)
+        .map_err(|_| PyValueError::new_err("timeout is in seconds, 0 or more"))?;
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    Ok(boot_time().after(Span::from_millis(millis)))
+}
+
+/// Waits for the first keys of this process, and lets other threads run meanwhile.
+#[cold]
+fn first(py: Python<'_>, handle: &RingHandle) -> PyResult<Arc<Keyset>> {
+    // The parent's threads did not come along through a fork.
+    notify::revive()?;
+    py.detach(|| handle.current()).or_raise(py)
 }
 
 #[pymethods]
@@ -78,14 +113,7 @@ impl Ring {
     /// The versions as of now: one consistent view.
     fn snapshot(&self, py: Python<'_>) -> PyResult<Py<Snapshot>> {
         let keyset = self.keyset(py)?;
-        if let Some(shown) = self.shown.load().as_ref()
-            && shown.get().is_of(&keyset)
-        {
-            return Ok(shown.clone_ref(py));
-        }
-        let snapshot = Py::new(py, Snapshot::new(py, keyset)?)?;
-        self.shown.store(Some(Arc::new(snapshot.clone_ref(py))));
-        Ok(snapshot)
+        self.show(py, keyset)
     }
 
     /// A guard for work that protects; use it in a `with` statement.
@@ -93,10 +121,77 @@ impl Ring {
         Guard::of(slf)
     }
 
+    /// The primary's key for code that cannot be bracketed. It may be protected with for a second.
+    fn secret(&self, py: Python<'_>) -> PyResult<Secret> {
+        let handle = self.handle(py)?;
+        if handle.held().is_none() {
+            first(py, &handle)?;
+        }
+        let version = handle.linger().or_raise(py)?;
+        version.shared_material().map(Secret::new).ok_or_else(|| {
+            raise(py, "ProtectError", "this process holds the half of the key that verifies only")
+        })
+    }
+
+    /// Calls `callback` with each new snapshot, in a thread of its own, until the subscription is
+    /// closed.
+    fn on_change(slf: Py<Self>, py: Python<'_>, callback: Py<PyAny>) -> PyResult<Subscription> {
+        if !callback.bind(py).is_callable() {
+            return Err(PyTypeError::new_err("the callback cannot be called"));
+        }
+        let handle = slf.get().handle(py)?;
+        Ok(Subscription::of(notify::listen(slf, &handle, callback)?))
+    }
+
+    /// Waits until something else is held than `after`, for `timeout` seconds at most.
+    #[pyo3(signature = (after=None, timeout=None))]
+    fn wait_for_change(
+        &self,
+        py: Python<'_>,
+        after: Option<&Bound<'_, Snapshot>>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Py<Snapshot>>> {
+        let after = after.map(|after| after.get().keyset());
+        let handle = self.handle(py)?;
+        let deadline = match timeout {
+            Some(seconds) => Some(deadline(seconds)?),
+            None => None,
+        };
+        loop {
+            // In pieces, so that an interrupt from the keyboard is heard.
+            let left = deadline.map_or(SLICE, |at| at.since(boot_time()).min(SLICE));
+            let known = after.map(|keyset| (keyset.incarnation(), keyset.revision()));
+            let came = py.detach(|| handle.wait_for_change(known, left)).or_raise(py)?;
+            if let Some(keyset) = came {
+                return self.show(py, keyset).map(Some);
+            }
+            if deadline.is_some_and(|at| at <= boot_time()) {
+                return Ok(None);
+            }
+            py.check_signals()?;
+        }
+    }
+
+    /// The coroutine of [`Ring::wait_for_change`].
+    #[pyo3(signature = (after=None, timeout=None))]
+    fn wait_for_change_async<'py>(
+        slf: Bound<'py, Self>,
+        after: Option<Bound<'py, PyAny>>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let module = slf.py().import("keywheel._aio")?;
+        module.call_method1("wait_for_change", (slf, after, timeout))
+    }
+
+    /// An asynchronous iterator over the snapshots to come.
+    fn changed(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        slf.py().import("keywheel._aio")?.call_method1("changed", (slf,))
+    }
+
     /// How the ring stands in this process; starts nothing and waits for nothing.
     fn health<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let health = self.handle(py)?.health();
-        let seconds = |span: keywheel_core::time::Span| span.to_std().as_secs_f64();
+        let seconds = |span: Span| span.to_std().as_secs_f64();
         let dict = PyDict::new(py);
         dict.set_item("instance", health.instance.map(|id| id.to_string()))?;
         dict.set_item("revision", health.revision.map(|revision| revision.0))?;

@@ -82,6 +82,10 @@ impl Snapshot {
         Ok(Self { keyset, primary, accepted })
     }
 
+    pub(crate) const fn keyset(&self) -> &Arc<client::Keyset> {
+        &self.keyset
+    }
+
     pub(crate) fn is_of(&self, keyset: &Arc<client::Keyset>) -> bool {
         Arc::ptr_eq(&self.keyset, keyset)
     }
