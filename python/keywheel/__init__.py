@@ -26,7 +26,7 @@ import os as _os
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from keywheel import jwt
+from keywheel import _children, jwt
 from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Subscription, Version
 from keywheel.exceptions import (
     ClaimsError,
@@ -69,6 +69,7 @@ start = _registry.start
 shutdown = _registry.shutdown
 
 _atexit.register(shutdown)
+_children.watch()
 if hasattr(_os, "register_at_fork"):
     # Only for those who listen to changes: everybody else notices a fork with the next use, also
     # where Python is not asked, under uWSGI for example.

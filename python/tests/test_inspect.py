@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from keywheel._inspect import rules
 from keywheel._inspect.application import Application
@@ -68,8 +69,6 @@ def test_a_flask_application_says_its_key_state_and_lifetimes(tmp_path: Path) ->
 
 
 def test_remembered_users_and_open_forms_are_lifetimes_and_know_one_key(tmp_path: Path) -> None:
-    pytest.importorskip("flask_login")
-    pytest.importorskip("flask_wtf")
     more = """
 from flask_login import LoginManager
 from flask_wtf import CSRFProtect
@@ -183,7 +182,6 @@ def test_signers_that_live_as_long_as_the_process_are_named(tmp_path: Path) -> N
 
 
 def test_signers_over_a_ring_may_live_as_long_as_they_like(tmp_path: Path) -> None:
-    pytest.importorskip("keywheel.itsdangerous")
     source = FLASK + "import keywheel.itsdangerous as i\nlinks = i.serializer('web', salt='x')\n"
     assert "long-lived-signer" not in found_rules(report(tmp_path, source))
 
@@ -226,7 +224,6 @@ app.conf.beat_schedule = {"daily": {"task": "shop.rotate_keys", "schedule": 8640
 
 
 def test_schedule_that_turns_keys_is_found(tmp_path: Path) -> None:
-    pytest.importorskip("schedule")
     source = "import schedule\ndef new_secret(): ...\nschedule.every().day.do(new_secret)\n"
     assert "in-process-rotation" in found_rules(report(tmp_path, FLASK + source))
 
@@ -256,10 +253,58 @@ def write(claims):
 
 
 def test_flask_3_1_0_is_a_danger_and_its_successor_is_not() -> None:
-    flask = pytest.importorskip("flask")
-    found = Application("flask", flask.Flask("shop"))
+    found = Application("flask", Flask("shop"))
     assert [f.rule for f in rules._flask(found, "3.1.0")] == ["flask-3.1.0"]
     assert list(rules._flask(found, "3.1.1")) == []
+
+
+LIVE_FLASK = """
+from flask import Flask
+from flask_login import LoginManager
+from flask_wtf import CSRFProtect
+import keywheel.flask
+app = Flask(__name__)
+LoginManager(app); CSRFProtect(app)
+keywheel.flask.init_app(app, session="web"{options})
+"""
+
+
+def test_an_application_over_a_ring_has_nothing_to_fear_and_asks_nobody(tmp_path: Path) -> None:
+    # No server is configured here, so that whoever asked for a key would raise.
+    found = report(tmp_path, LIVE_FLASK.format(options=""))
+    assert (found["key"]["state"], found["findings"]) == ("live", [])
+    left_out = report(tmp_path, LIVE_FLASK.format(options=", login=False, wtf=False"))
+    assert set(found_rules(left_out)) == {"flask-wtf-one-key", "flask-login-one-key"}
+
+
+LIVE_DJANGO = """
+from django.conf import settings
+import keywheel.django
+key, fallbacks = keywheel.django.secret_key("web")
+settings.configure(SECRET_KEY=key, SECRET_KEY_FALLBACKS={fallbacks}, ROOT_URLCONF=__name__,
+                   INSTALLED_APPS=["keywheel.django"])
+from django.core.wsgi import get_wsgi_application
+urlpatterns = []
+app = get_wsgi_application()
+"""
+
+
+def test_django_over_a_ring_needs_both_settings(tmp_path: Path) -> None:
+    found = report(tmp_path, LIVE_DJANGO.format(fallbacks="fallbacks"))
+    assert (found["key"]["state"], found["findings"]) == ("live", [])
+    half = report(tmp_path, LIVE_DJANGO.format(fallbacks="['old']"))
+    assert list(found_rules(half)) == ["django-fallbacks-not-live"]
+
+
+def test_starlette_over_a_ring_has_nothing_to_fear(tmp_path: Path) -> None:
+    source = """
+from fastapi import FastAPI
+import keywheel.asgi
+app = FastAPI()
+app.add_middleware(keywheel.asgi.SessionMiddleware, ring=keywheel.ring("web"))
+"""
+    found = report(tmp_path, source)
+    assert (found["key"]["state"], found["findings"]) == ("live", [])
 
 
 def test_the_page_for_people_says_the_same(tmp_path: Path) -> None:

@@ -204,7 +204,8 @@ fn no_report(program: &Path, complaint: &mut File) -> Failure {
         .and_then(|_| complaint.take(COMPLAINT_BYTES_MAX).read_to_end(&mut bytes));
     let text = String::from_utf8_lossy(&bytes);
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    if read.is_ok() && last.contains("No module named keywheel") {
+    let lacks = |name: &str| last.contains(&format!("No module named {name}"));
+    if read.is_ok() && (lacks("keywheel") || lacks("'keywheel")) {
         return Failure::failed(
             format!("{} has no package `keywheel` that can look", program.display()),
             "install it there, pip install keywheel, or name the application's own interpreter \

@@ -41,7 +41,7 @@ class Application:
     @property
     def fallback_count(self) -> int:
         """How many older keys are accepted, as far as they may be counted without asking."""
-        return len(self.fallbacks) if isinstance(self.fallbacks, (list, tuple)) else 0
+        return len(self.fallbacks) if type(self.fallbacks) in (list, tuple) else 0
 
 
 def look(app: Any) -> Application:
@@ -67,14 +67,7 @@ def version_of(framework: str) -> str | None:
 
 def is_ours(value: Any) -> bool:
     """Whether something was made by this package. Evaluates nothing that is lazy."""
-    if any(cls.__module__.partition(".")[0] == "keywheel" for cls in type(value).__mro__):
-        return True
-    if type(value).__module__ == "django.utils.functional":
-        # The text of Django's `lazy` says by itself which function makes it.
-        reduced = value.__reduce__()
-        made_by = reduced[1][0] if len(reduced) > 1 and reduced[1] else None
-        return str(getattr(made_by, "__module__", "")).partition(".")[0] == "keywheel"
-    return False
+    return any(cls.__module__.partition(".")[0] == "keywheel" for cls in type(value).__mro__)
 
 
 def processes() -> int | None:
@@ -100,9 +93,11 @@ def _lifetimes(settings: Iterator[tuple[str, Any]]) -> list[tuple[str, int]]:
 
 def _flask(found: Application) -> None:
     app = found.target
-    found.key = app.secret_key
-    found.live = is_ours(app.session_interface)
-    found.fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
+    found.live = "keywheel" in app.extensions
+    if not found.live:
+        # Of an application that follows a ring, this would ask for the key of the moment.
+        found.key = app.secret_key
+        found.fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
 
     def settings() -> Iterator[tuple[str, Any]]:
         yield "PERMANENT_SESSION_LIFETIME", app.permanent_session_lifetime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from typing import Any
@@ -61,7 +62,13 @@ def _called(factory: Any, name: str) -> Any:
 
 def _failed(what: str, error: BaseException) -> NotLoadedError:
     """The error as its last line says it, with the place in the application that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        # Neither the machinery of imports, nor this file.
+        if not frame.filename.startswith("<frozen ") and frame.filename != __file__
+        if os.path.basename(os.path.dirname(frame.filename)) != "importlib"
+    ]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     said = "".join(traceback.format_exception_only(type(error), error)).strip().splitlines()
     return NotLoadedError(

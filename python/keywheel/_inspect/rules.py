@@ -86,7 +86,7 @@ def _signers(modules: list[tuple[str, ModuleType]]) -> Iterator[Finding]:
     kinds = [(_class(module, name), remedy) for module, name, remedy in _SIGNERS]
     for path, value in long_lived(modules):
         for cls, remedy in kinds:
-            if cls is not None and issubclass(type(value), cls) and not is_ours(value):
+            if cls is not None and issubclass(type(value), cls) and not _follows(value):
                 yield Finding(
                     "long-lived-signer",
                     DANGER,
@@ -96,6 +96,11 @@ def _signers(modules: list[tuple[str, ModuleType]]) -> Iterator[Finding]:
                     object=path,
                 )
                 break
+
+
+def _follows(signer: Any) -> bool:
+    """Whether it takes its keys from a ring: it is ours, or what it keeps of Django is."""
+    return is_ours(signer) or is_ours(getattr(signer, "__dict__", {}).get("key"))
 
 
 def _jwk_clients(objects: list[Any], modules: list[tuple[str, ModuleType]]) -> Iterator[Finding]:
@@ -126,7 +131,7 @@ def _framework(found: Application) -> Iterator[Finding]:
 
 
 def _flask(found: Application, version: str | None) -> Iterator[Finding]:
-    if version == "3.1.0":
+    if version == "3.1.0" and not found.live:
         yield Finding(
             "flask-3.1.0",
             DANGER,
@@ -136,20 +141,28 @@ def _flask(found: Application, version: str | None) -> Iterator[Finding]:
     app = found.target
     if found.key is not None and not found.live:
         yield _static_key(found, 'keywheel.flask.init_app(app, session="web")')
-    ours = app.extensions.get("keywheel")
-    parts = {"csrf": ("wtf", "Flask-WTF", "forms that were open")}
-    for extension, (option, name, what) in parts.items():
-        if extension in app.extensions and not _takes(ours, option):
-            yield _ignores_fallbacks(name, what, option)
-    if hasattr(app, "login_manager") and not _takes(ours, "login"):
+    if "csrf" in app.extensions and not _takes(app, "wtf") and not _has_csrf_key(app):
+        yield _ignores_fallbacks("Flask-WTF", "forms that were open", "wtf")
+    if hasattr(app, "login_manager") and not _takes(app, "login"):
         yield _ignores_fallbacks("Flask-Login", "users that are remembered", "login")
 
 
-def _takes(ours: Any, option: str) -> bool:
-    """Whether `keywheel.flask.init_app` was asked to take care of an extension."""
+def _takes(app: Any, option: str) -> bool:
+    """Whether `keywheel.flask.init_app` takes care of an extension: if it was not told to leave it.
+
+    Of a configuration that is live only the names of its settings are read.
+    """
+    ours = app.extensions.get("keywheel")
     if ours is None:
         return False
-    return bool(ours.get(option)) if isinstance(ours, dict) else bool(getattr(ours, option, False))
+    if option == "wtf":
+        return "WTF_CSRF_SECRET_KEY" in getattr(app.config, "keywheel_live", ())
+    return getattr(ours, "_choices", {}).get(option) is not False
+
+
+def _has_csrf_key(app: Any) -> bool:
+    """Whether the tokens of forms have a key of their own, that nothing turns."""
+    return dict.get(app.config, "WTF_CSRF_SECRET_KEY") is not None
 
 
 def _ignores_fallbacks(name: str, what: str, option: str) -> Finding:
@@ -157,7 +170,7 @@ def _ignores_fallbacks(name: str, what: str, option: str) -> Finding:
         f"{name.lower()}-one-key",
         DANGER,
         f"{name} knows one key and ignores SECRET_KEY_FALLBACKS: {what} fail with each rotation",
-        f'keywheel.flask.init_app(app, session="web", {option}=True)',
+        f'keywheel.flask.init_app(app, session="web"), without {option}=False',
     )
 
 
@@ -173,20 +186,21 @@ def _django(found: Application) -> Iterator[Finding]:
             "rotation is refused after it",
             lines,
         )
-    if _class("rest_framework_simplejwt.state", "token_backend") is not None:
+    backend = _class("rest_framework_simplejwt.state", "token_backend")
+    if backend is not None and not is_ours(backend):
         yield Finding(
             "simplejwt-keeps-key",
             DANGER,
             "SimpleJWT reads its key when it is imported and goes on signing with it",
-            "make tokens with keywheel.jwt.encode, and read them with keywheel.jwt.decode",
+            'INSTALLED_APPS += ["keywheel.django"], with a SECRET_KEY or SIGNING_KEY of a ring',
         )
 
 
 def _starlette(found: Application) -> Iterator[Finding]:
     for cls, options in session_middlewares(found.target):
-        if is_ours(cls) or cls.__module__.partition(".")[0] == "keywheel":
+        if cls.__module__.partition(".")[0] == "keywheel":
             continue
-        lines = 'app.add_middleware(keywheel.asgi.SessionMiddleware, ring="web")'
+        lines = 'app.add_middleware(keywheel.asgi.SessionMiddleware, ring=keywheel.ring("web"))'
         if isinstance(options.get("secret_key"), (list, tuple, set, frozenset)):
             yield Finding(
                 "starlette-key-list",

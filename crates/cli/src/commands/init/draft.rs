@@ -89,7 +89,7 @@ fn lines_for(framework: &str, ring: &RingName) -> Option<String> {
         ),
         "fastapi" | "starlette" => format!(
             "in the application: app.add_middleware(keywheel.asgi.SessionMiddleware, \
-             ring=\"{ring}\")"
+             ring=keywheel.ring(\"{ring}\"))"
         ),
         _ => return None,
     })
