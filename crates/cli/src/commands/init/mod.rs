@@ -28,8 +28,8 @@ pub struct Args {
     /// The name of the ring that is drafted
     #[arg(long, value_name = "RING", default_value = "web", requires = "from_app")]
     ring: RingName,
-    /// Where the present key is kept until it is imported: a new file of mode 0600. Default: RING.key
-    /// beside the configuration
+    /// Where the present key is kept until it is imported: a new file of mode 0600. Default:
+    /// RING.key beside the configuration
     #[arg(long, value_name = "FILE", requires = "from_app")]
     key_file: Option<PathBuf>,
 }
