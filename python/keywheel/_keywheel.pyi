@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, final
 
@@ -139,6 +140,46 @@ class Ring:
         """:meth:`wait_for_change` in an event loop; cancelling it leaves nothing behind."""
     def changed(self) -> AsyncIterator[Snapshot]:
         """The snapshots that follow the present one; several in a row may come as one."""
+    def is_revoked(self, claims: Mapping[str, Any], *, kid: str | None = None) -> bool:
+        """Whether a token with these claims was revoked, whoever minted and verified it.
+
+        Looks at ``jti``, ``sub`` and ``iat``, and at the ``kid`` of the key that verified it. It
+        asks memory, not the server. Raises :class:`keywheel.RevocationsStaleError` when it is too
+        long ago that all revocations were known and the policy says ``revocations_stale_after``.
+        """
+    def revoke(
+        self,
+        *,
+        jti: str | None = None,
+        expires: float | datetime | None = None,
+        subject: str | None = None,
+        issued_before: float | datetime | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Revokes a token by its ``jti``, or everything that a subject was given, for good.
+
+        Waits until that is durable. Moments are seconds since 1970; ``expires`` is when no such
+        token can live any more, by default after the longest lifetime, and ``issued_before`` goes
+        with a subject, by default now. Raises :class:`keywheel.RefusedError` when the server
+        refuses, and :class:`keywheel.UnavailableError` when it does not answer.
+        """
+    def issued(self, claims: Mapping[str, Any], kid: str | None = None) -> bool:
+        """Reports a token that another library minted to the ring's ledger; it waits for nothing.
+
+        ``False`` when the ring keeps no ledger. Raises :class:`keywheel.ClaimsError` when the
+        claims have no ``jti`` or no ``exp``.
+        """
+    def event(self, name: str) -> None:
+        """Reports an event, one of the policy's ``on_event``: a rotation begins.
+
+        Raises like :meth:`revoke`.
+        """
+    def ensure_fresh(self) -> bool:
+        """Whether the primary is younger than the policy's ``max_age_at_use``.
+
+        When it is older, the server is told at once that it is in use, and begins a rotation. That
+        happens once for each primary, so call it as often as you like: it costs nanoseconds.
+        """
     def health(self) -> dict[str, Any]:
         """How the ring stands in this process; times in seconds. Waits for nothing."""
 

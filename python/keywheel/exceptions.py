@@ -16,6 +16,7 @@ __all__ = [
     "KeywheelError",
     "NotTextError",
     "ProtectError",
+    "RefusedError",
     "RevocationsStaleError",
     "UnavailableError",
     "UnknownKeyError",
@@ -32,6 +33,10 @@ class ConfigurationError(KeywheelError, ValueError):
 
 class UnavailableError(KeywheelError):
     """No key has arrived in this process, or the client was shut down."""
+
+
+class RefusedError(KeywheelError):
+    """The server does not do what it was asked for: see the text for why."""
 
 
 class ProtectError(KeywheelError):

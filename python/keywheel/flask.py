@@ -25,6 +25,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Union
 
@@ -35,7 +36,7 @@ from flask.wrappers import Request, Response
 from keywheel._flask_extensions import follow_jwt, follow_login
 from keywheel._keywheel import Ring
 from keywheel._rings import RingOrName, accepted, ring_of, text_or_bytes
-from keywheel.exceptions import ConfigurationError
+from keywheel.exceptions import ConfigurationError, KeywheelError
 from keywheel.itsdangerous import URLSafeTimedSerializer
 
 __all__ = ["RingSessionInterface", "check", "init_app"]
@@ -194,8 +195,10 @@ class RingSessionInterface(SecureCookieSessionInterface):
         """Signs the session, where it changed, with the primary."""
         if not self._checked:
             self._checked = True
-            for finding in check(app):
-                app.logger.warning("%s", finding)
+            # What a ring of another use cannot do, its own use says.
+            with suppress(KeywheelError):
+                for finding in check(app):
+                    app.logger.warning("%s", finding)
         super().save_session(app, session, response)
 
 

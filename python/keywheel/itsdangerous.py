@@ -38,6 +38,14 @@ __all__ = [
     "signer",
 ]
 
+if TYPE_CHECKING:
+    _Serializer = itsdangerous.Serializer[Any]
+    _TimedSerializer = itsdangerous.TimedSerializer[Any]
+else:
+    # Before itsdangerous 2.2 these are not generic.
+    _Serializer = itsdangerous.Serializer
+    _TimedSerializer = itsdangerous.TimedSerializer
+
 _Text = Union[str, bytes]
 _SignerClass = type[itsdangerous.Signer]
 _Fallback = Union["dict[str, Any]", "tuple[_SignerClass, dict[str, Any]]", _SignerClass]
@@ -133,7 +141,7 @@ def _live(signer: type[itsdangerous.Signer]) -> type[Signer]:
     return type(signer.__name__, (Signer, signer), {"__module__": signer.__module__})
 
 
-class Serializer(_Keys, itsdangerous.Serializer[Any]):
+class Serializer(_Keys, _Serializer):
     """An ``itsdangerous.Serializer`` that follows a ring; ``ring`` stands in for ``secret_key``.
 
     ``signer`` and the signers of ``fallback_signers`` may be classes of itsdangerous: they are
@@ -180,7 +188,7 @@ class Serializer(_Keys, itsdangerous.Serializer[Any]):
         return _live(signer)(self.ring, salt=chosen, **options)
 
 
-class TimedSerializer(Serializer, itsdangerous.TimedSerializer[Any]):
+class TimedSerializer(Serializer, _TimedSerializer):
     """An ``itsdangerous.TimedSerializer`` that follows a ring; see :class:`Serializer`."""
 
     default_signer: type[itsdangerous.TimestampSigner] = TimestampSigner  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -36,6 +36,10 @@ pub struct Material {
     /// its store says of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocations: Option<u64>,
+    /// For how long yet the primary is younger than the policy's `max_age_at_use`, in milliseconds;
+    /// absent when the policy has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh_for_millis: Option<u64>,
     /// Whether what is issued is to be reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ledger: bool,

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwapOption;
 use keywheel_api::revocation::{IssuedToken, Revoke, RevokedTokens};
+use keywheel_api::ring::{Event, RingStatus};
 use keywheel_core::gate::EvidenceLevel;
 use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
 use keywheel_core::revocation::{Facts, Revocation, Revoked};
@@ -537,6 +538,14 @@ impl RingHandle {
         Ok(looked_up?)
     }
 
+    /// Whether [`RingHandle::is_revoked`] would answer without waiting for a server.
+    pub fn knows_revocations(&self) -> bool {
+        let live = self.inner.live.load();
+        let live = live.as_ref().filter(|live| live.is_own());
+        let slot = live.and_then(|live| live.slots.get(self.index));
+        slot.is_some_and(|slot| slot.keyset.load().is_some() && slot.was_revocation_attempted())
+    }
+
     #[cold]
     fn await_revocations(&self, live: &Live, slot: &Slot) {
         live.wait(self.inner.settings.first_use_timeout, || {
@@ -563,6 +572,20 @@ impl RingHandle {
         }
         // A client that cannot start accepts nothing either.
         let _ = self.slot(|_, slot| entries.iter().for_each(|entry| slot.revoked.apply(entry)));
+        Ok(())
+    }
+
+    /// Reports an event of the application, one of the policy's `on_event`: a rotation begins.
+    ///
+    /// # Errors
+    /// When the server refuses, or does not answer.
+    pub fn send_event(&self, name: &str) -> Result<(), HttpError> {
+        if let Origin::Server(server) = &self.inner.settings.origin {
+            let token = watcher::read_token(&server.token)?;
+            let http = Http::new(server.endpoint.clone(), Some(&token), &server.tls)?;
+            let path = format!("/v1/rings/{}/events", self.name());
+            let _status: RingStatus = http.post(&path, Some(&Event { name: name.into() }), &[])?;
+        }
         Ok(())
     }
 

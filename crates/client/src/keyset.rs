@@ -242,6 +242,11 @@ impl Keyset {
         self.primary_number
     }
 
+    /// What is protected now may live at most this long; nothing when this process protects nothing.
+    pub fn longest_lifetime(&self) -> Option<Span> {
+        self.primary.as_ref().map(|primary| primary.longest_lifetime)
+    }
+
     /// How long the server goes without a report until it counts the process as lost.
     pub const fn lease_ttl(&self) -> Span {
         self.lease_ttl

@@ -35,6 +35,7 @@ mod cache;
 mod client;
 mod error;
 mod fork;
+mod fresh;
 mod guard;
 mod health;
 mod identity;

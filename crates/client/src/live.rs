@@ -17,6 +17,7 @@ use keywheel_core::time::Span;
 
 use crate::clock::{BootTime, boot_time};
 use crate::fork;
+use crate::fresh::Fresh;
 use crate::http::Wake;
 use crate::issued::Issued;
 use crate::keyset::Keyset;
@@ -81,6 +82,8 @@ pub(crate) struct Slot {
     revocation_attempts: AtomicU64,
     /// What was issued and is to be reported.
     pub(crate) issued: Issued,
+    /// Whether the primary is young enough to be used.
+    pub(crate) fresh: Fresh,
     /// The guards of code that cannot be bracketed, the newest one last.
     pub(crate) kept: ArcSwap<Vec<Arc<Kept>>>,
     /// The kids that were refused because nobody knew them.
@@ -107,6 +110,7 @@ impl Slot {
             revocations_confirmed: AtomicU64::new(0),
             revocation_attempts: AtomicU64::new(0),
             issued: Issued::default(),
+            fresh: Fresh::default(),
             kept: ArcSwap::default(),
             unknown: Mutex::default(),
         }

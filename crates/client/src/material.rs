@@ -44,6 +44,8 @@ pub(crate) struct Arrived {
     pub(crate) cacheable: bool,
     /// The newest number of what is revoked.
     pub(crate) revocations: Option<u64>,
+    /// For how long yet the primary is young enough to be used.
+    pub(crate) fresh_for: Option<Span>,
 }
 
 /// Checks and parses material. `tally` gives the counters of a version, which outlive keysets.
@@ -108,7 +110,13 @@ pub(crate) fn parse(
         ledger: wire.ledger,
     };
     let offer = Offer { keyset, skew: Span::from_millis(wire.skew_millis) };
-    Ok(Arrived { offer, versions, cacheable: wire.cacheable, revocations: wire.revocations })
+    Ok(Arrived {
+        offer,
+        versions,
+        cacheable: wire.cacheable,
+        revocations: wire.revocations,
+        fresh_for: wire.fresh_for_millis.map(Span::from_millis),
+    })
 }
 
 #[cfg(test)]

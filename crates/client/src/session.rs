@@ -447,6 +447,13 @@ impl Session {
         self.check();
     }
 
+    /// One ring is to be reported on at once: its primary was used, and that matters.
+    pub fn check_one(&mut self, index: usize) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.check_wanted = true;
+        }
+    }
+
     fn check(&mut self) {
         for member in &mut self.members {
             member.check_wanted = true;

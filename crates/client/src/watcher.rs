@@ -175,6 +175,9 @@ impl Watcher {
             if slot.refresh_wanted.swap(false, Ordering::SeqCst) {
                 self.session.refresh(index);
             }
+            if slot.fresh.take_wish() {
+                self.session.check_one(index);
+            }
             match slot.take_finding() {
                 Some(Finding::Confirmed(incarnation, revision, level)) => {
                     self.session.confirm(index, &incarnation, revision, level);
@@ -413,6 +416,7 @@ impl Watcher {
         }
         let applied = self.session.loaded(index, arrived.offer, boot_time(), random::number());
         self.applied(index, applied, arrived.versions);
+        self.share_freshness(index, arrived.fresh_for, asked_at, applied);
         // After what arrived is shown: it may end a silence.
         self.share_contacts();
         self.share_confirmations();

@@ -157,6 +157,8 @@ pub struct KeysetMaterial {
     pub skew: Span,
     /// The number of its newest revocations; nothing when they are not believed.
     pub revocations: Option<u64>,
+    /// For how long yet the primary is younger than the policy's `max_age_at_use`.
+    pub fresh_for: Option<Span>,
     /// The versions with their keys.
     pub versions: Vec<DeliveredVersion>,
 }
@@ -323,7 +325,13 @@ impl Engine {
             });
         }
         let revocations = self.believed_revocations(ring)?;
-        Ok(KeysetMaterial { keyset: own.keyset(), skew: own.policy.skew, revocations, versions })
+        let primary = own.primary().and_then(|number| own.versions.get(&number));
+        let fresh_for =
+            own.policy.triggers.max_age_at_use.zip(primary).map(|(most, version)| {
+                version.state.since().wall.after(most).since(self.now().wall)
+            });
+        let (keyset, skew) = (own.keyset(), own.policy.skew);
+        Ok(KeysetMaterial { keyset, skew, revocations, fresh_for, versions })
     }
 
     /// Takes the reports of one process, in order.

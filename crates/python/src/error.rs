@@ -63,7 +63,9 @@ impl Raise for ClientError {
 
 impl Raise for HttpError {
     fn raise(&self, py: Python<'_>) -> PyErr {
-        raise(py, "UnavailableError", format!("{}; {}", self.cause(), self.remedy()))
+        let is_refusal = self.problem().is_some_and(|problem| (400..500).contains(&problem.status));
+        let class = if is_refusal { "RefusedError" } else { "UnavailableError" };
+        raise(py, class, format!("{}; {}", self.cause(), self.remedy()))
     }
 }
 

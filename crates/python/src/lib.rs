@@ -10,6 +10,7 @@ mod guard;
 mod json;
 mod notify;
 mod registry;
+mod revoke;
 mod ring;
 mod secret;
 mod snapshot;

@@ -15,6 +15,7 @@ use crate::error::{OrRaise as _, raise};
 use crate::guard::Guard;
 use crate::notify::{self, Subscription};
 use crate::registry::Shared;
+use crate::revoke::{self, Wanted};
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 
@@ -186,6 +187,60 @@ impl Ring {
     /// An asynchronous iterator over the snapshots to come.
     fn changed(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
         slf.py().import("keywheel._aio")?.call_method1("changed", (slf,))
+    }
+
+    /// Whether a token with these claims was revoked, whoever minted it.
+    #[pyo3(signature = (claims, *, kid=None))]
+    fn is_revoked(
+        &self,
+        py: Python<'_>,
+        claims: &Bound<'_, PyAny>,
+        kid: Option<&str>,
+    ) -> PyResult<bool> {
+        revoke::is_revoked(py, &*self.handle(py)?, claims, kid)
+    }
+
+    /// Revokes a token, or what a subject was given, for good.
+    #[pyo3(signature = (*, jti=None, expires=None, subject=None, issued_before=None, reason=None))]
+    fn revoke(
+        &self,
+        py: Python<'_>,
+        jti: Option<String>,
+        expires: Option<&Bound<'_, PyAny>>,
+        subject: Option<String>,
+        issued_before: Option<&Bound<'_, PyAny>>,
+        reason: Option<&str>,
+    ) -> PyResult<()> {
+        let wanted = Wanted { jti, expires, subject, issued_before };
+        let entries = wanted.entries(&*self.keyset(py)?)?;
+        let handle = self.handle(py)?;
+        py.detach(|| handle.revoke(&entries, reason)).or_raise(py)
+    }
+
+    /// Reports a token that another library minted to the ring's ledger.
+    #[pyo3(signature = (claims, kid=None))]
+    fn issued(
+        &self,
+        py: Python<'_>,
+        claims: &Bound<'_, PyAny>,
+        kid: Option<String>,
+    ) -> PyResult<bool> {
+        revoke::issued(py, &*self.handle(py)?, claims, kid)
+    }
+
+    /// Reports an event of the application, one of the policy's `on_event`.
+    fn event(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let handle = self.handle(py)?;
+        py.detach(|| handle.send_event(name)).or_raise(py)
+    }
+
+    /// Whether the primary is younger than the policy's `max_age_at_use`.
+    fn ensure_fresh(&self, py: Python<'_>) -> PyResult<bool> {
+        let handle = self.handle(py)?;
+        if handle.held().is_none() {
+            first(py, &handle)?;
+        }
+        handle.ensure_fresh().or_raise(py)
     }
 
     /// How the ring stands in this process; starts nothing and waits for nothing.

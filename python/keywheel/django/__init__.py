@@ -14,13 +14,14 @@ ring first (``keywheel ring import``), and everybody stays logged in.
 
 Nothing is asked or started while the settings are read. What signs raises
 :class:`keywheel.UnavailableError` while no key has arrived, and :class:`keywheel.ProtectError`
-while nothing may be protected. Django compares by itself, so what it accepts is counted for no version.
+while nothing may be protected. Django compares by itself, so what it accepts is counted for no
+version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import lazy  # type: ignore[import-untyped]
 
@@ -48,18 +49,19 @@ class LiveKey(_Proxy):  # type: ignore[misc]
     """
 
     def __init__(self, ring: RingOrName) -> None:
-        super().__init__((ring_of(ring),), {})
+        #: The ring whose primary it is.
+        self.ring: Ring = ring_of(ring)
+        super().__init__((self.ring,), {})
 
-    @property
-    def ring(self) -> Ring:
-        """The ring whose primary it is."""
-        return cast(Ring, self._args[0])
+    def __bool__(self) -> bool:
+        # Django asks this of each SECRET_KEY that it reads, also where the key is not used.
+        return True
 
     def __repr__(self) -> str:
         return f"<key of keywheel ring {self.ring.name}>"
 
-    def __reduce__(self) -> tuple[type[LiveKey], tuple[Ring]]:
-        return type(self), (self.ring,)
+    def __reduce__(self) -> tuple[type[LiveKey], tuple[str]]:
+        return type(self), (self.ring.name,)
 
 
 class Fallbacks(list[str]):
@@ -105,8 +107,11 @@ class Fallbacks(list[str]):
     def __repr__(self) -> str:
         return f"<keys of keywheel ring {self.ring.name}>"
 
-    def __reduce__(self) -> tuple[type[Fallbacks], tuple[Ring]]:
-        return type(self), (self.ring,)
+    def __reduce__(self) -> tuple[type[Fallbacks], tuple[str]]:
+        return type(self), (self.ring.name,)
+
+    def __deepcopy__(self, _memo: object) -> Fallbacks:
+        return self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Fallbacks) and other.ring.name == self.ring.name
@@ -119,8 +124,12 @@ class Fallbacks(list[str]):
             "import), or write [*SECRET_KEY_FALLBACKS, key] for a list that no longer moves"
         )
 
-    append = extend = insert = remove = pop = clear = sort = reverse = _fixed
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _fixed
+
+# To a type checker these are the methods of a list, and no code should call them here.
+for _name in ["append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"]:
+    setattr(Fallbacks, _name, Fallbacks._fixed)
+for _name in ["setitem", "delitem", "iadd", "imul"]:
+    setattr(Fallbacks, f"__{_name}__", Fallbacks._fixed)
 
 
 def secret_key(ring: RingOrName) -> tuple[LiveKey, Fallbacks]:

@@ -50,7 +50,7 @@ def check_settings(app_configs: Any, **_options: Any) -> list[CheckMessage]:
 
 
 def _of_secret_key() -> Iterator[CheckMessage]:
-    if not _is_live(_setting("SECRET_KEY")):
+    if not _is_live(settings.SECRET_KEY):
         yield Warning(
             "SECRET_KEY is not that of a ring, so no rotation reaches this project.",
             hint='SECRET_KEY, SECRET_KEY_FALLBACKS = keywheel.django.secret_key("…")',
@@ -59,7 +59,7 @@ def _of_secret_key() -> Iterator[CheckMessage]:
 
 
 def _of_fallbacks() -> Iterator[CheckMessage]:
-    key, fallbacks = _setting("SECRET_KEY"), settings.SECRET_KEY_FALLBACKS
+    key, fallbacks = settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS
     if not isinstance(key, LiveKey):
         return
     if not isinstance(fallbacks, Fallbacks):
@@ -128,7 +128,7 @@ def check_keys(app_configs: Any, **_options: Any) -> list[CheckMessage]:
 
 
 def _lifetimes(name: str, longest: float) -> Iterator[CheckMessage]:
-    key = _setting("SECRET_KEY")
+    key = settings.SECRET_KEY
     if not isinstance(key, LiveKey) or key.ring.name != name:
         return
     for setting in LIFETIMES:
@@ -140,8 +140,3 @@ def _lifetimes(name: str, longest: float) -> Iterator[CheckMessage]:
                 hint="Raise the ring's longest_lifetime, or lower the setting.",
                 id="keywheel.W003",
             )
-
-
-def _setting(name: str) -> object:
-    """A setting without looking into it: an empty SECRET_KEY raises when it is asked for."""
-    return getattr(settings._wrapped, name)

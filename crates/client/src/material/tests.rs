@@ -32,6 +32,7 @@ pub(crate) fn wire(revision: u64, primary: Option<u32>, versions: &[u32]) -> Wir
         lease_ttl_millis: 30_000,
         revocations_stale_after_millis: None,
         revocations: Some(0),
+        fresh_for_millis: None,
         ledger: false,
         cacheable: true,
     }

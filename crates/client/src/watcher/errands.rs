@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use keywheel_api::revocation::{RecordedIssued, ReportIssued, Revocations};
 use keywheel_core::id::Incarnation;
+use keywheel_core::time::Span;
 
 use super::{CALL_TIMEOUT, Watcher};
-use crate::clock::boot_time;
+use crate::clock::{BootTime, boot_time};
 use crate::http::HttpError;
 use crate::random;
+use crate::state::Applied;
 
 impl Watcher {
     /// Takes in a part of what is revoked.
@@ -62,6 +64,21 @@ impl Watcher {
                 slot.revocation_attempted();
                 self.live.announce();
             }
+        }
+    }
+
+    /// Shows the application how long the primary is young enough to be used.
+    pub(super) fn share_freshness(
+        &self,
+        index: usize,
+        fresh_for: Option<Span>,
+        asked_at: BootTime,
+        applied: Applied,
+    ) {
+        if let Some(slot) = self.live.slots.get(index)
+            && applied != Applied::Refused
+        {
+            slot.fresh.set(fresh_for.map(|span| asked_at.after(span)), boot_time());
         }
     }
 

@@ -63,6 +63,7 @@ async fn fetch(call: Call) -> Result<Response, Refusal> {
             .revocations_stale_after
             .map(keywheel_core::time::Span::as_millis),
         revocations: held.revocations,
+        fresh_for_millis: held.fresh_for.map(keywheel_core::time::Span::as_millis),
         ledger: held.keyset.ledger,
         // The server has no objection; whether a host keeps a sealed cache is the client's setting.
         cacheable: true,

@@ -1,0 +1,144 @@
+"""What an application says to the server: revocations, the ledger, events, the age of a key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+
+import pytest
+from support.installation import Installation, eventually, signing_ring
+
+import keywheel
+from keywheel._keywheel import Registry
+from keywheel.exceptions import RevokedTokenError
+from keywheel.testing import TestRing
+
+Install = Callable[[str], Installation]
+RINGS = (
+    signing_ring("access", lifetime="10m", more='on_event = ["login"]\n')
+    + signing_ring("kept", lifetime="10m", more="ledger = true\n")
+    + signing_ring("aging", lifetime="10m", more='max_age_at_use = "2s"\n')
+)
+
+
+@pytest.fixture
+def web(install: Install) -> Iterator[tuple[Installation, Registry]]:
+    installation = install(RINGS)
+    registry = Registry()
+    file = installation.token("web", "access", "kept", "aging")
+    registry.configure(url=installation.url, token_file=file)
+    for name in ("access", "kept", "aging"):
+        registry.ring(name)
+    yield installation, registry
+    assert registry.shutdown()
+
+
+def test_a_token_that_is_revoked_is_refused_by_every_process(
+    web: tuple[Installation, Registry],
+) -> None:
+    installation, registry = web
+    ring = registry.ring("access")
+    other = Registry()
+    other.configure(url=installation.url, token_file=installation.token_file("web"))
+    elsewhere = other.ring("access")
+    token = keywheel.jwt.encode({"sub": "alice"}, ring)
+    claims = keywheel.jwt.decode(token, elsewhere)
+    assert not ring.is_revoked(claims)
+    ring.revoke(jti=claims["jti"], expires=claims["exp"], reason="logout")
+    assert ring.is_revoked(claims)
+    assert ring.is_revoked({"jti": claims["jti"]})
+    with pytest.raises(RevokedTokenError):
+        keywheel.jwt.decode(token, ring)
+    eventually("the other one hears of it", lambda: elsewhere.is_revoked(claims))
+    with pytest.raises(RevokedTokenError):
+        keywheel.jwt.decode(token, elsewhere)
+    assert other.shutdown()
+
+
+def test_a_subject_is_revoked_for_what_it_was_given(web: tuple[Installation, Registry]) -> None:
+    _, registry = web
+    ring = registry.ring("access")
+    ring.revoke(subject="bob")
+    now = time.time()
+    assert ring.is_revoked({"sub": "bob", "iat": now - 10})
+    assert ring.is_revoked({"sub": "bob", "iat": datetime.fromtimestamp(now - 9, timezone.utc)})
+    assert ring.is_revoked({"sub": "bob"}), "without iat it may be an old one"
+    assert not ring.is_revoked({"sub": "bob", "iat": now + 5})
+    assert not ring.is_revoked({"sub": "carol", "iat": now - 10})
+
+
+def test_what_cannot_be_revoked_is_said(web: tuple[Installation, Registry]) -> None:
+    _, registry = web
+    ring = registry.ring("access")
+    with pytest.raises(ValueError, match="jti of a token, or a subject"):
+        ring.revoke()
+    with pytest.raises(ValueError, match="belongs to a subject"):
+        ring.revoke(jti="a", issued_before=1)
+    with pytest.raises(TypeError, match="neither a number nor a datetime"):
+        ring.revoke(jti="a", expires="soon")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="jti is not a str"):
+        ring.is_revoked({"jti": 7})
+
+
+def test_a_ledger_is_told_of_what_others_mint(web: tuple[Installation, Registry]) -> None:
+    installation, registry = web
+    kept = registry.ring("kept")
+    claims = {"jti": "theirs", "exp": time.time() + 60}
+    assert kept.issued(claims)
+    assert not registry.ring("access").issued(claims)
+    with pytest.raises(keywheel.ClaimsError, match="jti until exp"):
+        kept.issued({"sub": "alice"})
+
+    def revoke_all() -> bool:
+        body = {"ring": "kept", "issued": True}
+        return bool(installation.call("POST", "/v1/revocations", body)["count"])
+
+    eventually("the ledger has it", revoke_all)
+    eventually("it is revoked by the ledger", lambda: kept.is_revoked(claims))
+
+
+def test_an_event_begins_a_rotation(web: tuple[Installation, Registry]) -> None:
+    _, registry = web
+    ring = registry.ring("access")
+    assert ring.snapshot().version == 1
+    ring.event("login")
+    eventually("the next version protects", lambda: ring.snapshot().version == 2)
+
+
+def test_what_the_server_refuses_is_told_apart_from_an_outage(
+    web: tuple[Installation, Registry],
+) -> None:
+    installation, registry = web
+    ring = registry.ring("access")
+    ring.snapshot()
+    with pytest.raises(keywheel.RefusedError, match="name"):
+        ring.event("")
+    installation.stop()
+    with pytest.raises(keywheel.UnavailableError):
+        ring.event("login")
+    with pytest.raises(keywheel.UnavailableError):
+        ring.revoke(jti="a")
+    installation.start()
+
+
+def test_a_key_that_is_used_at_too_great_an_age_is_replaced(
+    web: tuple[Installation, Registry],
+) -> None:
+    _, registry = web
+    ring = registry.ring("aging")
+    assert registry.ring("access").ensure_fresh(), "its policy has no such age"
+    assert ring.ensure_fresh()
+    eventually("it is too old", lambda: not ring.ensure_fresh())
+    eventually("the next version protects", lambda: (ring.snapshot().version or 0) >= 2)
+    assert ring.ensure_fresh()
+
+
+def test_a_ring_without_a_server_is_revoked_in_memory() -> None:
+    ring = TestRing("test", algorithm="HS256").ring
+    token = keywheel.jwt.encode({"sub": "alice"}, ring)
+    ring.event("login")
+    assert ring.ensure_fresh()
+    ring.revoke(subject="alice")
+    with pytest.raises(RevokedTokenError):
+        keywheel.jwt.decode(token, ring)
