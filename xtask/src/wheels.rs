@@ -18,55 +18,53 @@ const FOLDER: &str = "wheels";
 /// Builds both wheels.
 pub(crate) fn build(root: &Path) -> Result<(), Failure> {
     let target = process::target_dir(root)?;
-    let wheels = build_into(root, &target, &target.join(FOLDER))?;
-    for (name, digest) in &wheels {
+    let folder = target.join(FOLDER);
+    for project in PROJECTS {
+        build_into(root, project, &target, &folder)?;
+    }
+    for (name, digest) in digests(&folder)? {
         println!("{digest}  {name}");
     }
     Ok(())
 }
 
-/// Builds both twice, each time from nothing, and compares.
+/// Builds each twice, both times from nothing, and compares.
 pub(crate) fn check(root: &Path) -> Result<(), Failure> {
     let target = process::target_dir(root)?;
-    let mut built = Vec::new();
-    for name in ["wheels-first", "wheels-second"] {
-        let folder = target.join(name);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).map_err(|error| unusable(&folder, &error))?;
+    for project in PROJECTS {
+        let mut built = Vec::new();
+        for name in ["wheels-first", "wheels-second"] {
+            let folder = target.join(name);
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).map_err(|error| unusable(&folder, &error))?;
+            }
+            let wheels = folder.join(FOLDER);
+            build_into(root, project, &folder.join("target"), &wheels)?;
+            built.push(digests(&wheels)?);
         }
-        built.push(build_into(root, &folder.join("target"), &folder.join(FOLDER))?);
+        let [first, second] = built.as_slice() else { continue };
+        for (name, digest) in first {
+            println!("{digest}  {name}");
+        }
+        if first != second {
+            return Err(Failure::found(
+                format!("the same sources of {project} gave another wheel the second time"),
+                "compare target/wheels-first and target/wheels-second with diffoscope",
+            ));
+        }
     }
-    let [first, second] = built.as_slice() else { return Ok(()) };
-    for (name, digest) in first {
-        println!("{digest}  {name}");
-    }
-    if first == second {
-        return Ok(());
-    }
-    Err(Failure::found(
-        "the same sources gave other wheels the second time",
-        "compare target/wheels-first and target/wheels-second with diffoscope",
-    ))
+    Ok(())
 }
 
-/// Builds both into a folder; gives their names with their digests.
-fn build_into(
-    root: &Path,
-    target: &Path,
-    folder: &Path,
-) -> Result<BTreeMap<String, String>, Failure> {
+/// Builds the wheel of a project into a folder.
+fn build_into(root: &Path, project: &str, target: &Path, folder: &Path) -> Result<(), Failure> {
     let venv = machine::python(root, &process::target_dir(root)?)?;
-    let when = committed_at(root)?;
-    for project in PROJECTS {
-        let mut maturin = Command::new(venv.join("bin/maturin"));
-        maturin.current_dir(root.join(project)).env("SOURCE_DATE_EPOCH", &when);
-        maturin.env("RUSTFLAGS", without_paths(root)).env("CARGO_TARGET_DIR", target);
-        // The paths of C sources, which no flag of rustc reaches.
-        maturin.env("CFLAGS", format!("-ffile-prefix-map={}=/", target.display()));
-        maturin.args(["build", "--profile", "dist", "--locked", "--out"]).arg(folder);
-        run(&mut maturin)?;
-    }
-    digests(folder)
+    let mut maturin = Command::new(venv.join("bin/maturin"));
+    maturin.current_dir(root.join(project)).env("SOURCE_DATE_EPOCH", committed_at(root)?);
+    maturin.env("RUSTFLAGS", without_paths(root)).env("CARGO_TARGET_DIR", target);
+    // The paths of C sources, which no flag of rustc reaches.
+    maturin.env("CFLAGS", format!("-ffile-prefix-map={}=/", target.display()));
+    run(maturin.args(["build", "--profile", "dist", "--locked", "--out"]).arg(folder))
 }
 
 /// When the sources were committed: the time that every file in a wheel is given.
