@@ -15,7 +15,7 @@ from typing import Any
 from flask import Flask, current_app
 
 from keywheel._keywheel import Ring
-from keywheel._rings import accepted, text_or_bytes
+from keywheel._rings import accepted, is_revoked, text_or_bytes
 from keywheel.exceptions import ConfigurationError
 
 
@@ -68,7 +68,7 @@ _at_work: ContextVar[tuple[str, bytes]] = ContextVar("keywheel_jwt")
 
 
 def follow_jwt(app: Flask, ring: Ring) -> None:
-    """Lets Flask-JWT-Extended sign with the primary, and accept what is accepted."""
+    """Lets Flask-JWT-Extended sign with the primary, and accept what is not revoked."""
     algorithm = str(app.config.get("JWT_ALGORITHM", "HS256"))
     if not algorithm.startswith("HS"):
         raise ConfigurationError(
@@ -89,6 +89,8 @@ def follow_jwt(app: Flask, ring: Ring) -> None:
                 _at_work.reset(before)
 
     def decode_live(encoded_token: Any, *arguments: Any, **options: Any) -> Any:
+        # The application may have named a blocklist of its own since.
+        _follow_blocklist(manager, app, ring)
         kid = jwt.get_unverified_header(encoded_token).get("kid")
         for version, secret in accepted(ring.snapshot()):
             # A token from before the ring names no key.
@@ -114,3 +116,17 @@ def follow_jwt(app: Flask, ring: Ring) -> None:
     manager.additional_headers_loader(
         lambda identity: {**headers(identity), "kid": _at_work.get()[0]}
     )
+
+
+def _follow_blocklist(manager: Any, app: Flask, ring: Ring) -> None:
+    theirs = manager._token_in_blocklist_callback
+    if getattr(theirs, "ring", None) is ring:
+        return
+
+    def in_blocklist(header: dict[str, Any], claims: dict[str, Any]) -> bool:
+        subject = str(app.config.get("JWT_IDENTITY_CLAIM", "sub"))
+        kid = str(header.get("kid", ""))
+        return bool(theirs(header, claims)) or is_revoked(ring, claims, subject, kid)
+
+    vars(in_blocklist)["ring"] = ring
+    manager.token_in_blocklist_loader(in_blocklist)

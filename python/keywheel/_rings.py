@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Union
+from collections.abc import Iterator, Mapping
+from typing import Any, Union
 
 import keywheel
 from keywheel._keywheel import Ring, Secret, Snapshot, Version
-from keywheel.exceptions import ConfigurationError, NotTextError
+from keywheel.exceptions import ConfigurationError, NotTextError, RevocationsStaleError, _refusal
 
 #: A ring, or the name of one of the process's configuration.
 RingOrName = Union[Ring, str]
@@ -39,3 +39,19 @@ def text_or_bytes(secret: Secret) -> str | bytes:
         return secret.reveal()
     except NotTextError:
         return secret.reveal_bytes()
+
+
+def is_revoked(ring: Ring, claims: Mapping[str, Any], subject: str, kid: str) -> bool:
+    """Whether a token that another library verified is revoked; ``subject`` names its claim.
+
+    Raises the exception for a token that is not accepted when nobody knows and the ring's policy
+    lets nothing pass then.
+    """
+    # Libraries put numbers there too, and whoever revokes writes text.
+    named = {"jti": claims.get("jti"), "sub": claims.get(subject)}
+    facts = {name: str(value) for name, value in named.items() if value is not None}
+    issued = claims.get("iat")
+    try:
+        return ring.is_revoked(facts if issued is None else {**facts, "iat": issued}, kid=kid)
+    except RevocationsStaleError as error:
+        raise _refusal("revocations_stale", str(error), None) from error

@@ -12,7 +12,7 @@ in the format that Flask's own have; ``app.secret_key`` and ``app.config["SECRET
 key of the moment, ``SECRET_KEY_FALLBACKS`` gives all that are accepted, and a dump of the
 configuration gives neither. Flask-WTF's CSRF tokens follow too, Flask-Login's remember cookie where
 Flask-Login is used, and Flask-JWT-Extended where a ring is named for it or it signs with
-``SECRET_KEY``.
+``SECRET_KEY``; its tokens are refused too when ``ring.revoke`` says so.
 
 An application that is in use brings its key along: import it into the ring first (``keywheel ring
 import``), and everybody stays logged in. Nothing is asked or started before the first request. A
@@ -57,12 +57,15 @@ def init_app(
     ``wtf`` (CSRF tokens of Flask-WTF), ``login`` (the remember cookie of Flask-Login) and ``jwt``
     (Flask-JWT-Extended with an HS algorithm) each take a ring of their own, or ``True`` for the
     same ring, or ``False`` to be left alone. What is not said follows the same ring, unless the
-    application has set ``WTF_CSRF_SECRET_KEY`` or ``JWT_SECRET_KEY``.
+    application has set ``WTF_CSRF_SECRET_KEY`` or ``JWT_SECRET_KEY``, or a ``JWT_ALGORITHM`` whose
+    keys are pairs.
 
-    Sessions that the application keeps elsewhere than in a signed cookie stay where they are.
+    Extensions may be made before this call or after it. Sessions that the application keeps
+    elsewhere than in a signed cookie stay where they are; make the extensions before, then.
 
-    Raises :class:`keywheel.ConfigurationError` when the application has a ring already, or when
-    ``login`` or ``jwt`` names a ring for an extension that is not installed.
+    Raises :class:`keywheel.ConfigurationError` when the application has a ring already, when
+    ``login`` names a ring and Flask-Login is not installed, or when ``jwt`` names one and
+    ``JWT_ALGORITHM`` is none of the HS algorithms.
     """
     if "keywheel" in app.extensions:
         raise ConfigurationError("this application follows a ring already; call init_app once")
@@ -147,7 +150,8 @@ class _Extension:
                 if self.login is not None:
                     follow_login()
             if self.jwt is None and "flask-jwt-extended" in app.extensions:
-                self.jwt = self.chosen(jwt, unless=app.config.get("JWT_SECRET_KEY"))
+                other = not str(app.config.get("JWT_ALGORITHM", "HS256")).startswith("HS")
+                self.jwt = self.chosen(jwt, unless=app.config.get("JWT_SECRET_KEY") or other)
                 if self.jwt is not None:
                     follow_jwt(app, self.jwt)
 
@@ -193,7 +197,7 @@ class RingSessionInterface(SecureCookieSessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Signs the session, where it changed, with the primary."""
-        if not self._checked:
+        if not self._checked and session and self.should_set_cookie(app, session):
             self._checked = True
             # What a ring of another use cannot do, its own use says.
             with suppress(KeywheelError):

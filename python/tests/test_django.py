@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from contract import check, check_outage
 from django.conf import settings
@@ -28,7 +29,7 @@ from support.django_site import (
     LongLived,
     ResetLink,
 )
-from support.installation import Installation, eventually, secret_ring
+from support.installation import Installation, eventually, secret_ring, signing_ring
 
 import keywheel
 import keywheel.django
@@ -119,8 +120,6 @@ def test_what_django_signed_with_the_same_key_is_accepted_and_the_reverse(tmp_pa
 
 
 def test_tokens_from_before_the_ring_name_no_key_and_are_accepted(tmp_path: Path) -> None:
-    import jwt
-
     file = tmp_path / "keys.toml"
     file.write_text(f'[web]\nkeys = ["{NEW}", "{OLD}"]\n')
     registry = Registry()
@@ -177,6 +176,23 @@ def test_a_login_in_the_database_comes_along_to_the_new_key() -> None:
         assert browser.get("/me").content == b"alice"
         turned.retire()
         assert browser.get("/me").content == b"alice", "it was seen in time"
+
+
+def test_a_token_that_is_revoked_is_refused(install: Install) -> None:
+    from support.django_site import user
+
+    installation = install(signing_ring("api", lifetime="60d"))
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token("web", "api"))
+    ring = registry.ring("api")
+    live = AccessToken(ring)
+    one, two = live.issue(), live.issue()
+    assert live.accepts(one)
+    ring.revoke(jti=jwt.decode(one, options={"verify_signature": False})["jti"])
+    assert [live.accepts(token) for token in (one, two)] == [False, True]
+    ring.revoke(subject=str(user().pk))
+    assert not live.accepts(two)
+    registry.shutdown()
 
 
 def test_the_settings_are_what_django_asks_of_them() -> None:
@@ -260,17 +276,20 @@ def test_the_checks_of_a_deployment_look_at_the_keys() -> None:
 SETTINGS = """
 import keywheel.django
 SECRET_KEY, SECRET_KEY_FALLBACKS = keywheel.django.secret_key("web")
-INSTALLED_APPS = ["keywheel.django"]
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "keywheel.django"]
+SIMPLE_JWT = {}
+USE_TZ = True
 """
 
 PATHS = os.pathsep.join([".", str(Path(keywheel.__file__).parent.parent)])
 
 
-def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python in a project of its own."""
     (folder / "shop_settings.py").write_text(SETTINGS)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("KEYWHEEL_")}
     return subprocess.run(
-        [sys.executable, "-m", "django", *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -287,23 +306,38 @@ def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
 def test_a_project_of_two_lines_is_checked_and_shows_its_rings(
     install: Install, tmp_path: Path
 ) -> None:
-    unset = manage(tmp_path, "check")
+    unset = python(tmp_path, "-m", "django", "check")
     assert unset.returncode == 1
     assert "keywheel.E003" in unset.stderr
     assert "KEYWHEEL_URL" in unset.stderr
     away = {"KEYWHEEL_URL": "unix:/nowhere/s", "KEYWHEEL_TOKEN_FILE": "/nowhere"}
-    assert manage(tmp_path, "check", **away).returncode == 0, "it asks no server"
+    assert python(tmp_path, "-m", "django", "check", **away).returncode == 0, "it asks no server"
 
     installation = install(secret_ring("web", lifetime="60d"))
     installation.token("web", "web")
     there = installation.environment("web")
-    deployed = manage(tmp_path, "check", "--deploy", **there)
+    deployed = python(tmp_path, "-m", "django", "check", "--deploy", **there)
     assert deployed.returncode == 0, deployed.stderr
     assert "keywheel." not in deployed.stderr
     assert "security.W009" not in deployed.stderr
-    status = manage(tmp_path, "keywheel_status", **there)
+    status = python(tmp_path, "-m", "django", "keywheel_status", **there)
     assert status.returncode == 0, status.stderr
     assert status.stdout.startswith("web: version 1 protects, 1 accepted")
+
+
+def test_reading_the_settings_asks_and_starts_nothing(tmp_path: Path) -> None:
+    """A master of forked workers loads the project; nothing of it may be there before the fork."""
+    script = (
+        "import os, django\n"
+        "django.setup()\n"
+        "from django.conf import settings\n"
+        "from rest_framework_simplejwt.state import token_backend\n"
+        "assert settings.SECRET_KEY is token_backend.signing_key\n"
+        "print(type(token_backend).__name__, len(os.listdir('/proc/self/task')))\n"
+    )
+    away = {"KEYWHEEL_URL": "unix:/nowhere/s", "KEYWHEEL_TOKEN_FILE": "/nowhere"}
+    ran = python(tmp_path, "-c", script, **away)
+    assert (ran.stdout, ran.stderr) == ("RingTokenBackend 1\n", "")
 
 
 def test_the_command_says_what_is_missing() -> None:

@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import flask.sessions
 import pytest
 from contract import check, check_outage
-from flask import Flask, session
+from flask import Config, Flask, session
 from itsdangerous import URLSafeTimedSerializer
 from support.flask_app import KINDS, USES, Csrf, Held, Remembered, Session, Token, bare, over
 from support.installation import Installation, eventually, secret_ring, signing_ring
@@ -95,10 +96,10 @@ def test_extensions_ignore_fallbacks(kind: type[Held]) -> None:
 
 def flask_3_1_0(self: Any, app: Flask) -> URLSafeTimedSerializer:
     """As Flask 3.1.0 has it: the last key signs, and the last is a fallback."""
-    keys = [app.secret_key, *(app.config["SECRET_KEY_FALLBACKS"] or ())]
+    keys: list[Any] = [app.secret_key, *(app.config["SECRET_KEY_FALLBACKS"] or ())]
     options = {"key_derivation": self.key_derivation, "digest_method": self.digest_method}
     return URLSafeTimedSerializer(
-        keys,  # type: ignore[arg-type]
+        keys,
         salt=self.salt,
         serializer=self.serializer,
         signer_kwargs=options,
@@ -187,6 +188,46 @@ def test_what_the_application_decided_for_itself_stays() -> None:
     assert extension.login is None
 
 
+def test_a_request_without_a_session_waits_for_no_key() -> None:
+    registry = Registry()
+    registry.configure(url="unix:/nowhere/s", token_file="/nowhere", first_use_timeout=0.1)
+    app = bare()
+    keywheel.flask.init_app(app, session=registry.ring("web"))
+    app.add_url_rule("/health", view_func=lambda: "well")
+    assert Held(app).get("/health").text == "well"
+    assert registry.ring("web").health()["last_contact"] is None
+    with pytest.raises(keywheel.UnavailableError):
+        Session(app).issue()
+
+
+def test_tokens_that_are_signed_with_a_pair_of_keys_are_left_alone() -> None:
+    app = bare()
+    app.config["JWT_ALGORITHM"] = "RS256"
+    keywheel.flask.init_app(app, session=still())
+    assert app.extensions["keywheel"].jwt is None
+    app = bare()
+    app.config["JWT_ALGORITHM"] = "RS256"
+    with pytest.raises(keywheel.ConfigurationError, match="RS256"):
+        keywheel.flask.init_app(app, session=still(), jwt=still())
+
+
+def test_a_configuration_of_the_application_s_own_class_stays_one() -> None:
+    class Settings(Config):
+        def shout(self) -> str:
+            return str(self["NAME"]).upper()
+
+    class Shop(Flask):
+        config_class = Settings
+
+    app = Shop("shop")
+    app.config.update(NAME="shop", SECRET_KEY=OLD)
+    ring = still()
+    keywheel.flask.init_app(app, session=ring)
+    assert isinstance(app.config, Settings)
+    assert app.config.shout() == "SHOP"
+    assert app.config["SECRET_KEY"] == app.secret_key != OLD
+
+
 class Salted(flask.sessions.SecureCookieSessionInterface):
     """An interface of the application's own."""
 
@@ -268,6 +309,33 @@ def test_an_extension_that_comes_after_the_ring_follows_it() -> None:
     assert Held(app).get("/api", headers={"Authorization": f"Bearer {token}"}).status_code == 422
 
 
+def test_a_token_that_is_revoked_is_refused(install: Install) -> None:
+    import flask_jwt_extended
+
+    installation = install(signing_ring("api", lifetime="60d"))
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token("web", "api"))
+    app = bare()
+    keywheel.flask.init_app(app, session=still(), jwt=registry.ring("api"))
+    blocked: list[str] = []
+    # The application's own list is named after the ring, and holds too.
+    app.extensions["flask-jwt-extended"].token_in_blocklist_loader(
+        lambda _header, claims: claims["jti"] in blocked
+    )
+    one, two, three = (Token(app).issue() for _ in range(3))
+    assert all(Token(app).accepts(token) for token in (one, two, three))
+    with app.app_context():
+        claims = [flask_jwt_extended.decode_token(token) for token in (one, two)]
+    registry.ring("api").revoke(jti=claims[0]["jti"])
+    blocked.append(claims[1]["jti"])
+    assert [Token(app).accepts(token) for token in (one, two, three)] == [False, False, True]
+    answer = Held(app).get("/api", headers={"Authorization": f"Bearer {one}"})
+    assert (answer.status_code, answer.get_json()) == (401, {"msg": "Token has been revoked"})
+    registry.ring("api").revoke(subject="alice")
+    assert not Token(app).accepts(three)
+    registry.shutdown()
+
+
 def test_the_session_is_signed_once_and_by_the_primary_at_every_step() -> None:
     turned = TestRing("web")
     app = bare()
@@ -301,6 +369,14 @@ def test_importing_it_starts_nothing_and_imports_no_extension() -> None:
     assert ran.stdout == "1\nset()\n"
 
 
+def protects(ring: keywheel.Ring, version: int) -> bool:
+    return ring.snapshot().version == version
+
+
+def has_one(ring: keywheel.Ring) -> bool:
+    return len(ring.snapshot().accepted) == 1
+
+
 def test_everything_lives_through_rotation_rollback_rotation_and_retirement(
     install: Install,
 ) -> None:
@@ -325,11 +401,11 @@ def test_everything_lives_through_rotation_rollback_rotation_and_retirement(
         for ring in rings:
             installation.verb(ring.name, verb)
         for ring in rings:
-            eventually(f"{version} protects", lambda ring=ring: ring.snapshot().version == version)
+            eventually(f"{version} protects", partial(protects, ring, version))
 
     def retired() -> None:
         for ring in rings:
-            eventually("one is left", lambda ring=ring: len(ring.snapshot().accepted) == 1)
+            eventually("one is left", partial(has_one, ring))
 
     issue()
     turn("rotate", 2)

@@ -9,7 +9,7 @@ from typing import Any
 
 import itsdangerous
 import pytest
-from contract import check, check_outage
+from contract import Subject, check, check_outage
 from support.installation import Installation, eventually, secret_ring
 
 import keywheel
@@ -190,7 +190,7 @@ def test_one_signer_lives_through_rotation_rollback_rotation_and_retirement(
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "links"))
     ring = registry.ring("links")
-    subjects = [Signed(ring), Serialized(ring)]
+    subjects: list[Subject] = [Signed(ring), Serialized(ring)]
     made: dict[int, list[Any]] = {}
 
     def issue() -> None:

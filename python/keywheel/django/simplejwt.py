@@ -3,7 +3,8 @@
 SimpleJWT makes one backend when it is imported, with one key. Where its ``SIGNING_KEY`` is a
 :class:`keywheel.django.LiveKey` (that is its default where ``SECRET_KEY`` is one), the application
 ``keywheel.django`` gives this backend another class: it signs with the primary, names the key, and
-accepts what is accepted, also tokens from before the ring that name none::
+accepts what is accepted, also tokens from before the ring that name none. Tokens that
+``ring.revoke`` names, by ``jti`` or with the user's id as ``subject``, are refused::
 
     SIMPLE_JWT = {"SIGNING_KEY": keywheel.django.key("api"), "ALGORITHM": "HS256"}
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 from django.conf import settings  # type: ignore[import-untyped]
 
-from keywheel._rings import accepted
+from keywheel._rings import accepted, is_revoked
 from keywheel.django import LiveKey
 from keywheel.exceptions import ConfigurationError
 
@@ -75,6 +76,16 @@ def _backend_over_ring(plain: Any) -> type:
                 if kid is None or kid == version.kid:
                     yield version, self._with(secret.reveal_bytes())
 
+        def _check_revocations(self, payload: dict[str, Any], kid: str) -> None:
+            names = import_module(f"{PACKAGE}.settings").api_settings
+            claims = {**payload, "jti": payload.get(names.JTI_CLAIM)}
+            try:
+                revoked = is_revoked(self.signing_key.ring, claims, names.USER_ID_CLAIM, kid)
+            except jwt.InvalidTokenError as error:
+                raise theirs.TokenBackendError(str(error)) from error
+            if revoked:
+                raise theirs.TokenBackendError("Token is revoked")
+
         def encode(self, payload: dict[str, Any]) -> str:
             """A token with this payload, signed with the primary."""
             claims = dict(payload)
@@ -103,6 +114,7 @@ def _backend_over_ring(plain: Any) -> type:
                     raise
                 if verify:
                     version.processed()
+                    self._check_revocations(payload, version.kid)
                 return payload
             raise theirs.TokenBackendError("Token is invalid")
 
