@@ -12,6 +12,7 @@ import atexit
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 import keywheel
 from keywheel.exceptions import ConfigurationError, KeywheelError
@@ -22,10 +23,33 @@ PATIENCE = 2.0
 _log = logging.getLogger("keywheel")
 
 
+# What else begins anew in a process that was forked.
+_at_start: list[Callable[[], None]] = []
+
+
+def at_start(begin: Callable[[], None]) -> None:
+    """Has ``begin`` called in each worker, after its rings have arrived."""
+    _at_start.append(begin)
+
+
+def not_at_start(begin: Callable[[], None]) -> None:
+    """Takes it back."""
+    if begin in _at_start:
+        _at_start.remove(begin)
+
+
+def _begin() -> None:
+    keywheel.start()
+    # uWSGI does not tell Python that it has forked.
+    keywheel._registry.revive()
+    for begin in list(_at_start):
+        begin()
+
+
 def start() -> None:
     """Follows every ring that was named, and waits until each has arrived or could not."""
     try:
-        keywheel.start()
+        _begin()
     except KeywheelError as error:
         _log.warning("process %d has no keys yet: %s", os.getpid(), error)
 
@@ -62,7 +86,7 @@ def stop() -> None:
 
 def _start_unasked() -> None:
     try:
-        keywheel.start()
+        _begin()
     except ConfigurationError as error:
         _log.debug("process %d follows no ring: %s", os.getpid(), error)
     except KeywheelError as error:

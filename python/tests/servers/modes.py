@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -55,7 +56,7 @@ class Mode:
         return self.workers + int(self.parent_uses_ring)
 
 
-def _gunicorn(kind: str, application: str, *more: str) -> Callable[[Path], list[str]]:
+def gunicorn(kind: str, application: str, *more: str) -> Callable[[Path], list[str]]:
     def command(folder: Path) -> list[str]:
         return [
             *(sys.executable, "-m", "gunicorn", "-c", str(TESTS / "servers/gunicorn_conf.py")),
@@ -78,10 +79,10 @@ def _uwsgi(*more: str) -> Callable[[Path], list[str]]:
     return command
 
 
-def _uvicorn(folder: Path) -> list[str]:
-    return [
+def _uvicorn(*application: str) -> Callable[[Path], list[str]]:
+    return lambda folder: [
         *(sys.executable, "-m", "uvicorn", "--workers", str(WORKERS), "--uds", f"{folder}/a"),
-        *("--log-level", "warning", "--factory", "servers.apps:asgi"),
+        *("--log-level", "warning", *application),
     ]
 
 
@@ -99,21 +100,51 @@ def _children(method: str) -> Callable[[Path], list[str]]:
     ]
 
 
-def over_http(folder: Path) -> Call:
+def _get(
+    folder: Path, path: str, query: dict[str, str], headers: dict[str, str]
+) -> tuple[http.client.HTTPResponse, dict[str, Any]]:
     """Asks over the unix socket, with a connection for each request."""
+    connection = Connection(str(folder / "a"))
+    try:
+        headers = {"Connection": "close", **headers}
+        connection.request("GET", f"{path}?{urlencode(query)}", headers=headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status not in (200, 401):
+            raise AssertionError(f"{path}: {answer.status} {text[:200]!r}")
+        return answer, json.loads(text)
+    finally:
+        connection.close()
+
+
+def over_http(folder: Path) -> Call:
+    """Asks an application that says everything in its answer."""
 
     def call(path: str, **query: str) -> dict[str, Any]:
-        connection = Connection(str(folder / "a"))
-        try:
-            connection.request("GET", f"{path}?{urlencode(query)}", headers={"Connection": "close"})
-            answer = connection.getresponse()
-            text = answer.read()
-            if answer.status != 200:
-                raise AssertionError(f"{path}: {answer.status} {text[:200]!r}")
-            found: dict[str, Any] = json.loads(text)
-            return found
-        finally:
-            connection.close()
+        answer, found = _get(folder, path, query, {})
+        assert answer.status == 200, found
+        return found
+
+    return call
+
+
+def as_browser(folder: Path) -> Call:
+    """Asks an application whose session is a cookie, and whose token is a bearer's."""
+
+    def call(path: str, **query: str) -> dict[str, Any]:
+        if path != "/check":
+            answer, found = _get(folder, path, query, {})
+            cookie = answer.headers.get("Set-Cookie", "").partition(";")[0]
+            return {**found, "session": cookie}
+        hold = {name: query[name] for name in query if name == "hold"}
+        bearer = {"Authorization": f"Bearer {query['token']}"}
+        _, found = _get(folder, "/session", hold, {"Cookie": query["session"]})
+        answer, _ = _get(folder, "/token", {}, bearer)
+        return {
+            **found,
+            "session": "ok" if found["user"] == "alice" else "unknown",
+            "token": "ok" if answer.status == 200 else "refused",
+        }
 
     return call
 
@@ -147,20 +178,21 @@ _SYNC, _ASYNC = "servers.apps:wsgi", "servers.apps:asgi()"
 _UVICORN = "uvicorn_worker.UvicornWorker"
 
 MODES = [
-    Mode("gunicorn-sync", _gunicorn("sync", _SYNC)),
-    Mode("gunicorn-sync-preload", _gunicorn("sync", _SYNC, "--preload"), **_PRELOADED),
-    Mode("gunicorn-gthread", _gunicorn("gthread", _SYNC, "--threads", "2")),
+    Mode("gunicorn-sync", gunicorn("sync", _SYNC)),
+    Mode("gunicorn-sync-preload", gunicorn("sync", _SYNC, "--preload"), **_PRELOADED),
+    Mode("gunicorn-gthread", gunicorn("gthread", _SYNC, "--threads", "2")),
     Mode(
         "gunicorn-gthread-preload",
-        _gunicorn("gthread", _SYNC, "--threads", "2", "--preload"),
+        gunicorn("gthread", _SYNC, "--threads", "2", "--preload"),
         **_PRELOADED,
     ),
-    Mode("gunicorn-uvicorn", _gunicorn(_UVICORN, _ASYNC)),
-    Mode("gunicorn-uvicorn-preload", _gunicorn(_UVICORN, _ASYNC, "--preload"), **_PRELOADED),
+    Mode("gunicorn-uvicorn", gunicorn(_UVICORN, _ASYNC)),
+    Mode("gunicorn-uvicorn-preload", gunicorn(_UVICORN, _ASYNC, "--preload"), **_PRELOADED),
     Mode("uwsgi", _uwsgi(), **_PRELOADED),
     Mode("uwsgi-threads", _uwsgi("--enable-threads", "--threads", "2"), **_PRELOADED),
     Mode("uwsgi-lazy-apps", _uwsgi("--lazy-apps")),
-    Mode("uvicorn-workers", _uvicorn),
+    Mode("uvicorn-workers", _uvicorn("--factory", "servers.apps:asgi")),
+    Mode("uvicorn-workers-fastapi", _uvicorn("servers.web:app"), caller=as_browser),
     Mode("celery-prefork", _celery, beside=(_redis, "redis"), caller=over_celery, **_PRELOADED),
     Mode("children-fork", _children("fork"), **_PRELOADED),
     Mode("children-spawn", _children("spawn")),

@@ -95,6 +95,12 @@ def check_workers(fleet: Fleet, primary: int) -> None:
     assert made(fleet).version == primary, "the primary is what protects, exactly"
 
 
+def check_versions(fleet: Fleet, primary: int) -> None:
+    """Every worker of an application that shows no more has this version."""
+    all_prove(fleet)
+    assert {answer["ring"] for answer in ask_all(fleet).values()} == {primary}
+
+
 def are_retired(fleet: Fleet, primary: int) -> bool:
     versions = fleet.status()["versions"]
     return all(one["state"] == "retired" for one in versions if one["number"] != primary)
