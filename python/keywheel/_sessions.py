@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from itsdangerous import BadSignature, TimestampSigner
 from starlette.concurrency import run_in_threadpool
@@ -24,14 +24,37 @@ class SessionMiddleware(sessions.SessionMiddleware):
     (before Starlette 1.0, with each response).
     """
 
-    def __init__(self, app: ASGIApp, ring: RingOrName, **options: Any) -> None:
-        if "secret_key" in options:
-            raise TypeError("the ring has the keys; leave secret_key out")
-        # The key that Starlette asks for makes a signer that is replaced at once.
-        super().__init__(app, secret_key="", **options)
-        self._ring = ring_of(ring)
-        self.signer: Any = _Signer(self._ring)
-        self._first_use = FirstUse()
+    signer: Any
+    _ring: keywheel.Ring
+    _first_use: FirstUse
+
+    if TYPE_CHECKING:
+        # To mypy, a middleware with options of any name is none.
+
+        def __init__(
+            self,
+            app: ASGIApp,
+            ring: RingOrName,
+            *,
+            session_cookie: str = "session",
+            max_age: int | None = 14 * 24 * 60 * 60,
+            path: str = "/",
+            same_site: Literal["lax", "strict", "none"] = "lax",
+            https_only: bool = False,
+            domain: str | None = None,
+            partitioned: bool = False,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, app: ASGIApp, ring: RingOrName, **options: Any) -> None:
+            if "secret_key" in options:
+                raise TypeError("the ring has the keys; leave secret_key out")
+            # The key that Starlette asks for makes a signer that is replaced at once.
+            super().__init__(app, secret_key="", **options)
+            self._ring = ring_of(ring)
+            self.signer = _Signer(self._ring)
+            self._first_use = FirstUse()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Calls the application with ``scope["session"]``."""
