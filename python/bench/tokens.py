@@ -236,7 +236,9 @@ def older_pyjwt(folder: str | None) -> Any:
     """Another PyJWT beside the installed one."""
     if folder is None:
         return None
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "jwt"}
+    kept = {
+        name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "jwt"
+    }
     sys.path.insert(0, folder)
     try:
         older = importlib.import_module("jwt")
@@ -298,9 +300,7 @@ def snapshots(rounds: int) -> tuple[float, float, float]:
 
 
 def import_time(rounds: int) -> tuple[float, float, int]:
-    """CPU milliseconds of an interpreter that imports nothing, of one that imports this package,
-    and the number of threads afterwards.
-    """
+    """CPU milliseconds of an interpreter without and with this package, and its threads then."""
     script = "import time,os{};print(time.process_time_ns(),len(os.listdir('/proc/self/task')))"
 
     def once(more: str) -> tuple[float, int]:
@@ -333,8 +333,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(
         f"CPython {sys.version.split()[0]}, load {load:.1f} on {os.cpu_count()} cores, "
-        f"{given.rounds} interleaved rounds, medians. Seven claims; issuer, audience and expiry are "
-        "checked. keywheel has three versions, finds the key by kid and asks whether the token was "
+        f"{given.rounds} interleaved rounds, medians. Seven claims; issuer, audience and expiry "
+        "are checked. keywheel has three versions, finds the key by kid and asks whether the token was "
         "revoked; “one key” does neither."
     )
     table("Decode to a dict", decoded)
@@ -342,8 +342,8 @@ def main() -> None:
     snapshot, secret, plain = snapshots(given.rounds)
     bare, with_us, threads = import_time(given.rounds)
     print(
-        f"\n`ring.snapshot()` {snapshot:.0f} ns, `ring.secret()` {secret:.0f} ns, a plain attribute "
-        f"{plain:.0f} ns. `import keywheel` takes {with_us - bare:.1f} ms of CPU beyond "
+        f"\n`ring.snapshot()` {snapshot:.0f} ns, `ring.secret()` {secret:.0f} ns, a plain "
+        f"attribute {plain:.0f} ns. `import keywheel` takes {with_us - bare:.1f} ms of CPU beyond "
         f"{bare:.1f} ms of an interpreter, and leaves {threads} thread(s)."
     )
 

@@ -142,7 +142,9 @@ impl RingHandle {
     pub fn sign_token(&self, claims: &[u8]) -> Result<String, SignError> {
         let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
         let mut jti = [0; 16];
-        random::fill(&mut jti);
+        if claims.jti().is_none() {
+            random::fill(&mut jti);
+        }
         let guard = self.guard()?;
         let terms = Terms { now: now(), longest_lifetime: guard.longest_lifetime(), jti };
         let completed = complete(&claims, &terms)?;
