@@ -334,7 +334,7 @@ def main() -> None:
     print(
         f"CPython {sys.version.split()[0]}, load {load:.1f} on {os.cpu_count()} cores, "
         f"{given.rounds} interleaved rounds, medians. Seven claims; issuer, audience and expiry "
-        "are checked. keywheel has three versions, finds the key by kid and asks whether the token was "
+        "are checked. keywheel has three versions, finds the key by kid and asks if the token was "
         "revoked; “one key” does neither."
     )
     table("Decode to a dict", decoded)
