@@ -99,9 +99,10 @@ def test_arguments_count_more_than_the_environment_and_that_more_than_the_file(
     monkeypatch.setenv("KEYWHEEL_URL", f"file:{keys['environment']}")
     assert first() == "environment"
     assert first(url=f"file:{keys['argument']}") == "argument"
-    config.write_text('adress = "x"\n')
-    with pytest.raises(ConfigurationError, match="adress"):
+    config.write_text('\nadress = "a-secret"\n')
+    with pytest.raises(ConfigurationError, match="line 2") as refused:
         first()
+    assert "a-secret" not in str(refused.value)
 
 
 def test_what_is_in_use_is_not_configured_anew(tmp_path: Path) -> None:

@@ -210,6 +210,11 @@ impl Client {
         self.inner.shut_down(GOODBYE_TIMEOUT)
     }
 
+    /// Begins what [`Client::shutdown`] waits for, for whoever has several clients to end.
+    pub fn begin_shutdown(&self) {
+        self.inner.shut_down(Span::ZERO);
+    }
+
     /// Says goodbye for a consumer that has ended, so that no rotation waits for it, and stops the
     /// watcher like [`Client::shutdown`].
     pub fn leave(&self) -> bool {

@@ -86,19 +86,7 @@ impl RingHandle {
         token: &[u8],
         expected: &Expected,
     ) -> Result<VerifiedToken, TokenRefusal> {
-        self.verify_token_in(self.current()?, token, expected)
-    }
-
-    /// The same for whoever has what is held at hand already.
-    ///
-    /// # Errors
-    /// Like those of [`RingHandle::verify_token`].
-    pub fn verify_token_in(
-        &self,
-        mut keyset: Arc<Keyset>,
-        token: &[u8],
-        expected: &Expected,
-    ) -> Result<VerifiedToken, TokenRefusal> {
+        let mut keyset = self.current()?;
         let verified = match verify_with(&keyset, token, expected) {
             // This counts the kid where nobody knows it, so that a report names it.
             Err(TokenError::UnknownKid { kid }) => match self.refresh_for_unknown(&kid) {

@@ -33,6 +33,13 @@ const NO_URL: &str = "no keywheel server is named; set KEYWHEEL_URL to its addre
                       (unix:/run/keywheel/keywheel.sock, https://host:port), or to file:… or env: \
                       where no server is";
 
+/// Where a file cannot be understood. What toml says of it may quote the line, and the line may
+/// hold a secret.
+pub(crate) fn line(text: &str, error: &toml::de::Error) -> usize {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    before.map_or(0, |before| before.matches('\n').count().saturating_add(1))
+}
+
 impl Config {
     /// The configuration of this process: `given` wins over the environment, that over the file.
     pub(crate) fn settle(given: &Self) -> Result<Self, ConfigError> {
@@ -68,7 +75,9 @@ impl Config {
         })?;
         toml::from_str(&text).map_err(|error| {
             ConfigError(format!(
-                "the file {path} that KEYWHEEL_CONFIG names cannot be understood: {error}"
+                "the file {path} that KEYWHEEL_CONFIG names cannot be understood at line {}; it \
+                 takes url, token_file, consumer, host_cache, ca_file and first_use_timeout_secs",
+                line(&text, &error)
             ))
         })
     }

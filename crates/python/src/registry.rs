@@ -10,12 +10,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use keywheel_client::{BuildError, Client, RingHandle};
+use keywheel_core::id::RingName;
 use pyo3::prelude::*;
 
 use crate::config::{Config, ConfigError};
 use crate::error::{Raise as _, raise};
 use crate::notify;
 use crate::ring::Ring;
+
+/// How many clients a process has, at most. Rings that are named in time share one.
+const CLIENTS_MAX: usize = 16;
 
 #[derive(Clone, Default)]
 struct State {
@@ -62,6 +66,13 @@ impl Shared {
             let present = self.state.load_full();
             if let Some(handle) = present.bound.get(name) {
                 return Ok(handle.clone());
+            }
+            if present.clients.len() >= CLIENTS_MAX {
+                return Err(BindError::Config(ConfigError(format!(
+                    "ring {name} was named after the first use of a ring, as {CLIENTS_MAX} others \
+                     were before it, and each needs a thread of its own; name every ring where \
+                     modules are imported"
+                ))));
             }
             let mut next = State::clone(&present);
             let client = next.client().map_err(BindError::Config)?.map_err(BindError::Build)?;
@@ -124,7 +135,9 @@ impl Registry {
     }
 
     /// A ring by its name. Nothing is opened, started or asked.
-    fn ring(&self, name: String) -> Ring {
+    fn ring(&self, py: Python<'_>, name: String) -> PyResult<Ring> {
+        let checked: Result<RingName, _> = name.parse();
+        checked.map_err(|error| BindError::Build(error.into()).raise(py))?;
         self.shared.state.rcu(|state| {
             let mut state = State::clone(state);
             if !state.bound.contains_key(&name) && !state.named.contains(&name) {
@@ -132,7 +145,7 @@ impl Registry {
             }
             state
         });
-        Ring::new(name, Arc::clone(&self.shared))
+        Ok(Ring::new(name, Arc::clone(&self.shared)))
     }
 
     /// Starts following every ring that was named, and waits until each has arrived.
@@ -154,6 +167,10 @@ impl Registry {
     /// Says goodbye to the server. True when it was said in time.
     fn shutdown(&self, py: Python<'_>) -> bool {
         let clients = self.shared.state.load().clients.clone();
-        py.detach(|| clients.iter().filter(|client| !client.shutdown()).count() == 0)
+        py.detach(|| {
+            // All of them say goodbye at the same time.
+            clients.iter().for_each(Client::begin_shutdown);
+            clients.iter().filter(|client| !client.shutdown()).count() == 0
+        })
     }
 }

@@ -13,7 +13,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Deserialize;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, line};
 use crate::error::Raise as _;
 use crate::ring::Ring;
 
@@ -55,12 +55,8 @@ fn from_file(path: &str, names: &[String]) -> Result<Vec<(String, StillKeys)>, C
     let text = std::fs::read_to_string(path).map_err(|error| {
         ConfigError(format!("the key file {path} cannot be read ({error}); check KEYWHEEL_URL"))
     })?;
-    // What toml says of a fault may quote the line, and the line is a key.
     let mut all: BTreeMap<String, FileRing> = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(0, |span| {
-            text.get(..span.start)
-                .map_or(0, |before| before.matches('\n').count().saturating_add(1))
-        });
+        let line = line(&text, &error);
         ConfigError(format!(
             "the key file {path} cannot be understood at line {line}; write [ring-name] and \
              keys = [\"newest\", \"older\"] for each ring"
