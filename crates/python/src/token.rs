@@ -123,17 +123,17 @@ fn verify(
     token: &[u8],
     expected: &Expected,
 ) -> PyResult<Claims> {
-    // An HMAC is over before another thread would have got the lock; a signature is not.
-    let outcome = match handle.held() {
-        Some(keyset) if keyset.versions().iter().all(|version| version.kind().is_symmetric()) => {
-            handle.verify_token_in(keyset, token, expected)
-        }
-        Some(_) => py.detach(|| handle.verify_token(token, expected)),
-        None => {
-            crate::ring::first(py, handle)?;
-            py.detach(|| handle.verify_token(token, expected))
-        }
+    let Some(keyset) = handle.held() else {
+        crate::ring::first(py, handle)?;
+        let outcome = py.detach(|| handle.verify_token(token, expected));
+        return Ok(outcome.or_raise(py)?.claims);
     };
+    // An HMAC is over before another thread would have got the lock; a signature is not, and the
+    // answer of a server least of all.
+    let is_short = keyset.versions().iter().all(|version| version.kind().is_symmetric());
+    let at_once =
+        if is_short { handle.verify_token_at_once(&keyset, token, expected) } else { None };
+    let outcome = at_once.unwrap_or_else(|| py.detach(|| handle.verify_token(token, expected)));
     Ok(outcome.or_raise(py)?.claims)
 }
 
