@@ -26,7 +26,7 @@ import os as _os
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from keywheel import jwt
+from keywheel import _children, jwt
 from keywheel._keywheel import Guard, Registry, Ring, Secret, Snapshot, Subscription, Version
 from keywheel.exceptions import (
     ClaimsError,
@@ -77,6 +77,7 @@ start = _registry.start
 shutdown = _registry.shutdown
 
 _atexit.register(shutdown)
+_children.watch()
 if hasattr(_os, "register_at_fork"):
     # Only for those who listen to changes: everybody else notices a fork with the next use, also
     # where Python is not asked, under uWSGI for example.
@@ -84,11 +85,20 @@ if hasattr(_os, "register_at_fork"):
 
 if _TYPE_CHECKING:
     from keywheel.cryptography import fernet as fernet
+    from keywheel.itsdangerous import serializer as serializer
+    from keywheel.itsdangerous import signer as signer
+
+# What stands in a module of its own because it needs a library, under the name that it has there.
+_elsewhere = {
+    "fernet": "keywheel.cryptography",
+    "serializer": "keywheel.itsdangerous",
+    "signer": "keywheel.itsdangerous",
+}
 
 
 def __getattr__(name: str) -> _Any:
-    if name == "fernet":
-        from keywheel.cryptography import fernet
+    if name in _elsewhere:
+        from importlib import import_module
 
-        return fernet
+        return getattr(import_module(_elsewhere[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,6 +16,7 @@ mod process;
 mod python;
 mod test;
 mod tidy;
+mod wheels;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ usage: cargo xtask <verb>
                        generated files, 20 s of fuzzing for each target
   tidy                 the project's own rules about sources and documents
   codegen [--check]    write the generated documents anew; with --check, compare only
+  wheels [--check]     build the two wheels of Python into the target directory; with --check, twice
+                       and from nothing, and compare
   fuzz [name] [secs]   fuzz one target or all of them, 20 s each unless told otherwise
   bench [name…]        measure, and write docs/benchmarks.md
   campaign [name…]     the long checks at full size, each written to docs/campaigns/<name>.md
@@ -60,6 +63,8 @@ fn dispatch(words: &[&str], root: &Path) -> Result<(), Failure> {
         ["tidy"] => tidy::run(root),
         ["codegen"] => codegen::write(root),
         ["codegen", "--check"] => codegen::check(root),
+        ["wheels"] => wheels::build(root),
+        ["wheels", "--check"] => wheels::check(root),
         ["fuzz", rest @ ..] => fuzz::run(root, rest),
         ["bench", names @ ..] => campaign::bench(root, names),
         ["campaign", names @ ..] => campaign::campaign(root, names),

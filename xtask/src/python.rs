@@ -7,6 +7,10 @@ use std::process::Command;
 use crate::failure::Failure;
 use crate::process::{self, cargo};
 
+/// The examples, and how mypy is told what of them to read: two have a module of the same name.
+const EXAMPLES: &[(&str, &[&str])] =
+    &[("flask", &["app.py"]), ("fastapi", &["app.py"]), ("django", &["-p", "shop"])];
+
 /// Builds the package and installs it, editable, into the environment.
 pub(crate) fn install(root: &Path, venv: &Path) -> Result<(), Failure> {
     let mut maturin = tool(root, venv, "maturin");
@@ -22,12 +26,24 @@ pub(crate) fn test(root: &Path, venv: &Path, scale: &str) -> Result<(), Failure>
     process::run(pytest.args(["-q", "--durations", "10"]))
 }
 
-/// Checks types, style and the layout of the package and of its examples.
+/// Checks types, style and the layout of the package and of the examples.
 pub(crate) fn lint(root: &Path, venv: &Path) -> Result<(), Failure> {
-    process::run(tool(root, venv, "ruff").args(["format", "--check", "."]))?;
-    process::run(tool(root, venv, "ruff").args(["check", "."]))?;
+    let examples = root.join("examples");
+    let ruff = |words: &[&str]| {
+        let mut ruff = tool(root, venv, "ruff");
+        process::run(ruff.args(words).args(["--config", "pyproject.toml", "."]).arg(&examples))
+    };
+    ruff(&["format", "--check"])?;
+    ruff(&["check"])?;
     process::run(&mut tool(root, venv, "mypy"))?;
-    process::run(&mut tool(root, venv, "pyright"))
+    for (folder, what) in EXAMPLES {
+        let mut mypy = tool(root, venv, "mypy");
+        // Neither Django nor Celery ships types.
+        mypy.args(["--strict", "--ignore-missing-imports", "--allow-untyped-decorators"]);
+        process::run(mypy.current_dir(examples.join(folder)).args(*what))?;
+    }
+    process::run(&mut tool(root, venv, "pyright"))?;
+    process::run(tool(root, venv, "pyright").current_dir(examples))
 }
 
 /// A program of the environment, in the folder of the package.

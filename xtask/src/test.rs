@@ -22,9 +22,10 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         process::run(command.args(["test", "--locked", "--workspace"]).args(words))
     };
     steps.attempt("build the tests", || tests(&["--all-targets", "--no-run"]));
+    // Before the tests, some of which look at Python applications.
+    steps.attempt("build the Python package", || python::install(root, &venv));
     steps.attempt("tests", || tests(&["--all-targets", "--no-fail-fast"]));
     steps.attempt("documentation tests", || tests(&["--doc"]));
-    steps.attempt("build the Python package", || python::install(root, &venv));
     steps.attempt("tests of the Python package", || python::test(root, &venv, &scale));
     steps.finish()
 }

@@ -20,6 +20,7 @@ pub mod follow;
 pub mod invocation;
 pub mod private;
 pub mod progress;
+pub mod python;
 pub mod redact;
 pub mod remote;
 pub mod show;

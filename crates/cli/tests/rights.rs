@@ -101,7 +101,7 @@ fn forsaken(world: &World) -> String {
     let endpoint = Endpoint::parse(&socket).unwrap();
     let http = Http::new(endpoint, Some(&token), &TlsOptions::default()).unwrap();
     let body = Register {
-        consumer: "web".into(),
+        consumer: Some("web".into()),
         rings: vec!["web".into()],
         host: "burnt".into(),
         pid: 7,

@@ -86,7 +86,19 @@ impl RingHandle {
         token: &[u8],
         expected: &Expected,
     ) -> Result<VerifiedToken, TokenRefusal> {
-        let mut keyset = self.current()?;
+        self.verify_token_in(self.current()?, token, expected)
+    }
+
+    /// The same for whoever has what is held at hand already.
+    ///
+    /// # Errors
+    /// Like those of [`RingHandle::verify_token`].
+    pub fn verify_token_in(
+        &self,
+        mut keyset: Arc<Keyset>,
+        token: &[u8],
+        expected: &Expected,
+    ) -> Result<VerifiedToken, TokenRefusal> {
         let verified = match verify_with(&keyset, token, expected) {
             // This counts the kid where nobody knows it, so that a report names it.
             Err(TokenError::UnknownKid { kid }) => match self.refresh_for_unknown(&kid) {
@@ -104,9 +116,8 @@ impl RingHandle {
         Ok(verified)
     }
 
-    /// The same with what is held, for whoever must not wait: nothing when the server would have to
-    /// be asked first, for a kid that is not known or for what was revoked. Then let other threads
-    /// go on, and call [`RingHandle::verify_token`].
+    /// The same without ever waiting: nothing where it would have to wait, for a kid that nobody
+    /// here knows or for what is revoked.
     pub fn verify_token_at_once(
         &self,
         keyset: &Keyset,
@@ -121,10 +132,11 @@ impl RingHandle {
             Err(error) => return Some(Err(error.into())),
             Ok(verified) => verified,
         };
-        Some(self.check_revocation(keyset, &verified).map(|()| {
+        let outcome = self.check_revocation(keyset, &verified).map(|()| {
             verified.version.processed(1);
             verified
-        }))
+        });
+        Some(outcome)
     }
 
     fn check_revocation(

@@ -123,18 +123,17 @@ fn verify(
     token: &[u8],
     expected: &Expected,
 ) -> PyResult<Claims> {
-    let Some(keyset) = handle.held() else {
-        crate::ring::first(py, handle)?;
-        let outcome = py.detach(|| handle.verify_token(token, expected));
-        return Ok(outcome.or_raise(py)?.claims);
-    };
-    // An HMAC is over before another thread would have got the lock; a signature is not, and the
-    // answer of a server least of all.
-    let is_short = keyset.versions().iter().all(|version| version.kind().is_symmetric());
-    let at_once =
-        if is_short { handle.verify_token_at_once(&keyset, token, expected) } else { None };
-    let outcome = at_once.unwrap_or_else(|| py.detach(|| handle.verify_token(token, expected)));
-    Ok(outcome.or_raise(py)?.claims)
+    match handle.held() {
+        // An HMAC is over before another thread would have got the lock; a signature is not.
+        Some(keyset) if keyset.versions().iter().all(|version| version.kind().is_symmetric()) => {
+            if let Some(outcome) = handle.verify_token_at_once(&keyset, token, expected) {
+                return Ok(outcome.or_raise(py)?.claims);
+            }
+        }
+        Some(_) => {}
+        None => drop(crate::ring::first(py, handle)?),
+    }
+    Ok(py.detach(|| handle.verify_token(token, expected)).or_raise(py)?.claims)
 }
 
 fn dictionary<'py>(py: Python<'py>, claims: &Claims) -> PyResult<Bound<'py, PyDict>> {

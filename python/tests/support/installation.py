@@ -81,7 +81,7 @@ def eventually(what: str, ready: Callable[[], T | None]) -> T:
         time.sleep(0.01)
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=20)
         self._path = path
@@ -162,7 +162,7 @@ class Installation:
         if token is not None:
             file = self.folder / "state/admin.token" if token == "admin" else self.token_file(token)
             headers["Authorization"] = f"Bearer {file.read_text().strip()}"
-        connection = _Connection(f"{self.folder}/state/s")
+        connection = Connection(f"{self.folder}/state/s")
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, headers)

@@ -1,6 +1,9 @@
-//! `keywheel doctor`: looks at everything that the server needs, or at a configuration of nginx,
-//! changes nothing, and says for each thing whether it is well and what to do.
+//! `keywheel doctor`: looks at everything that the server needs, or at a configuration of nginx, or
+//! at a Python application, changes nothing, and says for each thing whether it is well and what to
+//! do.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -8,10 +11,12 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::invocation::Invocation;
+use crate::python::Interpreter;
 use crate::show::{Line, Piece, Tone, counted};
 
 mod files;
 mod nginx;
+mod python;
 mod server;
 mod store;
 
@@ -22,6 +27,13 @@ pub struct Args {
     /// dangerous or slow in front of /authz. Exit code 1 when something is dangerous
     #[arg(long, value_name = "FILE")]
     nginx: Option<PathBuf>,
+    /// Imports this Python application, `module:attribute` or `module:factory()`, in the folder of
+    /// this process, and looks at it instead: for what keeps an old key, turns keys itself, or
+    /// breaks when workers are forked. Exit code 1 when something is dangerous
+    #[arg(long, value_name = "APP", conflicts_with = "nginx")]
+    python: Option<String>,
+    #[command(flatten)]
+    interpreter: Interpreter,
 }
 
 /// How a thing is.
@@ -36,24 +48,52 @@ enum Verdict {
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
 struct Finding {
-    what: &'static str,
+    what: Cow<'static, str>,
     verdict: Verdict,
     detail: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     remedy: String,
-    /// Where in a configuration of nginx.
+    /// Where it was seen, in a configuration of nginx or in an application.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    at: Option<nginx::At>,
+    at: Option<At>,
+}
+
+/// A place.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+enum At {
+    Text { file: PathBuf, line: u32, column: u32 },
+    Line { file: PathBuf, line: u32 },
+    Object { object: String },
+    Application { application: String },
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text { file, line, column } => write!(f, "{}:{line}:{column}", file.display()),
+            Self::Line { file, line } => write!(f, "{}:{line}", file.display()),
+            Self::Object { object: name } | Self::Application { application: name } => {
+                f.write_str(name)
+            }
+        }
+    }
 }
 
 impl Finding {
     fn ok(what: &'static str, detail: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Ok, detail: detail.into(), remedy: String::new(), at: None }
+        Self {
+            what: what.into(),
+            verdict: Verdict::Ok,
+            detail: detail.into(),
+            remedy: String::new(),
+            at: None,
+        }
     }
 
     fn warn(what: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
-            what,
+            what: what.into(),
             verdict: Verdict::Warn,
             detail: detail.into(),
             remedy: remedy.into(),
@@ -63,7 +103,7 @@ impl Finding {
 
     fn fail(what: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
-            what,
+            what: what.into(),
             verdict: Verdict::Fail,
             detail: detail.into(),
             remedy: remedy.into(),
@@ -87,11 +127,13 @@ impl Finding {
 /// Looks, and says what it found.
 ///
 /// # Errors
-/// When standard output cannot be written, or the configuration of nginx cannot be read.
+/// When standard output cannot be written, the configuration of nginx cannot be read, or the
+/// application cannot be imported.
 pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
-    let findings = match &args.nginx {
-        Some(file) => nginx::look(file)?,
-        None => look(invocation),
+    let findings = match (&args.nginx, &args.python) {
+        (Some(file), _) => nginx::look(file)?,
+        (_, Some(application)) => python::look(invocation, &args.interpreter, application)?,
+        (None, None) => look(invocation),
     };
     if invocation.console.json() {
         invocation.console.value(&findings)?;

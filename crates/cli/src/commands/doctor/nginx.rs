@@ -1,30 +1,14 @@
 //! What is dangerous or slow in a configuration of nginx. The rules are those of `scan`.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use keywheel_scan::nginx::lint::{self, Limits, Weight};
 use keywheel_scan::nginx::{FollowError, follow};
-use serde::Serialize;
 
-use super::{Finding, Verdict};
+use super::{At, Finding, Verdict};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::show::counted;
-
-/// A place in a configuration.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct At {
-    file: PathBuf,
-    line: u32,
-    column: u32,
-}
-
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
-    }
-}
 
 /// Reads the configuration whose main file this is, and looks at it.
 pub(super) fn look(file: &Path) -> Result<Vec<Finding>, Failure> {
@@ -46,11 +30,11 @@ fn finding(found: lint::Finding) -> Finding {
         Weight::Advice => Verdict::Warn,
     };
     Finding {
-        what: found.rule,
+        what: found.rule.into(),
         verdict,
         detail: found.why,
         remedy: found.remedy.to_owned(),
-        at: Some(At { file: found.path, line: found.line, column: found.column }),
+        at: Some(At::Text { file: found.path, line: found.line, column: found.column }),
     }
 }
 

@@ -1,0 +1,230 @@
+"""Keys in ``os.environ``, and in a file, for code that reads them there again and again.
+
+::
+
+    keywheel.environ.bind({
+        "SECRET_KEY": "ring:web",
+        "SECRET_KEY_FALLBACKS": "ring:web?fallbacks",
+    })
+
+This is for code that cannot be changed to use a ring. It protects with what it has read and says
+nothing about it, so it is given a second: it must read a variable anew for each use. What read the
+variable once, when it was imported, keeps the old key for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from typing_extensions import Self
+
+import keywheel
+from keywheel import _worker
+from keywheel.exceptions import ConfigurationError
+
+__all__ = ["Binding", "bind"]
+
+# So many seconds may pass between reading a variable and protecting with what was read.
+LINGER = 1.0
+
+_TARGET = re.compile(r"ring:(?P<ring>[^?]+)(?P<fallbacks>\?fallbacks)?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./~-]*")
+
+
+def bind(
+    variables: Mapping[str, str],
+    *,
+    file: str | os.PathLike[str] | None = None,
+    separator: str = ",",
+    rings: Mapping[str, keywheel.Ring] | None = None,
+) -> Binding:
+    """Sets the variables now, and again with each change of their rings until it is closed.
+
+    ``ring:NAME`` is the primary's key. ``ring:NAME?fallbacks`` is every key that is accepted, with
+    ``separator`` between them, the primary first: so whoever reads the two one after the other, and
+    a rotation in between, has them all. ``file`` is written beside, for programs that read their
+    environment from one: lines of ``NAME=value``, mode 0600, always the whole of it or the one
+    before. ``rings`` gives rings by name that are not those of :func:`keywheel.ring`, for tests.
+
+    A forked worker goes on with its own copy: with the hooks of this package at once, otherwise
+    with the first change. Under uWSGI that needs ``--enable-threads``.
+
+    Raises :class:`keywheel.ConfigurationError` for a variable that cannot be, and what the first
+    use of a ring raises.
+    """
+    binding = Binding(variables, file, separator, rings or {})
+    binding._begin()
+    return binding
+
+
+class Binding:
+    """Variables that follow their rings; a ``with`` block ends it."""
+
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        file: str | os.PathLike[str] | None,
+        separator: str,
+        rings: Mapping[str, keywheel.Ring],
+    ) -> None:
+        self._targets: dict[str, tuple[keywheel.Ring, bool]] = {}
+        for name, target in variables.items():
+            found = _TARGET.fullmatch(target)
+            if not _NAME.fullmatch(name) or found is None:
+                raise ConfigurationError(
+                    f"{name}={target} binds nothing; write a variable's name, and ring:NAME or "
+                    "ring:NAME?fallbacks"
+                )
+            called = found["ring"]
+            ring = rings[called] if called in rings else keywheel.ring(called)
+            self._targets[name] = (ring, found["fallbacks"] is not None)
+        self._rings = {ring.name: ring for ring, _ in self._targets.values()}
+        self._file = None if file is None else Path(file)
+        self._separator = separator
+        self._before = {name: os.environ.get(name) for name in self._targets}
+        self._subscriptions: list[keywheel.Subscription] = []
+        self._guards: dict[str, keywheel.Guard] = {}
+        self._lingering: dict[keywheel.Guard, threading.Timer] = {}
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._is_closed = False
+
+    def _begin(self) -> None:
+        with self._lock:
+            for ring in self._rings.values():
+                self._take(ring)
+            self._show()
+        self._subscriptions = [ring.on_change(self._changed) for ring in self._rings.values()]
+        # A change before the subscription was told to nobody.
+        for ring in self._rings.values():
+            self._changed(ring.snapshot())
+        _worker.at_start(self._begin_again)
+
+    def _changed(self, snapshot: keywheel.Snapshot) -> None:
+        """In a thread of the package, after each change."""
+        with self._own_lock():
+            if not self._is_closed:
+                self._take(self._rings[snapshot.ring])
+                self._show()
+
+    def _begin_again(self) -> None:
+        """In a worker that was forked: the guards of the parent are not its own."""
+        for ring in self._rings.values():
+            self._changed(ring.snapshot())
+
+    def _own_lock(self) -> threading.Lock:
+        """The lock. What the parent held when it forked would never be let go of here."""
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.Lock(), os.getpid()
+            self._guards, self._lingering = {}, {}
+        return self._lock
+
+    def _take(self, ring: keywheel.Ring) -> None:
+        """Guards what the variable will hold, before it holds it, and what it held for a while."""
+        guard = ring.guard()
+        guard.__enter__()
+        former = self._guards.get(ring.name)
+        self._guards[ring.name] = guard
+        if former is None:
+            return
+        if former.version == guard.version:
+            former.__exit__(None, None, None)
+        else:
+            timer = threading.Timer(LINGER, self._release, (former,))
+            timer.daemon = True
+            self._lingering[former] = timer
+            timer.start()
+
+    def _release(self, guard: keywheel.Guard) -> None:
+        with self._own_lock():
+            if self._lingering.pop(guard, None) is not None:
+                guard.__exit__(None, None, None)
+
+    def _show(self) -> None:
+        values = {}
+        for name, (ring, is_fallbacks) in self._targets.items():
+            if is_fallbacks:
+                secrets = [version.secret for version in ring.snapshot().accepted]
+                keys = [secret.reveal() for secret in secrets if secret is not None]
+                if any(self._separator in key for key in keys):
+                    raise ConfigurationError(
+                        f"a key of ring {ring.name} contains {self._separator!r}, which stands "
+                        f"between the keys of {name}; give another separator"
+                    )
+                values[name] = self._separator.join(keys)
+            else:
+                values[name] = self._guards[ring.name].secret.reveal()
+        # The fallbacks first: they accept both the key that was and the one that comes.
+        for name in sorted(values, key=lambda name: not self._targets[name][1]):
+            os.environ[name] = values[name]
+        if self._file is not None:
+            _write(self._file, values)
+
+    def close(self) -> None:
+        """Ends it: the variables are what they were before, and the file stays as it is."""
+        for subscription in self._subscriptions:
+            subscription.close()
+        _worker.not_at_start(self._begin_again)
+        with self._own_lock():
+            if self._is_closed:
+                return
+            self._is_closed = True
+            for guard, timer in self._lingering.items():
+                timer.cancel()
+                guard.__exit__(None, None, None)
+            for guard in self._guards.values():
+                guard.__exit__(None, None, None)
+            self._guards, self._lingering = {}, {}
+            for name, value in self._before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+    def __enter__(self) -> Self:
+        """Gives itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes it."""
+        self.close()
+
+
+def _write(file: Path, values: Mapping[str, str]) -> None:
+    """Puts a new file in the place of the old one, readable for its owner alone."""
+    text = "".join(f"{name}={_quoted(name, value)}\n" for name, value in values.items())
+    # It is made with mode 0600.
+    descriptor, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(descriptor)
+        os.replace(made, file)
+    except BaseException:
+        os.unlink(made)
+        raise
+
+
+def _quoted(name: str, value: str) -> str:
+    """As shells, systemd and the readers of ``.env`` files have it."""
+    if _PLAIN.fullmatch(value):
+        return value
+    if not value.isprintable():
+        raise ConfigurationError(
+            f"the key for {name} has characters that no environment file can hold; use the ring "
+            "in the code instead"
+        )
+    return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'

@@ -1,0 +1,1 @@
+"""One application under every server and every way to fork."""

@@ -1,0 +1,253 @@
+"""Keys in the environment, for code that rereads it: the contract, and what an environment is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from contract import check, check_outage
+from dotenv import dotenv_values
+from support.installation import Installation, eventually, secret_ring
+
+import keywheel
+from keywheel import environ
+from keywheel._keywheel import Registry
+from keywheel.exceptions import ConfigurationError
+from keywheel.testing import TestRing
+
+VARIABLES = {"APP_KEY": "ring:web", "APP_KEYS": "ring:web?fallbacks"}
+
+
+def seal(key: str) -> str:
+    return hmac.new(key.encode(), b"alice", hashlib.sha256).hexdigest()
+
+
+def accepted_of(ring: keywheel.Ring) -> list[str]:
+    secrets = [version.secret for version in ring.snapshot().accepted]
+    return [secret.reveal() for secret in secrets if secret is not None]
+
+
+def await_step(ring: keywheel.Ring) -> None:
+    """Waits until the environment is in step: changes are told in another thread."""
+
+    def is_in_step() -> bool:
+        keys = accepted_of(ring)
+        return os.environ["APP_KEYS"].split(",") == keys and os.environ["APP_KEY"] == keys[0]
+
+    eventually("the environment is in step", is_in_step)
+
+
+class Rereading:
+    """Code that knows nothing but two variables, and reads them anew for each use."""
+
+    def __init__(self, ring: keywheel.Ring) -> None:
+        self._ring = ring
+
+    def issue(self) -> str:
+        await_step(self._ring)
+        return seal(os.environ["APP_KEY"])
+
+    def accepts(self, artefact: str) -> bool:
+        await_step(self._ring)
+        return artefact in map(seal, os.environ["APP_KEYS"].split(","))
+
+
+class OfTheStart(Rereading):
+    """Code that read its variables when it began, as most does."""
+
+    def __init__(self, ring: keywheel.Ring) -> None:
+        super().__init__(ring)
+        self._key, self._keys = os.environ["APP_KEY"], os.environ["APP_KEYS"].split(",")
+
+    def issue(self) -> str:
+        return seal(self._key)
+
+    def accepts(self, artefact: str) -> bool:
+        return artefact in map(seal, self._keys)
+
+
+@pytest.fixture
+def bound() -> Iterator[Callable[[keywheel.Ring], environ.Binding]]:
+    """Binds rings for the time of a test."""
+    bindings = []
+
+    def bind(ring: keywheel.Ring, file: Path | None = None) -> environ.Binding:
+        bindings.append(environ.bind(VARIABLES, rings={"web": ring}, file=file))
+        return bindings[-1]
+
+    yield bind
+    for binding in bindings:
+        binding.close()
+
+
+def test_the_contract(bound: Callable[[keywheel.Ring], environ.Binding]) -> None:
+    def make(ring: keywheel.Ring) -> Rereading:
+        bound(ring)
+        return Rereading(ring)
+
+    check(make)
+
+
+def test_an_outage(
+    install: Callable[[str], Installation], bound: Callable[[keywheel.Ring], environ.Binding]
+) -> None:
+    def make(ring: keywheel.Ring) -> Rereading:
+        bound(ring)
+        return Rereading(ring)
+
+    installation = install(secret_ring("web", lifetime="10m"))
+    installation.token("web", "web")
+    check_outage(make, installation, "web")
+
+
+def test_code_that_read_its_variables_once_keeps_the_old_key(
+    bound: Callable[[keywheel.Ring], environ.Binding],
+) -> None:
+    def make(ring: keywheel.Ring) -> OfTheStart:
+        bound(ring)
+        return OfTheStart(ring)
+
+    with pytest.raises(AssertionError, match="what is retired is refused"):
+        check(make)
+
+
+def test_the_file_is_private_whole_and_readable_by_others(
+    tmp_path: Path, keywheel_ring: TestRing
+) -> None:
+    file = tmp_path / "app.env"
+    ring = keywheel_ring.ring
+    with environ.bind(VARIABLES, rings={"web": ring}, file=file):
+        for _ in range(2):
+            await_step(ring)
+            keys = accepted_of(ring)
+            expected = {"APP_KEY": keys[0], "APP_KEYS": ",".join(keys)}
+            eventually(
+                "the file is in step", lambda expected=expected: dotenv_values(file) == expected
+            )
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert os.listdir(tmp_path) == ["app.env"]
+            keywheel_ring.rotate()
+
+
+def test_a_file_holds_every_key_that_a_line_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = 'with blanks, "quotes", back\\slash, $HOME and `ticks`'
+    (tmp_path / "keys.toml").write_text(f"[odd]\nkeys = ['''{key}''']\n")
+    registry = Registry()
+    registry.configure(url=f"file:{tmp_path}/keys.toml")
+    file = tmp_path / "app.env"
+    with environ.bind({"ODD": "ring:odd"}, rings={"odd": registry.ring("odd")}, file=file):
+        assert os.environ["ODD"] == key
+    shown = subprocess.run(
+        ["sh", "-c", f'. {file}; printf %s "$ODD"'], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == key
+    with pytest.raises(ConfigurationError, match="another separator"):
+        environ.bind({"ODD": "ring:odd?fallbacks"}, rings={"odd": registry.ring("odd")})
+
+
+def test_what_was_there_before_comes_back(
+    monkeypatch: pytest.MonkeyPatch, keywheel_ring: TestRing
+) -> None:
+    monkeypatch.setenv("APP_KEY", "of before")
+    monkeypatch.delenv("APP_KEYS", raising=False)
+    binding = environ.bind(VARIABLES, rings={"web": keywheel_ring.ring})
+    assert os.environ["APP_KEY"] != "of before"
+    binding.close()
+    binding.close()
+    assert os.environ["APP_KEY"] == "of before"
+    assert "APP_KEYS" not in os.environ
+    keywheel_ring.rotate()
+    assert os.environ["APP_KEY"] == "of before"
+
+
+@pytest.mark.parametrize("variables", [{"A": "web"}, {"A": "ring:"}, {"A B": "ring:web"}])
+def test_what_binds_nothing_is_refused(variables: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="binds nothing"):
+        environ.bind(variables)
+
+
+WORKERS = """
+    import multiprocessing, os, sys
+    import keywheel
+    from keywheel import environ
+    environ.bind({"APP_KEY": "ring:web"})
+
+    def work(asked, answers):
+        while asked.get():
+            answers.put((os.getpid(), os.environ["APP_KEY"]))
+
+    context = multiprocessing.get_context("fork")
+    asked, answers = context.Queue(), context.Queue()
+    children = [context.Process(target=work, args=(asked, answers), daemon=True) for _ in "ab"]
+    for child in children:
+        child.start()
+    for line in sys.stdin:
+        for _ in "abcdefgh":
+            asked.put(True)
+        found = dict(answers.get() for _ in "abcdefgh")
+        found[os.getpid()] = os.environ["APP_KEY"]
+        print(len(found), *sorted(set(found.values())), flush=True)
+"""
+
+
+def test_every_process_follows_and_a_rotation_waits_until_it_has(
+    install: Callable[[str], Installation],
+) -> None:
+    installation = install(secret_ring("web"))
+    installation.token("web", "web")
+    environment = {**os.environ, **installation.environment("web")}
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WORKERS)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+
+        def ask() -> list[str]:
+            assert parent.stdin is not None
+            assert parent.stdout is not None
+            print(file=parent.stdin, flush=True)
+            return parent.stdout.readline().split()
+
+        def ask_all() -> set[str]:
+            found: list[str] = eventually(
+                "all three answer", lambda: answer if (answer := ask())[0] == "3" else None
+            )
+            return set(found[1:])
+
+        try:
+            first = ask_all()
+            assert len(first) == 1
+            eventually("three have proved", lambda: len(_proved(installation)) == 3)
+            installation.rotate("web")
+            # Once all have switched, nobody holds the old key in a variable any more.
+            eventually("the rotation is over", lambda: _is_over(installation))
+            second = ask_all()
+            assert len(second) == 1
+            assert second != first
+        finally:
+            parent.kill()
+
+
+def _proved(installation: Installation) -> list[str]:
+    status = installation.ring("web")
+    found = [one for consumer in status["consumers"] for one in consumer["instances"]]
+    return [one["id"] for one in found if one.get("holds") == status["keyset_revision"]]
+
+
+def _is_over(installation: Installation) -> bool:
+    status = installation.ring("web")
+    return bool(status["primary"] == 2 and status["stage"] == "rest")

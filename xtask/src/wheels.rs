@@ -1,0 +1,115 @@
+//! `cargo xtask wheels`: the two wheels as they are published, built so that whoever builds the
+//! same sources at the same place of the toolchain gets the same bytes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::machine;
+use crate::process::{self, run};
+
+/// The folders with a `pyproject.toml`.
+const PROJECTS: &[&str] = &["python", "packaging/python-command"];
+/// Where wheels are put, below the target directory.
+const FOLDER: &str = "wheels";
+
+/// Builds both wheels.
+pub(crate) fn build(root: &Path) -> Result<(), Failure> {
+    let target = process::target_dir(root)?;
+    let folder = target.join(FOLDER);
+    for project in PROJECTS {
+        build_into(root, project, &target, &folder)?;
+    }
+    for (name, digest) in digests(&folder)? {
+        println!("{digest}  {name}");
+    }
+    Ok(())
+}
+
+/// Builds each twice, both times from nothing, and compares.
+pub(crate) fn check(root: &Path) -> Result<(), Failure> {
+    let target = process::target_dir(root)?;
+    for project in PROJECTS {
+        let mut built = Vec::new();
+        for name in ["wheels-first", "wheels-second"] {
+            let folder = target.join(name);
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).map_err(|error| unusable(&folder, &error))?;
+            }
+            let wheels = folder.join(FOLDER);
+            build_into(root, project, &folder.join("target"), &wheels)?;
+            built.push(digests(&wheels)?);
+        }
+        let [first, second] = built.as_slice() else { continue };
+        for (name, digest) in first {
+            println!("{digest}  {name}");
+        }
+        if first != second {
+            return Err(Failure::found(
+                format!("the same sources of {project} gave another wheel the second time"),
+                "compare target/wheels-first and target/wheels-second with diffoscope",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Builds the wheel of a project into a folder.
+fn build_into(root: &Path, project: &str, target: &Path, folder: &Path) -> Result<(), Failure> {
+    let venv = machine::python(root, &process::target_dir(root)?)?;
+    let mut maturin = Command::new(venv.join("bin/maturin"));
+    maturin.current_dir(root.join(project)).env("SOURCE_DATE_EPOCH", committed_at(root)?);
+    maturin.env("RUSTFLAGS", without_paths(root)).env("CARGO_TARGET_DIR", target);
+    // The paths of C sources, which no flag of rustc reaches.
+    maturin.env("CFLAGS", format!("-ffile-prefix-map={}=/", target.display()));
+    run(maturin.args(["build", "--profile", "dist", "--locked", "--out"]).arg(folder))
+}
+
+/// When the sources were committed: the time that every file in a wheel is given.
+fn committed_at(root: &Path) -> Result<String, Failure> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["log", "-1", "--format=%ct"]);
+    let answer = git.output().map_err(|error| {
+        Failure::machine(format!("git could not be started: {error}"), "install git")
+    })?;
+    Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+}
+
+/// Flags for rustc that leave out where this machine keeps things.
+fn without_paths(root: &Path) -> OsString {
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
+    let mut flags = OsString::from("--remap-path-prefix=");
+    flags.push(root);
+    flags.push("=/keywheel --remap-path-prefix=");
+    flags.push(cargo);
+    flags.push("=/cargo");
+    flags
+}
+
+/// The SHA-256 of each wheel in a folder, by its name.
+fn digests(folder: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| unusable(folder, &error))? {
+        let path = entry.map_err(|error| unusable(folder, &error))?.path();
+        if path.extension().is_none_or(|extension| extension != "whl") {
+            continue;
+        }
+        let summed = Command::new("sha256sum").arg(&path).output();
+        let summed = summed.map_err(|error| unusable(&path, &error))?;
+        let text = String::from_utf8_lossy(&summed.stdout);
+        let digest = text.split_whitespace().next().unwrap_or_default().to_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        found.insert(name, digest);
+    }
+    Ok(found)
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::machine(
+        format!("{} cannot be used: {error}", path.display()),
+        "check its permissions and the free space",
+    )
+}
