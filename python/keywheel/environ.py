@@ -21,12 +21,14 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING
 
 import keywheel
 from keywheel import _worker
 from keywheel.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Binding", "bind"]
 
