@@ -10,6 +10,7 @@ from starlette.middleware import sessions
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import keywheel
+from keywheel._rings import RingOrName, ring_of
 from keywheel.asgi import FirstUse, through_lifespan
 
 __all__ = ["SessionMiddleware"]
@@ -33,7 +34,7 @@ class SessionMiddleware(sessions.SessionMiddleware):
         def __init__(
             self,
             app: ASGIApp,
-            ring: keywheel.Ring,
+            ring: RingOrName,
             *,
             session_cookie: str = "session",
             max_age: int | None = 14 * 24 * 60 * 60,
@@ -46,13 +47,13 @@ class SessionMiddleware(sessions.SessionMiddleware):
 
     else:
 
-        def __init__(self, app: ASGIApp, ring: keywheel.Ring, **options: Any) -> None:
+        def __init__(self, app: ASGIApp, ring: RingOrName, **options: Any) -> None:
             if "secret_key" in options:
                 raise TypeError("the ring has the keys; leave secret_key out")
             # The key that Starlette asks for makes a signer that is replaced at once.
             super().__init__(app, secret_key="", **options)
-            self.signer = _Signer(ring)
-            self._ring = ring
+            self._ring = ring_of(ring)
+            self.signer = _Signer(self._ring)
             self._first_use = FirstUse()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

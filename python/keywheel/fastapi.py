@@ -27,6 +27,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 import keywheel
+from keywheel._rings import RingOrName, ring_of
 from keywheel.asgi import FirstUse
 from keywheel.exceptions import InvalidTokenError, UnavailableError
 
@@ -39,7 +40,7 @@ _PERMITTED = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
 
 def jwt(
-    ring: str | keywheel.Ring,
+    ring: RingOrName,
     *,
     audience: str | Sequence[str] | None = None,
     issuer: str | Sequence[str] | None = None,
@@ -60,7 +61,7 @@ def jwt(
     and a ``kid`` that nobody knows, waits in a thread.
     """
     verifier = _Verifier(
-        keywheel.ring(ring) if isinstance(ring, str) else ring,
+        ring_of(ring),
         {
             "audience": audience,
             "issuer": issuer,

@@ -19,6 +19,7 @@ import jwt
 from jwt.exceptions import InvalidSignatureError, InvalidTokenError
 
 import keywheel
+from keywheel._rings import is_revoked
 from keywheel.exceptions import _refusal
 
 __all__ = ["decode", "encode", "key_for"]
@@ -63,7 +64,9 @@ def decode(token: str | bytes, ring: keywheel.Ring, **expected: Any) -> dict[str
         except InvalidTokenError:
             version.rejected()
             raise
-        _refuse_revoked(claims, version, ring)
+        if is_revoked(ring, claims, "sub", version.kid):
+            version.rejected()
+            raise _refusal("revoked", "the token was revoked", None)
         version.processed()
         return claims
     raise refused
@@ -90,16 +93,6 @@ def _versions(token: str | bytes, ring: keywheel.Ring) -> Iterable[keywheel.Vers
     if kid is None:
         return accepted
     return [version for version in accepted if version.kid == kid]
-
-
-def _refuse_revoked(claims: dict[str, Any], version: keywheel.Version, ring: keywheel.Ring) -> None:
-    try:
-        is_revoked = ring.is_revoked(claims, kid=version.kid)
-    except keywheel.RevocationsStaleError as error:
-        raise _refusal("revocations_stale", str(error), None) from error
-    if is_revoked:
-        version.rejected()
-        raise _refusal("revoked", "the token was revoked", None)
 
 
 class _Key:

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -20,12 +19,7 @@ from urllib.parse import parse_qsl
 import keywheel
 import keywheel.uwsgi
 from keywheel.exceptions import InvalidTokenError
-
-ring = keywheel.ring(os.environ.get("MATRIX_RING", "matrix"))
-
-if os.environ.get("MATRIX_USE_AT_IMPORT"):
-    # The worst that a preloaded application can do: the parent is a client itself by the fork.
-    ring.snapshot()
+from servers.where import ring, where
 
 
 def _seal(kid: str, key: bytes, user: str) -> str:
@@ -64,17 +58,6 @@ def check(session: str, token: str) -> dict[str, Any]:
     except InvalidTokenError as error:
         answer["token"] = getattr(error, "kind", "?")
     return answer
-
-
-def where() -> dict[str, Any]:
-    """Which process this is, and what it holds."""
-    snapshot = ring.snapshot()
-    return {
-        "pid": os.getpid(),
-        "instance": ring.health()["instance"],
-        "version": snapshot.version,
-        "accepted": [version.number for version in snapshot.accepted],
-    }
 
 
 def respond(path: str, query: dict[str, str]) -> dict[str, Any]:

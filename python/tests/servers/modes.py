@@ -67,13 +67,13 @@ def gunicorn(kind: str, application: str, *more: str) -> Callable[[Path], list[s
     return command
 
 
-def _uwsgi(*more: str) -> Callable[[Path], list[str]]:
+def _uwsgi(application: str, *more: str) -> Callable[[Path], list[str]]:
     def command(folder: Path) -> list[str]:
         return [
             *(str(Path(sys.executable).parent / "uwsgi"), "--master", "--die-on-term"),
             *("--processes", str(WORKERS), "--http-socket", f"{folder}/a", "--need-app"),
             *("--virtualenv", sys.prefix, "--pythonpath", str(TESTS), "--disable-logging"),
-            *("--module", "servers.apps:wsgi", *more),
+            *("--module", application, *more),
         ]
 
     return command
@@ -188,11 +188,17 @@ MODES = [
     ),
     Mode("gunicorn-uvicorn", gunicorn(_UVICORN, _ASYNC)),
     Mode("gunicorn-uvicorn-preload", gunicorn(_UVICORN, _ASYNC, "--preload"), **_PRELOADED),
-    Mode("uwsgi", _uwsgi(), **_PRELOADED),
-    Mode("uwsgi-threads", _uwsgi("--enable-threads", "--threads", "2"), **_PRELOADED),
-    Mode("uwsgi-lazy-apps", _uwsgi("--lazy-apps")),
+    Mode("uwsgi", _uwsgi(_SYNC), **_PRELOADED),
+    Mode("uwsgi-threads", _uwsgi(_SYNC, "--enable-threads", "--threads", "2"), **_PRELOADED),
+    Mode("uwsgi-lazy-apps", _uwsgi(_SYNC, "--lazy-apps")),
     Mode("uvicorn-workers", _uvicorn("--factory", "servers.apps:asgi")),
-    Mode("uvicorn-workers-fastapi", _uvicorn("servers.web:app"), caller=as_browser),
+    Mode("uvicorn-workers-fastapi", _uvicorn("servers.web_fastapi:app"), caller=as_browser),
+    Mode("uwsgi-flask", _uwsgi("servers.web_flask:app"), caller=as_browser, **_PRELOADED),
+    Mode(
+        "gunicorn-django",
+        gunicorn("gthread", "servers.web_django:app", "--threads", "2"),
+        caller=as_browser,
+    ),
     Mode("celery-prefork", _celery, beside=(_redis, "redis"), caller=over_celery, **_PRELOADED),
     Mode("children-fork", _children("fork"), **_PRELOADED),
     Mode("children-spawn", _children("spawn")),

@@ -313,3 +313,6 @@ fn answer(edge: &Edge, question: &Question<'_>, out: &mut Vec<u8>) {
     }
     wire::end(out, question.goes_on);
 }
+
+#[cfg(test)]
+mod tests;
