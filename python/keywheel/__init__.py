@@ -65,7 +65,13 @@ __all__ = [
 
 _registry = Registry()
 
-ring = _registry.ring
+
+def ring(name: str) -> Ring:
+    """A ring by its name. Nothing is opened, started or asked before its first use."""
+    # A function of this module, by whose name a ring is pickled.
+    return _registry.ring(name)
+
+
 configure = _registry.configure
 start = _registry.start
 shutdown = _registry.shutdown

@@ -223,8 +223,36 @@ class StillRing:
     def rollback(self) -> int: ...
     def retire(self) -> int: ...
 
+@final
+class Verifier:
+    """What is expected of the tokens of one ring, prepared once."""
+
+    def __new__(
+        cls,
+        ring: Ring,
+        *,
+        issuer: str | Sequence[str] | None = None,
+        audience: str | Sequence[str] | None = None,
+        subject: str | None = None,
+        leeway: float = 0.0,
+        require: Sequence[str] | None = None,
+        typ: str | None = None,
+        algorithm: str | None = None,
+    ) -> Self:
+        """The keywords are those of :func:`decode`."""
+    @property
+    def ring(self) -> Ring:
+        """The ring."""
+    def decode(self, token: str | bytes) -> dict[str, Any]:
+        """The claims of a token. Raises like :func:`decode`."""
+
 def encode(claims: Mapping[str, Any], ring: Ring) -> str:
-    """A token with these claims, made with the ring's primary."""
+    """A token with these claims, made with the ring's primary.
+
+    ``jti``, ``iat`` and ``exp`` are added where they are missing; a ``datetime`` becomes seconds
+    since 1970. Raises :class:`keywheel.ProtectError` when nothing may be protected now, and
+    :class:`keywheel.ClaimsError` when the claims live longer than the policy promises.
+    """
 
 def decode(
     token: str | bytes,
@@ -238,4 +266,10 @@ def decode(
     typ: str | None = None,
     algorithm: str | None = None,
 ) -> dict[str, Any]:
-    """The claims of a token of the ring; the first reason not to accept it is raised."""
+    """The claims of a token of the ring.
+
+    The issuer and the audience may be one of several; ``leeway`` is in seconds; ``require`` names
+    claims that must be there, in place of ``exp``; ``typ`` is the media type in the header. Raises
+    a subclass of ``keywheel.exceptions.InvalidTokenError`` for the first reason not to accept it;
+    where PyJWT is installed, each is one of PyJWT's exceptions too.
+    """

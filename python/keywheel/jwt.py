@@ -6,10 +6,15 @@ are expected, and whether the token was revoked, in one call; ``encode`` adds ``
 
     token = keywheel.jwt.encode({"sub": "alice"}, access)
     claims = keywheel.jwt.decode(token, access, audience="orders")
+
+A :class:`Verifier` is told once what is expected::
+
+    orders = keywheel.jwt.Verifier(access, audience="orders")
+    claims = orders.decode(token)
 """
 
 from __future__ import annotations
 
-from keywheel._keywheel import decode, encode
+from keywheel._keywheel import Verifier, decode, encode
 
-__all__ = ["decode", "encode"]
+__all__ = ["Verifier", "decode", "encode"]

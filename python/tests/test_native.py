@@ -48,7 +48,10 @@ def test_a_rotation_does_not_wait_for_an_idle_reader(install: Install) -> None:
     first = ring.secret().reveal()
     # Nobody reads any more; the guard that was kept is let go of without that.
     installation.rotate("web")
-    eventually("the old one is retired", lambda: len(ring.snapshot().accepted) == 1 and ring.snapshot().version == 2)
+    eventually(
+        "the old one is retired",
+        lambda: len(ring.snapshot().accepted) == 1 and ring.snapshot().version == 2,
+    )
     assert ring.secret().reveal() != first
     assert registry.shutdown()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -104,6 +105,35 @@ def test_an_event_begins_a_rotation(web: tuple[Installation, Registry]) -> None:
     assert ring.snapshot().version == 1
     ring.event("login")
     eventually("the next version protects", lambda: ring.snapshot().version == 2)
+
+
+def test_a_kid_that_nobody_knows_holds_up_no_other_thread(
+    web: tuple[Installation, Registry],
+) -> None:
+    installation, registry = web
+    ring = registry.ring("access")
+    token = keywheel.jwt.encode({"sub": "alice"}, ring)
+    keywheel.jwt.decode(token, ring)
+    foreign = keywheel.jwt.encode({"sub": "alice"}, TestRing("access", algorithm="HS256").ring)
+    installation.pause()
+    try:
+        refused = threading.Event()
+
+        def refuse() -> None:
+            with pytest.raises(keywheel.exceptions.InvalidTokenError):
+                keywheel.jwt.decode(foreign, ring)
+            refused.set()
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        passed = 0
+        while not refused.is_set():
+            keywheel.jwt.decode(token, ring)
+            passed += 1
+        thread.join()
+        assert passed > 100, "it waits for the server, and this one does not"
+    finally:
+        installation.go_on()
 
 
 def test_what_the_server_refuses_is_told_apart_from_an_outage(

@@ -79,7 +79,11 @@ impl Inner {
                         return Err(failed(error));
                     }
                 }
-                Origin::Still(keys) => still::show_all(&live, keys),
+                Origin::Still(keys) => {
+                    still::show_all(&live, keys);
+                    // Another thread may have come in between, and waits.
+                    live.announce();
+                }
             }
             return Ok(live);
         }
@@ -279,6 +283,16 @@ impl RingHandle {
         let live = self.inner.live.load();
         let live = live.as_ref().filter(|live| live.is_own())?;
         live.slots.get(self.index)?.keyset.load_full()
+    }
+
+    /// Whether this very keyset is held now, in this process.
+    pub fn holds(&self, keyset: &Arc<Keyset>) -> bool {
+        let live = self.inner.live.load();
+        let live = live.as_ref().filter(|live| live.is_own());
+        let slot = live.and_then(|live| live.slots.get(self.index));
+        slot.is_some_and(|slot| {
+            slot.keyset.load().as_ref().is_some_and(|held| Arc::ptr_eq(held, keyset))
+        })
     }
 
     /// What is held now. The first call in a process waits for it.

@@ -242,7 +242,8 @@ impl Keyset {
         self.primary_number
     }
 
-    /// What is protected now may live at most this long; nothing when this process protects nothing.
+    /// What is protected now may live at most this long; nothing when this process protects
+    /// nothing.
     pub fn longest_lifetime(&self) -> Option<Span> {
         self.primary.as_ref().map(|primary| primary.longest_lifetime)
     }

@@ -86,7 +86,19 @@ impl RingHandle {
         token: &[u8],
         expected: &Expected,
     ) -> Result<VerifiedToken, TokenRefusal> {
-        let mut keyset = self.current()?;
+        self.verify_token_in(self.current()?, token, expected)
+    }
+
+    /// The same for whoever has what is held at hand already.
+    ///
+    /// # Errors
+    /// Like those of [`RingHandle::verify_token`].
+    pub fn verify_token_in(
+        &self,
+        mut keyset: Arc<Keyset>,
+        token: &[u8],
+        expected: &Expected,
+    ) -> Result<VerifiedToken, TokenRefusal> {
         let verified = match verify_with(&keyset, token, expected) {
             // This counts the kid where nobody knows it, so that a report names it.
             Err(TokenError::UnknownKid { kid }) => match self.refresh_for_unknown(&kid) {
@@ -102,6 +114,29 @@ impl RingHandle {
         self.check_revocation(&keyset, &verified)?;
         verified.version.processed(1);
         Ok(verified)
+    }
+
+    /// The same without ever waiting: nothing where it would have to wait, for a kid that nobody
+    /// here knows or for what is revoked.
+    pub fn verify_token_at_once(
+        &self,
+        keyset: &Keyset,
+        token: &[u8],
+        expected: &Expected,
+    ) -> Option<Result<VerifiedToken, TokenRefusal>> {
+        if !self.knows_revocations() {
+            return None;
+        }
+        let verified = match verify_with(keyset, token, expected) {
+            Err(TokenError::UnknownKid { .. }) => return None,
+            Err(error) => return Some(Err(error.into())),
+            Ok(verified) => verified,
+        };
+        let outcome = self.check_revocation(keyset, &verified).map(|()| {
+            verified.version.processed(1);
+            verified
+        });
+        Some(outcome)
     }
 
     fn check_revocation(
@@ -130,7 +165,9 @@ impl RingHandle {
     pub fn sign_token(&self, claims: &[u8]) -> Result<String, SignError> {
         let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
         let mut jti = [0; 16];
-        random::fill(&mut jti);
+        if claims.jti().is_none() {
+            random::fill(&mut jti);
+        }
         let guard = self.guard()?;
         let terms = Terms { now: now(), longest_lifetime: guard.longest_lifetime(), jti };
         let completed = complete(&claims, &terms)?;

@@ -38,6 +38,10 @@ impl Guard {
 impl Guard {
     fn __enter__(slf: Py<Self>, py: Python<'_>) -> PyResult<Py<Self>> {
         let guard = slf.get();
+        if guard.held.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            let text = "this guard is in use already; take one for each `with` block: ring.guard()";
+            return Err(raise(py, "ProtectError", text));
+        }
         let taken = guard.ring.get().take_guard(py)?.or_raise(py)?;
         *guard.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
         Ok(slf)

@@ -61,8 +61,7 @@ fn write_value(value: &Bound<'_, PyAny>, text: &mut String, depth: usize) -> PyR
         return Ok(());
     }
     if let Ok(number) = value.cast_exact::<PyInt>() {
-        text.push_str(&number.str()?.to_string_lossy());
-        return Ok(());
+        return write_int(number, text);
     }
     if value.is_none() {
         text.push_str("null");
@@ -99,6 +98,16 @@ fn write_value(value: &Bound<'_, PyAny>, text: &mut String, depth: usize) -> PyR
          datetime",
         value.get_type().name()?
     )))
+}
+
+fn write_int(number: &Bound<'_, PyInt>, text: &mut String) -> PyResult<()> {
+    match number.extract::<i64>() {
+        Ok(number) => {
+            let _ = write!(text, "{number}");
+        }
+        Err(_) => text.push_str(&number.str()?.to_string_lossy()),
+    }
+    Ok(())
 }
 
 fn write_array<'py>(

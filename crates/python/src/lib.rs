@@ -6,6 +6,7 @@
 
 mod config;
 mod error;
+mod expect;
 mod guard;
 mod json;
 mod notify;
@@ -37,5 +38,5 @@ mod _keywheel {
     #[pymodule_export]
     use crate::still::StillRing;
     #[pymodule_export]
-    use crate::token::{decode, encode};
+    use crate::token::{Verifier, decode, encode};
 }

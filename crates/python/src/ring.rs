@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard as Loaded};
 use keywheel_client::clock::{BootTime, boot_time};
 use keywheel_client::{Keyset, ProtectError, RingHandle};
 use keywheel_core::time::Span;
@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::{OrRaise as _, raise};
+use crate::expect::Kept;
 use crate::guard::Guard;
 use crate::notify::{self, Subscription};
 use crate::registry::Shared;
@@ -26,11 +27,19 @@ pub(crate) struct Ring {
     registry: Arc<Shared>,
     bound: ArcSwapOption<RingHandle>,
     shown: ArcSwapOption<Py<Snapshot>>,
+    /// What was expected of a token last.
+    pub(crate) expected: ArcSwapOption<Kept>,
 }
 
 impl Ring {
     pub(crate) fn new(name: String, registry: Arc<Shared>) -> Self {
-        Self { name, registry, bound: ArcSwapOption::empty(), shown: ArcSwapOption::empty() }
+        Self {
+            name,
+            registry,
+            bound: ArcSwapOption::empty(),
+            shown: ArcSwapOption::empty(),
+            expected: ArcSwapOption::empty(),
+        }
     }
 
     /// A ring of a client that stands outside of any registry.
@@ -38,6 +47,11 @@ impl Ring {
         let ring = Self::new(name, Arc::new(Shared::empty()));
         ring.bound.store(Some(Arc::new(handle)));
         ring
+    }
+
+    /// The handle of the client, where it was asked for before.
+    pub(crate) fn bound_handle(&self) -> Loaded<Option<Arc<RingHandle>>> {
+        self.bound.load()
     }
 
     /// The handle of the client.
@@ -97,7 +111,7 @@ fn deadline(seconds: f64) -> PyResult<BootTime> {
 
 /// Waits for the first keys of this process, and lets other threads run meanwhile.
 #[cold]
-fn first(py: Python<'_>, handle: &RingHandle) -> PyResult<Arc<Keyset>> {
+pub(crate) fn first(py: Python<'_>, handle: &RingHandle) -> PyResult<Arc<Keyset>> {
     // The parent's threads did not come along through a fork.
     notify::revive()?;
     py.detach(|| handle.current()).or_raise(py)
@@ -113,6 +127,12 @@ impl Ring {
 
     /// The versions as of now: one consistent view.
     fn snapshot(&self, py: Python<'_>) -> PyResult<Py<Snapshot>> {
+        if let Some(handle) = &*self.bound.load()
+            && let Some(shown) = &*self.shown.load()
+            && handle.holds(shown.get().keyset())
+        {
+            return Ok(shown.clone_ref(py));
+        }
         let keyset = self.keyset(py)?;
         self.show(py, keyset)
     }

@@ -1,74 +1,18 @@
 //! Tokens: made with the primary, verified against every accepted version, in one call each.
 
+use std::sync::Arc;
+
 use keywheel_client::RingHandle;
-use keywheel_core::time::Span;
-use keywheel_jose::token::{Algorithm, Claims, Expected};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use keywheel_jose::token::{Claims, Expected};
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::error::OrRaise as _;
+use crate::expect::Keywords;
 use crate::json;
 use crate::ring::Ring;
-
-/// One text or several.
-fn texts(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(vec![text.to_cow()?.into_owned()]);
-    }
-    let mut all = Vec::new();
-    for one in value.try_iter()? {
-        let one = one?;
-        let text = one.cast::<PyString>().map_err(|_| {
-            PyTypeError::new_err(format!("{what} is neither a str nor a list of them"))
-        })?;
-        all.push(text.to_cow()?.into_owned());
-    }
-    if all.is_empty() {
-        let text = format!("{what} is an empty list, which nothing can satisfy; leave it out");
-        return Err(PyValueError::new_err(text));
-    }
-    Ok(all)
-}
-
-fn expectation(
-    issuer: Option<&Bound<'_, PyAny>>,
-    audience: Option<&Bound<'_, PyAny>>,
-    subject: Option<&str>,
-    leeway: f64,
-    require: Option<Vec<String>>,
-    typ: Option<&str>,
-    algorithm: Option<&str>,
-) -> PyResult<Expected> {
-    let mut expected = Expected::new();
-    for name in issuer.map(|value| texts(value, "issuer")).transpose()?.into_iter().flatten() {
-        expected = expected.issuer(name);
-    }
-    for name in audience.map(|value| texts(value, "audience")).transpose()?.into_iter().flatten() {
-        expected = expected.audience(name);
-    }
-    if let Some(subject) = subject {
-        expected = expected.subject(subject);
-    }
-    if let Some(names) = require {
-        expected = expected.require(names);
-    }
-    if let Some(typ) = typ {
-        expected = expected.typ(typ);
-    }
-    if let Some(name) = algorithm {
-        let algorithm: Algorithm = name.parse().map_err(|_| {
-            PyValueError::new_err(format!("{name:?} is no algorithm that keywheel verifies"))
-        })?;
-        expected = expected.algorithm(algorithm);
-    }
-    if leeway != 0.0 {
-        let leeway = std::time::Duration::try_from_secs_f64(leeway)
-            .map_err(|_| PyValueError::new_err("leeway is in seconds, 0 or more"))?;
-        expected = expected.leeway(Span::from_secs(leeway.as_secs()));
-    }
-    Ok(expected)
-}
 
 /// The bytes of a token that is given as `str` or `bytes`.
 fn with_bytes<T>(token: &Bound<'_, PyAny>, look: impl FnOnce(&[u8]) -> PyResult<T>) -> PyResult<T> {
@@ -92,18 +36,85 @@ pub(crate) fn decode<'py>(
     ring: &Bound<'py, Ring>,
     issuer: Option<&Bound<'py, PyAny>>,
     audience: Option<&Bound<'py, PyAny>>,
-    subject: Option<&str>,
+    subject: Option<&Bound<'py, PyAny>>,
     leeway: f64,
-    require: Option<Vec<String>>,
-    typ: Option<&str>,
-    algorithm: Option<&str>,
+    require: Option<&Bound<'py, PyAny>>,
+    typ: Option<&Bound<'py, PyAny>>,
+    algorithm: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let expected = expectation(issuer, audience, subject, leeway, require, typ, algorithm)?;
-    let handle = ring.get().handle(py)?;
-    with_bytes(token, |token| {
-        let claims = verify(py, &handle, token, &expected)?;
-        dictionary(py, &claims)
-    })
+    let keywords = Keywords { issuer, audience, subject, leeway, require, typ, algorithm };
+    let ring = ring.get();
+    if let Some(kept) = &*ring.expected.load()
+        && kept.is_of(&keywords)
+    {
+        return accept(py, ring, token, &kept.expected);
+    }
+    let kept = Arc::new(keywords.keep()?);
+    if keywords.are_settled() {
+        ring.expected.store(Some(Arc::clone(&kept)));
+    }
+    accept(py, ring, token, &kept.expected)
+}
+
+/// What is expected of the tokens of one ring, prepared once.
+#[pyclass(frozen, module = "keywheel.jwt")]
+pub(crate) struct Verifier {
+    ring: Py<Ring>,
+    expected: Expected,
+}
+
+#[pymethods]
+impl Verifier {
+    #[new]
+    #[pyo3(signature = (ring, *, issuer=None, audience=None, subject=None, leeway=0.0,
+                        require=None, typ=None, algorithm=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python function")]
+    fn new(
+        ring: Py<Ring>,
+        issuer: Option<&Bound<'_, PyAny>>,
+        audience: Option<&Bound<'_, PyAny>>,
+        subject: Option<&Bound<'_, PyAny>>,
+        leeway: f64,
+        require: Option<&Bound<'_, PyAny>>,
+        typ: Option<&Bound<'_, PyAny>>,
+        algorithm: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let keywords = Keywords { issuer, audience, subject, leeway, require, typ, algorithm };
+        Ok(Self { ring, expected: keywords.read()? })
+    }
+
+    /// The ring.
+    #[getter]
+    fn ring(&self, py: Python<'_>) -> Py<Ring> {
+        self.ring.clone_ref(py)
+    }
+
+    /// The claims of a token; the first reason not to accept it is raised.
+    fn decode<'py>(
+        &self,
+        py: Python<'py>,
+        token: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        accept(py, self.ring.get(), token, &self.expected)
+    }
+}
+
+fn accept<'py>(
+    py: Python<'py>,
+    ring: &Ring,
+    token: &Bound<'py, PyAny>,
+    expected: &Expected,
+) -> PyResult<Bound<'py, PyDict>> {
+    let bound = ring.bound_handle();
+    let given;
+    let handle = if let Some(handle) = &*bound {
+        handle
+    } else {
+        given = ring.handle(py)?;
+        &given
+    };
+    let claims = with_bytes(token, |token| verify(py, handle, token, expected))?;
+    dictionary(py, &claims)
 }
 
 fn verify(
@@ -112,22 +123,34 @@ fn verify(
     token: &[u8],
     expected: &Expected,
 ) -> PyResult<Claims> {
-    // An HMAC is over before another thread would have got the lock; a signature is not.
-    let is_short = handle.held().is_some_and(|keyset| {
-        keyset.versions().iter().all(|version| version.kind().is_symmetric())
-    });
-    let outcome = if is_short {
-        handle.verify_token(token, expected)
-    } else {
-        py.detach(|| handle.verify_token(token, expected))
-    };
-    Ok(outcome.or_raise(py)?.claims)
+    match handle.held() {
+        // An HMAC is over before another thread would have got the lock; a signature is not.
+        Some(keyset) if keyset.versions().iter().all(|version| version.kind().is_symmetric()) => {
+            if let Some(outcome) = handle.verify_token_at_once(&keyset, token, expected) {
+                return Ok(outcome.or_raise(py)?.claims);
+            }
+        }
+        Some(_) => {}
+        None => drop(crate::ring::first(py, handle)?),
+    }
+    Ok(py.detach(|| handle.verify_token(token, expected)).or_raise(py)?.claims)
 }
 
 fn dictionary<'py>(py: Python<'py>, claims: &Claims) -> PyResult<Bound<'py, PyDict>> {
     let dictionary = PyDict::new(py);
     for (name, value) in claims.iter() {
-        dictionary.set_item(name.as_ref(), json::to_python(py, value)?)?;
+        let value = json::to_python(py, value)?;
+        match name.as_ref() {
+            "iss" => dictionary.set_item(intern!(py, "iss"), value)?,
+            "sub" => dictionary.set_item(intern!(py, "sub"), value)?,
+            "aud" => dictionary.set_item(intern!(py, "aud"), value)?,
+            "exp" => dictionary.set_item(intern!(py, "exp"), value)?,
+            "nbf" => dictionary.set_item(intern!(py, "nbf"), value)?,
+            "iat" => dictionary.set_item(intern!(py, "iat"), value)?,
+            "jti" => dictionary.set_item(intern!(py, "jti"), value)?,
+            "scope" => dictionary.set_item(intern!(py, "scope"), value)?,
+            name => dictionary.set_item(name, value)?,
+        }
     }
     Ok(dictionary)
 }
@@ -136,14 +159,24 @@ fn dictionary<'py>(py: Python<'py>, claims: &Claims) -> PyResult<Bound<'py, PyDi
 #[pyfunction]
 pub(crate) fn encode(
     py: Python<'_>,
-    claims: &Bound<'_, PyDict>,
+    claims: &Bound<'_, PyAny>,
     ring: &Bound<'_, Ring>,
 ) -> PyResult<String> {
     let mut text = String::with_capacity(256);
-    json::write_object(claims, &mut text)?;
-    let handle = ring.get().handle(py)?;
-    if handle.held().is_none() {
-        py.detach(|| handle.current()).or_raise(py)?;
+    if let Ok(claims) = claims.cast::<PyDict>() {
+        json::write_object(claims, &mut text)?;
+    } else {
+        let copy = PyDict::new(py);
+        copy.update(claims.cast()?)?;
+        json::write_object(&copy, &mut text)?;
     }
-    handle.sign_token(text.as_bytes()).or_raise(py)
+    let handle = ring.get().handle(py)?;
+    let Some(keyset) = handle.held() else {
+        crate::ring::first(py, &handle)?;
+        return py.detach(|| handle.sign_token(text.as_bytes())).or_raise(py);
+    };
+    if keyset.versions().iter().all(|version| version.kind().is_symmetric()) {
+        return handle.sign_token(text.as_bytes()).or_raise(py);
+    }
+    py.detach(|| handle.sign_token(text.as_bytes())).or_raise(py)
 }

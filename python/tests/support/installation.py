@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -139,6 +140,16 @@ class Installation:
             self._server.kill()
             self._server.wait()
             self._server = None
+
+    def pause(self) -> None:
+        """Lets the server stand still, so that it answers nobody."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Lets the server go on."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """Kills the server and removes the folder."""

@@ -1,0 +1,75 @@
+"""Tokens beyond the contract: what is expected of them, however it is said."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from typing import Any
+
+import pytest
+
+import keywheel
+from keywheel.exceptions import AudienceError, IssuerError, MissingClaimError
+from keywheel.testing import TestRing
+
+
+@pytest.fixture
+def turned() -> TestRing:
+    return TestRing("access", algorithm="HS256")
+
+
+def test_what_is_expected_is_what_was_given_last(turned: TestRing) -> None:
+    ring = turned.ring
+    token = keywheel.jwt.encode({"aud": "a", "iss": "i"}, ring)
+    for _ in range(3):
+        assert keywheel.jwt.decode(token, ring, audience="a", issuer="i")["aud"] == "a"
+        with pytest.raises(AudienceError):
+            keywheel.jwt.decode(token, ring, audience="b", issuer="i")
+        with pytest.raises(IssuerError):
+            keywheel.jwt.decode(token, ring, audience="a", issuer="b")
+        with pytest.raises(MissingClaimError):
+            keywheel.jwt.decode(token, ring, require=("scope",))
+        keywheel.jwt.decode(token, ring)
+
+
+def test_a_list_that_changes_is_read_again(turned: TestRing) -> None:
+    ring, wanted = turned.ring, ["a"]
+    token = keywheel.jwt.encode({"aud": "a"}, ring)
+    keywheel.jwt.decode(token, ring, audience=wanted)
+    wanted[0] = "b"
+    with pytest.raises(AudienceError):
+        keywheel.jwt.decode(token, ring, audience=wanted)
+    for inner in (("a", "c"), ("c", "d")):
+        if "a" in inner:
+            keywheel.jwt.decode(token, ring, audience=inner)
+        else:
+            with pytest.raises(AudienceError):
+                keywheel.jwt.decode(token, ring, audience=inner)
+
+
+def test_a_verifier_follows_its_ring(turned: TestRing) -> None:
+    verifier = keywheel.jwt.Verifier(turned.ring, audience="a")
+    assert verifier.ring is turned.ring
+    first = keywheel.jwt.encode({"aud": "a"}, turned.ring)
+    turned.rotate()
+    second = keywheel.jwt.encode({"aud": "a"}, turned.ring)
+    assert verifier.decode(first)["aud"] == verifier.decode(second.encode())["aud"] == "a"
+    turned.retire()
+    with pytest.raises(keywheel.exceptions.InvalidTokenError):
+        verifier.decode(first)
+    with pytest.raises(AudienceError):
+        verifier.decode(keywheel.jwt.encode({"aud": "b"}, turned.ring))
+    with pytest.raises(ValueError, match="empty list"):
+        keywheel.jwt.Verifier(turned.ring, audience=[])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, -1, 2**63 - 1, -(2**63), 2**63, 2**200, 1.5, True, None, 'ä"\\\n\x00', [1, {"a": []}]],
+)
+def test_what_is_encoded_comes_back(turned: TestRing, value: Any) -> None:
+    claims = {"sub": "alice", "value": value, "ü": value}
+    found = keywheel.jwt.decode(keywheel.jwt.encode(claims, turned.ring), turned.ring)
+    assert {name: found[name] for name in claims} == claims
+    assert type(found["value"]) is type(value)
+    again = keywheel.jwt.decode(keywheel.jwt.encode(UserDict(claims), turned.ring), turned.ring)
+    assert again["value"] == value
