@@ -9,6 +9,10 @@ At the end of the module that uWSGI loads, where the rings have been named::
 It makes no difference whether the application is loaded before the fork or after it
 (``--lazy-apps``), nor whether threads are enabled. uWSGI needs its master process
 (``--master``) to call hooks.
+
+A worker says goodbye when it ends, unless it is busy: then uWSGI calls nobody, and a rotation waits
+until it has been silent for long enough. The same holds for the master if it has used a ring, so
+only name rings while the module is loaded.
 """
 
 from __future__ import annotations

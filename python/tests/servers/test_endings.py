@@ -22,6 +22,14 @@ from servers.test_modes import all_prove, ask_all, settle
 _MODES = {mode.name: mode for mode in MODES}
 _KILLED = [_MODES["gunicorn-sync-preload"], _MODES["uwsgi"], _MODES["celery-prefork"]]
 
+# uWSGI is not among them: it lets a worker that was busy a moment ago end without its hooks.
+_NAMES = ("gunicorn-sync", "gunicorn-uvicorn", "uvicorn-workers", "celery-prefork")
+_STOPPED = [
+    replace(mode, name=f"{mode.name}-stop", parent_uses_ring=False, environment={})
+    for mode in MODES
+    if mode.name in _NAMES
+]
+
 
 def _with(mode: Mode, *more: str) -> Mode:
     """The same with more arguments."""
@@ -43,10 +51,12 @@ def keywheel_server() -> Iterator[Installation]:
     def ring(mode: Mode) -> str:
         return signing_ring(mode.ring, lifetime=f"{LIFETIME:.0f}s", consumer=mode.ring)
 
-    # A busy machine must not look like an outage where requests are counted.
-    patient = ring(_REPLACED).replace('offline_max = "2s"', 'offline_max = "20s"')
+    # A busy machine must not look like an outage where requests are counted, nor silence like a
+    # goodbye where that is waited for.
+    patient = "".join(map(ring, [*_STOPPED, _REPLACED]))
+    patient = patient.replace('offline_max = "2s"', 'offline_max = "60s"')
     with installed("".join(map(ring, _KILLED)) + patient) as server:
-        for mode in [*_KILLED, _REPLACED]:
+        for mode in [*_KILLED, *_STOPPED, _REPLACED]:
             server.token(mode.ring, mode.ring)
         yield server
 
@@ -100,6 +110,18 @@ def test_workers_that_are_replaced_all_the_time_fail_no_request(
         assert not load.failures, load.failures[:5]
         standings = _standings(fleet)
         assert "lost" not in standings.values(), "who is replaced says goodbye"
+
+
+@pytest.mark.parametrize("mode", _STOPPED, ids=lambda mode: mode.name)
+def test_a_server_that_is_stopped_leaves_nobody_to_wait_for(
+    mode: Mode, keywheel_server: Installation
+) -> None:
+    with running(mode, keywheel_server) as fleet:
+        ids = {one["id"] for one in all_prove(fleet).values()}
+        # A worker proves before it serves, and only one that serves has taken its signals.
+        ask_all(fleet)
+    standings = _standings(fleet)
+    assert {standings.get(one, "gone") for one in ids} == {"gone"}
 
 
 def _run(script: str, installation: Installation, **more: str) -> str:
