@@ -15,6 +15,8 @@ enum Probe {
     CompilerFile(&'static str),
     /// Python modules can be imported.
     PythonModules(&'static str),
+    /// The header with which C is compiled for `python3`.
+    PythonHeader,
     /// A file exists.
     File(&'static str),
 }
@@ -47,12 +49,14 @@ const PACKAGES: &[Package] = &[
               why: "is a consumer that cannot speak; tests start their own" },
     Package { name: "wrk", probe: Probe::Program("wrk"), why: "puts it under load" },
     Package { name: "redis-server", probe: Probe::Program("redis-server"),
-              why: "is asked what was revoked, to compare; benches start their own" },
+              why: "is a broker of Celery, and is asked what was revoked, to compare" },
     Package { name: "nodejs", probe: Probe::Program("node"),
               why: "runs the verifiers of others that are written for it" },
     Package { name: "npm", probe: Probe::Program("npm"), why: "installs them" },
     Package { name: "python3-venv", probe: Probe::PythonModules("venv, ensurepip"),
               why: "keeps it apart from the system's Python" },
+    Package { name: "python3-dev", probe: Probe::PythonHeader,
+              why: "pip builds uWSGI from its sources" },
 ];
 
 /// Packages that start a service when they are installed, which nobody asked for here.
@@ -76,6 +80,10 @@ impl Probe {
             Self::PythonModules(names) => {
                 succeeds(Command::new("python3").args(["-c", &format!("import {names}")]))
             }
+            Self::PythonHeader => succeeds(Command::new("python3").args([
+                "-c",
+                "import os, sysconfig; os.stat(sysconfig.get_path('include') + '/Python.h')",
+            ])),
             Self::File(path) => Path::new(path).exists(),
         }
     }

@@ -79,3 +79,23 @@ fn the_agent_files_of_examples_and_pages_are_settled() {
     }
     assert_eq!(read_ones, 2);
 }
+
+#[test]
+fn the_wheels_have_the_version_of_the_workspace_and_one_builder() {
+    let builder = read("xtask/python/requirements.txt");
+    let builder = builder.lines().find(|line| line.starts_with("maturin==")).unwrap().to_owned();
+    for project in ["python", "packaging/python-command"] {
+        let text = read(&format!("{project}/pyproject.toml"));
+        let project_table: toml::Table = text.parse().unwrap();
+        let at = |table: &str, key: &str| {
+            project_table.get(table).and_then(|table| table.get(key)).unwrap().clone()
+        };
+        assert_eq!(at("project", "version").as_str(), Some(env!("CARGO_PKG_VERSION")), "{project}");
+        let requires = at("build-system", "requires");
+        assert_eq!(requires.as_array().unwrap(), &[builder.clone().into()], "{project}");
+        let manifest = project_table.get("tool").and_then(|tool| tool.get("maturin"));
+        let manifest = manifest.and_then(|maturin| maturin.get("manifest-path")).unwrap();
+        let manifest = file(project).join(manifest.as_str().unwrap());
+        assert!(manifest.exists(), "{}", manifest.display());
+    }
+}
