@@ -14,18 +14,20 @@ variable once, when it was imported, keeps the old key for ever.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import keywheel
 from keywheel import _worker
-from keywheel.exceptions import ConfigurationError
+from keywheel.exceptions import ConfigurationError, KeywheelError, UnavailableError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,6 +36,11 @@ __all__ = ["Binding", "bind"]
 
 # So many seconds may pass between reading a variable and protecting with what was read.
 LINGER = 1.0
+
+# So many seconds after something could not be shown it is tried again.
+RETRY = 1.0
+
+_log = logging.getLogger("keywheel")
 
 _TARGET = re.compile(r"ring:(?P<ring>[^?]+)(?P<fallbacks>\?fallbacks)?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -55,14 +62,21 @@ def bind(
     environment from one: lines of ``NAME=value``, mode 0600, always the whole of it or the one
     before. ``rings`` gives rings by name that are not those of :func:`keywheel.ring`, for tests.
 
+    What cannot be shown later, because the file cannot be written for example, is logged and tried
+    again; until it is shown, a rotation waits for the key that is still there.
+
     A forked worker goes on with its own copy: with the hooks of this package at once, otherwise
     with the first change. Under uWSGI that needs ``--enable-threads``.
 
     Raises :class:`keywheel.ConfigurationError` for a variable that cannot be, and what the first
-    use of a ring raises.
+    use of a ring raises, and ``OSError`` for a file that cannot be written.
     """
     binding = Binding(variables, file, separator, rings or {})
-    binding._begin()
+    try:
+        binding._begin()
+    except BaseException:
+        binding.close()
+        raise
     return binding
 
 
@@ -80,8 +94,9 @@ class Binding:
         for name, target in variables.items():
             found = _TARGET.fullmatch(target)
             if not _NAME.fullmatch(name) or found is None:
+                # What stands there may be the key itself, by mistake, so it is not quoted.
                 raise ConfigurationError(
-                    f"{name}={target} binds nothing; write a variable's name, and ring:NAME or "
+                    f"{name} binds nothing; write a variable's name, and ring:NAME or "
                     "ring:NAME?fallbacks"
                 )
             called = found["ring"]
@@ -92,44 +107,86 @@ class Binding:
         self._separator = separator
         self._before = {name: os.environ.get(name) for name in self._targets}
         self._subscriptions: list[keywheel.Subscription] = []
+        # The guard of what is shown next, or is shown, and those of what may be there until then.
         self._guards: dict[str, keywheel.Guard] = {}
+        self._former: list[keywheel.Guard] = []
         self._lingering: dict[keywheel.Guard, threading.Timer] = {}
+        self._retry: threading.Timer | None = None
+        self._trouble: str | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._is_closed = False
 
     def _begin(self) -> None:
         with self._lock:
-            for ring in self._rings.values():
-                self._take(ring)
-            self._show()
+            self._follow(self._rings.values())
         self._subscriptions = [ring.on_change(self._changed) for ring in self._rings.values()]
         # A change before the subscription was told to nobody.
-        for ring in self._rings.values():
-            self._changed(ring.snapshot())
+        self._update(self._rings.values())
         _worker.at_start(self._begin_again)
 
     def _changed(self, snapshot: keywheel.Snapshot) -> None:
         """In a thread of the package, after each change."""
-        with self._own_lock():
-            if not self._is_closed:
-                self._take(self._rings[snapshot.ring])
-                self._show()
+        self._update([self._rings[snapshot.ring]])
 
     def _begin_again(self) -> None:
         """In a worker that was forked: the guards of the parent are not its own."""
-        for ring in self._rings.values():
-            self._changed(ring.snapshot())
+        self._update(self._rings.values())
+
+    def _update(self, rings: Iterable[keywheel.Ring]) -> None:
+        with self._own_lock():
+            if self._is_closed:
+                return
+            try:
+                # Where the parent has forked, this process has no guard yet.
+                missing = [ring for ring in self._rings.values() if ring.name not in self._guards]
+                self._follow({ring.name: ring for ring in [*rings, *missing]}.values())
+            except Exception as error:
+                self._try_later(error)
+            else:
+                self._trouble = None
+
+    def _follow(self, rings: Iterable[keywheel.Ring]) -> None:
+        """Shows what is held now; until that has been done, what was shown stays guarded."""
+        for ring in rings:
+            self._take(ring)
+        self._show()
+        former, self._former = self._former, []
+        for guard in former:
+            timer = threading.Timer(LINGER, self._release, (guard,))
+            timer.daemon = True
+            self._lingering[guard] = timer
+            timer.start()
+
+    def _try_later(self, error: Exception) -> None:
+        # The text of other exceptions may quote a key.
+        is_ours = isinstance(error, (KeywheelError, OSError))
+        trouble = str(error) if is_ours else type(error).__name__
+        if trouble != self._trouble:
+            names = ", ".join(self._targets)
+            _log.warning("%s could not be set, which is tried again: %s", names, trouble)
+            self._trouble = trouble
+        # A ring that was shut down, or has no keys, tells when it has some.
+        if self._retry is None and not isinstance(error, UnavailableError):
+            self._retry = threading.Timer(RETRY, self._try_again)
+            self._retry.daemon = True
+            self._retry.start()
+
+    def _try_again(self) -> None:
+        with self._own_lock():
+            self._retry = None
+        self._update(self._rings.values())
 
     def _own_lock(self) -> threading.Lock:
         """The lock. What the parent held when it forked would never be let go of here."""
         if self._pid != os.getpid():
             self._lock, self._pid = threading.Lock(), os.getpid()
-            self._guards, self._lingering = {}, {}
+            self._guards, self._former, self._lingering = {}, [], {}
+            self._retry = self._trouble = None
         return self._lock
 
     def _take(self, ring: keywheel.Ring) -> None:
-        """Guards what the variable will hold, before it holds it, and what it held for a while."""
+        """Guards what the variable will hold, before it holds it."""
         guard = ring.guard()
         guard.__enter__()
         former = self._guards.get(ring.name)
@@ -139,10 +196,7 @@ class Binding:
         if former.version == guard.version:
             former.__exit__(None, None, None)
         else:
-            timer = threading.Timer(LINGER, self._release, (former,))
-            timer.daemon = True
-            self._lingering[former] = timer
-            timer.start()
+            self._former.append(former)
 
     def _release(self, guard: keywheel.Guard) -> None:
         with self._own_lock():
@@ -178,12 +232,13 @@ class Binding:
             if self._is_closed:
                 return
             self._is_closed = True
-            for guard, timer in self._lingering.items():
+            if self._retry is not None:
+                self._retry.cancel()
+            for timer in self._lingering.values():
                 timer.cancel()
+            for guard in [*self._lingering, *self._former, *self._guards.values()]:
                 guard.__exit__(None, None, None)
-            for guard in self._guards.values():
-                guard.__exit__(None, None, None)
-            self._guards, self._lingering = {}, {}
+            self._guards, self._former, self._lingering = {}, [], {}
             for name, value in self._before.items():
                 if value is None:
                     os.environ.pop(name, None)
@@ -210,13 +265,14 @@ def _write(file: Path, values: Mapping[str, str]) -> None:
     # It is made with mode 0600.
     descriptor, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
-        with os.fdopen(descriptor, "w") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(descriptor)
         os.replace(made, file)
     except BaseException:
-        os.unlink(made)
+        with suppress(OSError):
+            os.unlink(made)
         raise
 
 

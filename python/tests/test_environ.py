@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -167,6 +167,87 @@ def test_what_was_there_before_comes_back(
     assert os.environ["APP_KEY"] == "of before"
     assert "APP_KEYS" not in os.environ
     keywheel_ring.rotate()
+    assert os.environ["APP_KEY"] == "of before"
+
+
+def test_what_stands_in_place_of_a_ring_is_not_quoted() -> None:
+    with pytest.raises(ConfigurationError, match="SECRET_KEY") as caught:
+        environ.bind({"SECRET_KEY": "s3cr3t"})
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_the_old_key_stays_guarded_while_the_file_holds_it(
+    install: Callable[[str], Installation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(environ, "LINGER", 0.0)
+    monkeypatch.setattr(environ, "RETRY", 0.5)
+    written, write = [], environ._write
+
+    def counted(file: Path, values: Mapping[str, str]) -> None:
+        written.append(values["APP_KEY"])
+        write(file, values)
+
+    monkeypatch.setattr(environ, "_write", counted)
+    installation = install(secret_ring("web"))
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token("web", "web"))
+    ring = registry.ring("web")
+    folder, away = tmp_path / "run", tmp_path / "away"
+    folder.mkdir()
+    file = folder / "app.env"
+    with environ.bind(VARIABLES, rings={"web": ring}, file=file):
+        first = dotenv_values(file)["APP_KEY"]
+        folder.rename(away)
+        installation.rotate("web")
+        eventually("the new version protects", lambda: ring.snapshot().version == 2)
+        second = accepted_of(ring)[0]
+        # Long enough for a rotation that waits for nobody to be over.
+        eventually("it is tried again and again", lambda: written.count(second) > 12)
+        assert installation.ring("web")["stage"] != "rest"
+        assert len(accepted_of(ring)) == 2, "what the file holds is not retired"
+        assert dotenv_values(away / "app.env")["APP_KEY"] == first
+        away.rename(folder)
+        eventually("it is written", lambda: dotenv_values(file)["APP_KEY"] == second)
+        eventually("the rotation is over", lambda: _is_over(installation))
+        eventually("the old one is retired", lambda: len(accepted_of(ring)) == 1)
+    warnings = [record.getMessage() for record in caplog.records if record.name == "keywheel"]
+    assert any("could not be set" in warning for warning in warnings)
+    assert not any(key in warning for warning in warnings for key in (first or "", second))
+    registry.shutdown()
+
+
+def test_a_key_that_cannot_be_shown_leaves_the_old_one_guarded(
+    install: Callable[[str], Installation], caplog: pytest.LogCaptureFixture
+) -> None:
+    installation = install(secret_ring("web"))
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token("web", "web"))
+    ring = registry.ring("web")
+    # Every key contains nothing at all.
+    with environ.bind(VARIABLES, rings={"web": ring}) as binding:
+        first = os.environ["APP_KEY"]
+        binding._separator = ""
+        installation.rotate("web")
+        eventually("it is said", lambda: "another separator" in caplog.text)
+        eventually("the new version protects", lambda: ring.snapshot().version == 2)
+        eventually("the old one is guarded", lambda: [g.version for g in binding._former] == [1])
+        assert os.environ["APP_KEY"] == first
+        binding._separator = ","
+        await_step(ring)
+        assert os.environ["APP_KEY"] != first
+        eventually("the rotation is over", lambda: _is_over(installation))
+    registry.shutdown()
+
+
+def test_what_cannot_be_bound_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keywheel_ring: TestRing
+) -> None:
+    monkeypatch.setenv("APP_KEY", "of before")
+    with pytest.raises(OSError, match="missing"):
+        environ.bind(VARIABLES, rings={"web": keywheel_ring.ring}, file=tmp_path / "missing/env")
     assert os.environ["APP_KEY"] == "of before"
 
 
