@@ -12,11 +12,11 @@ it makes and what this makes, either accepts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import jwt
-from jwt.exceptions import InvalidSignatureError, InvalidTokenError
+from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, InvalidTokenError
 
 import keywheel
 from keywheel._rings import is_revoked
@@ -47,25 +47,26 @@ def decode(token: str | bytes, ring: keywheel.Ring, **expected: Any) -> dict[str
     """The claims of a token that any accepted version of the ring made.
 
     The version is found by the token's ``kid``; a token without one is tried with each. The uses of
-    a version are counted, and what was revoked is refused. ``expected`` is what ``jwt.decode``
+    a version are counted, and so is what names a version that did not make it; what was revoked is
+    refused. ``expected`` is what ``jwt.decode``
     takes, but ``key`` and ``algorithms``. Raises ``jwt.InvalidSignatureError`` when no accepted
     version made the token, and what ``jwt.decode`` raises.
     """
     if "key" in expected or "algorithms" in expected:
         raise TypeError("the ring has the keys and knows their algorithm; leave both out")
     refused: InvalidTokenError = InvalidSignatureError("no accepted version made this token")
-    for version in _versions(token, ring):
+    kid, versions = _versions(token, ring)
+    for version in versions:
         key, algorithm = _key(ring, version.kid, version.secret).public
         try:
             claims: dict[str, Any] = jwt.decode(token, key, algorithms=[algorithm], **expected)
-        except InvalidSignatureError as error:
+        except (InvalidSignatureError, InvalidAlgorithmError) as error:
+            # Only what a version did not make counts against it; what has expired was its own.
+            if kid is not None:
+                version.rejected()
             refused = error
             continue
-        except InvalidTokenError:
-            version.rejected()
-            raise
         if is_revoked(ring, claims, "sub", version.kid):
-            version.rejected()
             raise _refusal("revoked", "the token was revoked", None)
         version.processed()
         return claims
@@ -80,33 +81,36 @@ def key_for(token: str | bytes, ring: keywheel.Ring) -> tuple[Any, list[str]]:
     A token without a ``kid`` gets the primary's. Raises ``jwt.InvalidSignatureError`` when no
     accepted version has the token's ``kid``.
     """
-    for version in _versions(token, ring):
+    for version in _versions(token, ring)[1]:
         key, algorithm = _key(ring, version.kid, version.secret).public
         version.processed()
         return key, [algorithm]
     raise InvalidSignatureError("no accepted version has the kid of this token")
 
 
-def _versions(token: str | bytes, ring: keywheel.Ring) -> Iterable[keywheel.Version]:
-    kid = jwt.get_unverified_header(token).get("kid")
+def _versions(
+    token: str | bytes, ring: keywheel.Ring
+) -> tuple[str | None, Sequence[keywheel.Version]]:
+    """The token's kid, and the versions that may have made it."""
+    kid: str | None = jwt.get_unverified_header(token).get("kid")
     accepted = ring.snapshot().accepted
     if kid is None:
-        return accepted
-    return [version for version in accepted if version.kid == kid]
+        return kid, accepted
+    return kid, [version for version in accepted if version.kid == kid]
 
 
 class _Key:
     """A key as PyJWT takes it; reading one from DER takes longer than signing with it."""
 
     def __init__(self, material: bytes) -> None:
-        found = [name for mark, name in _ALGORITHMS if mark in material[:_HEADER_BYTES]]
-        if material[:1] == b"0" and found:
+        algorithm = _algorithm(material)
+        if algorithm != "HS256":
             # PyJWT has it where it signs with such keys.
             from cryptography.hazmat.primitives.serialization import load_der_private_key
 
             key: Any = load_der_private_key(material, None)
-            self.private = key, found[0]
-            self.public = key.public_key(), found[0]
+            self.private = key, algorithm
+            self.public = key.public_key(), algorithm
         else:
             self.private = self.public = material, "HS256"
 
@@ -119,8 +123,48 @@ _ALGORITHMS = (
 )
 _HEADER_BYTES = 32
 
-# The keys of each ring's snapshot. They go when it does, so that nothing retired stays.
-_keys: dict[str, tuple[keywheel.Snapshot, dict[str, _Key]]] = {}
+
+def _algorithm(material: bytes) -> str:
+    if material[:1] == b"0":
+        for mark, name in _ALGORITHMS:
+            if mark in material[:_HEADER_BYTES]:
+                return name
+    return "HS256"
+
+
+class _Keys:
+    """The keys of one snapshot that had to be read, until the ring changes."""
+
+    def __init__(self, snapshot: keywheel.Snapshot) -> None:
+        self.snapshot = snapshot
+        self.made: dict[str, _Key] = {}
+        self.subscription: keywheel.Subscription | None = None
+
+    def forget(self, _: keywheel.Snapshot | None = None) -> None:
+        """Nothing retired stays, also where nobody uses the ring any more."""
+        if _keys.get(self.snapshot.ring) is self:
+            _keys.pop(self.snapshot.ring, None)
+        self.made = {}
+        if self.subscription is not None:
+            self.subscription.close()
+
+
+_keys: dict[str, _Keys] = {}
+
+
+def _keys_of(ring: keywheel.Ring) -> _Keys:
+    snapshot = ring.snapshot()
+    known = _keys.get(ring.name)
+    if known is not None and known.snapshot is snapshot:
+        return known
+    if known is not None:
+        known.forget()
+    keys = _keys[ring.name] = _Keys(snapshot)
+    keys.subscription = ring.on_change(keys.forget)
+    # A change before the subscription was told to nobody.
+    if ring.snapshot() is not snapshot:
+        keys.forget()
+    return keys
 
 
 def _key(ring: keywheel.Ring, kid: str, secret: keywheel.Secret | None) -> _Key:
@@ -129,8 +173,14 @@ def _key(ring: keywheel.Ring, kid: str, secret: keywheel.Secret | None) -> _Key:
             "this process holds the half of the key that verifies only, which PyJWT cannot get; "
             "use keywheel.jwt.decode"
         )
-    snapshot = ring.snapshot()
-    known = _keys.get(ring.name)
-    if known is None or known[0] is not snapshot:
-        known = _keys[ring.name] = snapshot, {}
-    return known[1].get(kid) or known[1].setdefault(kid, _Key(secret.reveal_bytes()))
+    material = secret.reveal_bytes()
+    if _algorithm(material) == "HS256":
+        return _Key(material)
+    keys = _keys_of(ring)
+    found = keys.made.get(kid)
+    if found is None:
+        found = _Key(material)
+        # The version may have been retired since it was looked up.
+        if any(version.kid == kid for version in keys.snapshot.accepted):
+            keys.made[kid] = found
+    return found

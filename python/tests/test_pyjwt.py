@@ -163,7 +163,64 @@ def test_uses_are_counted_by_version_and_what_is_revoked_is_refused(
     registry.shutdown()
 
 
+def test_only_what_a_version_did_not_make_counts_against_it(
+    install: Callable[[str], Installation],
+) -> None:
+    installation = install(signing_ring("access", lifetime="10m"))
+    installation.token("web", "access")
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token_file("web"))
+    ring = registry.ring("access")
+    primary = ring.snapshot().primary
+    assert primary is not None
+    expires = int(time.time()) + 600
+    revoked = keywheel.pyjwt.encode({"jti": "one", "exp": expires}, ring)
+    ring.revoke(jti="one", expires=expires)
+    own = [
+        keywheel.pyjwt.encode({"exp": 1}, ring),
+        keywheel.pyjwt.encode({"aud": "other"}, ring),
+        revoked,
+    ]
+    for token in own:
+        with pytest.raises(jwt.InvalidTokenError):
+            keywheel.pyjwt.decode(token, ring)
+    named = {"kid": primary.kid}
+    foreign = [
+        jwt.encode({}, "k" * 32, algorithm="HS256", headers=named),
+        jwt.encode({}, "k" * 64, algorithm="HS512", headers=named),
+        jwt.encode({}, "k" * 32, algorithm="HS256"),
+    ]
+    for token in foreign:
+        with pytest.raises((jwt.InvalidSignatureError, jwt.InvalidAlgorithmError)):
+            keywheel.pyjwt.decode(token, ring)
+    keywheel.pyjwt.decode(keywheel.pyjwt.encode({}, ring), ring)
+    # Counts of one process arrive together.
+    eventually("the use is known", lambda: _processed(installation) == {1: 1})
+    assert _counted(installation, "rejected") == {1: 2}
+    registry.shutdown()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_retired_key_is_kept_also_where_nobody_uses_the_ring(algorithm: str) -> None:
+    turned = TestRing("kept", algorithm=algorithm)
+    token = keywheel.pyjwt.encode({}, turned.ring)
+    keywheel.pyjwt.decode(token, turned.ring)
+    old = turned.ring.snapshot().accepted[0]
+    turned.rotate()
+    keywheel.pyjwt.decode(token, turned.ring)
+    turned.retire()
+    eventually("nothing is kept", lambda: "kept" not in keywheel.pyjwt._keys)
+    # Who looked the version up before that uses it once more.
+    keywheel.pyjwt._key(turned.ring, old.kid, old.secret)
+    kept = keywheel.pyjwt._keys.get("kept")
+    assert kept is None or old.kid not in kept.made
+
+
 def _processed(installation: Installation) -> dict[int, int]:
+    return _counted(installation, "processed")
+
+
+def _counted(installation: Installation, what: str) -> dict[int, int]:
     page = installation.call("GET", "/metrics").decode()
-    lines = re.findall(r'ring_version_processed{.*version="v(\d+)".*} (\d+)', page)
+    lines = re.findall(rf'ring_version_{what}{{.*version="v(\d+)".*}} (\d+)', page)
     return {int(version): int(count) for version, count in lines}
