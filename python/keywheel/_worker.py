@@ -2,8 +2,8 @@
 
 It follows its rings and proves what it holds before anybody asks it for anything, and says goodbye.
 
-Nobody's worker fails to begin because keys are not there yet: what is wrong is logged, and the
-first use of a ring raises it again.
+Nobody's worker fails to begin because keys are not there yet, or cannot be put where somebody wants
+them: what is wrong is logged, and the first use of a ring raises it again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,15 @@ def _begin() -> None:
     # uWSGI does not tell Python that it has forked.
     keywheel._registry.revive()
     for begin in list(_at_start):
-        begin()
+        try:
+            begin()
+        except KeywheelError:
+            raise
+        except Exception as error:
+            # Under uWSGI what is raised here keeps the application from being loaded. The text of
+            # an exception that is not this package's may quote a key.
+            reason = error if isinstance(error, OSError) else type(error).__name__
+            _log.warning("process %d goes on without what failed: %s", os.getpid(), reason)
 
 
 def start() -> None:
