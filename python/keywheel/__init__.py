@@ -84,13 +84,17 @@ if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_registry.revive)
 
 if _TYPE_CHECKING:
+    from keywheel._hmac import Hmac as Hmac
+    from keywheel._hmac import hmac as hmac
     from keywheel.cryptography import fernet as fernet
     from keywheel.itsdangerous import serializer as serializer
     from keywheel.itsdangerous import signer as signer
 
 # What stands in a module of its own because it needs a library, under the name that it has there.
 _elsewhere = {
+    "Hmac": "keywheel._hmac",
     "fernet": "keywheel.cryptography",
+    "hmac": "keywheel._hmac",
     "serializer": "keywheel.itsdangerous",
     "signer": "keywheel.itsdangerous",
 }
