@@ -21,14 +21,30 @@ class _Bell:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._rung.set)
 
-    async def wait(self, timeout: float | None) -> bool:
-        """Whether it rang in time."""
-        try:
+    async def wait(self, timeout: float) -> None:
+        """Returns when it rings, and after so many seconds anyhow."""
+        with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._rung.wait(), timeout)
-        except asyncio.TimeoutError:
-            return False
         self._rung.clear()
-        return True
+
+
+# A ring that is shut down rings no bell. So often, in seconds, is looked whether it was.
+_LOOK = 1.0
+
+
+async def _next(
+    ring: Ring, bell: _Bell, after: Snapshot | None, timeout: float | None = None
+) -> Snapshot | None:
+    """What is held once it is something else than ``after``; raises once the ring is shut down."""
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
+    while True:
+        # A change before the subscription rings no bell.
+        found = ring.wait_for_change(after, 0)
+        left = _LOOK if deadline is None else min(_LOOK, deadline - loop.time())
+        if found is not None or left <= 0:
+            return found
+        await bell.wait(left)
 
 
 async def wait_for_change(
@@ -37,11 +53,7 @@ async def wait_for_change(
     """What is held once it is something else than ``after``; ``None`` when that took too long."""
     bell = _Bell()
     with ring.on_change(bell.ring):
-        # A change before the subscription rings no bell.
-        found = ring.wait_for_change(after, 0)
-        if found is None and await bell.wait(timeout):
-            found = ring.wait_for_change(after, 0)
-        return found
+        return await _next(ring, bell, after, timeout)
 
 
 async def changed(ring: Ring) -> AsyncIterator[Snapshot]:
@@ -50,9 +62,6 @@ async def changed(ring: Ring) -> AsyncIterator[Snapshot]:
     with ring.on_change(bell.ring):
         last = ring.wait_for_change(None, 0)
         while True:
-            found = ring.wait_for_change(last, 0)
-            if found is None:
-                await bell.wait(None)
-            else:
-                last = found
-                yield found
+            last = await _next(ring, bell, last)
+            if last is not None:
+                yield last

@@ -137,9 +137,15 @@ class Ring:
     async def wait_for_change_async(
         self, after: Snapshot | None = None, timeout: float | None = None
     ) -> Snapshot | None:
-        """:meth:`wait_for_change` in an event loop; cancelling it leaves nothing behind."""
+        """:meth:`wait_for_change` in an event loop; cancelling it leaves nothing behind.
+
+        It notices within a second that the ring was shut down.
+        """
     def changed(self) -> AsyncIterator[Snapshot]:
-        """The snapshots that follow the present one; several in a row may come as one."""
+        """The snapshots that follow the present one; several in a row may come as one.
+
+        Raises like :meth:`wait_for_change_async`.
+        """
     def is_revoked(self, claims: Mapping[str, Any], *, kid: str | None = None) -> bool:
         """Whether a token with these claims was revoked, whoever minted and verified it.
 
