@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 from support.hanging import hanging, holds_up_nobody
-from support.installation import Installation, secret_ring
+from support.installation import Installation, outlasting, secret_ring
 
 import keywheel
 from keywheel.asgi import Lifespan, SessionMiddleware
@@ -93,7 +93,7 @@ def test_the_contract() -> None:
 
 
 def test_an_outage(install: Callable[[str], Installation]) -> None:
-    installation = install(secret_ring("session", lifetime="10m"))
+    installation = install(outlasting(secret_ring("session", lifetime="10m")))
     installation.token("web", "session")
     check_outage(live, installation, "session")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from contract import check, check_outage
-from support.installation import Installation, signing_ring
+from support.installation import Installation, outlasting, signing_ring
 
 import keywheel
 from keywheel.exceptions import InvalidTokenError
@@ -34,6 +34,6 @@ def test_the_contract(algorithm: str) -> None:
 
 
 def test_an_outage(install: Callable[[str], Installation]) -> None:
-    installation = install(signing_ring("access", lifetime="10m"))
+    installation = install(outlasting(signing_ring("access", lifetime="10m")))
     installation.token("web", "access")
     check_outage(Tokens, installation, "access")

@@ -29,7 +29,7 @@ from support.django_site import (
     LongLived,
     ResetLink,
 )
-from support.installation import Installation, eventually, secret_ring, signing_ring
+from support.installation import Installation, eventually, outlasting, secret_ring, signing_ring
 
 import keywheel
 import keywheel.django
@@ -53,7 +53,7 @@ def test_the_contract_of_tokens_with_a_ring_that_signs() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_outage(kind: type[Held], install: Install) -> None:
-    installation = install(secret_ring("web", lifetime="60d"))
+    installation = install(outlasting(secret_ring("web", lifetime="60d")))
     installation.token("web", "web")
     check_outage(kind, installation, "web")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from contract import check, check_outage
 from dotenv import dotenv_values
-from support.installation import Installation, eventually, secret_ring
+from support.installation import Installation, eventually, outlasting, secret_ring
 
 import keywheel
 from keywheel import environ
@@ -103,7 +103,7 @@ def test_an_outage(
         bound(ring)
         return Rereading(ring)
 
-    installation = install(secret_ring("web", lifetime="10m"))
+    installation = install(outlasting(secret_ring("web", lifetime="10m")))
     installation.token("web", "web")
     check_outage(make, installation, "web")
 

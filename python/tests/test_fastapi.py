@@ -13,7 +13,7 @@ from contract import check, check_outage
 from fastapi import Depends, FastAPI, Header, HTTPException, Security
 from fastapi.testclient import TestClient
 from support.hanging import hanging, holds_up_nobody
-from support.installation import Installation, eventually, signing_ring
+from support.installation import Installation, eventually, outlasting, signing_ring
 
 import keywheel
 from keywheel._keywheel import Registry
@@ -66,7 +66,7 @@ def test_the_contract(algorithm: str) -> None:
 
 
 def test_an_outage(install: Install) -> None:
-    installation = install(signing_ring("access", lifetime="10m"))
+    installation = install(outlasting(signing_ring("access", lifetime="10m")))
     installation.token("web", "access")
     check_outage(Bearers, installation, "access")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from contract import check, check_outage
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from support.installation import Installation, encryption_ring, eventually
+from support.installation import Installation, encryption_ring, eventually, outlasting
 
 import keywheel
 import keywheel.cryptography
@@ -48,7 +48,7 @@ def test_the_contract(subject: Callable[[keywheel.Ring], Blobs]) -> None:
 
 
 def test_an_outage(install: Callable[[str], Installation]) -> None:
-    installation = install(encryption_ring("pii"))
+    installation = install(outlasting(encryption_ring("pii")))
     installation.token("web", "pii")
     check_outage(Blobs, installation, "pii")
 

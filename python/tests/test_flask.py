@@ -16,7 +16,7 @@ from contract import check, check_outage
 from flask import Config, Flask, session
 from itsdangerous import URLSafeTimedSerializer
 from support.flask_app import KINDS, USES, Csrf, Held, Remembered, Session, Token, bare, over
-from support.installation import Installation, eventually, secret_ring, signing_ring
+from support.installation import Installation, eventually, outlasting, secret_ring, signing_ring
 
 import keywheel
 import keywheel.flask
@@ -48,7 +48,7 @@ def test_the_contract_of_tokens_with_a_ring_that_signs() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_outage(kind: type[Held], install: Install) -> None:
-    installation = install(secret_ring("web", lifetime="60d"))
+    installation = install(outlasting(secret_ring("web", lifetime="60d")))
     installation.token("web", "web")
     check_outage(over(kind), installation, "web")
 

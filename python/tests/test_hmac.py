@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from contract import check, check_outage
-from support.installation import Installation, eventually, secret_ring
+from support.installation import Installation, eventually, outlasting, secret_ring
 
 import keywheel
 from keywheel._keywheel import Registry
@@ -52,7 +52,7 @@ def test_the_contract(subject: type[Raw] | type[Hexadecimal], algorithm: str | N
 
 
 def test_an_outage(install: Callable[[str], Installation]) -> None:
-    installation = install(secret_ring("hooks", lifetime="10m"))
+    installation = install(outlasting(secret_ring("hooks", lifetime="10m")))
     installation.token("web", "hooks")
     check_outage(Hexadecimal, installation, "hooks")
 

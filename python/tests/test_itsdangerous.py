@@ -10,7 +10,7 @@ from typing import Any
 import itsdangerous
 import pytest
 from contract import Subject, check, check_outage
-from support.installation import Installation, eventually, secret_ring
+from support.installation import Installation, eventually, outlasting, secret_ring
 
 import keywheel
 import keywheel.itsdangerous as live
@@ -81,7 +81,7 @@ def test_the_contract(subject: Callable[[keywheel.Ring], Any]) -> None:
 
 
 def test_an_outage(install: Callable[[str], Installation]) -> None:
-    installation = install(secret_ring("links", lifetime="10m"))
+    installation = install(outlasting(secret_ring("links", lifetime="10m")))
     installation.token("web", "links")
     check_outage(Serialized, installation, "links")
 

@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 from contract import check, check_outage
-from support.installation import Installation, eventually, signing_ring
+from support.installation import Installation, eventually, outlasting, signing_ring
 
 import keywheel
 import keywheel.pyjwt
@@ -73,7 +73,7 @@ def test_the_contract(make: type[Tokens], algorithm: str) -> None:
 
 
 def test_an_outage(install: Callable[[str], Installation]) -> None:
-    installation = install(signing_ring("access", lifetime="10m"))
+    installation = install(outlasting(signing_ring("access", lifetime="10m")))
     installation.token("web", "access")
     check_outage(Tokens, installation, "access")
 

@@ -56,12 +56,21 @@ def _ring(name: str, head: str, lifetime: str, consumer: str) -> str:
 longest_lifetime = "{lifetime}"
 skew = "0s"
 lease_ttl = "2s"
-offline_max = "2s"
+{_OFFLINE_MAX}
 stall_after = "5m"
 [[ring.{name}.consumer]]
 name = "{consumer}"
 role = "protect"
 """
+
+
+def outlasting(rings: str) -> str:
+    """The same rings, which go on without their server for longer than any test."""
+    assert _OFFLINE_MAX in rings
+    return rings.replace(_OFFLINE_MAX, 'offline_max = "10m"')
+
+
+_OFFLINE_MAX = 'offline_max = "2s"'
 
 
 def binary() -> Path:
