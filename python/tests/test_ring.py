@@ -40,7 +40,7 @@ def test_a_ring_follows_its_rotation(web: tuple[Installation, Registry]) -> None
     assert [version.number for version in ring.snapshot().accepted][:2] == [2, 1]
     eventually("the old one is retired", lambda: len(ring.snapshot().accepted) == 1)
     assert keywheel.jwt.decode(token, access)["sub"] == "alice"
-    assert ring.health()["proved"]
+    eventually("the newest keyset is proved", lambda: ring.health()["proved"])
     assert registry.shutdown()
 
 
