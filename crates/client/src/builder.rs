@@ -135,9 +135,9 @@ impl Builder {
     }
 
     /// Answers for a consumer that cannot speak: a keyset that merely arrived here proves nothing.
-    /// Reports renew the lease and count, and prove only after [`RingHandle::confirm`]; a newer
-    /// keyset has to be confirmed anew. Such a client takes no guards of its own: work that the
-    /// consumer does counts for the keyset that was confirmed last. When it is dropped or shut
+    /// Reports renew the lease and count, and prove only after [`crate::RingHandle::confirm`]; a
+    /// newer keyset has to be confirmed anew. Such a client takes no guards of its own: work that
+    /// the consumer does counts for the keyset that was confirmed last. When it is dropped or shut
     /// down it says no goodbye, because the consumer goes on without it; see [`Client::leave`].
     #[must_use]
     pub fn deferred(mut self) -> Self {
