@@ -130,10 +130,11 @@ pub(crate) fn show_all(live: &Live, keys: &[ArcSwap<StillKeys>]) {
 pub(crate) fn show(live: &Live, index: usize, place: &ArcSwap<StillKeys>) {
     let Some(slot) = live.slots.get(index) else { return };
     let epoch = Epoch(slot.epoch.load(Ordering::SeqCst).saturating_add(1));
-    slot.show(Arc::new(place.load().keyset(&slot.ring, epoch)));
     let now = boot_time();
+    // Before the keys are seen: another thread may take a guard as soon as they are.
     slot.set_contact(now);
     slot.set_revocations_confirmed(now);
+    slot.show(Arc::new(place.load().keyset(&slot.ring, epoch)));
     slot.attempted();
     slot.revocation_attempted();
 }
