@@ -85,8 +85,6 @@ until [ -n "$(cat /proc/$new/task/$new/children)" ]; do sleep 0.05; done
 kill -TERM $old
 until [ "$(cat [DIR]/app.pid)" = "$new" ]; do sleep 0.05; done
 "#;
-/// Requests find workers by chance; so many find each of a few for certain.
-const ASKED_MAX: usize = 2_000;
 
 /// A gunicorn, what gives it its keys, and their server.
 struct Bench {
@@ -196,24 +194,32 @@ impl Bench {
         found.unwrap_or_else(|error| panic!("{error}\n{:#?}\n{}", self.ring(), self.said()))
     }
 
-    /// Asks until every worker of every gunicorn that runs has said what it holds.
+    /// Asks until every worker of every gunicorn that runs has said what it holds. While one
+    /// gunicorn takes over from another there is no pid file, and so nobody to ask, for a second
+    /// or more.
     fn workers(&self) -> BTreeMap<u32, Worker> {
         let mut seen = BTreeMap::new();
-        for _ in 0..ASKED_MAX {
-            let answer = ask(&self.socket, "/who", None).unwrap();
-            let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-            let texts = said["accepted"].as_array().unwrap().iter();
-            let accepted = texts.map(|kid| kid.as_str().unwrap().to_owned()).collect();
-            let primary = said["primary"].as_str().unwrap().to_owned();
-            let pid = u32::try_from(said["pid"].as_u64().unwrap()).unwrap();
-            seen.insert(pid, Worker { primary, accepted });
+        let mut missing = BTreeSet::new();
+        let all = eventually("every worker has answered", || {
+            let (pid, worker) = self.who();
+            seen.insert(pid, worker);
             let expected = self.worker_pids();
             seen.retain(|pid, _| expected.contains(pid));
-            if !expected.is_empty() && expected.iter().all(|pid| seen.contains_key(pid)) {
-                return seen;
-            }
-        }
-        panic!("of {:?} only {:?} answered", self.worker_pids(), seen.keys());
+            missing = expected.iter().filter(|pid| !seen.contains_key(pid)).copied().collect();
+            Ok((!expected.is_empty() && missing.is_empty()).then_some(()))
+        });
+        all.unwrap_or_else(|error| panic!("{error}: {:?}, not {missing:?}", seen.keys()));
+        seen
+    }
+
+    fn who(&self) -> (u32, Worker) {
+        let answer = ask(&self.socket, "/who", None).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let texts = said["accepted"].as_array().unwrap().iter();
+        let accepted = texts.map(|kid| kid.as_str().unwrap().to_owned()).collect();
+        let primary = said["primary"].as_str().unwrap().to_owned();
+        let pid = u32::try_from(said["pid"].as_u64().unwrap()).unwrap();
+        (pid, Worker { primary, accepted })
     }
 
     /// The workers of every gunicorn that runs.
