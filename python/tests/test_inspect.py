@@ -252,6 +252,36 @@ def write(claims):
     assert kept == ["shop.client"]
 
 
+AUTHLIB = """
+from authlib.integrations.flask_client import OAuth
+from authlib.jose import JsonWebKey
+from joserfc.jwk import KeySet
+oauth = OAuth(app)
+oauth.register("shop", client_id="c", server_metadata_url="http://localhost/openid")
+plain = oauth.register("plain", client_id="c", access_token_url="http://localhost/token")
+fetched = {"keys": [{"kty": "oct", "k": "AAAA", "kid": "1"}]}
+ours = JsonWebKey.import_key_set(fetched)
+theirs = {"partner": KeySet.import_key_set(fetched)}
+other = {"keys": ["nothing of JOSE"]}
+def per_use():
+    return JsonWebKey.import_key_set(fetched)
+"""
+
+
+def test_key_sets_that_authlib_keeps_are_named(tmp_path: Path) -> None:
+    found = report(tmp_path, FLASK + AUTHLIB)
+    places = {f["object"] for f in found["findings"] if f["rule"] == "kept-key-set"}
+    assert places == {"shop.fetched", "shop.ours", "shop.theirs['partner']"}
+    kept = [f for f in found["findings"] if f["rule"] == "authlib-keeps-key-set"]
+    assert [(f["weight"], "the client 'shop'" in f["detail"]) for f in kept] == [("advice", True)]
+    assert "since the import" not in kept[0]["detail"]
+    fetched = FLASK + AUTHLIB + "oauth.shop.server_metadata['jwks'] = fetched\n"
+    assert (
+        "since the import"
+        in found_rules(report(tmp_path, fetched))["authlib-keeps-key-set"]["detail"]
+    )
+
+
 def test_flask_3_1_0_is_a_danger_and_its_successor_is_not() -> None:
     found = Application("flask", Flask("shop"))
     assert [f.rule for f in rules._flask(found, "3.1.0")] == ["flask-3.1.0"]

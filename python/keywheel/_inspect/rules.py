@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from keywheel._inspect import jobs, sources
+from keywheel._inspect import jobs, sources, verifiers
 from keywheel._inspect.application import Application, is_ours, session_middlewares, version_of
 from keywheel._inspect.finding import ADVICE, DANGER, Finding
 from keywheel._inspect.modules import long_lived, own_modules
@@ -39,7 +39,7 @@ def look(found: Application) -> list[Finding]:
         *_threads(),
         *jobs.look(objects, found.target),
         *_signers(modules),
-        *_jwk_clients(objects, modules),
+        *verifiers.look(objects, modules),
         *_framework(found),
         *sources.look(modules),
     ]
@@ -101,24 +101,6 @@ def _signers(modules: list[tuple[str, ModuleType]]) -> Iterator[Finding]:
 def _follows(signer: Any) -> bool:
     """Whether it takes its keys from a ring: it is ours, or what it keeps of Django is."""
     return is_ours(signer) or is_ours(getattr(signer, "__dict__", {}).get("key"))
-
-
-def _jwk_clients(objects: list[Any], modules: list[tuple[str, ModuleType]]) -> Iterator[Finding]:
-    client = _class("jwt", "PyJWKClient")
-    if client is None:
-        return
-    names = {id(value): path for path, value in long_lived(modules)}
-    for found in objects:
-        # `cache_keys` leaves no attribute: it puts a cache over the method of this instance.
-        if issubclass(type(found), client) and "get_signing_key" in vars(found):
-            yield Finding(
-                "jwk-client-caches-keys",
-                DANGER,
-                "PyJWKClient(cache_keys=True) goes on accepting a key that was retired, for as "
-                "long as the process lives",
-                "leave cache_keys out: the set of keys is cached for 300 s anyway",
-                object=names.get(id(found)),
-            )
 
 
 def _framework(found: Application) -> Iterator[Finding]:
