@@ -1,8 +1,9 @@
-"""One application for WSGI and one for ASGI, over the core of the package and nothing else.
+"""One application for WSGI and one for ASGI, over no framework.
 
-Both answer the same: ``/issue`` gives a session and a token, ``/check`` says whether they are
-accepted, ``/where`` says which process answers and what it holds. A session is made within a guard
-by hand, as an integration does it; it knows no end, so that only the ring can refuse it.
+Both answer the same: ``/issue`` gives a session, tokens, a link, a mark and a blob, ``/check`` says
+of each that is shown whether it is accepted, ``/where`` says which process answers and what it
+holds. A session is made within a guard by hand, as an integration does it; it knows no end, so that
+only the ring can refuse it.
 """
 
 from __future__ import annotations
@@ -16,48 +17,63 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
-import keywheel
 import keywheel.uwsgi
-from keywheel.exceptions import InvalidTokenError
-from servers.where import ring, where
+from servers import where as shared
+from servers.where import OK, REFUSED, USER, ring, verdict, where
 
 
-def _seal(kid: str, key: bytes, user: str) -> str:
-    mac = hmac.new(key, f"{kid}.{user}".encode(), hashlib.sha256).hexdigest()
-    return f"{kid}.{user}.{mac}"
+def _seal(kid: str, key: bytes) -> str:
+    mac = hmac.new(key, f"{kid}.{USER}".encode(), hashlib.sha256).hexdigest()
+    return f"{kid}.{USER}.{mac}"
+
+
+def _session() -> tuple[str, int]:
+    """A session, and the version that made it."""
+    with ring.guard() as guard:
+        return _seal(guard.kid, guard.secret.reveal_bytes()), guard.version
+
+
+def _is_session(session: str) -> bool:
+    kid, _, _ = session.partition(".")
+    version = next((one for one in ring.snapshot().accepted if one.kid == kid), None)
+    if version is None or version.secret is None:
+        return False
+    is_right = hmac.compare_digest(_seal(kid, version.secret.reveal_bytes()), session)
+    version.processed() if is_right else version.rejected()
+    return is_right
+
+
+_VERDICTS: dict[str, Callable[[str], str]] = {
+    "session": lambda text: OK if _is_session(text) else REFUSED,
+    "token": shared.token_verdict,
+    "endless token": lambda text: verdict(shared.is_endless_token, text),
+    "reset link": lambda text: verdict(shared.is_link, text),
+    "mark": lambda text: verdict(shared.is_mark, text),
+    "blob": lambda text: verdict(shared.is_blob, text),
+}
 
 
 def issue() -> dict[str, Any]:
-    """A session and a token, both with the primary."""
-    with ring.guard() as guard:
-        session = _seal(guard.kid, guard.secret.reveal_bytes(), "alice")
-        version = guard.version
+    """Everything that a user is given, with the primary."""
+    session, made = _session()
     return {
         **where(),
-        "made": version,
-        "session": session,
-        "token": keywheel.jwt.encode({"sub": "alice"}, ring),
+        "version": made,
+        "artefacts": {
+            "session": session,
+            "token": shared.token(),
+            "endless token": shared.endless_token(),
+            "reset link": shared.link(),
+            "mark": shared.mark(),
+            "blob": shared.blob(),
+        },
     }
 
 
-def check(session: str, token: str) -> dict[str, Any]:
-    """Whether a session and a token are accepted; the name of the reason where they are not."""
-    answer = where()
-    kid, _, _ = session.partition(".")
-    versions = (version for version in ring.snapshot().accepted if version.kid == kid)
-    version = next(versions, None)
-    if version is None or version.secret is None:
-        answer["session"] = "unknown"
-    else:
-        expected = _seal(kid, version.secret.reveal_bytes(), "alice")
-        is_right = hmac.compare_digest(expected, session)
-        version.processed() if is_right else version.rejected()
-        answer["session"] = "ok" if is_right else "forged"
-    try:
-        answer["token"] = "ok" if keywheel.jwt.decode(token, ring)["sub"] == "alice" else "wrong"
-    except InvalidTokenError as error:
-        answer["token"] = getattr(error, "kind", "?")
-    return answer
+def check(artefacts: dict[str, str]) -> dict[str, Any]:
+    """What is said of each that is shown."""
+    verdicts = {name: judge(artefacts[name]) for name, judge in _VERDICTS.items()}
+    return {**where(), "verdicts": verdicts}
 
 
 def respond(path: str, query: dict[str, str]) -> dict[str, Any]:
@@ -65,16 +81,15 @@ def respond(path: str, query: dict[str, str]) -> dict[str, Any]:
     if path == "/issue":
         return issue()
     if path == "/check":
-        return check(query["session"], query["token"])
+        return check(query)
     return where()
 
 
 def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """The application for WSGI."""
     query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-    if "hold" in query:
-        # Keeps this worker busy, so that the next request finds another one.
-        time.sleep(float(query["hold"]))
+    # Keeps this worker busy, so that the next request finds another one.
+    time.sleep(float(query.get("hold", 0)))
     body = json.dumps(respond(environ["PATH_INFO"], query)).encode()
     head = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     start_response("200 OK", head)
@@ -83,8 +98,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
 
 async def _answer(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
     query = dict(parse_qsl(scope["query_string"].decode()))
-    if "hold" in query:
-        await asyncio.sleep(float(query["hold"]))
+    await asyncio.sleep(float(query.get("hold", 0)))
     body = json.dumps(respond(scope["path"], query)).encode()
     head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": head})

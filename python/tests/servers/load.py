@@ -1,9 +1,14 @@
-"""Requests that never stop, and artefacts that are shown again and again, through every step."""
+"""Requests that never stop, and artefacts that are shown again and again, through every step.
+
+What was issued is good until the version that made it is retired: a refusal before that is a
+failure, which names the artefact, the step and the worker. Only a token may end earlier, by itself.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -11,59 +16,109 @@ from typing import Any
 from typing_extensions import Self
 
 from servers.modes import Fleet
+from servers.rings import LIFETIME
 
-# How long a token is good, in seconds: the ring's longest lifetime.
-LIFETIME = 3.0
 # Tokens count in whole seconds, and so may end almost one earlier.
 SAFE = LIFETIME - 1.0
 
+# The verdict over what is accepted, and over a token that has come to its own end.
+_OK = "ok"
+_EXPIRED = "expired"
+_TOKENS = ("token", "bearer")
+RETIRED = ("retired", "destroyed")
+# What the second ring of a mode makes.
+_ENCRYPTED = ("blob",)
 
-@dataclass
-class Artefact:
-    """A session and a token, as they were made."""
+
+@dataclass(frozen=True)
+class Issued:
+    """Everything that one user was given, as it was made."""
 
     label: str
+    artefacts: dict[str, str]
+    #: The versions that made it: of the ring that signs, and of the one that encrypts.
     version: int
-    session: str
-    token: str
-    #: The clock before they were made.
+    vault: int
+    #: The clock before it was made.
     at: float
 
     @property
     def is_young(self) -> bool:
-        """Whether the token may not have expired yet."""
+        """Whether no token of it may have expired, and no version of it may be retired yet."""
         return time.monotonic() - self.at < SAFE
 
 
-def made(fleet: Fleet, label: str = "") -> Artefact:
-    """A session and a token of now."""
+def made(fleet: Fleet, label: str = "") -> Issued:
+    """Everything that a user is given, as of now."""
     at = time.monotonic()
     answer = fleet.call("/issue")
-    return Artefact(label, answer["made"], answer["session"], answer["token"], at)
+    return Issued(label, answer["artefacts"], answer["version"], answer["vault"], at)
 
 
-def shown(fleet: Fleet, artefact: Artefact) -> dict[str, Any]:
-    """What the application says of it."""
-    return fleet.call("/check", session=artefact.session, token=artefact.token)
+@dataclass(frozen=True)
+class Refusal:
+    """An artefact that a worker did not accept."""
+
+    artefact: str
+    verdict: str
+    process: int
+
+
+def refusals(issued: Issued, answer: dict[str, Any]) -> list[Refusal]:
+    """What an answer does not accept, but for tokens that have come to their own end."""
+    found = []
+    for artefact, verdict in answer["verdicts"].items():
+        is_over = artefact in _TOKENS and verdict == _EXPIRED and not issued.is_young
+        if verdict != _OK and not is_over:
+            found.append(Refusal(artefact, verdict, answer["pid"]))
+    return found
+
+
+def states(fleet: Fleet, ring: str) -> dict[int, str]:
+    """The state of each version of a ring."""
+    return {one["number"]: one["state"] for one in fleet.status(ring)["versions"]}
+
+
+def too_early(fleet: Fleet, issued: Issued, refused: list[Refusal]) -> list[str]:
+    """Those of the refusals that came before the version was retired, in words.
+
+    The server retires first, and then the workers let go, so the refusals come before this look.
+    """
+    said = []
+    for one in refused:
+        is_vault = one.artefact in _ENCRYPTED
+        version = issued.vault if is_vault else issued.version
+        state = states(fleet, fleet.mode.rings[is_vault])[version]
+        if state not in RETIRED:
+            said.append(
+                f"the {one.artefact} that v{version} made {issued.label} is refused by worker "
+                f"{one.process}: {one.verdict}; yet the version is {state}"
+            )
+    return said
 
 
 @dataclass
 class Load:
-    """Threads that issue and check, and one that keeps what was issued before each step."""
+    """Threads that issue and check, and one that shows what was issued before each step."""
 
     fleet: Fleet
     threads: int = 3
     requests: int = 0
     failures: list[str] = field(default_factory=list)
     versions: set[tuple[int, int]] = field(default_factory=set)
-    _held: list[Artefact] = field(default_factory=list)
+    #: The step that is under way, or the last one.
+    step: str = "at the start"
+    _held: list[Issued] = field(default_factory=list)
     _end: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _running: list[threading.Thread] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         targets = [self._use] * self.threads + [self._keep]
-        self._running = [threading.Thread(target=target, daemon=True) for target in targets]
+        self._running = [
+            threading.Thread(target=self._again_and_again, args=(target,), daemon=True)
+            for target in targets
+        ]
         for thread in self._running:
             thread.start()
         return self
@@ -78,56 +133,55 @@ class Load:
         for thread in self._running:
             thread.join()
 
-    def hold(self, artefact: Artefact) -> None:
-        """Shows it again and again from now on."""
+    def hold(self, issued: Issued) -> None:
+        """Shows it again and again from now on. To be made while the rings rest."""
         with self._lock:
-            self._held.append(artefact)
+            self._held.append(issued)
 
-    def held(self) -> list[Artefact]:
+    def held(self) -> list[Issued]:
         """What is held."""
         with self._lock:
             return list(self._held)
+
+    def judge(self, issued: Issued, answers: list[dict[str, Any]]) -> None:
+        """Takes what was refused too early for a failure."""
+        for answer in answers:
+            self._fail(too_early(self.fleet, issued, refusals(issued, answer)))
+
+    def _again_and_again(self, work: Callable[[], None]) -> None:
+        while not self._end.is_set():
+            try:
+                work()
+            except Exception as error:
+                self._fail([repr(error)])
 
     def _note(self, answer: dict[str, Any]) -> None:
         with self._lock:
             self.requests += 1
             self.versions.add((answer["pid"], answer["version"]))
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, what: list[str]) -> None:
         with self._lock:
-            self.failures.append(what)
+            self.failures += [f"{self.step}: {one}" for one in what]
 
     def _use(self) -> None:
         """What users do: log in, and come back."""
-        while not self._end.is_set():
-            try:
-                artefact = made(self.fleet)
-                for _ in range(4):
-                    answer = shown(self.fleet, artefact)
-                    self._note(answer)
-                    verdict = (answer["session"], answer["token"])
-                    if verdict != ("ok", "ok") and artefact.is_young:
-                        self._fail(f"v{artefact.version} {verdict} by {answer}")
-            except Exception as error:
-                self._fail(repr(error))
+        issued = made(self.fleet, "just now")
+        for _ in range(4):
+            for answer in self.fleet.show(issued.artefacts):
+                self._note(answer)
+                refused = refusals(issued, answer)
+                # Which version made it is not known for sure while a rotation is under way, but
+                # none is retired so soon.
+                if refused and issued.is_young:
+                    self._fail([f"{refused}, made just now, by {answer}"])
 
     def _keep(self) -> None:
         """What was issued before a step is good until its version is retired."""
-        while not self._end.wait(0.02):
-            for artefact in self.held():
-                try:
-                    self._look_at(artefact)
-                except Exception as error:
-                    self._fail(repr(error))
-
-    def _look_at(self, artefact: Artefact) -> None:
-        answer = shown(self.fleet, artefact)
-        self._note(answer)
-        if answer["token"] != "ok" and artefact.is_young:
-            self._fail(f"the token made {artefact.label}: {answer}")
-        if answer["session"] == "ok":
-            return
-        # The server retires first, and then the workers let go.
-        states = {one["number"]: one["state"] for one in self.fleet.status()["versions"]}
-        if states[artefact.version] not in ("retired", "destroyed"):
-            self._fail(f"the session made {artefact.label}: {answer}, yet {states}")
+        for issued in self.held():
+            with self.fleet.judging:
+                answers = self.fleet.show(issued.artefacts)
+                self.judge(issued, answers)
+            for answer in answers:
+                self._note(answer)
+        self._end.wait(0.02)

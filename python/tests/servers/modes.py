@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlencode
+from typing import Any
 
-from support.installation import Connection, Installation, eventually
+from support.installation import Installation, eventually
+
+from servers.ask import Call, over_celery, over_http
+from servers.rings import vault_of
 
 TESTS = Path(__file__).parent.parent
 WORKERS = 3
-END_SECONDS = 10.0
+END_SECONDS = 60.0
+# Who says what was encrypted anew.
+WALKER = "walker"
 
 
-class Call(Protocol):
-    """A request to the application; anything but a whole answer is an exception."""
-
-    def __call__(self, path: str, **query: str) -> dict[str, Any]: ...
+#: Makes the command line of a server, for a folder and so many workers.
+Command = Callable[[Path, int], "list[str]"]
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,16 @@ class Mode:
     """One way to run the application."""
 
     name: str
-    command: Callable[[Path], list[str]]
+    command: Command
     #: Whether the parent uses the ring before it forks.
     parent_uses_ring: bool = False
     workers: int = WORKERS
     environment: dict[str, str] = field(default_factory=dict)
     #: What has to run beside it, and the socket that says that it does.
     beside: tuple[Callable[[Path], list[str]], str] | None = None
-    #: How it is asked; over HTTP on the socket unless it says otherwise.
-    caller: Callable[[Path], Call] | None = None
+    caller: Callable[[Path], Call] = over_http
+    #: The pages that judge what they are shown, each another part of it.
+    judges: tuple[str, ...] = ("/check",)
 
     @property
     def ring(self) -> str:
@@ -51,27 +53,32 @@ class Mode:
         return f"m-{self.name}"
 
     @property
+    def rings(self) -> tuple[str, str]:
+        """That ring, and the one that encrypts."""
+        return self.ring, vault_of(self.ring)
+
+    @property
     def processes(self) -> int:
         """How many processes are to prove."""
         return self.workers + int(self.parent_uses_ring)
 
 
-def gunicorn(kind: str, application: str, *more: str) -> Callable[[Path], list[str]]:
-    def command(folder: Path) -> list[str]:
+def gunicorn(kind: str, application: str, *more: str) -> Command:
+    def command(folder: Path, workers: int) -> list[str]:
         return [
             *(sys.executable, "-m", "gunicorn", "-c", str(TESTS / "servers/gunicorn_conf.py")),
-            *("-w", str(WORKERS), "-k", kind, "--bind", f"unix:{folder}/a", "--timeout", "60"),
+            *("-w", str(workers), "-k", kind, "--bind", f"unix:{folder}/a", "--timeout", "300"),
             *("--log-level", "warning", "--no-control-socket", *more, application),
         ]
 
     return command
 
 
-def _uwsgi(application: str, *more: str) -> Callable[[Path], list[str]]:
-    def command(folder: Path) -> list[str]:
+def _uwsgi(application: str, *more: str) -> Command:
+    def command(folder: Path, workers: int) -> list[str]:
         return [
             *(str(Path(sys.executable).parent / "uwsgi"), "--master", "--die-on-term"),
-            *("--processes", str(WORKERS), "--http-socket", f"{folder}/a", "--need-app"),
+            *("--processes", str(workers), "--http-socket", f"{folder}/a", "--need-app"),
             *("--virtualenv", sys.prefix, "--pythonpath", str(TESTS), "--disable-logging"),
             *("--module", application, *more),
         ]
@@ -79,90 +86,25 @@ def _uwsgi(application: str, *more: str) -> Callable[[Path], list[str]]:
     return command
 
 
-def _uvicorn(*application: str) -> Callable[[Path], list[str]]:
-    return lambda folder: [
-        *(sys.executable, "-m", "uvicorn", "--workers", str(WORKERS), "--uds", f"{folder}/a"),
+def _uvicorn(*application: str) -> Command:
+    return lambda folder, workers: [
+        *(sys.executable, "-m", "uvicorn", "--workers", str(workers), "--uds", f"{folder}/a"),
         *("--log-level", "warning", *application),
     ]
 
 
-def _celery(folder: Path) -> list[str]:
+def _celery(folder: Path, workers: int) -> list[str]:
     return [
         *(sys.executable, "-m", "celery", "-A", "servers.tasks", "worker", "-P", "prefork"),
-        *("-c", str(WORKERS), "-l", "error", "--without-gossip", "--without-mingle"),
+        *("-c", str(workers), "-l", "error", "--without-gossip", "--without-mingle"),
         *("--without-heartbeat", "-O", "fair"),
     ]
 
 
-def _children(method: str) -> Callable[[Path], list[str]]:
-    return lambda folder: [
-        *(sys.executable, "-m", "servers.forked", method, str(WORKERS), f"{folder}/a")
+def _children(method: str) -> Command:
+    return lambda folder, workers: [
+        *(sys.executable, "-m", "servers.forked", method, str(workers), f"{folder}/a")
     ]
-
-
-def _get(
-    folder: Path, path: str, query: dict[str, str], headers: dict[str, str]
-) -> tuple[http.client.HTTPResponse, dict[str, Any]]:
-    """Asks over the unix socket, with a connection for each request."""
-    connection = Connection(str(folder / "a"))
-    try:
-        headers = {"Connection": "close", **headers}
-        connection.request("GET", f"{path}?{urlencode(query)}", headers=headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status not in (200, 401):
-            raise AssertionError(f"{path}: {answer.status} {text[:200]!r}")
-        return answer, json.loads(text)
-    finally:
-        connection.close()
-
-
-def over_http(folder: Path) -> Call:
-    """Asks an application that says everything in its answer."""
-
-    def call(path: str, **query: str) -> dict[str, Any]:
-        answer, found = _get(folder, path, query, {})
-        assert answer.status == 200, found
-        return found
-
-    return call
-
-
-def as_browser(folder: Path) -> Call:
-    """Asks an application whose session is a cookie, and whose token is a bearer's."""
-
-    def call(path: str, **query: str) -> dict[str, Any]:
-        if path != "/check":
-            answer, found = _get(folder, path, query, {})
-            cookie = answer.headers.get("Set-Cookie", "").partition(";")[0]
-            return {**found, "session": cookie}
-        hold = {name: query[name] for name in query if name == "hold"}
-        bearer = {"Authorization": f"Bearer {query['token']}"}
-        _, found = _get(folder, "/session", hold, {"Cookie": query["session"]})
-        answer, _ = _get(folder, "/token", {}, bearer)
-        return {
-            **found,
-            "session": "ok" if found["user"] == "alice" else "unknown",
-            "token": "ok" if answer.status == 200 else "refused",
-        }
-
-    return call
-
-
-def over_celery(folder: Path) -> Call:
-    """Asks by a task."""
-    from celery import Celery
-
-    address = f"{folder}/redis"
-    app = Celery("client", broker=f"redis+socket://{address}", backend=f"redis+socket://{address}")
-
-    def call(path: str, **query: str) -> dict[str, Any]:
-        result = app.send_task("respond", (path, query))
-        found: dict[str, Any] = result.get(timeout=60, interval=0.005)
-        result.forget()
-        return found
-
-    return call
 
 
 def _redis(folder: Path) -> list[str]:
@@ -192,13 +134,13 @@ MODES = [
     Mode("uwsgi-threads", _uwsgi(_SYNC, "--enable-threads", "--threads", "2"), **_PRELOADED),
     Mode("uwsgi-lazy-apps", _uwsgi(_SYNC, "--lazy-apps")),
     Mode("uvicorn-workers", _uvicorn("--factory", "servers.apps:asgi")),
-    Mode("uvicorn-workers-fastapi", _uvicorn("servers.web_fastapi:app"), caller=as_browser),
-    Mode("uwsgi-flask", _uwsgi("servers.web_flask:app"), caller=as_browser, **_PRELOADED),
     Mode(
-        "gunicorn-django",
-        gunicorn("gthread", "servers.web_django:app", "--threads", "2"),
-        caller=as_browser,
+        "uvicorn-workers-fastapi",
+        _uvicorn("servers.web_fastapi:app"),
+        judges=("/check", "/bearer"),
     ),
+    Mode("uwsgi-flask", _uwsgi("servers.web_flask:app"), **_PRELOADED),
+    Mode("gunicorn-django", gunicorn("gthread", "servers.web_django:app", "--threads", "2")),
     Mode("celery-prefork", _celery, beside=(_redis, "redis"), caller=over_celery, **_PRELOADED),
     Mode("children-fork", _children("fork"), **_PRELOADED),
     Mode("children-spawn", _children("spawn")),
@@ -209,33 +151,66 @@ MODES = [
 class Fleet:
     """A mode that runs: its processes, and how it is asked."""
 
-    def __init__(self, mode: Mode, installation: Installation, call: Call) -> None:
+    def __init__(self, mode: Mode, installation: Installation, call: Call, group: int) -> None:
         self.mode = mode
-        self.call = call
+        #: How often the application was asked anything.
+        self.requests = 0
+        #: Held by whoever shows something and then looks whether its version is retired. A rollback
+        #: may bring that version back, and so does not come in between.
+        self.judging = threading.Lock()
+        self._call = call
+        self._group = group
         self._installation = installation
 
-    def status(self) -> dict[str, Any]:
-        """How its ring stands."""
-        return self._installation.ring(self.mode.ring)
+    def call(
+        self, path: str, artefacts: dict[str, str] | None = None, hold: float = 0.0
+    ) -> dict[str, Any]:
+        """Asks the application."""
+        self.requests += 1
+        return self._call(path, artefacts, hold)
 
-    def verb(self, verb: str) -> None:
-        """An operator's verb for its ring."""
-        self._installation.verb(self.mode.ring, verb)
+    def show(self, artefacts: dict[str, str], hold: float = 0.0) -> list[dict[str, Any]]:
+        """Shows these to every page that judges; gives the answers, each with its process."""
+        return [self.call(path, artefacts, hold) for path in self.mode.judges]
 
-    def live(self) -> dict[int, dict[str, Any]]:
+    def status(self, ring: str | None = None) -> dict[str, Any]:
+        """How a ring of it stands; the one that signs unless another is named."""
+        return self._installation.ring(ring or self.mode.ring)
+
+    def verb(self, verb: str, ring: str | None = None) -> None:
+        """An operator's verb for a ring of it."""
+        with self.judging:
+            self._installation.verb(ring or self.mode.ring, verb)
+
+    def nothing_is_left_under(self, ring: str, version: int) -> None:
+        """Says that all was encrypted anew which a version had encrypted."""
+        body = {"verdict": "pass", "version": version}
+        path = f"/v1/rings/{ring}/gates/reencryption"
+        self._installation.call("PUT", path, body, token=WALKER)
+
+    def live(self, ring: str | None = None) -> dict[int, dict[str, Any]]:
         """The instances that the server knows to be alive, by their process."""
-        status = self.status()
-        found = [one for consumer in status["consumers"] for one in consumer["instances"]]
+        consumers = self.status(ring)["consumers"]
+        found = [one for consumer in consumers for one in consumer["instances"]]
         return {
             int(one["process"].rpartition("/")[2]): one
             for one in found
             if one["standing"] == "live"
         }
 
+    def has(self, process: int) -> bool:
+        """Whether a process is one of its own: they all are one process group."""
+        try:
+            return os.getpgid(process) == self._group
+        except ProcessLookupError:
+            return False
+
 
 @contextmanager
-def running(mode: Mode, installation: Installation) -> Iterator[Fleet]:
+def running(mode: Mode, installation: Installation, workers: int | None = None) -> Iterator[Fleet]:
     """The application under this mode, until the end of the block."""
+    if workers is not None:
+        mode = replace(mode, workers=workers)
     folder = Path(tempfile.mkdtemp(prefix="kwm"))
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("KEYWHEEL_")},
@@ -249,17 +224,17 @@ def running(mode: Mode, installation: Installation) -> Iterator[Fleet]:
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         if mode.beside is not None:
-            command, socket = mode.beside
-            stack.enter_context(_running(command(folder), folder / "beside.log", environment))
+            beside, socket = mode.beside
+            stack.enter_context(_running(beside(folder), folder / "beside.log", environment))
             eventually(f"{socket} is there", (folder / socket).exists)
-        process = _running(mode.command(folder), folder / "log", environment)
-        stack.enter_context(process)
-        call = (mode.caller or over_http)(folder)
-        yield Fleet(mode, installation, call)
+        command = mode.command(folder, mode.workers)
+        group = stack.enter_context(_running(command, folder / "log", environment))
+        yield Fleet(mode, installation, mode.caller(folder), group)
 
 
 @contextmanager
-def _running(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
+def _running(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[int]:
+    """The process group of a command, until the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -271,7 +246,7 @@ def _running(command: list[str], log: Path, environment: dict[str, str]) -> Iter
             start_new_session=True,
         )
     try:
-        yield
+        yield process.pid
     except BaseException:
         print(log.read_text(errors="replace")[-4000:])
         raise

@@ -16,9 +16,7 @@ from urllib.parse import parse_qsl
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-import keywheel
-
-ring = keywheel.ring(os.environ["MATRIX_RING"])
+from servers.where import ring
 
 RUNS = Path(os.environ["MATRIX_FOLDER"]) / "runs"
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from support.installation import Installation, eventually, signing_ring
+from support.installation import Installation, eventually
 
 from servers.modes import Mode, gunicorn, running
+from servers.rings import rings
 from servers.test_modes import all_prove, ask_all, check_versions, settle
 
 _APPLICATION = "servers.scheduled:wsgi"
 
 
 def _installed(install: Callable[[str], Installation], mode: Mode) -> Installation:
-    installation = install(signing_ring(mode.ring, consumer=mode.ring))
-    installation.token(mode.ring, mode.ring)
+    installation = install(rings(mode.ring))
+    installation.token(mode.ring, *mode.rings)
     return installation
 
 
