@@ -15,7 +15,7 @@ from typing import Any
 
 import jwt
 import pytest
-from contract import check, check_outage
+from contract import check, check_outage, check_turning
 from django.conf import settings
 from django.core import signing
 from django.core.management import CommandError, call_command
@@ -29,7 +29,7 @@ from support.django_site import (
     LongLived,
     ResetLink,
 )
-from support.installation import Installation, eventually, outlasting, secret_ring, signing_ring
+from support.installation import Installation, outlasting, secret_ring, signing_ring
 
 import keywheel
 import keywheel.django
@@ -181,7 +181,7 @@ def test_a_login_in_the_database_comes_along_to_the_new_key() -> None:
 def test_a_token_that_is_revoked_is_refused(install: Install) -> None:
     from support.django_site import user
 
-    installation = install(signing_ring("api", lifetime="60d"))
+    installation = install(outlasting(signing_ring("api", lifetime="60d")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "api"))
     ring = registry.ring("api")
@@ -362,40 +362,11 @@ def test_the_command_says_what_is_missing() -> None:
 def test_everything_lives_through_rotation_rollback_rotation_and_retirement(
     install: Install,
 ) -> None:
-    installation = install(secret_ring("web", lifetime="8s"))
+    installation = install(outlasting(secret_ring("web")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "web"))
     ring = registry.ring("web")
-    held = [kind(ring) for kind in KINDS]
-    made: dict[int, list[Any]] = {}
-
-    def issue() -> None:
-        made[ring.snapshot().version or 0] = [kind.issue() for kind in held]
-        for artefacts in made.values():
-            assert [k.accepts(a) for k, a in zip(held, artefacts)] == [True] * len(held)
-
-    def refused(artefacts: list[Any]) -> bool:
-        return not any(kind.accepts(artefact) for kind, artefact in zip(held, artefacts))
-
-    def turn(verb: str, version: int) -> None:
-        installation.verb("web", verb)
-        eventually(f"{version} protects", lambda: ring.snapshot().version == version)
-
-    def retired() -> None:
-        eventually("one is left", lambda: len(ring.snapshot().accepted) == 1)
-
-    issue()
-    turn("rotate", 2)
-    issue()
-    turn("rollback", 1)
-    issue()
-    retired()
-    assert refused(made.pop(2))
-    turn("rotate", 3)
-    issue()
-    retired()
-    assert refused(made[1])
-    assert not refused(made[3])
+    check_turning([kind(ring) for kind in KINDS], installation, ring)
     registry.shutdown()
 
 

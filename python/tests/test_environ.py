@@ -191,7 +191,7 @@ def test_the_old_key_stays_guarded_while_the_file_holds_it(
         write(file, values)
 
     monkeypatch.setattr(environ, "_write", counted)
-    installation = install(secret_ring("web"))
+    installation = install(outlasting(secret_ring("web")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "web"))
     ring = registry.ring("web")
@@ -222,7 +222,7 @@ def test_the_old_key_stays_guarded_while_the_file_holds_it(
 def test_a_key_that_cannot_be_shown_leaves_the_old_one_guarded(
     install: Callable[[str], Installation], caplog: pytest.LogCaptureFixture
 ) -> None:
-    installation = install(secret_ring("web"))
+    installation = install(outlasting(secret_ring("web")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "web"))
     ring = registry.ring("web")
@@ -284,7 +284,7 @@ WORKERS = """
 def test_every_process_follows_and_a_rotation_waits_until_it_has(
     install: Callable[[str], Installation],
 ) -> None:
-    installation = install(secret_ring("web"))
+    installation = install(outlasting(secret_ring("web")))
     installation.token("web", "web")
     environment = {**os.environ, **installation.environment("web")}
     with subprocess.Popen(

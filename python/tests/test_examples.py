@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from support.installation import PATIENCE, Connection, Installation, eventually,
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 # In the place of weeks, so that a replaced version is retired while the test looks.
+YOUNG_SECONDS = 4.0
 LIFETIME = 'longest_lifetime = "4s"\nskew = "0s"\nlease_ttl = "2s"\noffline_max = "20s"'
 
 
@@ -129,10 +131,14 @@ class Load:
     def _users(self) -> None:
         while not self._end.is_set():
             try:
+                at = time.monotonic()
                 login = self.site.login()
                 self._expect(login, "login")
                 for _ in range(3):
-                    self._expect(self.site.ask("/me", login.cookie), "a session of now")
+                    answer = self.site.ask("/me", login.cookie)
+                    # On a busy machine it may have outlived its version by now.
+                    if time.monotonic() - at < YOUNG_SECONDS:
+                        self._expect(answer, "a session of now")
                 for ask in self.more:
                     self._expect(ask(), "another request")
             except Exception as error:

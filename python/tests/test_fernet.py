@@ -139,7 +139,7 @@ def test_the_package_offers_it_and_does_not_import_cryptography_for_that() -> No
 def test_blobs_live_through_rotation_rollback_rotation_and_retirement(
     install: Callable[[str], Installation],
 ) -> None:
-    installation = install(encryption_ring("pii").replace('lifetime = "3s"', 'lifetime = "5s"'))
+    installation = install(outlasting(encryption_ring("pii")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "pii"))
     installation.token("walker", "pii", role="evidence:reencryption")

@@ -6,17 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import flask.sessions
 import pytest
-from contract import check, check_outage
+from contract import check, check_outage, check_turning
 from flask import Config, Flask, session
 from itsdangerous import URLSafeTimedSerializer
 from support.flask_app import KINDS, USES, Csrf, Held, Remembered, Session, Token, bare, over
-from support.installation import Installation, eventually, outlasting, secret_ring, signing_ring
+from support.installation import Installation, outlasting, secret_ring, signing_ring
 
 import keywheel
 import keywheel.flask
@@ -312,7 +311,7 @@ def test_an_extension_that_comes_after_the_ring_follows_it() -> None:
 def test_a_token_that_is_revoked_is_refused(install: Install) -> None:
     import flask_jwt_extended
 
-    installation = install(signing_ring("api", lifetime="60d"))
+    installation = install(outlasting(signing_ring("api", lifetime="60d")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "api"))
     app = bare()
@@ -369,56 +368,16 @@ def test_importing_it_starts_nothing_and_imports_no_extension() -> None:
     assert ran.stdout == "1\nset()\n"
 
 
-def protects(ring: keywheel.Ring, version: int) -> bool:
-    return ring.snapshot().version == version
-
-
-def has_one(ring: keywheel.Ring) -> bool:
-    return len(ring.snapshot().accepted) == 1
-
-
 def test_everything_lives_through_rotation_rollback_rotation_and_retirement(
     install: Install,
 ) -> None:
-    installation = install(secret_ring("web", "8s") + signing_ring("api", "HS256", "8s"))
+    installation = install(outlasting(secret_ring("web") + signing_ring("api")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "web", "api"))
     rings = [registry.ring("web"), registry.ring("api")]
     app = bare()
     keywheel.flask.init_app(app, session=rings[0], jwt=rings[1])
-    held = [kind(app) for kind in KINDS]
-    made: dict[int, list[Any]] = {}
-
-    def issue() -> None:
-        made[rings[0].snapshot().version or 0] = [kind.issue() for kind in held]
-        for artefacts in made.values():
-            assert [k.accepts(a) for k, a in zip(held, artefacts)] == [True] * len(held)
-
-    def refused(artefacts: list[Any]) -> bool:
-        return not any(kind.accepts(artefact) for kind, artefact in zip(held, artefacts))
-
-    def turn(verb: str, version: int) -> None:
-        for ring in rings:
-            installation.verb(ring.name, verb)
-        for ring in rings:
-            eventually(f"{version} protects", partial(protects, ring, version))
-
-    def retired() -> None:
-        for ring in rings:
-            eventually("one is left", partial(has_one, ring))
-
-    issue()
-    turn("rotate", 2)
-    issue()
-    turn("rollback", 1)
-    issue()
-    retired()
-    assert refused(made.pop(2))
-    turn("rotate", 3)
-    issue()
-    retired()
-    assert refused(made[1])
-    assert not refused(made[3])
+    check_turning([kind(app) for kind in KINDS], installation, *rings)
     counts = installation.ring("web")["consumers"][0]["instances"][0]["counts"]
     assert counts["1"]["processed"] > 0
     registry.shutdown()

@@ -121,7 +121,7 @@ def test_the_package_offers_it_and_imports_nothing_for_that() -> None:
 
 
 def test_uses_are_counted_by_version(install: Callable[[str], Installation]) -> None:
-    installation = install(secret_ring("hooks", lifetime="10m"))
+    installation = install(outlasting(secret_ring("hooks", lifetime="10m")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "hooks"))
     ring = registry.ring("hooks")

@@ -9,8 +9,8 @@ from typing import Any
 
 import itsdangerous
 import pytest
-from contract import Subject, check, check_outage
-from support.installation import Installation, eventually, outlasting, secret_ring
+from contract import check, check_outage, check_turning
+from support.installation import Installation, outlasting, secret_ring
 
 import keywheel
 import keywheel.itsdangerous as live
@@ -186,32 +186,9 @@ def test_a_key_from_a_file_is_the_key_of_the_application(tmp_path: Path) -> None
 def test_one_signer_lives_through_rotation_rollback_rotation_and_retirement(
     install: Callable[[str], Installation],
 ) -> None:
-    installation = install(secret_ring("links", lifetime="5s"))
+    installation = install(outlasting(secret_ring("links")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "links"))
     ring = registry.ring("links")
-    subjects: list[Subject] = [Signed(ring), Serialized(ring)]
-    made: dict[int, list[Any]] = {}
-
-    def issue() -> None:
-        made[ring.snapshot().version or 0] = [subject.issue() for subject in subjects]
-        for artefacts in made.values():
-            accepted = [s.accepts(a) for s, a in zip(subjects, artefacts)]
-            assert all(accepted), "what any step made is accepted"
-
-    issue()
-    installation.rotate("links")
-    eventually("the second version protects", lambda: ring.snapshot().version == 2)
-    issue()
-    installation.verb("links", "rollback")
-    eventually("the first one protects again", lambda: ring.snapshot().version == 1)
-    issue()
-    eventually("the way back is done", lambda: len(ring.snapshot().accepted) == 1)
-    assert not any(s.accepts(a) for s, a in zip(subjects, made.pop(2)))
-    installation.rotate("links")
-    eventually("the third one protects", lambda: ring.snapshot().version == 3)
-    issue()
-    eventually("the first one is retired", lambda: len(ring.snapshot().accepted) == 1)
-    assert not any(s.accepts(a) for s, a in zip(subjects, made[1]))
-    assert all(s.accepts(a) for s, a in zip(subjects, made[3]))
+    check_turning([Signed(ring), Serialized(ring)], installation, ring)
     registry.shutdown()

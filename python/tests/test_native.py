@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from support.installation import Installation, eventually, secret_ring
+from support.installation import PATIENCE, Installation, eventually, outlasting, secret_ring
 
 import keywheel
 from keywheel._keywheel import Registry
@@ -41,7 +41,7 @@ def test_a_secret_that_is_read_is_always_the_primary(turned: TestRing) -> None:
 
 
 def test_a_rotation_does_not_wait_for_an_idle_reader(install: Install) -> None:
-    installation = install(secret_ring("web"))
+    installation = install(outlasting(secret_ring("web")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "web"))
     ring = registry.ring("web")
@@ -150,7 +150,7 @@ async def test_waiting_in_an_event_loop(turned: TestRing) -> None:
 
 
 async def test_who_waits_is_told_of_a_shutdown(install: Install) -> None:
-    installation = install(secret_ring("web"))
+    installation = install(outlasting(secret_ring("web")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "web"))
     ring = registry.ring("web")
@@ -194,7 +194,7 @@ async def test_the_snapshots_to_come(turned: TestRing) -> None:
 
 
 def test_the_end_of_the_interpreter_waits_for_no_listener(install: Install) -> None:
-    installation = install(secret_ring("web"))
+    installation = install(outlasting(secret_ring("web")))
     installation.token("web", "web")
     script = (
         "import keywheel\n"
@@ -221,8 +221,8 @@ def test_a_forked_child_goes_on_listening(turned: TestRing) -> None:
         child = os.fork()
         if child == 0:
             turned.rotate()
-            turned.ring.wait_for_change(None, 10)
-            threading.Event().wait(30)
+            turned.ring.wait_for_change(None, PATIENCE)
+            threading.Event().wait(PATIENCE)
             os._exit(1)
         told = b""
         while f"{child}:2;".encode() not in told:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 
 import pytest
-from support.installation import Installation, eventually, signing_ring
+from support.installation import Installation, eventually, outlasting, signing_ring
 
 import keywheel
 from keywheel._keywheel import Registry
@@ -16,7 +16,7 @@ from keywheel.exceptions import RevokedTokenError
 from keywheel.testing import TestRing
 
 Install = Callable[[str], Installation]
-RINGS = (
+RINGS = outlasting(
     signing_ring("access", lifetime="10m", more='on_event = ["login"]\n')
     + signing_ring("kept", lifetime="10m", more="ledger = true\n")
     + signing_ring("aging", lifetime="10m", more='max_age_at_use = "2s"\n')
@@ -85,7 +85,7 @@ def test_what_cannot_be_revoked_is_said(web: tuple[Installation, Registry]) -> N
 def test_a_ledger_is_told_of_what_others_mint(web: tuple[Installation, Registry]) -> None:
     installation, registry = web
     kept = registry.ring("kept")
-    claims = {"jti": "theirs", "exp": time.time() + 60}
+    claims = {"jti": "theirs", "exp": time.time() + 600}
     assert kept.issued(claims)
     assert not registry.ring("access").issued(claims)
     with pytest.raises(keywheel.ClaimsError, match="jti until exp"):
@@ -158,10 +158,12 @@ def test_a_key_that_is_used_at_too_great_an_age_is_replaced(
     _, registry = web
     ring = registry.ring("aging")
     assert registry.ring("access").ensure_fresh(), "its policy has no such age"
-    assert ring.ensure_fresh()
+    # On a busy machine a key may be too old before anybody has looked.
+    eventually("it is fresh", ring.ensure_fresh)
+    before = ring.snapshot().version or 0
     eventually("it is too old", lambda: not ring.ensure_fresh())
-    eventually("the next version protects", lambda: (ring.snapshot().version or 0) >= 2)
-    assert ring.ensure_fresh()
+    eventually("the next version protects", lambda: (ring.snapshot().version or 0) > before)
+    eventually("it is fresh again", ring.ensure_fresh)
 
 
 def test_a_ring_without_a_server_is_revoked_in_memory() -> None:

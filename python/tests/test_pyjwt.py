@@ -143,7 +143,7 @@ def test_a_public_key_is_no_hmac_key(algorithm: str) -> None:
 def test_uses_are_counted_by_version_and_what_is_revoked_is_refused(
     install: Callable[[str], Installation],
 ) -> None:
-    installation = install(signing_ring("access", lifetime="10m"))
+    installation = install(outlasting(signing_ring("access", lifetime="10m")))
     installation.token("web", "access")
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token_file("web"))
@@ -166,7 +166,7 @@ def test_uses_are_counted_by_version_and_what_is_revoked_is_refused(
 def test_only_what_a_version_did_not_make_counts_against_it(
     install: Callable[[str], Installation],
 ) -> None:
-    installation = install(signing_ring("access", lifetime="10m"))
+    installation = install(outlasting(signing_ring("access", lifetime="10m")))
     installation.token("web", "access")
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token_file("web"))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from support.installation import Installation, eventually, secret_ring, signing_ring
+from support.installation import Installation, eventually, outlasting, secret_ring, signing_ring
 
 import keywheel
 from keywheel._keywheel import Registry
@@ -19,7 +19,9 @@ Install = Callable[[str], Installation]
 @pytest.fixture
 def web(install: Install) -> tuple[Installation, Registry]:
     """A server with a ring, and what a process of its consumer has."""
-    installation = install(secret_ring("session") + signing_ring("access", lifetime="10m"))
+    installation = install(
+        outlasting(secret_ring("session") + signing_ring("access", lifetime="10m"))
+    )
     file = installation.token("web", "session", "access")
     registry = Registry()
     registry.configure(url=installation.url, token_file=file)

@@ -86,7 +86,7 @@ def test_arguments_count_more_than_the_environment_and_that_more_than_the_file(
     for name in ("argument", "environment", "file"):
         keys[name] = tmp_path / f"{name}.toml"
         keys[name].write_text(f'[web]\nkeys = ["{name.ljust(43, "x")}"]\n')
-    config = tmp_path / "keywheel.toml"
+    config = tmp_path / "client.toml"
     config.write_text(f'url = "file:{keys["file"]}"\n')
 
     def first(**options: str) -> str:
@@ -94,7 +94,7 @@ def test_arguments_count_more_than_the_environment_and_that_more_than_the_file(
         registry.configure(**options)
         return _revealed(registry.ring("web"))[0].rstrip("x")
 
-    monkeypatch.setenv("KEYWHEEL_CONFIG", str(config))
+    monkeypatch.setenv("KEYWHEEL_CLIENT_CONFIG", str(config))
     assert first() == "file"
     monkeypatch.setenv("KEYWHEEL_URL", f"file:{keys['environment']}")
     assert first() == "environment"
@@ -103,6 +103,23 @@ def test_arguments_count_more_than_the_environment_and_that_more_than_the_file(
     with pytest.raises(ConfigurationError, match="line 2") as refused:
         first()
     assert "a-secret" not in str(refused.value)
+
+
+def test_the_configuration_of_the_command_is_another_kind_of_file(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = install(secret_ring("web"))
+    file = installation.folder / "keywheel.toml"
+    registry = Registry()
+    monkeypatch.setenv("KEYWHEEL_CLIENT_CONFIG", str(file))
+    with pytest.raises(ConfigurationError, match=r"\[server\].* KEYWHEEL_URL and KEYWHEEL_TOKEN"):
+        registry.ring("web").snapshot()
+    # The variable of the command says nothing to an application that inherits it.
+    monkeypatch.delenv("KEYWHEEL_CLIENT_CONFIG")
+    monkeypatch.setenv("KEYWHEEL_CONFIG", str(file))
+    registry.configure(url=installation.url, token_file=installation.token("web", "web"))
+    assert registry.ring("web").snapshot().version == 1
+    assert registry.shutdown()
 
 
 def test_what_is_in_use_is_not_configured_anew(tmp_path: Path) -> None:
