@@ -13,7 +13,7 @@ use keywheel_core::time::Span;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-const GONE_WITHIN: Span = Span::from_secs(30);
+const GONE_WITHIN: Span = Span::from_secs(180);
 
 /// The demonstration with a folder for its temporary files, which must be empty afterwards.
 fn demo(folder: &Path, arguments: &[&str]) -> Command {

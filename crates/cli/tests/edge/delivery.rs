@@ -9,7 +9,7 @@ use keywheel_jose::Use;
 
 use super::callers::Keys;
 use super::site::{ACCEPT, ONE_SLOT, Site, program};
-use crate::world::{Server, World, until};
+use crate::world::{Server, World, until_or};
 
 /// One ring: the caller protects with it, nginx accepts it and shows it to the upstream.
 const RING: &str = "[ring.api]\nkind = \"secret\"\nlongest_lifetime = \"1h\"\nskew = \"0s\"\n\
@@ -17,9 +17,6 @@ const RING: &str = "[ring.api]\nkind = \"secret\"\nlongest_lifetime = \"1h\"\nsk
                     [[ring.api.consumer]]\nname = \"caller\"\nrole = \"protect\"\n\
                     [[ring.api.consumer]]\nname = \"edge\"\nrole = \"process\"\n\
                     min_evidence = \"probed\"\n";
-
-/// Before the patience of `until` is over, so that the message shows what was seen.
-const LOOKS_MAX: usize = 1_000;
 
 /// Whether staged includes are tested before they take their place.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,12 +53,7 @@ impl Delivery {
         let agent = world.start(world.command(&["agent", "--config", "agent.toml"]));
         let all = Self { caller, agent, server, site, world };
         let is_delivered = || all.agent.log().contains("every consumer has what it is to have");
-        let mut looks = 0;
-        until("the first delivery stands", || {
-            looks += 1;
-            assert!(looks < LOOKS_MAX, "nothing was delivered\n{}", all.agent.log());
-            is_delivered()
-        });
+        until_or("the first delivery stands", is_delivered, || all.agent.log());
         assert!(all.caller.is_accepted(&all.site));
         all
     }
@@ -74,19 +66,20 @@ impl Delivery {
     /// Waits until the status says something.
     pub fn until_status(&self, what: &str) -> String {
         let mut status = String::new();
-        let mut looks = 0;
-        until("the status says so", || {
-            status = self.status();
-            looks += 1;
-            assert!(looks < LOOKS_MAX, "`{what}` is not in {status}\n{}", self.agent.log());
-            status.contains(what)
-        });
+        until_or(
+            &format!("`{what}` is in the status"),
+            || {
+                status = self.status();
+                status.contains(what)
+            },
+            || format!("{}\n{}", self.status(), self.agent.log()),
+        );
         status
     }
 
     /// Rotates, and waits until every protector has switched.
     pub fn rotate(&self) {
-        let ran = self.world.run(&["rotate", "api", "--wait", "--timeout", "60s"]);
+        let ran = self.world.run(&["rotate", "api", "--wait", "--timeout", "3m"]);
         let (status, log) = (self.status(), self.agent.log());
         assert_eq!(ran.code, 0, "{}{}\n{status}\n{log}", ran.stdout, ran.stderr);
     }

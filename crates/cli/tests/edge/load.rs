@@ -55,7 +55,7 @@ impl Load {
         std::fs::write(&key_file, key).unwrap();
         let child = Command::new("wrk")
             .args(["--threads", "1", "--connections", &CONNECTIONS.to_string()])
-            .args(["--duration", "10m", "--timeout", "30s", "--script"])
+            .args(["--duration", "10m", "--timeout", "2m", "--script"])
             .arg(script)
             .arg(format!("http://{address}/"))
             .arg("--")

@@ -14,7 +14,7 @@ use keywheel_core::time::Span;
 
 /// Between two visits of one user.
 const PAUSE: Duration = Duration::from_millis(40);
-const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 const FAILURES_MAX: usize = 10;
 
 /// What all users together saw.

@@ -69,7 +69,7 @@ within = "60s"
 const START: &str = r"set -e
 if [ ! -s [DIR]/app.pid ]; then
     SECRET_FILE=[DIR]/env exec setsid [GUNICORN] --daemon --pid [DIR]/app.pid --chdir [DIR]/ \
-        --bind unix:[DIR]/app --workers 2 --graceful-timeout 20 --no-control-socket \
+        --bind unix:[DIR]/app --workers 2 --graceful-timeout 120 --no-control-socket \
         --error-logfile [DIR]/gunicorn.log [ARGUMENTS] app:app
 fi
 old=$(cat [DIR]/app.pid)
@@ -136,7 +136,7 @@ impl Bench {
         let mut command = installation.command(&["--token-file", "web.token", "exec"]);
         command.args(["--consumer", "web", "--listen", &listen, "--ready", "/healthz"]);
         command.args(variables).arg("--").arg(gunicorn);
-        command.args(["--workers", &WORKERS.to_string(), "--graceful-timeout", "20"]);
+        command.args(["--workers", &WORKERS.to_string(), "--graceful-timeout", "120"]);
         command.arg("--no-control-socket").args(arguments).arg("app:app");
         Some(Self::start(command, socket, None, installation, server, admin))
     }

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -222,10 +222,15 @@ impl Drop for Server {
 }
 
 /// Waits for a condition.
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    until_or(what, condition, String::new);
+}
+
+/// Waits for a condition; where it waited in vain, it says what `told` gives.
+pub fn until_or(what: &str, mut condition: impl FnMut() -> bool, told: impl Fn() -> String) {
     let mut left = PATIENCE;
     while !condition() {
-        assert!(!left.is_zero(), "waited in vain until {what}");
+        assert!(!left.is_zero(), "waited in vain until {what}\n{}", told());
         // tidy: sleeps because a process of its own offers no event to wait for.
         std::thread::sleep(LOOK);
         left = left.saturating_sub(LOOK);
