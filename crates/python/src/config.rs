@@ -1,5 +1,5 @@
 //! How the servers are reached, settled with the first use and not before: arguments first, then
-//! the environment, then the file that `KEYWHEEL_CONFIG` names.
+//! the environment, then the file that `KEYWHEEL_CLIENT_CONFIG` names.
 
 use std::path::PathBuf;
 
@@ -29,6 +29,9 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct ConfigError(pub(crate) String);
 
+/// Names the file. The command's `KEYWHEEL_CONFIG` names another kind, and may be set beside it.
+const FILE: &str = "KEYWHEEL_CLIENT_CONFIG";
+
 const NO_URL: &str = "no keywheel server is named; set KEYWHEEL_URL to its address \
                       (unix:/run/keywheel/keywheel.sock, https://host:port), or to file:… or env: \
                       where no server is";
@@ -40,11 +43,19 @@ pub(crate) fn line(text: &str, error: &toml::de::Error) -> usize {
     before.map_or(0, |before| before.matches('\n').count().saturating_add(1))
 }
 
+/// The table that shows this to be a configuration of the command or of its agent, if it is one.
+fn of_a_server(text: &str) -> Option<&'static str> {
+    let file: toml::Table = text.parse().ok()?;
+    // A client's file has a consumer too, by its name.
+    let is_theirs = |name: &&str| file.get(*name).is_some_and(|found| !found.is_str());
+    ["server", "ring", "notify", "authz", "oidc", "consumer"].into_iter().find(is_theirs)
+}
+
 impl Config {
     /// The configuration of this process: `given` wins over the environment, that over the file.
     pub(crate) fn settle(given: &Self) -> Result<Self, ConfigError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let file = match variable("KEYWHEEL_CONFIG") {
+        let file = match variable(FILE) {
             Some(path) => Self::read(&path)?,
             None => Self::default(),
         };
@@ -69,14 +80,21 @@ impl Config {
     fn read(path: &str) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             ConfigError(format!(
-                "the file {path} that KEYWHEEL_CONFIG names cannot be read ({error}); check that \
-                 it exists and belongs to this user"
+                "the file {path} that {FILE} names cannot be read ({error}); check that it exists \
+                 and belongs to this user"
             ))
         })?;
+        if let Some(table) = of_a_server(&text) {
+            return Err(ConfigError(format!(
+                "the file {path} that {FILE} names has [{table}] in it, so it configures the \
+                 keywheel command and not an application, which only has to find the server: set \
+                 KEYWHEEL_URL and KEYWHEEL_TOKEN_FILE, or name a file with url and token_file"
+            )));
+        }
         toml::from_str(&text).map_err(|error| {
             ConfigError(format!(
-                "the file {path} that KEYWHEEL_CONFIG names cannot be understood at line {}; it \
-                 takes url, token_file, consumer, host_cache, ca_file and first_use_timeout_secs",
+                "the file {path} that {FILE} names cannot be understood at line {}; it takes url, \
+                 token_file, consumer, host_cache, ca_file and first_use_timeout_secs",
                 line(&text, &error)
             ))
         })
