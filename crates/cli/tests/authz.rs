@@ -1,6 +1,6 @@
 //! nginx asks `/authz` of an agent and of the server, under load, while the key turns: no token
-//! that is good is refused, none that was revoked or compromised passes once it was refused, and the
-//! death of the server changes no answer of the agent.
+//! that is good is refused, none that was revoked or compromised passes once it was refused, and
+//! the death of the server changes no answer of the agent.
 
 #![expect(
     clippy::indexing_slicing,
