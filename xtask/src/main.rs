@@ -33,8 +33,10 @@ usage: cargo xtask <verb>
                        generated files, 20 s of fuzzing for each target
   tidy                 the project's own rules about sources and documents
   codegen [--check]    write the generated documents anew; with --check, compare only
-  wheels [--check]     build the two wheels of Python into the target directory; with --check, twice
-                       and from nothing, and compare
+  wheels               build the two wheels of Python into the target directory
+  wheels --check [folder…]
+                       build each of them (python, packaging/python-command), or those of these
+                       folders, twice and from nothing, and compare
   fuzz [name] [secs]   fuzz one target or all of them, 20 s each unless told otherwise
   bench [name…]        measure, and write docs/benchmarks.md
   campaign [name…]     the long checks at full size, each written to docs/campaigns/<name>.md
@@ -64,7 +66,7 @@ fn dispatch(words: &[&str], root: &Path) -> Result<(), Failure> {
         ["codegen"] => codegen::write(root),
         ["codegen", "--check"] => codegen::check(root),
         ["wheels"] => wheels::build(root),
-        ["wheels", "--check"] => wheels::check(root),
+        ["wheels", "--check", folders @ ..] => wheels::check(root, folders),
         ["fuzz", rest @ ..] => fuzz::run(root, rest),
         ["bench", names @ ..] => campaign::bench(root, names),
         ["campaign", names @ ..] => campaign::campaign(root, names),

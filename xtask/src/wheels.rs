@@ -28,10 +28,14 @@ pub(crate) fn build(root: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds each twice, both times from nothing, and compares.
-pub(crate) fn check(root: &Path) -> Result<(), Failure> {
+/// Builds each, or those of these folders, twice and both times from nothing, and compares.
+pub(crate) fn check(root: &Path, folders: &[&str]) -> Result<(), Failure> {
+    if let Some(other) = folders.iter().find(|folder| !PROJECTS.contains(folder)) {
+        let all = PROJECTS.join(", ");
+        return Err(Failure::usage(format!("`{other}` has no wheel; those that have: {all}")));
+    }
     let target = process::target_dir(root)?;
-    for project in PROJECTS {
+    for project in PROJECTS.iter().filter(|one| folders.is_empty() || folders.contains(one)) {
         let mut built = Vec::new();
         for name in ["wheels-first", "wheels-second"] {
             let folder = target.join(name);
