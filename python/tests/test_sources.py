@@ -136,7 +136,7 @@ def test_a_token_of_another_consumer_is_refused(install: Install) -> None:
     installation = install(secret_ring("web"))
     registry = Registry()
     file = installation.token("web", "web")
-    registry.configure(url=installation.url, token_file=file, consumer="api", first_use_timeout=3)
+    registry.configure(url=installation.url, token_file=file, consumer="api", first_use_timeout=60)
     with pytest.raises(keywheel.UnavailableError, match="belongs to consumer web"):
         registry.ring("web").snapshot()
     assert registry.shutdown()
