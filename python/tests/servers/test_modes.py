@@ -175,19 +175,19 @@ def retire(fleet: Fleet) -> None:
 
 
 def take_steps(load: Load, idle: Fleet) -> Issued:
-    """Rotation, rollback, rotation, again and again, and a retirement; gives what was made last."""
+    """Rotation, rollback, rotation and retirement, again and again; gives what was made last."""
     fleet = load.fleet
     for cycle in range(CYCLES):
         for number, verb in enumerate(("rotate", "rollback", "rotate")):
-            load.hold(made(fleet, f"before {verb} {number}"))
+            load.hold(made(fleet, f"before {verb} {number} of cycle {cycle}"))
             load.step = f"{verb} {number} of cycle {cycle}"
             check_workers(fleet, idle, settle(fleet, verb))
             for issued in load.held():
                 load.judge(issued, show_all(fleet, issued))
-    last = made(fleet, "before retirement")
-    load.step = "retirement"
-    retire(fleet)
-    all_prove(fleet, idle)
+        last = made(fleet, f"before the retirement of cycle {cycle}")
+        load.step = f"the retirement of cycle {cycle}"
+        retire(fleet)
+        all_prove(fleet, idle)
     return last
 
 
