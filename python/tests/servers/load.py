@@ -63,6 +63,9 @@ class Refusal:
     verdict: str
     process: int
 
+    def __str__(self) -> str:
+        return f"the {self.artefact} is refused by worker {self.process}: {self.verdict}"
+
 
 def refusals(issued: Issued, answer: dict[str, Any]) -> list[Refusal]:
     """What an answer does not accept, but for tokens that have come to their own end."""
@@ -90,10 +93,7 @@ def too_early(fleet: Fleet, issued: Issued, refused: list[Refusal]) -> list[str]
         version = issued.vault if is_vault else issued.version
         state = states(fleet, fleet.mode.rings[is_vault])[version]
         if state not in RETIRED:
-            said.append(
-                f"the {one.artefact} that v{version} made {issued.label} is refused by worker "
-                f"{one.process}: {one.verdict}; yet the version is {state}"
-            )
+            said.append(f"{one}; v{version} made it {issued.label}, and is still {state}")
     return said
 
 
@@ -173,8 +173,8 @@ class Load:
                 refused = refusals(issued, answer)
                 # Which version made it is not known for sure while a rotation is under way, but
                 # none is retired so soon.
-                if refused and issued.is_young:
-                    self._fail([f"{refused}, made just now, by {answer}"])
+                if issued.is_young:
+                    self._fail([f"{one}; it was made just now" for one in refused])
 
     def _keep(self) -> None:
         """What was issued before a step is good until its version is retired."""

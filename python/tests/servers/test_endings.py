@@ -48,11 +48,9 @@ _REPLACED = _with(_MODES["gunicorn-sync"], "--max-requests", "40", "--max-reques
 @pytest.fixture(scope="module")
 def keywheel_server() -> Iterator[Installation]:
     """One keywheel for all modes, which soon takes a silent process for gone."""
-
     # A busy machine must not look like an outage where requests are counted, nor silence like a
     # goodbye where that is waited for, however long.
-    patient = "".join(rings(mode.ring) for mode in [*_STOPPED, _REPLACED])
-    patient = outlasting(patient)
+    patient = outlasting("".join(rings(mode.ring) for mode in [*_STOPPED, _REPLACED]))
     with installed("".join(rings(mode.ring) for mode in _KILLED) + patient) as server:
         for mode in [*_KILLED, *_STOPPED, _REPLACED]:
             server.token(mode.ring, *mode.rings)

@@ -38,8 +38,8 @@ def failures(verdicts: dict[str, str], state: str, age: float) -> list[str]:
 def test_what_is_refused_before_its_version_is_retired_is_named() -> None:
     (said,) = failures({"session": "ok", "reset link": "refused"}, "retiring", SAFE * 2)
     assert said == (
-        "rotate 0: the reset link that v1 made before rotate 0 is refused by worker 7: refused; "
-        "yet the version is retiring"
+        "rotate 0: the reset link is refused by worker 7: refused; v1 made it before rotate 0, "
+        "and is still retiring"
     )
 
 
