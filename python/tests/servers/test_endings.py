@@ -177,7 +177,8 @@ def _instances(installation: Installation) -> dict[int, str]:
 def test_an_idle_child_is_known_until_it_ends_and_one_that_executes_is_not(
     install: Callable[[str], Installation],
 ) -> None:
-    installation = install(signing_ring("web"))
+    # Silence alone, as on a busy machine, is no goodbye.
+    installation = install(outlasting(signing_ring("web")))
     installation.token("web", "web")
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(CHILDREN)],
@@ -198,7 +199,7 @@ def test_an_idle_child_is_known_until_it_ends_and_one_that_executes_is_not(
                 "it has said goodbye",
                 lambda: _instances(installation).get(child, "gone") == "gone",
             )
-            assert _instances(installation)[parent.pid] == "live"
+            assert _instances(installation)[parent.pid] != "gone"
             parent.stdin.write("\n")
             parent.stdin.flush()
             assert parent.wait(60) == 0
