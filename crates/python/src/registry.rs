@@ -159,6 +159,16 @@ impl Registry {
         py.detach(|| clients.iter().try_for_each(Client::start)).map_err(|error| error.raise(py))
     }
 
+    /// Waits until no thread is about to attach to the interpreter. Python calls it before it forks.
+    fn settle(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(notify::settle(py)?)
+    }
+
+    /// Ends every subscription. Python calls it before it ends.
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(notify::leave(py)?)
+    }
+
     /// Lets those who listen hear in a forked child too. Python calls it there.
     fn revive(&self) -> PyResult<()> {
         Ok(notify::revive()?)
