@@ -76,12 +76,19 @@ configure = _registry.configure
 start = _registry.start
 shutdown = _registry.shutdown
 
-_atexit.register(shutdown)
+
+@_atexit.register
+def _end() -> None:
+    shutdown()
+    # A thread that comes back to an interpreter which has ended may take the process down with it.
+    _registry.leave()
+
+
 _children.watch()
 if hasattr(_os, "register_at_fork"):
     # Only for those who listen to changes: everybody else notices a fork with the next use, also
     # where Python is not asked, under uWSGI for example.
-    _os.register_at_fork(after_in_child=_registry.revive)
+    _os.register_at_fork(before=_registry.settle, after_in_child=_registry.revive)
 
 if _TYPE_CHECKING:
     from keywheel._hmac import Hmac as Hmac

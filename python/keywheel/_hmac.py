@@ -17,8 +17,9 @@ import hashlib
 from hmac import compare_digest
 from hmac import digest as hmac_of
 
-from keywheel._keywheel import Ring
+from keywheel._keywheel import Ring, Secret
 from keywheel._rings import RingOrName, accepted, ring_of
+from keywheel.exceptions import ConfigurationError
 
 __all__ = ["Hmac", "hmac"]
 
@@ -27,7 +28,7 @@ class Hmac:
     """Signs and verifies messages with a ring; it may live as long as the process.
 
     Everything raises :class:`keywheel.UnavailableError` while no key has arrived, and
-    :class:`keywheel.ConfigurationError` where this process holds only what verifies.
+    :class:`keywheel.ConfigurationError` where the keys are pairs.
     """
 
     def __init__(self, ring: RingOrName, digest: str = "sha256") -> None:
@@ -43,7 +44,7 @@ class Hmac:
         Raises :class:`keywheel.ProtectError` while nothing may be protected.
         """
         with self.ring.guard() as guard:
-            return hmac_of(guard.secret.reveal_bytes(), message, self.digest)
+            return hmac_of(self._key(guard.secret), message, self.digest)
 
     def hexdigest(self, message: bytes) -> str:
         """The same in hexadecimal digits, as most headers have it."""
@@ -64,13 +65,22 @@ class Hmac:
                 return False
         made_it = None
         for version, secret in accepted(self.ring.snapshot()):
-            expected = hmac_of(secret.reveal_bytes(), message, self.digest)
+            expected = hmac_of(self._key(secret), message, self.digest)
             if compare_digest(expected, signature):
                 made_it = version
         if made_it is None:
             return False
         made_it.processed()
         return True
+
+    def _key(self, secret: Secret) -> bytes:
+        if not secret._is_symmetric:
+            raise ConfigurationError(
+                f"the keys of ring {self.ring.name} are pairs, and whoever verifies an HMAC needs "
+                "the key that made it; use a ring of the kind `secret`, or keywheel.jwt with this "
+                "one"
+            )
+        return secret.reveal_bytes()
 
     def __repr__(self) -> str:
         return f"<keywheel.Hmac {self.ring.name} {self.digest}>"

@@ -16,6 +16,8 @@ class Secret:
         """The key as text; raises :class:`keywheel.NotTextError` when it is bytes."""
     def reveal_bytes(self) -> bytes:
         """The key as bytes."""
+    @property
+    def _is_symmetric(self) -> bool: ...
 
 @final
 class Version:
@@ -208,7 +210,14 @@ class Registry:
     def ring(self, name: str) -> Ring:
         """A ring by its name. Nothing is opened, started or asked."""
     def start(self) -> None:
-        """Starts following every ring that was named, and waits until each has arrived."""
+        """Starts following every ring that was named, and waits until each has arrived.
+
+        What is raised names every ring that could not.
+        """
+    def settle(self) -> None:
+        """Waits until no thread of the package is about to begin; for before a fork."""
+    def leave(self) -> None:
+        """Ends every subscription, and waits for the callbacks that run."""
     def revive(self) -> None:
         """Lets those who listen hear in a forked child too."""
     def shutdown(self) -> bool:
@@ -252,12 +261,16 @@ class Verifier:
     def decode(self, token: str | bytes) -> dict[str, Any]:
         """The claims of a token. Raises like :func:`decode`."""
 
-def encode(claims: Mapping[str, Any], ring: Ring) -> str:
+def encode(
+    claims: Mapping[str, Any], ring: Ring, *, headers: Mapping[str, Any] | None = None
+) -> str:
     """A token with these claims, made with the ring's primary.
 
     ``jti``, ``iat`` and ``exp`` are added where they are missing; a ``datetime`` becomes seconds
-    since 1970. Raises :class:`keywheel.ProtectError` when nothing may be protected now, and
-    :class:`keywheel.ClaimsError` when the claims live longer than the policy promises.
+    since 1970. ``headers`` are more members of the header, such as ``{"typ": "at+jwt"}``; ``alg``
+    and ``kid`` are the key's own. Raises :class:`keywheel.ProtectError` when nothing may be
+    protected now, and :class:`keywheel.ClaimsError` when the claims live longer than the policy
+    promises, or a member of the header is not for the caller to choose.
     """
 
 def decode(
@@ -274,8 +287,8 @@ def decode(
 ) -> dict[str, Any]:
     """The claims of a token of the ring.
 
-    The issuer and the audience may be one of several; ``leeway`` is in seconds; ``require`` names
-    claims that must be there, in place of ``exp``; ``typ`` is the media type in the header. Raises
-    a subclass of ``keywheel.exceptions.InvalidTokenError`` for the first reason not to accept it;
-    where PyJWT is installed, each is one of PyJWT's exceptions too.
+    The issuer and the audience may be one of several; ``leeway`` is in whole seconds; ``require``
+    names claims that must be there, in place of ``exp``; ``typ`` is the media type in the header.
+    Raises a subclass of ``keywheel.exceptions.InvalidTokenError`` for the first reason not to
+    accept it; where PyJWT is installed, each is one of PyJWT's exceptions too.
     """

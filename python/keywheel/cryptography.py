@@ -36,7 +36,11 @@ T = TypeVar("T")
 
 
 class RingFernet(MultiFernet):
-    """A ``MultiFernet`` that follows a ring; the ring stands in for the list of keys."""
+    """A ``MultiFernet`` that follows a ring; the ring stands in for the list of keys.
+
+    The ring and this object each hold the keys of their last use until the next one: in a process
+    that uses neither, a version that was retired stays in memory.
+    """
 
     def __init__(self, ring: RingOrName) -> None:
         # The list that the base keeps is the very thing which must not be kept.

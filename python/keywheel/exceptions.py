@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "ClaimsError",
     "ConfigurationError",
+    "KeyFileWarning",
     "KeywheelError",
     "NotTextError",
     "ProtectError",
@@ -57,6 +58,10 @@ class NotTextError(KeywheelError, ValueError):
 
 class ClaimsError(KeywheelError, ValueError):
     """Claims that cannot become a token of this ring."""
+
+
+class KeyFileWarning(UserWarning):
+    """Other users of the machine may read a file with keys."""
 
 
 # The name of each class, the kinds of refusal that it stands for, and its base in PyJWT.

@@ -71,6 +71,7 @@ def test_forks_during_reloads_under_threads_never_hang() -> None:
     ring = turned.ring
     ended = threading.Event()
     failed: list[BaseException] = []
+    heard: list[object] = []
 
     def use() -> bytes:
         with ring.guard() as guard:
@@ -99,7 +100,14 @@ def test_forks_during_reloads_under_threads_never_hang() -> None:
         with ring.guard():
             pass
 
-    works: list[Callable[[], object]] = [read, read, read, reload]
+    def listen() -> None:
+        heard = threading.Event()
+        with ring.on_change(lambda _: heard.set()):
+            # Its thread begins, calls and ends while others fork.
+            while not heard.wait(0.1) and not ended.is_set():
+                pass
+
+    works: list[Callable[[], object]] = [read, read, read, reload, listen]
     threads = [threading.Thread(target=again_and_again, args=(work,)) for work in works]
     # The threads leave the interpreter to each other sooner, so that this one gets its turn.
     interval = sys.getswitchinterval()
@@ -107,14 +115,61 @@ def test_forks_during_reloads_under_threads_never_hang() -> None:
     for thread in threads:
         thread.start()
     try:
-        for _ in range(1_000 if FULL else 200):
-            assert answer(*in_child(use)) == b"live"
+        with turned.ring.on_change(lambda snapshot: heard.append(snapshot.version)):
+            for _ in range(1_000 if FULL else 200):
+                assert answer(*in_child(use)) == b"live"
+            eventually("it hears of changes", lambda: heard)
     finally:
         ended.set()
         for thread in threads:
             thread.join()
         sys.setswitchinterval(interval)
     assert failed == []
+
+
+CHANGED_AT_THE_END = """
+import threading
+from keywheel.testing import TestRing
+
+turned = TestRing("web")
+called = threading.Event()
+
+def work(snapshot):
+    called.set()
+    while {goes_on}:
+        pass
+    sum(range(100_000))
+
+turned.ring.on_change(work)
+turned.rotate()
+called.wait()
+"""
+
+
+@pytest.mark.parametrize("goes_on", ["False", "threading.main_thread().is_alive()"])
+def test_a_process_ends_well_while_a_callback_runs(goes_on: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", CHANGED_AT_THE_END.format(goes_on=goes_on)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_child_that_listens_hears_of_its_own_changes() -> None:
+    turned = TestRing("web")
+    heard: list[int | None] = []
+
+    def hear() -> bytes:
+        turned.rotate()
+        eventually("the child hears", lambda: turned.ring.snapshot().version in heard)
+        return b"heard"
+
+    with turned.ring.on_change(lambda snapshot: heard.append(snapshot.version)):
+        for _ in range(5):
+            assert answer(*in_child(hear)) == b"heard"
+        assert hear() == b"heard"
 
 
 def test_each_child_and_grandchild_is_live_under_its_own_name(install: Install) -> None:
@@ -145,7 +200,9 @@ def test_each_child_and_grandchild_is_live_under_its_own_name(install: Install) 
     try:
         installation.rotate("web")
         names = [identity().decode()]
-        for _ in range(1_000 if FULL else 20):
+        # Each child and grandchild registers, loads and proves. The time grows with their number
+        # and no faster: 1,000 take minutes, most of them waiting for a turn on a busy machine.
+        for _ in range(200 if FULL else 20):
             names.extend(answer(*in_child(with_grandchild)).decode().split())
     finally:
         ended.set()

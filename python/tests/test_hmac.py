@@ -139,3 +139,11 @@ def test_uses_are_counted_by_version(install: Callable[[str], Installation]) -> 
 
     eventually("each version has its uses", counted)
     registry.shutdown()
+
+
+def test_keys_that_are_pairs_make_no_hmac() -> None:
+    hooks = keywheel.hmac(TestRing("access", algorithm="ES256").ring)
+    for use in (lambda: hooks.sign(b"message"), lambda: hooks.verify(b"message", b"signature")):
+        with pytest.raises(keywheel.ConfigurationError, match=r"access are pairs.*kind `secret`"):
+            use()
+    assert keywheel.hmac(TestRing("access", algorithm="HS256").ring).sign(b"message")

@@ -18,9 +18,12 @@ for module in ("asgi", "celery", "environ", "gunicorn", "inspect", "testing", "u
     __import__("keywheel." + module)
 from keywheel.testing import TestRing
 ring = TestRing("api", algorithm="EdDSA")
+heard = threading.Event()
+listening = ring.ring.on_change(lambda snapshot: heard.set())
 token = keywheel.jwt.encode({"sub": "ada"}, ring.ring)
 ring.rotate()
 assert keywheel.jwt.decode(token, ring.ring)["sub"] == "ada"
+assert heard.wait(90)
 ring.retire()
 try:
     keywheel.jwt.decode(token, ring.ring)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections import UserDict
 from typing import Any
 
@@ -73,3 +75,39 @@ def test_what_is_encoded_comes_back(turned: TestRing, value: Any) -> None:
     assert type(found["value"]) is type(value)
     again = keywheel.jwt.decode(keywheel.jwt.encode(UserDict(claims), turned.ring), turned.ring)
     assert again["value"] == value
+
+
+def header(token: str) -> dict[str, Any]:
+    part = token.partition(".")[0]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return found
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
+def test_the_header_gets_members_and_stays_the_keys(algorithm: str) -> None:
+    ring = TestRing("access", algorithm=algorithm).ring
+    plain = header(keywheel.jwt.encode({}, ring))
+    assert plain == {"alg": algorithm, "kid": plain["kid"], "typ": "JWT"}
+    token = keywheel.jwt.encode({"sub": "a"}, ring, headers={"typ": "at+jwt", "x": {"y": [1, "ü"]}})
+    assert header(token) == {**plain, "typ": "at+jwt", "x": {"y": [1, "ü"]}}
+    assert keywheel.jwt.decode(token, ring, typ="at+jwt")["sub"] == "a"
+    assert header(keywheel.jwt.encode({}, ring, headers=UserDict(cty="a"))) == {**plain, "cty": "a"}
+    for name in ("alg", "kid"):
+        with pytest.raises(keywheel.ClaimsError, match=f"`{name}` is that of the key.*leave it"):
+            keywheel.jwt.encode({}, ring, headers={name: "mine"})
+    for name in ("crit", "b64"):
+        with pytest.raises(keywheel.ClaimsError, match=f"`{name}` changes how tokens are read"):
+            keywheel.jwt.encode({}, ring, headers={name: ["b64"]})
+    with pytest.raises(keywheel.ClaimsError, match="`typ` is no string"):
+        keywheel.jwt.encode({}, ring, headers={"typ": None})
+
+
+def test_a_leeway_that_is_no_whole_number_of_seconds_is_refused(turned: TestRing) -> None:
+    token = keywheel.jwt.encode({"sub": "a"}, turned.ring)
+    for leeway in (0, 1, 1.0, 60):
+        assert keywheel.jwt.decode(token, turned.ring, leeway=leeway)["sub"] == "a"
+    for leeway, instead in ((0.5, "1"), (1.25, "2")):
+        with pytest.raises(ValueError, match=f"whole seconds.*{leeway} is none; give {instead}"):
+            keywheel.jwt.decode(token, turned.ring, leeway=leeway)
+        with pytest.raises(ValueError, match="whole seconds"):
+            keywheel.jwt.Verifier(turned.ring, leeway=leeway)

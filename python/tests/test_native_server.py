@@ -166,6 +166,66 @@ def test_a_key_that_is_used_at_too_great_an_age_is_replaced(
     eventually("it is fresh again", ring.ensure_fresh)
 
 
+LATE = {
+    "kind": "secret",
+    "longest_lifetime": "3s",
+    "skew": "0s",
+    "lease_ttl": "2s",
+    "offline_max": "2s",
+    "consumer": [{"name": "web", "role": "protect"}],
+}
+
+
+def arrived(ring: keywheel.Ring) -> bool:
+    try:
+        return ring.snapshot().version == 1
+    except (keywheel.RefusedError, keywheel.UnavailableError):
+        return False
+
+
+def test_a_ring_that_is_refused_keeps_no_other_one(install: Install) -> None:
+    installation = install(signing_ring("access", lifetime="10m"))
+    registry = Registry()
+    registry.configure(url=installation.url, token_file=installation.token("web", "access", "late"))
+    access, late = registry.ring("access"), registry.ring("late")
+    refused = "ring late is refused: there is no such ring.*; the other rings .* go on"
+    with pytest.raises(keywheel.RefusedError, match=refused):
+        registry.start()
+    assert keywheel.jwt.encode({"sub": "alice"}, access)
+    for use in (late.snapshot, late.secret, late.guard().__enter__, late.ensure_fresh):
+        with pytest.raises(keywheel.RefusedError, match=refused):
+            use()
+    assert "no such ring" in (late.health()["trouble"] or "")
+    assert access.health()["trouble"] is None
+    eventually("the other one is proved", lambda: access.health()["proved"])
+    installation.call("PUT", "/v1/rings/late", {"policy": LATE})
+    eventually("it is there", lambda: arrived(late))
+    registry.start()
+    eventually("both are proved", lambda: access.health()["proved"] and late.health()["proved"])
+    assert access.health()["instance"] == late.health()["instance"]
+    assert registry.shutdown()
+
+
+def test_a_start_tries_every_client_and_names_all_that_have_failed(install: Install) -> None:
+    installation = install(signing_ring("access", lifetime="10m"))
+    registry = Registry()
+    token = installation.token("web", "access", "one", "two", "late")
+    registry.configure(url=installation.url, token_file=token)
+    # Each one that is named after the first use has a client of its own.
+    for name in ("one", "two"):
+        with pytest.raises(keywheel.RefusedError, match=name):
+            registry.ring(name).snapshot()
+    access = registry.ring("access")
+    access.snapshot()
+    with pytest.raises(keywheel.RefusedError, match=r"ring one is refused.*; and ring two is"):
+        registry.start()
+    installation.call("PUT", "/v1/rings/one", {"policy": LATE})
+    eventually("it is there", lambda: arrived(registry.ring("one")))
+    with pytest.raises(keywheel.RefusedError, match=r"^ring two is refused"):
+        registry.start()
+    assert registry.shutdown()
+
+
 def test_a_ring_without_a_server_is_revoked_in_memory() -> None:
     ring = TestRing("test", algorithm="HS256").ring
     token = keywheel.jwt.encode({"sub": "alice"}, ring)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from support.installation import Installation, secret_ring
 
 import keywheel
 from keywheel._keywheel import Registry
-from keywheel.exceptions import ConfigurationError, InvalidTokenError
+from keywheel.exceptions import ConfigurationError, InvalidTokenError, KeyFileWarning
 
 Install = Callable[[str], Installation]
 
@@ -38,6 +39,28 @@ def test_a_file_gives_keys_the_newest_first(tmp_path: Path) -> None:
     with ring.guard() as guard:
         assert (guard.version, guard.secret.reveal()) == (2, NEW)
     assert not ring.health()["proved"], "nobody is told what this process holds"
+
+
+def test_a_file_that_others_may_read_is_warned_of_once(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    file.write_text(f'[web]\nkeys = ["{NEW}"]\n')
+    file.chmod(0o640)
+    ring = _ring(f"file:{file}")
+    with pytest.warns(KeyFileWarning, match=rf"{file} has the mode 0640.*run chmod 600") as warned:
+        ring.snapshot()
+    assert len(warned) == 1
+    file.chmod(0o600)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ring.secret()
+        _ring(f"file:{file}").snapshot()
+    file.chmod(0o604)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ring = _ring(f"file:{file}")
+        with pytest.raises(KeyFileWarning):
+            ring.snapshot()
+        assert _revealed(ring) == [NEW]
 
 
 def test_a_key_keeps_its_kid_when_a_newer_one_is_put_before_it(tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ pub struct Problem {
     /// Each field that was wrong, where fields were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldProblem>,
+    /// Each ring because of which a registration was refused; without them it may succeed. Absent
+    /// where the problem is not about rings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rings: Vec<RingProblem>,
 }
 
 /// One field that was wrong.
@@ -30,6 +34,17 @@ pub struct FieldProblem {
     /// Its name or path.
     pub field: String,
     /// What is wrong with it.
+    pub cause: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// One ring that a process cannot be registered for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RingProblem {
+    /// Its name, as the request gave it.
+    pub ring: String,
+    /// Why not.
     pub cause: String,
     /// What to do.
     pub remedy: String,
@@ -149,6 +164,7 @@ impl Problem {
             detail: detail.into(),
             remedy: remedy.into(),
             fields: Vec::new(),
+            rings: Vec::new(),
         }
     }
 

@@ -192,12 +192,21 @@ impl Client {
     /// this; in a worker that was just forked it lets the process prove before its first request.
     ///
     /// # Errors
-    /// When a ring has not arrived.
+    /// When a ring has not arrived: the first such ring's reason.
     pub fn start(&self) -> Result<(), ClientError> {
-        for index in 0..self.inner.settings.rings.len() {
-            RingHandle { inner: Arc::clone(&self.inner), index }.current()?;
-        }
-        Ok(())
+        self.start_all().map_err(|errors| errors.into_iter().next().unwrap_or(ClientError::Closed))
+    }
+
+    /// Like [`Client::start`], and gives the reason of each ring that has not arrived.
+    ///
+    /// # Errors
+    /// When there is one at least.
+    pub fn start_all(&self) -> Result<(), Vec<ClientError>> {
+        let all = 0..self.inner.settings.rings.len();
+        let started =
+            all.map(|index| RingHandle { inner: Arc::clone(&self.inner), index }.current());
+        let failed: Vec<_> = started.filter_map(Result::err).collect();
+        if failed.is_empty() { Ok(()) } else { Err(failed) }
     }
 
     /// Says goodbye to the server, so that no rotation waits for this process, and stops the
@@ -323,11 +332,7 @@ impl RingHandle {
                     || slot.keyset.load().is_some()
                     || live.ended.load(Ordering::Acquire)
             });
-            let trouble = || live.status.load().trouble.clone();
-            slot.keyset.load_full().ok_or_else(|| ClientError::NotLoaded {
-                ring: slot.ring.to_string(),
-                trouble: trouble(),
-            })
+            slot.keyset.load_full().ok_or_else(|| slot.missing(&live.status))
         })?
     }
 
@@ -410,7 +415,9 @@ impl RingHandle {
     pub fn guard(&self) -> Result<Guard, ProtectError> {
         let take = |live: &Arc<Live>| Guard::take(live, self.index, boot_time());
         match self.inner.with(take)? {
-            Err(ProtectError::Client(ClientError::NotLoaded { .. })) => {
+            Err(ProtectError::Client(
+                ClientError::NotLoaded { .. } | ClientError::Refused { .. },
+            )) => {
                 self.first()?;
                 self.inner.with(take)?
             }
@@ -636,7 +643,8 @@ impl RingHandle {
         let status = live.status.load();
         health.instance.clone_from(&status.instance);
         health.listening = status.listening;
-        health.trouble.clone_from(&status.trouble);
+        let refusal = slot.refusal.load_full().map(|refusal| refusal.as_str().into());
+        health.trouble = refusal.or_else(|| status.trouble.clone());
         health.refused_revisions = slot.refused.load(Ordering::Relaxed);
         health.confirmed = slot.confirmed();
         health.proved = slot.proved.load(Ordering::Relaxed);

@@ -58,6 +58,17 @@ pub enum ClientError {
         /// What the last attempt ended with, cause and remedy.
         trouble: Option<Arc<str>>,
     },
+    /// A server refuses this ring, and no keyset of it is held. The other rings go on.
+    #[error(
+        "ring {ring} is refused: {refusal}; the other rings of this process go on without it, and \
+         it is asked for again within seconds"
+    )]
+    Refused {
+        /// The ring.
+        ring: String,
+        /// What the server said, cause and remedy.
+        refusal: Arc<String>,
+    },
     /// The client was shut down.
     #[error("this client was shut down; build a new one")]
     Closed,

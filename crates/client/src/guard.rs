@@ -62,8 +62,7 @@ impl Guard {
         };
         loop {
             let Some(keyset) = slot.keyset.load_full() else {
-                let trouble = live.status.load().trouble.clone();
-                return Err(ClientError::NotLoaded { ring: slot.ring.to_string(), trouble }.into());
+                return Err(slot.missing(&live.status).into());
             };
             check_contact(slot, &keyset, now)?;
             let primary = match (&keyset.primary, keyset.primary_number) {

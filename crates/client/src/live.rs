@@ -16,6 +16,7 @@ use keywheel_core::revocation::RevocationSet;
 use keywheel_core::time::Span;
 
 use crate::clock::{BootTime, boot_time};
+use crate::error::ClientError;
 use crate::fork;
 use crate::fresh::Fresh;
 use crate::http::Wake;
@@ -63,6 +64,8 @@ pub(crate) struct Slot {
     pub(crate) epoch: AtomicU64,
     /// The last contact on the boot clock, plus one; 0 before the first.
     last_contact: AtomicU64,
+    /// Why a server refuses to register this process for the ring; absent where it does not.
+    pub(crate) refusal: ArcSwapOption<String>,
     /// How many attempts to load were finished, well or not.
     attempts: AtomicU64,
     pub(crate) refresh_wanted: AtomicBool,
@@ -99,6 +102,7 @@ impl Slot {
             keyset: ArcSwapOption::empty(),
             epoch: AtomicU64::new(0),
             last_contact: AtomicU64::new(0),
+            refusal: ArcSwapOption::empty(),
             attempts: AtomicU64::new(0),
             refresh_wanted: AtomicBool::new(false),
             refused: AtomicU64::new(0),
@@ -178,6 +182,15 @@ impl Slot {
 
     pub(crate) fn revocation_attempted(&self) {
         self.revocation_attempts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Why nothing is held.
+    pub(crate) fn missing(&self, status: &ArcSwap<Status>) -> ClientError {
+        let ring = self.ring.to_string();
+        match self.refusal.load_full() {
+            Some(refusal) => ClientError::Refused { ring, refusal },
+            None => ClientError::NotLoaded { ring, trouble: status.load().trouble.clone() },
+        }
     }
 
     pub(crate) fn attempts(&self) -> u64 {

@@ -43,6 +43,12 @@ impl Backoff {
         self.not_before = now.after(Span::from_millis(delay));
     }
 
+    /// Something changed that may let the next attempt succeed: it is made at once. Should it fail
+    /// too, the one after it waits as long as if nothing had been.
+    pub const fn hurry(&mut self) {
+        self.not_before = BootTime(0);
+    }
+
     /// The moment before which nothing is tried.
     pub const fn not_before(&self) -> BootTime {
         self.not_before
@@ -57,8 +63,11 @@ impl Backoff {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Register this process for all rings.
-    Register,
+    /// Register this process for these rings: all of them, but those that a server refused.
+    Register(Vec<usize>),
+    /// Register this process anew for these rings, in the place of its present instance: one of
+    /// them was refused, and may not be any more.
+    Extend(Vec<usize>),
     /// Open the change feed after this cursor.
     OpenFeed {
         /// The last cursor that is known.
@@ -112,6 +121,14 @@ struct Member {
     /// When what was issued is to be reported; nothing while there is nothing.
     issued_due: Option<BootTime>,
     issued: Backoff,
+    refusal: Refusal,
+}
+
+/// Whether a server refuses to register this process for a ring.
+#[derive(Clone, Copy, Debug, Default)]
+struct Refusal {
+    stands: bool,
+    again: Backoff,
 }
 
 /// All rings of one process.
@@ -149,6 +166,7 @@ impl Session {
             revocations: Following::default(),
             issued_due: None,
             issued: Backoff::default(),
+            refusal: Refusal::default(),
         });
         Self {
             members: members.collect(),
@@ -204,7 +222,11 @@ impl Session {
     pub fn next(&self, now: BootTime, oldest: impl Fn(usize) -> Option<Epoch>) -> Action {
         if !self.registered {
             let due = self.registration.not_before;
-            return if due <= now { Action::Register } else { Action::Rest { until: due } };
+            return if due <= now {
+                Action::Register(self.permitted_and(None))
+            } else {
+                Action::Rest { until: due }
+            };
         }
         // The first keyset comes first: the application waits for it. What changes until the feed
         // is open shows in the answer to the report that proves.
@@ -257,6 +279,16 @@ impl Session {
     fn errand(&self, now: BootTime) -> Result<Action, BootTime> {
         let mut until = BootTime(u64::MAX);
         for (index, member) in self.members.iter().enumerate() {
+            if member.refusal.stands {
+                let due = member.refusal.again.not_before;
+                if due <= now {
+                    return Ok(Action::Extend(self.permitted_and(Some(index))));
+                }
+                until = until.min(due);
+            }
+        }
+        let permitted = || self.members.iter().enumerate().filter(|(_, one)| !one.refusal.stands);
+        for (index, member) in permitted() {
             if let Some((since, due)) = member.revocations.due() {
                 if due <= now {
                     return Ok(Action::FetchRevocations { index, since });
@@ -264,7 +296,7 @@ impl Session {
                 until = until.min(due);
             }
         }
-        for (index, member) in self.members.iter().enumerate() {
+        for (index, member) in permitted() {
             if let Some(due) = member.issued_due.map(|due| due.max(member.issued.not_before)) {
                 if due <= now {
                     return Ok(Action::ReportIssued(index));
@@ -287,13 +319,55 @@ impl Session {
         together.take(if alone { 1 } else { usize::MAX }).collect()
     }
 
-    /// The registration was answered, with a nonce for each ring in order.
-    pub fn registered(&mut self, nonces: Vec<Vec<u8>>, asked_at: BootTime) {
+    /// The rings that no server refuses, and one more.
+    fn permitted_and(&self, one: Option<usize>) -> Vec<usize> {
+        let all = self.members.iter().enumerate();
+        let chosen = all.filter(|(index, member)| !member.refusal.stands || one == Some(*index));
+        chosen.map(|(index, _)| index).collect()
+    }
+
+    /// The registration for these rings was answered, with a nonce for each in the same order.
+    pub fn registered(&mut self, indices: &[usize], nonces: Vec<Vec<u8>>, asked_at: BootTime) {
         self.registered = true;
-        for (member, nonce) in self.members.iter_mut().zip(nonces) {
+        for (index, nonce) in indices.iter().zip(nonces) {
+            let Some(member) = self.members.get_mut(*index) else { continue };
             member.state.registered(nonce, asked_at);
             member.report.succeed();
             member.load_wanted = true;
+            member.refusal = Refusal::default();
+        }
+    }
+
+    /// The registration was refused because of these rings. Says whether others are left: then the
+    /// next one is for them, at once, and these are asked for again from time to time. Where none
+    /// is left, the registration failed; see [`Session::unregistered`].
+    pub fn refused(&mut self, indices: &[usize], now: BootTime, random: u64) -> bool {
+        let permitted = self.permitted_and(None);
+        let are_left = permitted.iter().any(|index| !indices.contains(index));
+        if !are_left {
+            // The next attempt is for all of them: another one may be permitted by then.
+            self.members.iter_mut().for_each(|member| member.refusal.stands = false);
+        }
+        if !are_left || indices.is_empty() {
+            return false;
+        }
+        for index in indices {
+            if let Some(member) = self.members.get_mut(*index) {
+                member.refusal.stands = true;
+                member.refusal.again.fail(now, random);
+            }
+        }
+        true
+    }
+
+    /// The registration for one ring more did not come about; that ring waits again.
+    pub fn not_extended(&mut self, indices: &[usize], now: BootTime, random: u64) {
+        for index in indices {
+            if let Some(member) = self.members.get_mut(*index)
+                && member.refusal.stands
+            {
+                member.refusal.again.fail(now, random);
+            }
         }
     }
 
@@ -494,6 +568,8 @@ impl Session {
         self.cursor = self.cursor.max(Some(seq));
         let member = self.members.iter_mut().find(|member| member.state.ring().as_str() == ring);
         let Some(member) = member else { return };
+        // Whoever is told of a ring may be permitted it by now.
+        member.refusal.again.hurry();
         if let Some(newest) = revocations {
             member.revocations.told(life, newest, None);
         }
@@ -519,7 +595,9 @@ impl Session {
 
 impl Member {
     fn load_due(&self, listening: bool) -> BootTime {
-        if self.load_wanted {
+        if self.refusal.stands {
+            BootTime(u64::MAX)
+        } else if self.load_wanted {
             self.load.not_before
         } else if listening {
             BootTime(u64::MAX)

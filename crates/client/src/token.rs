@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use keywheel_jose::UseError;
 use keywheel_jose::token::{
-    Claims, Expected, IssueError, Keys, Terms, TokenError, TokenKey, UnixSeconds, complete,
-    danger_kid, verify,
+    Claims, Expected, HeaderMembers, IssueError, Keys, Signer, Terms, TokenError, TokenKey,
+    UnixSeconds, complete, danger_kid, verify,
 };
 
 use crate::client::RingHandle;
@@ -151,6 +152,26 @@ impl RingHandle {
     /// When nothing may be protected, or the claims live longer than what was promised for the
     /// primary.
     pub fn sign_token(&self, claims: &[u8]) -> Result<String, SignError> {
+        self.make_token(claims, |signer, claims| signer.sign(claims))
+    }
+
+    /// The same with more members in the header, a `typ` for example.
+    ///
+    /// # Errors
+    /// Those of [`RingHandle::sign_token`].
+    pub fn sign_token_with(
+        &self,
+        members: &HeaderMembers,
+        claims: &[u8],
+    ) -> Result<String, SignError> {
+        self.make_token(claims, |signer, claims| signer.sign_with(members, claims))
+    }
+
+    fn make_token(
+        &self,
+        claims: &[u8],
+        sign: impl FnOnce(&Signer, &[u8]) -> Result<String, UseError>,
+    ) -> Result<String, SignError> {
         let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
         let mut jti = [0; 16];
         if claims.jti().is_none() {
@@ -160,7 +181,7 @@ impl RingHandle {
         let terms = Terms { now: now(), longest_lifetime: guard.longest_lifetime(), jti };
         let completed = complete(&claims, &terms)?;
         let signer = guard.signer().ok_or(SignError::WrongKind)?;
-        let token = signer.sign(&completed.json).map_err(ProtectError::from)?;
+        let token = sign(signer, &completed.json).map_err(ProtectError::from)?;
         let kid = Some(guard.kid());
         self.issued(&completed.jti, completed.expires, kid).map_err(ProtectError::from)?;
         Ok(token)

@@ -6,21 +6,18 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keywheel_api::instance::{Acknowledged, Register, Registered, Report, Reports};
+use keywheel_api::instance::{Acknowledged, Report, Reports};
 use keywheel_api::material::Material;
 use keywheel_api::watch::{Change, Changes};
 use keywheel_core::id::{Incarnation, Revision};
 use keywheel_core::text::is_printable;
 use keywheel_core::time::Span;
-use zeroize::Zeroizing;
 
 use crate::builder::{HOST_CHARS_MAX, Origin, Server, Settings, TokenSource};
 use crate::cache::{Entry, HostCache};
 use crate::clock::{BootTime, boot_time, wall_millis};
 use crate::http::{Event, Events, Http, HttpError, Next, Token};
-use crate::identity::{self, IdentityFile};
+use crate::identity::IdentityFile;
 use crate::live::{Finding, Live, Slot, Status};
 use crate::local::Local;
 use crate::random;
@@ -29,6 +26,7 @@ use crate::session::{Action, Session};
 use crate::state::{Applied, ConsumerState, Counted};
 
 mod errands;
+mod registration;
 
 const CALL_TIMEOUT: Span = Span::from_secs(10);
 const GOODBYE_TIMEOUT: Span = Span::from_millis(1_500);
@@ -203,7 +201,8 @@ impl Watcher {
 
     fn act(&mut self, action: Action, now: BootTime) {
         match action {
-            Action::Register => self.register(now),
+            Action::Register(indices) => self.register(&indices, now),
+            Action::Extend(indices) => self.extend(&indices, now),
             Action::OpenFeed { since } => self.open_feed(since),
             Action::Poll { since, wait } => self.poll(since, wait),
             Action::Load(index) => self.load(index),
@@ -270,98 +269,6 @@ impl Watcher {
             self.http = None;
             self.events = None;
         }
-    }
-
-    fn register(&mut self, asked_at: BootTime) {
-        if let Err(error) = self.open_identity_file() {
-            self.registration_failed(&error);
-            return;
-        }
-        let succeeds = self.former.as_ref().map(identity::predecessor);
-        let mut body = Register {
-            consumer: self.settings.consumer.as_ref().map(ToString::to_string),
-            rings: self.settings.rings.iter().map(ToString::to_string).collect(),
-            host: self.settings.host.clone().unwrap_or_else(host_name),
-            pid: self.settings.pid.unwrap_or_else(std::process::id),
-            endures: self.settings.endures,
-            succeeds: succeeds.map(|told| (*told).clone()),
-        };
-        let answer: Result<Registered, _> =
-            self.http().and_then(|http| http.post("/v1/instances", Some(&body), &[]));
-        if let Some(told) = &mut body.succeeds {
-            zeroize::Zeroize::zeroize(&mut told.secret);
-        }
-        match answer.and_then(|answer| self.take_identity(answer, asked_at)) {
-            Ok(()) => self.trouble = None,
-            Err(error) => self.registration_failed(&error),
-        }
-    }
-
-    fn registration_failed(&mut self, error: &HttpError) {
-        self.note(error);
-        self.session.unregistered(boot_time(), random::number());
-        if is_outage(error) {
-            self.recall();
-        }
-        self.publish_status();
-        for slot in &self.live.slots {
-            slot.attempted();
-            slot.revocation_attempted();
-        }
-        self.live.announce();
-    }
-
-    /// Takes the identity file for this process, before its first registration.
-    fn open_identity_file(&mut self) -> Result<(), HttpError> {
-        if let Some(path) = &self.settings.identity_file
-            && self.identity_file.is_none()
-        {
-            let (file, former) = IdentityFile::open(path)?;
-            (self.identity_file, self.former) = (Some(file), former);
-        }
-        Ok(())
-    }
-
-    /// Writes down who this process is; until that has succeeded, each report tries it again.
-    fn keep_identity(&mut self) {
-        if let (Some(file), Some(identity)) = (&self.identity_file, &self.identity) {
-            let kept = file.keep(identity);
-            self.identity_trouble =
-                kept.err().map(|error| format!("{error}; {}", error.remedy()).into());
-        }
-    }
-
-    fn take_identity(&mut self, answer: Registered, asked_at: BootTime) -> Result<(), HttpError> {
-        let Registered { instance, secret, nonces } = answer;
-        let secret = Zeroizing::new(secret);
-        let odd = || HttpError::Protocol {
-            cause: "the server answered the registration with something unreadable".into(),
-            remedy: "use client and server of one release".into(),
-        };
-        let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| odd());
-        let in_order: Result<Vec<_>, _> = self
-            .settings
-            .rings
-            .iter()
-            .map(|ring| decode(nonces.get(ring.as_str()).ok_or_else(odd)?))
-            .collect();
-        let in_order = in_order?;
-        let secret = Zeroizing::new(decode(&secret)?);
-        let instance = instance.parse().map_err(|_| odd())?;
-        let identity = Identity { instance, secret };
-        if self.settings.identity_file.is_some() {
-            self.former = Some(identity.clone());
-        }
-        self.identity = Some(identity);
-        // Before any key arrives: whoever holds one can be succeeded.
-        self.keep_identity();
-        self.session.registered(in_order, asked_at);
-        self.share_contacts();
-        if let Some(farewell) = self.farewell.take() {
-            // Nothing depends on it: without it the former instance is lost by its lease.
-            let _ = self.send_reports(&farewell, CALL_TIMEOUT);
-        }
-        Ok(())
     }
 
     fn share_contacts(&self) {

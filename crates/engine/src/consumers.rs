@@ -185,23 +185,14 @@ impl Engine {
     /// Makes a process known, durably, before it gets any key.
     ///
     /// # Errors
-    /// When a ring does not exist or does not declare the consumer, there are too many, or the
-    /// secret of the predecessor is another one.
+    /// When rings do not exist, do not declare the consumer or have too many instances of it
+    /// already, or are not believed, all of which are named; or the secret of the predecessor is another one.
     pub fn register(&self, new: &NewInstance) -> Result<Registration, EngineError> {
         check_new(new)?;
         let mut rings = new.rings.clone();
         rings.sort();
         rings.dedup();
-        for name in &rings {
-            let loaded = self.load(name)?;
-            declared(&loaded.document.ring, &new.consumer)?;
-            if self.presence.count(name, &new.consumer) >= INSTANCES_MAX {
-                return Err(EngineError::TooMany(format!(
-                    "consumer {} of ring {name} has {INSTANCES_MAX} instances already",
-                    new.consumer
-                )));
-            }
-        }
+        self.check_rings(&rings, &new.consumer)?;
         let former = self.check_predecessor(new, &rings)?;
         let instance: InstanceId = self.random_name().parse().map_err(EngineError::defect)?;
         let mut secret = Zeroizing::new(vec![0u8; 32]);
@@ -235,6 +226,35 @@ impl Engine {
             nonces.insert(ring.clone(), self.nonce(ring, &instance, 0)?);
         }
         Ok(Registration { instance, secret, nonces })
+    }
+
+    /// Names every ring that refuses the consumer, so that whoever asked can do without them.
+    fn check_rings(&self, rings: &[RingName], consumer: &ConsumerName) -> Result<(), EngineError> {
+        let mut refused = Vec::new();
+        for name in rings {
+            match self.check_ring(name, consumer) {
+                Ok(()) => {}
+                Err(
+                    error @ (EngineError::NotFound { .. }
+                    | EngineError::Forbidden { .. }
+                    | EngineError::TooMany(_)
+                    | EngineError::Distrusted { .. }),
+                ) => refused.push((name.clone(), error)),
+                Err(error) => return Err(error),
+            }
+        }
+        if refused.is_empty() { Ok(()) } else { Err(EngineError::Rings(refused)) }
+    }
+
+    fn check_ring(&self, name: &RingName, consumer: &ConsumerName) -> Result<(), EngineError> {
+        let loaded = self.load(name)?;
+        declared(&loaded.document.ring, consumer)?;
+        if self.presence.count(name, consumer) >= INSTANCES_MAX {
+            return Err(EngineError::TooMany(format!(
+                "consumer {consumer} of ring {name} has {INSTANCES_MAX} instances already"
+            )));
+        }
+        Ok(())
     }
 
     /// In which of these rings the predecessor still counts. One that is not known any more, or

@@ -1,5 +1,6 @@
 //! Why the engine could not do what was asked: cause in the message, remedy beside it.
 
+use keywheel_core::id::RingName;
 use keywheel_core::policy::PolicyErrors;
 use keywheel_core::rotation::Refused;
 
@@ -63,6 +64,9 @@ pub enum EngineError {
     /// The token is none, or is not valid here and now.
     #[error("the token is not valid")]
     Unauthenticated,
+    /// A registration is refused because of these rings, in order of name: each has its reason.
+    #[error("{} of the rings cannot be registered for", .0.len())]
+    Rings(Vec<(RingName, EngineError)>),
     /// There are too many of something.
     #[error("{0}")]
     TooMany(String),
@@ -112,6 +116,7 @@ impl EngineError {
             Self::Unauthenticated => {
                 "Give a token that exists, has not expired and is bound to this place".into()
             }
+            Self::Rings(_) => "Register for the others".into(),
             Self::TooMany(_) => "Remove some first".into(),
             Self::NotLeader => "Ask the leading server, or try again in a few seconds".into(),
             Self::Contended(_) => "Try again".into(),

@@ -57,8 +57,29 @@ impl Raise for BuildError {
 
 impl Raise for ClientError {
     fn raise(&self, py: Python<'_>) -> PyErr {
-        raise(py, "UnavailableError", whole(self))
+        raise(py, class(self), whole(self))
     }
+}
+
+const fn class(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Refused { .. } => "RefusedError",
+        _ => "UnavailableError",
+    }
+}
+
+/// One exception for several rings that have not arrived; each thing is said once. It is the one
+/// for a refusal only where all of them are refused.
+pub(crate) fn raise_all(py: Python<'_>, errors: &[ClientError]) -> PyErr {
+    let mut texts: Vec<String> = Vec::with_capacity(errors.len());
+    for text in errors.iter().map(|error| whole(error)) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    let all_refused = errors.iter().all(|error| matches!(error, ClientError::Refused { .. }));
+    let class = if all_refused { "RefusedError" } else { "UnavailableError" };
+    raise(py, class, texts.join("; and "))
 }
 
 impl Raise for HttpError {

@@ -59,6 +59,14 @@ impl<'a, 'py> Keywords<'a, 'py> {
         if self.leeway != 0.0 {
             let leeway = std::time::Duration::try_from_secs_f64(self.leeway)
                 .map_err(|_| PyValueError::new_err("leeway is in seconds, 0 or more"))?;
+            if leeway.subsec_nanos() != 0 {
+                return Err(PyValueError::new_err(format!(
+                    "leeway is in whole seconds, as the times of tokens are, and {} is none; give \
+                     {}",
+                    self.leeway,
+                    leeway.as_secs().saturating_add(1)
+                )));
+            }
             expected = expected.leeway(Span::from_secs(leeway.as_secs()));
         }
         Ok(expected)

@@ -3,12 +3,17 @@
 //! nobody listens any more.
 //!
 //! There is no lock here: a fork in the wrong moment would leave it locked in the child. For the
-//! same reason the thread lets go of Python objects only while it is attached to the interpreter.
+//! same reason the thread lets go of Python objects only while it is attached to the interpreter,
+//! and it attaches once for its life and detaches where it waits. To attach is to enter a list of
+//! the interpreter, whose lock is not Python's global one: a fork in that moment copies it locked,
+//! and before 3.12 a child that was forked so hangs for ever. So [`settle`] lets no fork of Python
+//! come into that moment either.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use keywheel_client::clock::boot_time;
 use keywheel_client::{Client, Keyset, RingHandle, forks};
 use keywheel_core::time::Span;
 use pyo3::prelude::*;
@@ -17,6 +22,16 @@ use crate::ring::Ring;
 
 /// How long the thread waits in one go; it goes on waiting afterwards.
 const WAIT: Span = Span::from_secs(3_600);
+
+/// How long a fork waits for a thread that begins; it is there in a moment.
+const SETTLE: Span = Span::from_secs(5);
+
+/// How long the end of the interpreter waits for a callback that runs. One that still computes
+/// afterwards comes back to an interpreter that has ended, which aborts the process until 3.14.
+const LEAVE: Span = Span::from_secs(2);
+
+/// How often these two look.
+const LOOK: std::time::Duration = std::time::Duration::from_micros(200);
 
 /// The thread does little.
 const STACK_BYTES: usize = 512 * 1_024;
@@ -30,6 +45,8 @@ struct Notifier {
     /// In which process the thread runs: the number of forks before it plus one, 0 where it does
     /// not.
     runs_in: AtomicU64,
+    /// The same, from the moment on in which the thread has attached to the interpreter.
+    attached_in: AtomicU64,
 }
 
 /// Somebody who listens.
@@ -122,6 +139,37 @@ pub(crate) fn revive() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Waits until no thread of this process is about to attach to the interpreter. Python calls it
+/// before it forks.
+pub(crate) fn settle(py: Python<'_>) -> std::io::Result<()> {
+    let here = forks()?.saturating_add(1);
+    wait_for_all(py, SETTLE, |one| {
+        one.runs_in.load(Ordering::SeqCst) != here || one.attached_in.load(Ordering::SeqCst) == here
+    });
+    Ok(())
+}
+
+/// Ends every subscription and waits for the callbacks that run. Python calls it before the
+/// interpreter ends, in which no thread may be that wants to go on in it.
+pub(crate) fn leave(py: Python<'_>) -> std::io::Result<()> {
+    let here = forks()?.saturating_add(1);
+    let Some(all) = NOTIFIERS.load_full() else { return Ok(()) };
+    for listener in all.iter().flat_map(|one| Vec::clone(&one.listeners.load_full())) {
+        close(&listener);
+    }
+    wait_for_all(py, LEAVE, |one| one.runs_in.load(Ordering::SeqCst) != here);
+    Ok(())
+}
+
+/// Waits, and lets other threads run meanwhile, until `is_ready` holds of every notifier.
+fn wait_for_all(py: Python<'_>, limit: Span, is_ready: impl Fn(&Notifier) -> bool) {
+    let deadline = boot_time().after(limit);
+    let are_ready = || NOTIFIERS.load().iter().flat_map(|all| all.iter()).all(|one| is_ready(one));
+    while !are_ready() && boot_time() < deadline {
+        py.detach(|| std::thread::sleep(LOOK));
+    }
+}
+
 fn notifier_of(client: &Client) -> Arc<Notifier> {
     loop {
         let present = NOTIFIERS.load_full();
@@ -133,6 +181,7 @@ fn notifier_of(client: &Client) -> Arc<Notifier> {
             client: client.clone(),
             listeners: ArcSwap::default(),
             runs_in: AtomicU64::new(0),
+            attached_in: AtomicU64::new(0),
         });
         let next = all.iter().chain(std::iter::once(&made)).map(Arc::clone).collect::<Vec<_>>();
         let before = NOTIFIERS.compare_and_swap(&present, Some(Arc::new(next)));
@@ -167,6 +216,7 @@ impl Notifier {
         if before == here {
             return Ok(());
         }
+        self.attached_in.store(0, Ordering::SeqCst);
         let own = Arc::clone(self);
         let thread = std::thread::Builder::new().name("keywheel-notify".into());
         let spawned = thread.stack_size(STACK_BYTES).spawn(move || own.follow(here));
@@ -177,25 +227,36 @@ impl Notifier {
     }
 
     fn follow(&self, here: u64) {
-        loop {
-            let has_news = || {
-                let listeners = self.listeners.load();
-                listeners.is_empty() || listeners.iter().any(|one| one.news().is_some())
-            };
-            let waited = self.client.wait_until(WAIT, has_news);
-            let goes_on = waited.is_ok() && !self.listeners.load().is_empty();
+        let attached = Python::try_attach(|py| {
+            self.attached_in.store(here, Ordering::SeqCst);
+            self.serve(py, here);
+        });
+        if attached.is_none() {
             // Nothing to attach to means that the interpreter has ended.
-            if goes_on && Python::try_attach(|py| self.tell(py)).is_some() {
+            self.runs_in.store(0, Ordering::SeqCst);
+        }
+        forget_idle();
+    }
+
+    /// Attached, but for the time in which it waits.
+    fn serve(&self, py: Python<'_>, here: u64) {
+        let has_news = || {
+            let listeners = self.listeners.load();
+            listeners.is_empty() || listeners.iter().any(|one| one.news().is_some())
+        };
+        loop {
+            let waited = py.detach(|| self.client.wait_until(WAIT, has_news));
+            if waited.is_ok() && !self.listeners.load().is_empty() {
+                self.tell(py);
                 continue;
             }
             self.runs_in.store(0, Ordering::SeqCst);
             // Somebody may have come who saw the thread still run.
-            let came = waited.is_ok() && !goes_on && !self.listeners.load().is_empty();
+            let came = waited.is_ok() && !self.listeners.load().is_empty();
             if !came || self.runs_in.swap(here, Ordering::SeqCst) != 0 {
                 break;
             }
         }
-        forget_idle();
     }
 
     fn tell(&self, py: Python<'_>) {

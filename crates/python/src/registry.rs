@@ -5,16 +5,17 @@
 //! There is no lock here: a fork in the wrong moment would leave it locked in the child.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use keywheel_client::{BuildError, Client, RingHandle};
+use keywheel_client::{BuildError, Client, ClientError, RingHandle};
 use keywheel_core::id::RingName;
 use pyo3::prelude::*;
 
 use crate::config::{Config, ConfigError};
-use crate::error::{Raise as _, raise};
+use crate::error::{self, Raise as _, raise};
 use crate::notify;
 use crate::ring::Ring;
 
@@ -43,11 +44,14 @@ pub(crate) struct Shared {
 pub(crate) enum BindError {
     Config(ConfigError),
     Build(BuildError),
+    /// Somebody turned a warning into an exception.
+    Warned(PyErr),
 }
 
 impl BindError {
-    pub(crate) fn raise(&self, py: Python<'_>) -> PyErr {
+    pub(crate) fn raise(self, py: Python<'_>) -> PyErr {
         match self {
+            Self::Warned(error) => error,
             Self::Config(error) => raise(py, "ConfigurationError", &error.0),
             Self::Build(error) => error.raise(py),
         }
@@ -61,7 +65,7 @@ impl Shared {
     }
 
     /// The ring, followed from now on.
-    pub(crate) fn bind(&self, name: &str) -> Result<RingHandle, BindError> {
+    pub(crate) fn bind(&self, py: Python<'_>, name: &str) -> Result<RingHandle, BindError> {
         loop {
             let present = self.state.load_full();
             if let Some(handle) = present.bound.get(name) {
@@ -82,9 +86,23 @@ impl Shared {
             }
             next.clients.push(client);
             // Another thread may have come in between; the next round finds whoever was first.
-            self.state.compare_and_swap(&present, Arc::new(next));
+            let is_first = next.clients.len() == 1;
+            let before = self.state.compare_and_swap(&present, Arc::new(next));
+            if is_first && Arc::ptr_eq(&before, &present) {
+                warn(py, &present.config)?;
+            }
         }
     }
+}
+
+/// Says once what is wrong with the configuration and still works.
+fn warn(py: Python<'_>, config: &Config) -> Result<(), BindError> {
+    let config = Config::settle(config).map_err(BindError::Config)?;
+    let Some(text) = crate::still::warning(&config) else { return Ok(()) };
+    let text = CString::new(text).unwrap_or_default();
+    let module = py.import("keywheel.exceptions");
+    let category = module.and_then(|module| module.getattr("KeyFileWarning"));
+    category.and_then(|category| PyErr::warn(py, &category, &text, 1)).map_err(BindError::Warned)
 }
 
 impl State {
@@ -148,15 +166,29 @@ impl Registry {
         Ok(Ring::new(name, Arc::clone(&self.shared)))
     }
 
-    /// Starts following every ring that was named, and waits until each has arrived.
+    /// Starts following every ring that was named, and waits until each has arrived or could not.
+    /// What is raised names every one that has not.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         let first = self.shared.state.load().named.first().cloned();
         if let Some(name) = first {
-            self.shared.bind(&name).map_err(|error| error.raise(py))?;
+            self.shared.bind(py, &name).map_err(|error| error.raise(py))?;
         }
         let clients = self.shared.state.load().clients.clone();
         notify::revive()?;
-        py.detach(|| clients.iter().try_for_each(Client::start)).map_err(|error| error.raise(py))
+        let failed: Vec<ClientError> = py.detach(|| {
+            clients.iter().filter_map(|client| client.start_all().err()).flatten().collect()
+        });
+        if failed.is_empty() { Ok(()) } else { Err(error::raise_all(py, &failed)) }
+    }
+
+    /// Waits until no thread is about to attach to the interpreter. Python calls it before it forks.
+    fn settle(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(notify::settle(py)?)
+    }
+
+    /// Ends every subscription. Python calls it before it ends.
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(notify::leave(py)?)
     }
 
     /// Lets those who listen hear in a forked child too. Python calls it there.

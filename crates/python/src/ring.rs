@@ -59,7 +59,7 @@ impl Ring {
         if let Some(handle) = self.bound.load_full() {
             return Ok(handle);
         }
-        let handle = self.registry.bind(&self.name).map_err(|error| error.raise(py))?;
+        let handle = self.registry.bind(py, &self.name).map_err(|error| error.raise(py))?;
         let handle = Arc::new(handle);
         self.bound.store(Some(Arc::clone(&handle)));
         Ok(handle)

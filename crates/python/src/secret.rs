@@ -42,6 +42,12 @@ impl Secret {
         PyBytes::new(py, self.material.expose())
     }
 
+    /// Whether who verifies with it needs all of it.
+    #[getter]
+    fn _is_symmetric(&self) -> bool {
+        self.material.kind().is_symmetric()
+    }
+
     fn __repr__(&self) -> &'static str {
         "<keywheel.Secret (redacted)>"
     }

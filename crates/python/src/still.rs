@@ -2,6 +2,7 @@
 //! prove nothing, and the ring of a test, which its author turns by hand.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keywheel_client::{Client, StillKeys};
@@ -72,6 +73,20 @@ fn from_file(path: &str, names: &[String]) -> Result<Vec<(String, StillKeys)>, C
             keys(name, ring.algorithm, &ring.keys, lifetime).map(|keys| (name.clone(), keys))
         })
         .collect()
+}
+
+/// What is to be said of the key file where others may read it.
+pub(crate) fn warning(config: &Config) -> Option<String> {
+    let path = config.url().ok()?.strip_prefix("file:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let is_private = mode & 0o077 == 0;
+    (!is_private).then(|| {
+        format!(
+            "the key file {path} has the mode {mode:04o}, so that other users of this machine may \
+             read the keys; run chmod 600 {path}"
+        )
+    })
 }
 
 /// The variable of a ring: `web-session` is `KEYWHEEL_RING_WEB_SESSION`.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use keywheel_client::RingHandle;
-use keywheel_jose::token::{Claims, Expected};
+use keywheel_client::{RingHandle, SignError};
+use keywheel_jose::token::{Claims, Expected, HeaderMembers};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -155,28 +155,47 @@ fn dictionary<'py>(py: Python<'py>, claims: &Claims) -> PyResult<Bound<'py, PyDi
     Ok(dictionary)
 }
 
+/// The JSON text of a mapping.
+fn object(py: Python<'_>, mapping: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut text = String::with_capacity(256);
+    if let Ok(mapping) = mapping.cast::<PyDict>() {
+        json::write_object(mapping, &mut text)?;
+    } else {
+        let copy = PyDict::new(py);
+        copy.update(mapping.cast()?)?;
+        json::write_object(&copy, &mut text)?;
+    }
+    Ok(text)
+}
+
 /// A token with these claims, made with the ring's primary.
 #[pyfunction]
+#[pyo3(signature = (claims, ring, *, headers=None))]
 pub(crate) fn encode(
     py: Python<'_>,
     claims: &Bound<'_, PyAny>,
     ring: &Bound<'_, Ring>,
+    headers: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
-    let mut text = String::with_capacity(256);
-    if let Ok(claims) = claims.cast::<PyDict>() {
-        json::write_object(claims, &mut text)?;
-    } else {
-        let copy = PyDict::new(py);
-        copy.update(claims.cast()?)?;
-        json::write_object(&copy, &mut text)?;
-    }
+    let text = object(py, claims)?;
+    let members = match headers {
+        Some(headers) => {
+            let read = HeaderMembers::parse(&object(py, headers)?).map_err(SignError::from);
+            Some(read.or_raise(py)?)
+        }
+        None => None,
+    };
+    let sign = |handle: &RingHandle| match &members {
+        Some(members) => handle.sign_token_with(members, text.as_bytes()),
+        None => handle.sign_token(text.as_bytes()),
+    };
     let handle = ring.get().handle(py)?;
     let Some(keyset) = handle.held() else {
         crate::ring::first(py, &handle)?;
-        return py.detach(|| handle.sign_token(text.as_bytes())).or_raise(py);
+        return py.detach(|| sign(&handle)).or_raise(py);
     };
     if keyset.versions().iter().all(|version| version.kind().is_symmetric()) {
-        return handle.sign_token(text.as_bytes()).or_raise(py);
+        return sign(&handle).or_raise(py);
     }
-    py.detach(|| handle.sign_token(text.as_bytes())).or_raise(py)
+    py.detach(|| sign(&handle)).or_raise(py)
 }

@@ -3,7 +3,8 @@
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use keywheel_api::problem::{self, FieldProblem, Kind, Problem};
+use keywheel_api::problem::{self, FieldProblem, Kind, Problem, RingProblem};
+use keywheel_core::id::RingName;
 use keywheel_core::rotation::{Refused, RefusedKind};
 use keywheel_engine::EngineError;
 use keywheel_engine::ports::StoreError;
@@ -48,6 +49,20 @@ impl Refusal {
         )
     }
 
+    /// A registration is refused because of these rings. What is wrong with the first of them says
+    /// what kind of problem it is; nothing where there is none.
+    pub(crate) fn because_of(rings: Vec<(RingName, Self)>) -> Option<Self> {
+        let named = rings.iter().map(|(ring, Self(problem))| RingProblem {
+            ring: ring.to_string(),
+            cause: problem.detail.clone(),
+            remedy: problem.remedy.clone(),
+        });
+        let named = named.collect();
+        let (_, Self(mut first)) = rings.into_iter().next()?;
+        first.rings = named;
+        Some(Self(first))
+    }
+
     /// A defect: the cause goes to the log, not to the caller.
     pub(crate) fn defect(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request met a defect");
@@ -86,6 +101,14 @@ impl IntoResponse for Refusal {
 
 impl From<EngineError> for Refusal {
     fn from(error: EngineError) -> Self {
+        let error = match error {
+            EngineError::Rings(rings) => {
+                let rings = rings.into_iter().map(|(ring, error)| (ring, error.into()));
+                return Self::because_of(rings.collect())
+                    .unwrap_or_else(|| Self::defect(&"no ring is wrong"));
+            }
+            error => error,
+        };
         match &error {
             EngineError::Defect(cause) => return Self::defect(cause),
             // The same words as for a ring that the token is not good for.

@@ -119,12 +119,12 @@ class Installation:
         """Where clients find the server."""
         return f"unix:{self.folder}/state/s"
 
-    def start(self) -> None:
-        """Starts the server and waits until it answers."""
+    def start(self, *more: str) -> None:
+        """Starts the server, with more arguments, and waits until it answers."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("KEYWHEEL_")}
         with (self.folder / "server.log").open("ab") as log:
             self._server = subprocess.Popen(
-                [binary(), "serve"],
+                [binary(), "serve", *more],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

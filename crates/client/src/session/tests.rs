@@ -44,8 +44,9 @@ fn acknowledged(verdict: Verdict, revision: u64) -> Acknowledged {
 /// Registers, listens, loads and proves everything.
 fn at_rest(rings: usize, now: BootTime) -> Session {
     let mut session = session(rings);
-    assert_eq!(session.next(now, |_| None), Action::Register);
-    session.registered(vec![vec![1]; rings], now);
+    let all: Vec<usize> = (0..rings).collect();
+    assert_eq!(session.next(now, |_| None), Action::Register(all.clone()));
+    session.registered(&all, vec![vec![1]; rings], now);
     for index in 0..rings {
         assert_eq!(session.next(now, |_| None), Action::Load(index));
         session.loaded(index, offer(5), now, 0);
@@ -67,6 +68,65 @@ fn a_process_registers_listens_loads_proves_and_then_rests() {
     let until = now.after(Span::from_secs(10));
     assert_eq!(session.next(now, |_| None), Action::Rest { until });
     assert_eq!(session.next(until, |_| None), Action::Report(vec![0, 1, 2]));
+}
+
+#[test]
+fn a_ring_that_is_refused_is_asked_for_again_and_keeps_no_other_one() {
+    let mut now = BootTime(1_000_000);
+    let mut session = session(3);
+    assert!(session.refused(&[1], now, 7));
+    assert_eq!(session.next(now, |_| None), Action::Register(vec![0, 2]));
+    session.registered(&[0, 2], vec![vec![1]; 2], now);
+    let (mut asked, mut reported) = (0, 0);
+    let end = now.after(Span::from_secs(60));
+    while now < end {
+        match session.next(now, |_| None) {
+            Action::Load(index) => {
+                assert_ne!(index, 1);
+                session.loaded(index, offer(5), now, 0);
+            }
+            Action::OpenFeed { .. } => session.feed_opened(),
+            Action::Report(indices) => {
+                assert_eq!(indices, [0, 2]);
+                reported += 1;
+                for index in indices {
+                    session.state_mut(index).unwrap().report(None, now, BTreeMap::new).unwrap();
+                    session.acknowledged(index, acknowledged(Verdict::Proved, 5), now, now, 0);
+                }
+            }
+            Action::Extend(indices) => {
+                assert_eq!(indices, [0, 1, 2]);
+                asked += 1;
+                session.not_extended(&indices, now, u64::MAX);
+            }
+            Action::Rest { until } => {
+                assert!(until > now);
+                now = until;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((5..20).contains(&asked), "{asked} times in a minute");
+    assert!(reported >= 6, "the leases of the others are renewed");
+
+    // Whoever hears of the ring asks at once.
+    session.changed(41, "r1", &Incarnation("a".into()), Revision(5), Some(9));
+    assert_eq!(session.next(now, |_| None), Action::Extend(vec![0, 1, 2]));
+    session.registered(&[0, 1, 2], vec![vec![1]; 3], now);
+    assert_eq!(session.next(now, |_| None), Action::Load(1));
+}
+
+#[test]
+fn where_every_ring_is_refused_the_registration_failed() {
+    let now = BootTime(1_000_000);
+    let mut session = session(2);
+    assert!(!session.refused(&[0, 1], now, 7));
+    assert!(!session.refused(&[], now, 7));
+    assert!(session.refused(&[1], now, 7));
+    assert!(!session.refused(&[0], now, 7), "the other one is refused already");
+    session.unregistered(now, 7);
+    let Action::Rest { until } = session.next(now, |_| None) else { panic!("it asks at once") };
+    assert_eq!(session.next(until, |_| None), Action::Register(vec![0, 1]));
 }
 
 #[test]
@@ -133,7 +193,7 @@ fn what_is_not_confirmed_is_renewed_and_not_reported_in_a_loop() {
     let mut now = BootTime(1_000_000);
     let mut session = Session::deferred(["r0".parse().unwrap()]);
     let level = EvidenceLevel::Probed;
-    session.registered(vec![vec![1]], now);
+    session.registered(&[0], vec![vec![1]], now);
     let (mut reports, mut proofs) = (0, 0);
     let end = now.after(Span::from_secs(60));
     while now < end {

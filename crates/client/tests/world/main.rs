@@ -6,6 +6,7 @@ mod support;
 
 mod deferred;
 mod http;
+mod refused;
 mod relay;
 mod revocations;
 mod rotation;

@@ -27,6 +27,35 @@ pub enum IssueError {
     /// They are not claims.
     #[error("these are not claims; give one JSON object")]
     Claims(#[source] TokenError),
+    /// The members of the header are none.
+    #[error("these are not members of a header; give one JSON object")]
+    Header(#[source] TokenError),
+    /// They are too long.
+    #[error("the members of the header are longer than {most_bytes} bytes; put them into claims")]
+    HeaderTooLong {
+        /// How long they may be.
+        most_bytes: usize,
+    },
+    /// Only the key decides it.
+    #[error("the header's `{name}` is that of the key that signs; leave it out")]
+    HeaderOfTheKey {
+        /// Which.
+        name: &'static str,
+    },
+    /// It changes how the token is read.
+    #[error(
+        "the header's `{name}` changes how tokens are read, and is not supported; leave it out"
+    )]
+    HeaderOfTheReader {
+        /// Which.
+        name: &'static str,
+    },
+    /// It is a text.
+    #[error("the header's `{name}` is no string; give a media type, or leave it out")]
+    HeaderType {
+        /// Which.
+        name: &'static str,
+    },
     /// They live too long.
     #[error(
         "the claims end in {wanted_secs} s, and the ring promises at most {longest_secs} s; give \

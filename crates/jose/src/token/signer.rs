@@ -6,6 +6,7 @@ use keywheel_core::id::Kid;
 use keywheel_core::kind::{Kind, SigningAlgorithm};
 
 use super::algorithm::Algorithm;
+use super::members::HeaderMembers;
 use crate::material::{Material, UseError};
 use crate::name::{asymmetric, kind_name};
 use crate::pair::{Der, Pair};
@@ -21,6 +22,9 @@ enum Maker {
 /// needs::<keywheel_jose::token::Signer>();
 /// ```
 pub struct Signer {
+    /// The header as JSON, not closed yet.
+    head: Box<str>,
+    /// The whole header, encoded, with its dot.
     header: Box<str>,
     maker: Maker,
 }
@@ -38,7 +42,7 @@ impl Signer {
             Some(hash) => Maker::Hmac(Box::new(hmac::Key::new(hash, material.expose()))),
             None => Maker::Pair(pair(material)?),
         };
-        Ok(Self { header: header((*algorithm).into(), kid), maker })
+        Ok(Self::new((*algorithm).into(), kid, maker))
     }
 
     /// Prepares a secret, or a key that somebody else makes, as applications use it: its text or
@@ -52,7 +56,14 @@ impl Signer {
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, material.expose());
         let maker = Maker::Hmac(Box::new(key));
-        Ok(Self { header: header(SigningAlgorithm::Hs256.into(), kid), maker })
+        Ok(Self::new(SigningAlgorithm::Hs256.into(), kid, maker))
+    }
+
+    fn new(algorithm: Algorithm, kid: &Kid, maker: Maker) -> Self {
+        let (alg, kid) = (algorithm.name(), serde_json::Value::from(kid.0.as_str()));
+        let head = format!(r#"{{"alg":"{alg}","kid":{kid}"#).into_boxed_str();
+        let header = encoded(&HeaderMembers::none().close(&head));
+        Self { head, header, maker }
     }
 
     /// Makes a token that holds these claims. They are taken as they are: whoever did not write
@@ -61,10 +72,26 @@ impl Signer {
     /// # Errors
     /// When aws-lc refuses.
     pub fn sign(&self, claims_json: &[u8]) -> Result<String, UseError> {
+        self.sign_after(&self.header, claims_json)
+    }
+
+    /// The same with more members in its header.
+    ///
+    /// # Errors
+    /// When aws-lc refuses.
+    pub fn sign_with(
+        &self,
+        members: &HeaderMembers,
+        claims_json: &[u8],
+    ) -> Result<String, UseError> {
+        self.sign_after(&encoded(&members.close(&self.head)), claims_json)
+    }
+
+    fn sign_after(&self, header: &str, claims_json: &[u8]) -> Result<String, UseError> {
         let payload_chars = claims_json.len().saturating_mul(4).div_ceil(3);
-        let room = self.header.len().saturating_add(payload_chars).saturating_add(100);
+        let room = header.len().saturating_add(payload_chars).saturating_add(100);
         let mut token = String::with_capacity(room);
-        token.push_str(&self.header);
+        token.push_str(header);
         URL_SAFE_NO_PAD.encode_append(claims_json, &mut token);
         match &self.maker {
             Maker::Hmac(key) => {
@@ -83,9 +110,7 @@ impl Signer {
 }
 
 /// The encoded header with its dot.
-fn header(algorithm: Algorithm, kid: &Kid) -> Box<str> {
-    let (alg, kid) = (algorithm.name(), serde_json::Value::from(kid.0.as_str()));
-    let json = format!(r#"{{"alg":"{alg}","kid":{kid},"typ":"JWT"}}"#);
+fn encoded(json: &str) -> Box<str> {
     let mut header = URL_SAFE_NO_PAD.encode_to_string(json);
     header.push('.');
     header.into_boxed_str()

@@ -64,6 +64,22 @@ pub(crate) fn named_ring(call: &Call, name: &str) -> Result<RingName, Refusal> {
     Ok(ring)
 }
 
+/// The rings named in a body. The refusal names every one that the token is not good for, whether
+/// there is such a ring or not.
+fn named_rings(call: &Call, names: &[String]) -> Result<Vec<RingName>, Refusal> {
+    let mut rings = Vec::with_capacity(names.len());
+    let mut refused = Vec::new();
+    for name in names {
+        // What cannot be a ring's name is not repeated.
+        let ring: RingName = name.parse().map_err(|_| Refusal::no_such_ring())?;
+        match named_ring(call, name) {
+            Ok(_) => rings.push(ring),
+            Err(refusal) => refused.push((ring, refusal)),
+        }
+    }
+    Refusal::because_of(refused).map_or(Ok(rings), Err)
+}
+
 fn predecessor(wire: keywheel_api::instance::Predecessor) -> Result<Predecessor, Refusal> {
     let secret = Zeroizing::new(wire.secret);
     let remedy = "Give what the registration of the former instance answered with";
@@ -88,7 +104,7 @@ async fn register(call: Call) -> Result<Response, Refusal> {
             "Use the token of the service itself",
         ));
     }
-    let rings = wire.rings.iter().map(|name| named_ring(&call, name)).collect::<Result<_, _>>()?;
+    let rings = named_rings(&call, &wire.rings)?;
     let succeeds = wire.succeeds.map(predecessor).transpose()?;
     let (host, pid, endures) = (wire.host, wire.pid, wire.endures);
     let new = NewInstance { consumer, rings, host, pid, endures, succeeds };

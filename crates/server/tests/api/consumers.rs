@@ -128,6 +128,43 @@ fn material_is_for_the_process_it_was_registered_for() {
 }
 
 #[test]
+fn a_refused_registration_names_each_ring_that_it_is_refused_for() {
+    let world = World::new();
+    let mut foreign = spec("secret");
+    foreign["consumer"].as_array_mut().unwrap().retain(|consumer| consumer["name"] != "api");
+    world.declare("foreign", &foreign);
+    world.declare("elsewhere", &spec("secret"));
+    let token = world.consumer("api", &["web", "foreign", "absent"]);
+    let register = |rings: &[&str]| {
+        let body = json!({ "rings": rings, "host": "h", "pid": 1 });
+        world.send(&Request::new("POST", "/v1/instances").token(&token).json(&body))
+    };
+    let named = |rings: &[&str]| {
+        let answer = register(rings);
+        let problem = answer.json();
+        let named = problem["rings"].as_array().unwrap().clone();
+        for ring in &named {
+            assert!(!ring["cause"].as_str().unwrap().is_empty(), "{answer:?}");
+            assert!(!ring["remedy"].as_str().unwrap().is_empty(), "{answer:?}");
+        }
+        let names: Vec<_> = named.iter().map(|ring| ring["ring"].as_str().unwrap()).collect();
+        (answer.problem(), names.join(" "), named)
+    };
+    let (kind, names, named_rings) = named(&["web", "foreign", "absent"]);
+    assert_eq!((&*kind, &*names), ("not-found", "absent foreign"));
+    assert!(named_rings[1]["cause"].as_str().unwrap().contains("does not declare consumer api"));
+    assert_eq!(named(&["foreign", "web"]).1, "foreign");
+    // What the token is not good for looks the same whether it exists or not.
+    let (kind, names, both) = named(&["elsewhere", "web", "nowhere"]);
+    assert_eq!((&*kind, &*names), ("not-found", "elsewhere nowhere"));
+    assert_eq!(both[0]["cause"], both[1]["cause"]);
+    // Without them it goes through, and a refusal for another reason names none.
+    assert_eq!(register(&["web"]).status, 201);
+    assert!(register(&[]).json().get("rings").is_none());
+    assert!(register(&["web", "no ring's name"]).json().get("rings").is_none());
+}
+
+#[test]
 fn a_consumer_sees_its_own_processes_only() {
     let world = World::new();
     world.declare("unused", &{

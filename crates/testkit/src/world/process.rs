@@ -217,7 +217,8 @@ impl Process {
             instance: registration.instance.clone(),
             secret: registration.secret.to_vec(),
         });
-        self.session.registered(nonces, asked_at);
+        let all: Vec<usize> = (0..self.locals.len()).collect();
+        self.session.registered(&all, nonces, asked_at);
     }
 
     pub(crate) fn forget_identity(&mut self, now: u64, random: &mut Random) {

@@ -611,7 +611,7 @@ impl World {
         let action = one.session.next(boot, |index| one.oldest(index));
         let instance = one.identity.as_ref().map(|identity| identity.instance.clone());
         let body = match (action, instance) {
-            (Action::Register, _) => Body::Register,
+            (Action::Register(_), _) => Body::Register,
             (Action::OpenFeed { .. } | Action::Poll { .. }, _) => Body::OpenFeed,
             (Action::Load(index), Some(instance)) => Body::Load { index, instance },
             (Action::Report(indices), Some(instance)) => match one.write_reports(&indices, now) {
@@ -625,8 +625,10 @@ impl World {
                 return self.step_soon(process, wait);
             }
             (Action::FetchRevocations { index, since }, _) => Body::Revocations { index, since },
-            // Nobody here keeps a ledger.
-            (Action::ReportIssued(_), _) | (_, None) => return self.step_soon(process, 50),
+            // Nobody here keeps a ledger, or is refused a ring.
+            (Action::ReportIssued(_) | Action::Extend(_), _) | (_, None) => {
+                return self.step_soon(process, 50);
+            }
         };
         self.call(process, body);
     }
