@@ -39,13 +39,21 @@ impl Claims {
         Self::read(json.to_vec())
     }
 
-    pub(super) fn read(payload: Vec<u8>) -> Result<Self, TokenError> {
-        let text = String::from_utf8(payload)
-            .map_err(|_| TokenError::Malformed("its payload is not UTF-8"))?;
+    /// The same, and the text is not copied.
+    ///
+    /// # Errors
+    /// As those of [`Claims::parse`].
+    pub fn of_text(text: String) -> Result<Self, TokenError> {
         let members = json::scan(&text)?;
         let mut claims = Self { text, members, registered: Registered::default() };
         claims.registered.read(&claims.members, &claims.text)?;
         Ok(claims)
+    }
+
+    pub(super) fn read(payload: Vec<u8>) -> Result<Self, TokenError> {
+        let text = String::from_utf8(payload)
+            .map_err(|_| TokenError::Malformed("its payload is not UTF-8"))?;
+        Self::of_text(text)
     }
 
     /// The claims as the token holds them: a JSON object.
@@ -122,6 +130,16 @@ impl Claims {
         self.raw(name).and_then(json::as_string)
     }
 
+    /// How many claims there are.
+    pub const fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.members.len() == 0
+    }
+
     /// The names of all claims with the JSON text of each, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
         self.members.iter(&self.text).map(|(name, span)| (name, span.of(&self.text)))
@@ -138,6 +156,12 @@ impl Claims {
     pub(super) const fn has_audience(&self) -> bool {
         self.registered.audience.is_some()
     }
+}
+
+/// The JSON texts of the elements of an array that stands in claims; nothing where the value is no
+/// array.
+pub fn elements(value: &str) -> Option<impl Iterator<Item = &str>> {
+    json::as_array(value)
 }
 
 impl Registered {
