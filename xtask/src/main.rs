@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
 
+mod bench_python;
 mod campaign;
 mod ci;
 mod codegen;
@@ -33,8 +34,8 @@ usage: cargo xtask <verb>
                        generated files, 20 s of fuzzing for each target
   tidy                 the project's own rules about sources and documents
   codegen [--check]    write the generated documents anew; with --check, compare only
-  wheels [--check]     build the two wheels of Python into the target directory; with --check, twice
-                       and from nothing, and compare
+  wheels [--check]     build the wheels of Python into the target directory; with --check, twice and
+                       from nothing, and compare
   fuzz [name] [secs]   fuzz one target or all of them, 20 s each unless told otherwise
   bench [name…]        measure, and write docs/benchmarks.md
   campaign [name…]     the long checks at full size, each written to docs/campaigns/<name>.md
