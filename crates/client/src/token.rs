@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use keywheel_core::revocation::Revoked;
+use keywheel_jose::UseError;
 use keywheel_jose::token::{
-    Claims, Expected, IssueError, Keys, Terms, TokenError, TokenKey, UnixSeconds, complete,
+    Claims, Expected, IssueError, Keys, Signer, Terms, TokenError, TokenKey, UnixSeconds, complete,
     danger_kid, verify,
 };
 
@@ -154,7 +155,8 @@ impl RingHandle {
     /// When nothing may be protected, or the claims live longer than what was promised for the
     /// primary.
     pub fn sign_token(&self, claims: &[u8]) -> Result<String, SignError> {
-        self.sign_claims(Claims::parse(claims).map_err(IssueError::Claims)?)
+        let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
+        self.make_token(claims, |signer, claims| signer.sign(claims))
     }
 
     /// The same for a text that need not be copied.
@@ -162,7 +164,8 @@ impl RingHandle {
     /// # Errors
     /// As those of [`RingHandle::sign_token`].
     pub fn sign_token_text(&self, claims: String) -> Result<String, SignError> {
-        self.sign_claims(Claims::of_text(claims).map_err(IssueError::Claims)?)
+        let claims = Claims::of_text(claims).map_err(IssueError::Claims)?;
+        self.make_token(claims, |signer, claims| signer.sign(claims))
     }
 
     /// Whether every key that is held is symmetric, so that using one takes a microsecond; nothing
@@ -171,14 +174,18 @@ impl RingHandle {
         self.look(|_, keyset| keyset.is_symmetric())
     }
 
-    fn sign_claims(&self, claims: Claims) -> Result<String, SignError> {
+    fn make_token(
+        &self,
+        claims: Claims,
+        sign: impl FnOnce(&Signer, &[u8]) -> Result<String, UseError>,
+    ) -> Result<String, SignError> {
         let guard = self.guard()?;
         // Forks are noticed from the first guard on, which the random bytes rest on.
         let jti = if claims.jti().is_some() { [0; 16] } else { random::name() };
         let terms = Terms { now: now(), longest_lifetime: guard.longest_lifetime(), jti };
         let completed = complete(claims, &terms)?;
         let signer = guard.signer().ok_or(SignError::WrongKind)?;
-        let token = signer.sign(completed.json.as_bytes()).map_err(ProtectError::from)?;
+        let token = sign(signer, completed.json.as_bytes()).map_err(ProtectError::from)?;
         if guard.keyset().ledger {
             let kid = Some(guard.kid());
             self.issued(&completed.jti, completed.expires, kid).map_err(ProtectError::from)?;

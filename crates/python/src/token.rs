@@ -132,6 +132,19 @@ fn verify(
     Ok(py.detach(|| handle.verify_token(token, expected)).or_raise(py)?.claims)
 }
 
+/// The JSON text of a mapping.
+fn object(py: Python<'_>, mapping: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut text = String::with_capacity(512);
+    if let Ok(mapping) = mapping.cast::<PyDict>() {
+        json::write_object(mapping, &mut text)?;
+    } else {
+        let copy = PyDict::new(py);
+        copy.update(mapping.cast()?)?;
+        json::write_object(&copy, &mut text)?;
+    }
+    Ok(text)
+}
+
 /// A token with these claims, made with the ring's primary.
 #[pyfunction]
 pub(crate) fn encode<'py>(
@@ -139,14 +152,7 @@ pub(crate) fn encode<'py>(
     claims: &Bound<'py, PyAny>,
     ring: &Bound<'py, Ring>,
 ) -> PyResult<Bound<'py, PyString>> {
-    let mut text = String::with_capacity(512);
-    if let Ok(claims) = claims.cast::<PyDict>() {
-        json::write_object(claims, &mut text)?;
-    } else {
-        let copy = PyDict::new(py);
-        copy.update(claims.cast()?)?;
-        json::write_object(&copy, &mut text)?;
-    }
+    let text = object(py, claims)?;
     let ring = ring.get();
     let bound = ring.bound_handle();
     let given;

@@ -211,6 +211,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn elements_stand_as_they_were_written() {
+        let found: Vec<_> = elements(r#"[ 1,"a,]" , [2, {"b":3}],null]"#).unwrap().collect();
+        assert_eq!(found, ["1", r#""a,]""#, r#"[2, {"b":3}]"#, "null"]);
+        assert_eq!(elements("[ ]").unwrap().count(), 0);
+        assert!(elements(r#"{"a":1}"#).is_none() && elements("1").is_none());
+        let claims = Claims::of_text(r#"{"a":1,"b":[]}"#.into()).unwrap();
+        assert_eq!((claims.len(), claims.is_empty()), (2, false));
+        assert!(Claims::of_text("{}".into()).unwrap().is_empty());
+    }
+
+    #[test]
     fn registered_claims_are_known_by_what_their_names_say() {
         let claims = Claims::parse(
             br#" { "\u0069ss" : "a", "iss\u0000" : 1, "issuer" : 2, "ex" : 3, "\u0065xp" : 5, "" : 6 } "#,
