@@ -8,7 +8,10 @@ because importing PyJWT takes longer than importing this package.
 from __future__ import annotations
 
 import sys
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ClaimsError",

@@ -1,8 +1,11 @@
 """Many rotations in one process: whatever a keyset brings must leave with it.
 
 ``python tests/soak.py`` goes through 10,000 on a ring that is turned by hand, and with
-``KEYWHEEL_BIN`` through some hundred on a real server, and prints how the memory of the process
-grows after the first quarter. A test does the same with few.
+``KEYWHEEL_BIN`` through 1,000 on a real server, and prints how the memory of the process grows
+after the first quarter. A test does the same with few.
+
+Whoever turns the rings of the server does so in a process of its own: the answers of the server
+name every version that there ever was, and so does the memory of whoever reads them.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +25,8 @@ from keywheel._keywheel import Registry
 from keywheel.testing import TestRing
 
 SAMPLES = 40
+#: How many rings of a server are turned at the same time.
+RINGS = 5
 
 
 @dataclass
@@ -65,23 +71,23 @@ def slope(samples: list[tuple[int, int]]) -> float:
     return above / sum((x - middle_x) ** 2 for x, _ in samples)
 
 
-def follow(step: Callable[[int], None], rotations: int) -> Growth:
-    """Takes ``step`` so often, and looks at the memory meanwhile."""
+def follow(step: Callable[[int], None], steps: int, rotations: int = 1) -> Growth:
+    """Takes ``step`` so often, each so many rotations, and looks at the memory meanwhile."""
     began = time.monotonic()
-    warm = rotations // 4
-    every = max(1, (rotations - warm) // SAMPLES)
+    warm = steps // 4
+    every = max(1, (steps - warm) // SAMPLES)
     samples: list[tuple[int, int]] = []
     before = counts()
-    for number in range(rotations):
+    for number in range(steps):
         step(number)
         if number == warm:
             before = counts()
         if number >= warm and (number - warm) % every == 0:
-            samples.append((number, resident_kib()))
-    samples.append((rotations, resident_kib()))
+            samples.append((number * rotations, resident_kib()))
+    samples.append((steps * rotations, resident_kib()))
     after = counts()
     return Growth(
-        rotations=rotations,
+        rotations=steps * rotations,
         first_kib=samples[0][1],
         last_kib=samples[-1][1],
         kib_per_thousand=slope(samples) * 1_000,
@@ -127,39 +133,71 @@ def by_hand(rotations: int, algorithm: str = "HS256") -> Growth:
 
 
 def on_a_server(rotations: int) -> Growth:
-    """Rotations of a real server, as fast as its rules permit."""
-    from support.installation import eventually, installed, signing_ring
+    """Rotations of the rings of a real server, as fast as its rules permit."""
+    from support.installation import installed, signing_ring
 
-    with installed(signing_ring("soak", lifetime="1s")) as installation:
+    names = [f"soak-{number}" for number in range(min(RINGS, rotations))]
+    with installed("".join(signing_ring(name, lifetime="1s") for name in names)) as installation:
         registry = Registry()
-        registry.configure(url=installation.url, token_file=installation.token("web", "soak"))
-        ring = registry.ring("soak")
-        ring.snapshot()
+        file = installation.token("web", *names)
+        registry.configure(url=installation.url, token_file=file)
+        rings = [registry.ring(name) for name in names]
+        for ring in rings:
+            ring.snapshot()
+        command = [sys.executable, __file__, "--turn", str(installation.folder)]
+        turning = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert turning.stdin is not None
+        assert turning.stdout is not None
 
         def step(_: int) -> None:
-            before = ring.snapshot().version or 0
-            older = use(ring, None)
-            installation.rotate("soak")
+            before = [ring.snapshot().version or 0 for ring in rings]
+            for ring in rings:
+                use(ring, None)
+            print(*names, file=turning.stdin, flush=True)
+            assert turning.stdout is not None
+            assert turning.stdout.readline() == "at rest\n"
+            for ring, version in zip(rings, before):
+                assert (ring.snapshot().version or 0) > version
+                use(ring, None)
 
-            def has_moved() -> bool:
-                return (ring.snapshot().version or 0) > before
-
-            eventually("the next version protects", has_moved)
-            use(ring, None)
-            del older
-            eventually("it is at rest", lambda: installation.ring("soak")["stage"] == "rest")
-
-        growth = follow(step, rotations)
+        growth = follow(step, rotations // len(names), len(names))
+        turning.stdin.close()
+        turning.stdout.close()
+        assert turning.wait() == 0
         assert registry.shutdown()
         return growth
+
+
+def turn(folder: Path) -> None:
+    """Turns the rings that each line names, and says when they are at rest."""
+    from support.installation import Installation, eventually
+
+    installation = Installation.of(folder)
+
+    def is_at_rest(name: str) -> bool:
+        stage: str = installation.ring(name)["stage"]
+        return stage == "rest"
+
+    for line in sys.stdin:
+        for name in line.split():
+            installation.rotate(name)
+        for name in line.split():
+            eventually("it is at rest", lambda name=name: is_at_rest(name))  # type: ignore[misc]
+        print("at rest", flush=True)
 
 
 def main() -> None:
     """Goes through everything at full size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rotations", type=int, default=10_000)
-    parser.add_argument("--server-rotations", type=int, default=300)
+    parser.add_argument("--server-rotations", type=int, default=1_000)
+    parser.add_argument("--turn", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.turn is not None:
+        turn(given.turn)
+        return
     print("By hand:", by_hand(given.rotations), flush=True)
     if "KEYWHEEL_BIN" in os.environ:
         print("On a server:", on_a_server(given.server_rotations), flush=True)

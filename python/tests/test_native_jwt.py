@@ -66,7 +66,12 @@ def test_a_verifier_follows_its_ring(turned: TestRing) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [0, -1, 2**63 - 1, -(2**63), 2**63, 2**200, 1.5, True, None, 'ä"\\\n\x00', [1, {"a": []}]],
+    [
+        *(0, -1, 2**63 - 1, -(2**63), 2**63, 2**200, 1.5, -2.5e-7, 1e300, True, False, None),
+        *("", 'ä"\\\n\x00', "\x7f\U0001f600", "a" * 300),
+        *([], [[]], ["a", "b,]", 'ä"\\'], [1, -2.5, True, None, [2**70, [""]]], [1, {"a": []}]),
+        *({}, {"a": {"b": [1.5, "c"]}}),
+    ],
 )
 def test_what_is_encoded_comes_back(turned: TestRing, value: Any) -> None:
     claims = {"sub": "alice", "value": value, "ü": value}
@@ -111,3 +116,40 @@ def test_a_leeway_that_is_no_whole_number_of_seconds_is_refused(turned: TestRing
             keywheel.jwt.decode(token, turned.ring, leeway=leeway)
         with pytest.raises(ValueError, match="whole seconds"):
             keywheel.jwt.Verifier(turned.ring, leeway=leeway)
+
+
+def test_each_dictionary_is_its_own(turned: TestRing) -> None:
+    ring = turned.ring
+    kinds: list[dict[str, Any]] = [
+        {"iss": "i", "aud": "a", "scope": "x", "sub": "1"},
+        {"iss": "i", "aud": "a", "scope": "y", "sub": "2"},
+        {"iss": "i", "aud": ["a", "b"], "scope": "x", "sub": "3"},
+        {"sub": "4", "aud": "a"},
+        {"aud": "a", "sub": "5"},
+        {f"c{number}": number for number in range(40)},
+        {"c" * 100: 1, "iss": 'ä"'},
+        {"iss": 'ä"', "aud": "\\"},
+        {},
+    ]
+    tokens = [keywheel.jwt.encode(one, ring) for one in kinds]
+    for _ in range(20):
+        for claims, token in zip(kinds, tokens):
+            for _ in range(3):
+                found = keywheel.jwt.decode(token, ring)
+                assert list(found)[: len(claims)] == list(claims)
+                assert {name: found[name] for name in claims} == claims
+                assert set(found) - set(claims) == {"jti", "iat", "exp"} - set(claims)
+                # Whoever changes what was given changes nothing of what comes next.
+                if isinstance(found.get("aud"), list):
+                    found["aud"].append("c")
+                found["iss"] = "changed"
+                found["more"] = found.pop("sub", None)
+
+
+def test_names_of_tokens_are_random_and_given_ones_stay(turned: TestRing) -> None:
+    ring = turned.ring
+    names = {keywheel.jwt.decode(keywheel.jwt.encode({}, ring), ring)["jti"] for _ in range(200)}
+    assert len(names) == 200
+    assert {len(name) for name in names} == {22}
+    given = keywheel.jwt.encode({"jti": "mine"}, ring)
+    assert keywheel.jwt.decode(given, ring)["jti"] == "mine"

@@ -14,6 +14,6 @@ def test_what_a_keyset_brings_leaves_with_it() -> None:
 
 
 def test_nothing_stays_behind_of_a_real_server() -> None:
-    growth = soak.on_a_server(4)
+    growth = soak.on_a_server(15)
     assert growth.threads <= 0, growth
     assert growth.files <= 1, growth

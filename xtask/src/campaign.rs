@@ -1,10 +1,11 @@
-//! `cargo xtask campaign` and `bench`: long programs of `keywheel-testkit` at full size, whose
-//! Markdown is committed. What they check or measure is their own business; this file names them,
-//! builds what they need, and puts the machine's description on top.
+//! `cargo xtask campaign` and `bench`: long programs of `keywheel-testkit` at full size, and one of
+//! Python, whose Markdown is committed. What they check or measure is their own business; this file
+//! names them, builds what they need, and puts the machine's description on top.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::bench_python;
 use crate::failure::Failure;
 use crate::process::{self, Steps, cargo, git, output, run, stopwatch};
 use crate::test::{Prepared, prepared};
@@ -36,6 +37,7 @@ const BENCHES: &[Program] = &[
     Program { name: "authz", title: "nginx and /authz", needs_binary: false },
     Program { name: "seal", title: "Sealing and committing", needs_binary: false },
     Program { name: "revocation", title: "Was it revoked?", needs_binary: false },
+    Program { name: bench_python::NAME, title: "Tokens from Python", needs_binary: false },
 ];
 
 /// The verifiers of others with the times that they have by themselves: a test of the command line
@@ -88,7 +90,11 @@ pub(crate) fn bench(root: &Path, names: &[&str]) -> Result<(), Failure> {
     let machine = machine(root)?;
     let path = root.join("docs/benchmarks.md");
     for program in programs {
-        let report = report(root, "bench", program, &[])?;
+        let report = if program.name == bench_python::NAME {
+            bench_python::report(root)?
+        } else {
+            report(root, "bench", program, &[])?
+        };
         let again = format!("cargo xtask bench {}", program.name);
         let body = format!("## {}\n\n{}\n{}", program.title, header(&machine, &again), report);
         let before = std::fs::read_to_string(&path).unwrap_or_else(|_| "# Benchmarks\n".to_owned());

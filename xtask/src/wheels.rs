@@ -1,5 +1,5 @@
-//! `cargo xtask wheels`: the two wheels as they are published, built so that whoever builds the
-//! same sources at the same place of the toolchain gets the same bytes.
+//! `cargo xtask wheels`: the wheels as they are published, built so that whoever builds the same
+//! sources at the same place of the toolchain gets the same bytes.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,17 +10,23 @@ use crate::failure::Failure;
 use crate::machine;
 use crate::process::{self, run};
 
-/// The folders with a `pyproject.toml`.
-const PROJECTS: &[&str] = &["python", "packaging/python-command"];
+/// The folders with a `pyproject.toml`, and what else maturin is told. The library has a wheel for
+/// every Python from 3.9 on, and a faster one for every Python from 3.10 on, which installers prefer
+/// where it fits.
+const WHEELS: &[(&str, &[&str])] = &[
+    ("python", &[]),
+    ("python", &["--no-default-features", "--features", "abi3-py310"]),
+    ("packaging/python-command", &[]),
+];
 /// Where wheels are put, below the target directory.
 const FOLDER: &str = "wheels";
 
-/// Builds both wheels.
+/// Builds every wheel.
 pub(crate) fn build(root: &Path) -> Result<(), Failure> {
     let target = process::target_dir(root)?;
     let folder = target.join(FOLDER);
-    for project in PROJECTS {
-        build_into(root, project, &target, &folder)?;
+    for wheel in WHEELS {
+        build_into(root, wheel, &target, &folder)?;
     }
     for (name, digest) in digests(&folder)? {
         println!("{digest}  {name}");
@@ -30,12 +36,16 @@ pub(crate) fn build(root: &Path) -> Result<(), Failure> {
 
 /// Builds each, or those of these folders, twice and both times from nothing, and compares.
 pub(crate) fn check(root: &Path, folders: &[&str]) -> Result<(), Failure> {
-    if let Some(other) = folders.iter().find(|folder| !PROJECTS.contains(folder)) {
-        let all = PROJECTS.join(", ");
+    let has_wheel = |folder: &&&str| WHEELS.iter().any(|wheel| wheel.0 == **folder);
+    if let Some(other) = folders.iter().find(|folder| !has_wheel(folder)) {
+        let mut all: Vec<_> = WHEELS.iter().map(|wheel| wheel.0).collect();
+        all.dedup();
+        let all = all.join(", ");
         return Err(Failure::usage(format!("`{other}` has no wheel; those that have: {all}")));
     }
     let target = process::target_dir(root)?;
-    for project in PROJECTS.iter().filter(|one| folders.is_empty() || folders.contains(one)) {
+    let is_meant = |project: &str| folders.is_empty() || folders.contains(&project);
+    for wheel in WHEELS.iter().filter(|wheel| is_meant(wheel.0)) {
         let mut built = Vec::new();
         for name in ["wheels-first", "wheels-second"] {
             let folder = target.join(name);
@@ -43,7 +53,7 @@ pub(crate) fn check(root: &Path, folders: &[&str]) -> Result<(), Failure> {
                 std::fs::remove_dir_all(&folder).map_err(|error| unusable(&folder, &error))?;
             }
             let wheels = folder.join(FOLDER);
-            build_into(root, project, &folder.join("target"), &wheels)?;
+            build_into(root, wheel, &folder.join("target"), &wheels)?;
             built.push(digests(&wheels)?);
         }
         let [first, second] = built.as_slice() else { continue };
@@ -52,7 +62,7 @@ pub(crate) fn check(root: &Path, folders: &[&str]) -> Result<(), Failure> {
         }
         if first != second {
             return Err(Failure::found(
-                format!("the same sources of {project} gave another wheel the second time"),
+                format!("the same sources of {} gave another wheel the second time", wheel.0),
                 "compare target/wheels-first and target/wheels-second with diffoscope",
             ));
         }
@@ -60,15 +70,24 @@ pub(crate) fn check(root: &Path, folders: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds the wheel of a project into a folder.
-fn build_into(root: &Path, project: &str, target: &Path, folder: &Path) -> Result<(), Failure> {
+/// Builds a wheel into a folder.
+fn build_into(
+    root: &Path,
+    (project, more): &(&str, &[&str]),
+    target: &Path,
+    folder: &Path,
+) -> Result<(), Failure> {
     let venv = machine::python(root, &process::target_dir(root)?)?;
     let mut maturin = Command::new(venv.join("bin/maturin"));
     maturin.current_dir(root.join(project)).env("SOURCE_DATE_EPOCH", committed_at(root)?);
     maturin.env("RUSTFLAGS", without_paths(root)).env("CARGO_TARGET_DIR", target);
     // The paths of C sources, which no flag of rustc reaches.
     maturin.env("CFLAGS", format!("-ffile-prefix-map={}=/", target.display()));
-    run(maturin.args(["build", "--profile", "dist", "--locked", "--out"]).arg(folder))
+    run(maturin
+        .args(["build", "--profile", "dist", "--locked"])
+        .args(*more)
+        .arg("--out")
+        .arg(folder))
 }
 
 /// When the sources were committed: the time that every file in a wheel is given.

@@ -48,6 +48,12 @@ impl Fresh {
 }
 
 impl RingHandle {
+    /// Whether the primary is young enough to be used; nothing where nothing is held yet. Tells the
+    /// server nothing, starts nothing and waits for nothing; see [`RingHandle::ensure_fresh`].
+    pub fn is_fresh(&self) -> Option<bool> {
+        self.look(|slot, _| !slot.fresh.is_over(boot_time))
+    }
+
     /// Whether the primary is younger than the policy's `max_age_at_use`; true where the policy has
     /// none. When it is older the use is reported at once, and not with the next renewal: the
     /// server then begins a rotation. That happens once for each primary, so that this may be
@@ -56,14 +62,13 @@ impl RingHandle {
     /// # Errors
     /// When nothing has arrived.
     pub fn ensure_fresh(&self) -> Result<bool, ClientError> {
-        let (is_held, is_over) =
-            self.slot(|_, slot| (slot.keyset.load().is_some(), slot.fresh.is_over(boot_time)))?;
-        if !is_held {
-            self.current()?;
-            return self.ensure_fresh();
-        }
-        if !is_over {
-            return Ok(true);
+        match self.is_fresh() {
+            Some(true) => return Ok(true),
+            Some(false) => {}
+            None => {
+                self.current()?;
+                return self.ensure_fresh();
+            }
         }
         self.slot(|live, slot| {
             if slot.fresh.is_to_be_told() {

@@ -230,6 +230,11 @@ impl Keyset {
         self.in_use.epoch
     }
 
+    /// Whether every version is a symmetric key, so that using one takes a microsecond.
+    pub fn is_symmetric(&self) -> bool {
+        self.versions.iter().all(|version| version.kind.is_symmetric())
+    }
+
     /// Every accepted version: those of the present life in order of number, then those of a
     /// former life that are accepted for a while longer.
     pub fn versions(&self) -> &[Arc<Version>] {

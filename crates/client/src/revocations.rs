@@ -1,14 +1,19 @@
 //! How far a process has followed what is revoked in a ring, and since when it is sure of that.
-//! Pure; the set itself is [`keywheel_core::revocation::RevocationSet`], and the watcher fills it.
+//! Pure, but for the look itself; the set is [`keywheel_core::revocation::RevocationSet`], and the
+//! watcher fills it.
 //!
 //! Only an answer to a question counts as a confirmation: the newest number that a server read from
 //! its store after the question was asked. That a stream goes on says nothing, because a server
 //! whose store is away goes on to say that it is there.
 
 use keywheel_core::id::Incarnation;
+use keywheel_core::revocation::{Facts, Revoked};
 use keywheel_core::time::Span;
 
-use crate::clock::BootTime;
+use crate::clock::{BootTime, boot_time};
+use crate::error::RevocationsStale;
+use crate::keyset::Keyset;
+use crate::live::Slot;
 use crate::session::Backoff;
 
 /// Where the log of one ring is followed.
@@ -73,6 +78,24 @@ impl Following {
 /// Whether what is known is too old to go by.
 pub(crate) fn is_stale(confirmed_at: Option<BootTime>, limit: Span, now: BootTime) -> bool {
     confirmed_at.is_none_or(|at| now.since(at) > limit)
+}
+
+/// Looks a token up among what is revoked, as far as that is known here.
+pub(crate) fn check(
+    slot: &Slot,
+    keyset: &Keyset,
+    facts: &Facts<'_>,
+) -> Result<Option<Revoked>, RevocationsStale> {
+    if let Some(revoked) = slot.revoked.check(facts) {
+        return Ok(Some(revoked));
+    }
+    let Some(limit) = keyset.revocations_stale_after else { return Ok(None) };
+    let (confirmed_at, now) = (slot.revocations_confirmed(), boot_time());
+    if is_stale(confirmed_at, limit, now) {
+        let known_for = confirmed_at.map(|at| now.since(at));
+        return Err(RevocationsStale { ring: slot.ring.to_string(), known_for, limit });
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use keywheel_core::revocation::Revoked;
 use keywheel_jose::UseError;
 use keywheel_jose::token::{
     Claims, Expected, HeaderMembers, IssueError, Keys, Signer, Terms, TokenError, TokenKey,
@@ -15,6 +16,7 @@ use crate::clock::wall_millis;
 use crate::error::{ClientError, ProcessError, ProtectError, RevocationCheckError};
 use crate::keyset::{Keyset, Version};
 use crate::random;
+use crate::revocations;
 
 /// A token that was verified.
 pub struct VerifiedToken {
@@ -88,7 +90,7 @@ impl RingHandle {
         expected: &Expected,
     ) -> Result<VerifiedToken, TokenRefusal> {
         let mut keyset = self.current()?;
-        let verified = match verify_with(&keyset, token, expected) {
+        let (version, claims) = match verify_with(&keyset, token, expected) {
             // This counts the kid where nobody knows it, so that a report names it.
             Err(TokenError::UnknownKid { kid }) => match self.refresh_for_unknown(&kid) {
                 Ok(_) => {
@@ -100,32 +102,38 @@ impl RingHandle {
             },
             outcome => outcome?,
         };
+        let verified = VerifiedToken { version: Arc::clone(version), claims };
         self.check_revocation(&keyset, &verified)?;
         verified.version.processed(1);
         Ok(verified)
     }
 
-    /// The same without ever waiting: nothing where it would have to wait, for a kid that nobody
-    /// here knows or for what is revoked.
+    /// The claims of a token, where that takes microseconds and waits for nothing: nothing where a
+    /// key is not symmetric, for a kid that nobody here knows, and while it is not known what is
+    /// revoked.
     pub fn verify_token_at_once(
         &self,
-        keyset: &Keyset,
         token: &[u8],
         expected: &Expected,
-    ) -> Option<Result<VerifiedToken, TokenRefusal>> {
-        if !self.knows_revocations() {
-            return None;
-        }
-        let verified = match verify_with(keyset, token, expected) {
-            Err(TokenError::UnknownKid { .. }) => return None,
-            Err(error) => return Some(Err(error.into())),
-            Ok(verified) => verified,
-        };
-        let outcome = self.check_revocation(keyset, &verified).map(|()| {
-            verified.version.processed(1);
-            verified
-        });
-        Some(outcome)
+    ) -> Option<Result<Claims, TokenRefusal>> {
+        self.look(|slot, keyset| {
+            if !keyset.is_symmetric() || !slot.was_revocation_attempted() {
+                return None;
+            }
+            let (version, claims) = match verify_with(keyset, token, expected) {
+                Err(TokenError::UnknownKid { .. }) => return None,
+                Err(error) => return Some(Err(error.into())),
+                Ok(verified) => verified,
+            };
+            let known = claims.with_facts(Some(&version.kid().0), |facts| {
+                revocations::check(slot, keyset, facts)
+            });
+            Some(is_alive(known.map_err(Into::into)).map(|()| {
+                version.processed(1);
+                claims
+            }))
+        })
+        .flatten()
     }
 
     fn check_revocation(
@@ -136,12 +144,7 @@ impl RingHandle {
         let VerifiedToken { version, claims } = verified;
         let known =
             claims.with_facts(Some(&version.kid().0), |facts| self.is_revoked_in(keyset, facts));
-        match known {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => Err(TokenError::Revoked.into()),
-            Err(RevocationCheckError::Client(error)) => Err(error.into()),
-            Err(RevocationCheckError::Stale(_)) => Err(TokenError::RevocationsStale.into()),
-        }
+        is_alive(known)
     }
 
     /// Makes a compact JWT with the primary. `claims` is a JSON object; `jti` (128 random bits),
@@ -152,6 +155,7 @@ impl RingHandle {
     /// When nothing may be protected, or the claims live longer than what was promised for the
     /// primary.
     pub fn sign_token(&self, claims: &[u8]) -> Result<String, SignError> {
+        let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
         self.make_token(claims, |signer, claims| signer.sign(claims))
     }
 
@@ -164,35 +168,60 @@ impl RingHandle {
         members: &HeaderMembers,
         claims: &[u8],
     ) -> Result<String, SignError> {
+        let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
         self.make_token(claims, |signer, claims| signer.sign_with(members, claims))
+    }
+
+    /// The same for a text that need not be copied.
+    ///
+    /// # Errors
+    /// As those of [`RingHandle::sign_token`].
+    pub fn sign_token_text(&self, claims: String) -> Result<String, SignError> {
+        let claims = Claims::of_text(claims).map_err(IssueError::Claims)?;
+        self.make_token(claims, |signer, claims| signer.sign(claims))
+    }
+
+    /// Whether every key that is held is symmetric, so that using one takes a microsecond; nothing
+    /// where nothing is held yet.
+    pub fn is_symmetric(&self) -> Option<bool> {
+        self.look(|_, keyset| keyset.is_symmetric())
     }
 
     fn make_token(
         &self,
-        claims: &[u8],
+        claims: Claims,
         sign: impl FnOnce(&Signer, &[u8]) -> Result<String, UseError>,
     ) -> Result<String, SignError> {
-        let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
-        let mut jti = [0; 16];
-        if claims.jti().is_none() {
-            random::fill(&mut jti);
-        }
         let guard = self.guard()?;
+        // Forks are noticed from the first guard on, which the random bytes rest on.
+        let jti = if claims.jti().is_some() { [0; 16] } else { random::name() };
         let terms = Terms { now: now(), longest_lifetime: guard.longest_lifetime(), jti };
-        let completed = complete(&claims, &terms)?;
+        let completed = complete(claims, &terms)?;
         let signer = guard.signer().ok_or(SignError::WrongKind)?;
-        let token = sign(signer, &completed.json).map_err(ProtectError::from)?;
-        let kid = Some(guard.kid());
-        self.issued(&completed.jti, completed.expires, kid).map_err(ProtectError::from)?;
+        let token = sign(signer, completed.json.as_bytes()).map_err(ProtectError::from)?;
+        if guard.keyset().ledger {
+            let kid = Some(guard.kid());
+            self.issued(&completed.jti, completed.expires, kid).map_err(ProtectError::from)?;
+        }
         Ok(token)
     }
 }
 
-fn verify_with(
-    keyset: &Keyset,
+/// What the look for a revocation says of a token.
+fn is_alive(known: Result<Option<Revoked>, RevocationCheckError>) -> Result<(), TokenRefusal> {
+    match known {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(TokenError::Revoked.into()),
+        Err(RevocationCheckError::Client(error)) => Err(error.into()),
+        Err(RevocationCheckError::Stale(_)) => Err(TokenError::RevocationsStale.into()),
+    }
+}
+
+fn verify_with<'k>(
+    keyset: &'k Keyset,
     token: &[u8],
     expected: &Expected,
-) -> Result<VerifiedToken, TokenError> {
+) -> Result<(&'k Arc<Version>, Claims), TokenError> {
     let verified = verify(token, keyset, expected, now()).inspect_err(|error| {
         // Only what a version did not sign counts against it; what has expired was its own.
         if matches!(error, TokenError::Signature | TokenError::Algorithm) {
@@ -203,7 +232,7 @@ fn verify_with(
         version.token_key.as_ref().is_some_and(|key| std::ptr::eq(key, verified.key))
     };
     let version = keyset.versions().iter().find(made_it).ok_or(TokenError::Signature)?;
-    Ok(VerifiedToken { version: Arc::clone(version), claims: verified.claims })
+    Ok((version, verified.claims))
 }
 
 #[cold]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use keywheel_client::{Client, RingHandle};
 use keywheel_core::revocation::{Facts, Revocation};
 use keywheel_engine::Verb;
+use keywheel_jose::token::Expected;
 use serde_json::json;
 use support::{World, context, eventually, name, spec, with};
 
@@ -134,6 +135,37 @@ fn a_child_knows_of_no_revocation_before_it_has_asked() {
     assert_eq!(orphan.said(), "refused");
     world.away.store(false, Ordering::Release);
     assert_eq!(fork(|| format!("{} {}", check("dead"), check("alive"))).said(), "true false");
+}
+
+/// Names are drawn many at once, and a child inherits what is left over.
+#[test]
+fn no_two_processes_name_their_tokens_alike() {
+    let world = World::new();
+    world.put("r", &with(spec("signing"), &json!({ "longest_lifetime": "60s" })));
+    let client = world.client("api", "r");
+    let ring = client.ring("r").unwrap();
+    let names = |count: usize| -> Vec<String> {
+        let mint = || {
+            let token = ring.sign_token(b"{}").unwrap();
+            let verified = ring.verify_token(token.as_bytes(), &Expected::new()).ok().unwrap();
+            verified.claims.jti().unwrap().into_owned()
+        };
+        (0..count).map(|_| mint()).collect()
+    };
+    // One is drawn, and most are left.
+    let mut all = names(1);
+    for _ in 0..8 {
+        let said = fork(|| {
+            let mut own = names(1);
+            let grandchild = fork(|| names(20).join(" ")).said();
+            own.extend(names(20));
+            format!("{} {grandchild}", own.join(" "))
+        });
+        all.extend(said.said().split(' ').map(str::to_owned));
+    }
+    all.extend(names(40));
+    let distinct: BTreeSet<_> = all.iter().collect();
+    assert_eq!((all.len(), distinct.len()), (1 + 8 * 41 + 40, 1 + 8 * 41 + 40));
 }
 
 #[test]

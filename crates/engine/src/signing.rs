@@ -102,13 +102,13 @@ impl Engine {
         {
             return Err(lives_too_long("expires_in", longest));
         }
-        let json = serde_json::to_vec(claims).map_err(EngineError::defect)?;
-        let claims = Claims::parse(&json).map_err(IssueError::Claims);
+        let json = serde_json::to_string(claims).map_err(EngineError::defect)?;
+        let claims = Claims::of_text(json).map_err(IssueError::Claims);
         let mut jti = [0; 16];
         self.fill(&mut jti);
         let now = UnixSeconds(self.now().wall.seconds());
         let terms = Terms { now, longest_lifetime: lifetime.unwrap_or(longest), jti };
-        let completed = claims.and_then(|claims| complete(&claims, &terms));
+        let completed = claims.and_then(|claims| complete(claims, &terms));
         let Completed { json, jti, expires } = completed.map_err(|error| match error {
             IssueError::TooLong { .. } | IssueError::Over => lives_too_long("claims.exp", longest),
             IssueError::Claims(error) => {
@@ -117,7 +117,7 @@ impl Engine {
             error => invalid("claims", error.to_string(), "Leave out what the server says"),
         })?;
         let signer = Signer::of_material(material, &kid).map_err(EngineError::defect)?;
-        let token = signer.sign(&json).map_err(EngineError::defect)?;
+        let token = signer.sign(json.as_bytes()).map_err(EngineError::defect)?;
         Ok(SignedToken { token, kid, jti, expires })
     }
 }

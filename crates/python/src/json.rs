@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use keywheel_jose::token::elements;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 /// The deepest nesting that is written; tokens are not read deeper either.
@@ -19,11 +21,33 @@ pub(crate) fn to_python<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py,
         b"true" => Ok(PyBool::new(py, true).to_owned().into_any()),
         b"false" => Ok(PyBool::new(py, false).to_owned().into_any()),
         b"null" => Ok(py.None().into_bound(py)),
-        _ => match json.parse::<i64>() {
-            Ok(number) => Ok(number.into_pyobject(py)?.into_any()),
-            Err(_) => py.import("json")?.call_method1("loads", (json,)),
-        },
+        [b'-' | b'0'..=b'9', ..] => number_to_python(py, json),
+        // Objects are left to Python's own reader, and so is what holds any.
+        [b'[', inside @ ..] if !inside.contains(&b'{') => {
+            let list = PyList::empty(py);
+            for element in elements(json).into_iter().flatten() {
+                list.append(to_python(py, element)?)?;
+            }
+            Ok(list.into_any())
+        }
+        _ => loads(py, json),
     }
+}
+
+fn number_to_python<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(number) = json.parse::<i64>() {
+        return Ok(number.into_pyobject(py)?.into_any());
+    }
+    match json.parse::<f64>() {
+        Ok(number) if json.contains(['.', 'e', 'E']) => Ok(PyFloat::new(py, number).into_any()),
+        _ => loads(py, json),
+    }
+}
+
+/// What Python's own reader makes of it.
+fn loads<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    LOADS.import(py, "json", "loads")?.call1((json,))
 }
 
 /// Appends the JSON text of a dictionary, as `json.dumps` would write it without blanks; a
@@ -102,9 +126,7 @@ fn write_value(value: &Bound<'_, PyAny>, text: &mut String, depth: usize) -> PyR
 
 fn write_int(number: &Bound<'_, PyInt>, text: &mut String) -> PyResult<()> {
     match number.extract::<i64>() {
-        Ok(number) => {
-            let _ = write!(text, "{number}");
-        }
+        Ok(number) => write_number(number, text),
         Err(_) => text.push_str(&number.str()?.to_string_lossy()),
     }
     Ok(())
@@ -129,10 +151,25 @@ fn write_array<'py>(
     Ok(())
 }
 
+/// Whether a byte of a string is written as it is.
+const fn is_plain(byte: u8) -> bool {
+    !matches!(byte, b'"' | b'\\' | 0..=0x1f)
+}
+
+fn write_number(number: i64, text: &mut String) {
+    text.push_str(itoa::Buffer::new().format(number));
+}
+
 fn write_string(string: &Bound<'_, PyString>, text: &mut String) -> PyResult<()> {
     let string = string.to_cow()?;
     text.push('"');
+    // All bytes are looked at, because the processor looks at many of them at once.
     let mut rest: &str = &string;
+    if rest.bytes().fold(true, |so_far, byte| so_far & is_plain(byte)) {
+        text.push_str(rest);
+        text.push('"');
+        return Ok(());
+    }
     while let Some(at) = rest.find(|c: char| matches!(c, '"' | '\\' | '\0'..='\x1f')) {
         let (plain, special) = rest.split_at(at);
         text.push_str(plain);

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unused_self, reason = "Python calls methods on objects")]
 
+#[cfg(feature = "bench")]
+mod bench;
 mod config;
 mod error;
 mod expect;
@@ -14,6 +16,7 @@ mod registry;
 mod revoke;
 mod ring;
 mod secret;
+mod shape;
 mod snapshot;
 mod still;
 mod token;
@@ -23,6 +26,9 @@ use pyo3::prelude::*;
 /// The native half of `keywheel`; see the package for what is public.
 #[pymodule(gil_used = false)]
 mod _keywheel {
+    #[cfg(feature = "bench")]
+    #[pymodule_export]
+    use crate::bench::Bare;
     #[pymodule_export]
     use crate::guard::Guard;
     #[pymodule_export]

@@ -18,6 +18,7 @@ use crate::notify::{self, Subscription};
 use crate::registry::Shared;
 use crate::revoke::{self, Wanted};
 use crate::secret::Secret;
+use crate::shape::Shapes;
 use crate::snapshot::Snapshot;
 
 /// A ring: the versions of one key.
@@ -29,6 +30,8 @@ pub(crate) struct Ring {
     shown: ArcSwapOption<Py<Snapshot>>,
     /// What was expected of a token last.
     pub(crate) expected: ArcSwapOption<Kept>,
+    /// The names of the claims of its tokens.
+    pub(crate) shapes: Shapes,
 }
 
 impl Ring {
@@ -39,6 +42,7 @@ impl Ring {
             bound: ArcSwapOption::empty(),
             shown: ArcSwapOption::empty(),
             expected: ArcSwapOption::empty(),
+            shapes: Shapes::default(),
         }
     }
 
@@ -256,6 +260,11 @@ impl Ring {
 
     /// Whether the primary is younger than the policy's `max_age_at_use`.
     fn ensure_fresh(&self, py: Python<'_>) -> PyResult<bool> {
+        if let Some(handle) = &*self.bound.load()
+            && handle.is_fresh() == Some(true)
+        {
+            return Ok(true);
+        }
         let handle = self.handle(py)?;
         if handle.held().is_none() {
             first(py, &handle)?;

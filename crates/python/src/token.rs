@@ -5,7 +5,6 @@ use std::sync::Arc;
 use keywheel_client::{RingHandle, SignError};
 use keywheel_jose::token::{Claims, Expected, HeaderMembers};
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -114,7 +113,7 @@ fn accept<'py>(
         &given
     };
     let claims = with_bytes(token, |token| verify(py, handle, token, expected))?;
-    dictionary(py, &claims)
+    ring.shapes.dictionary(py, &claims)
 }
 
 fn verify(
@@ -123,41 +122,19 @@ fn verify(
     token: &[u8],
     expected: &Expected,
 ) -> PyResult<Claims> {
-    match handle.held() {
-        // An HMAC is over before another thread would have got the lock; a signature is not.
-        Some(keyset) if keyset.versions().iter().all(|version| version.kind().is_symmetric()) => {
-            if let Some(outcome) = handle.verify_token_at_once(&keyset, token, expected) {
-                return Ok(outcome.or_raise(py)?.claims);
-            }
-        }
-        Some(_) => {}
-        None => drop(crate::ring::first(py, handle)?),
+    // An HMAC is over before another thread would have got the lock; a signature is not.
+    if let Some(outcome) = handle.verify_token_at_once(token, expected) {
+        return outcome.or_raise(py);
+    }
+    if handle.is_symmetric().is_none() {
+        crate::ring::first(py, handle)?;
     }
     Ok(py.detach(|| handle.verify_token(token, expected)).or_raise(py)?.claims)
 }
 
-fn dictionary<'py>(py: Python<'py>, claims: &Claims) -> PyResult<Bound<'py, PyDict>> {
-    let dictionary = PyDict::new(py);
-    for (name, value) in claims.iter() {
-        let value = json::to_python(py, value)?;
-        match name.as_ref() {
-            "iss" => dictionary.set_item(intern!(py, "iss"), value)?,
-            "sub" => dictionary.set_item(intern!(py, "sub"), value)?,
-            "aud" => dictionary.set_item(intern!(py, "aud"), value)?,
-            "exp" => dictionary.set_item(intern!(py, "exp"), value)?,
-            "nbf" => dictionary.set_item(intern!(py, "nbf"), value)?,
-            "iat" => dictionary.set_item(intern!(py, "iat"), value)?,
-            "jti" => dictionary.set_item(intern!(py, "jti"), value)?,
-            "scope" => dictionary.set_item(intern!(py, "scope"), value)?,
-            name => dictionary.set_item(name, value)?,
-        }
-    }
-    Ok(dictionary)
-}
-
 /// The JSON text of a mapping.
 fn object(py: Python<'_>, mapping: &Bound<'_, PyAny>) -> PyResult<String> {
-    let mut text = String::with_capacity(256);
+    let mut text = String::with_capacity(512);
     if let Ok(mapping) = mapping.cast::<PyDict>() {
         json::write_object(mapping, &mut text)?;
     } else {
@@ -171,12 +148,12 @@ fn object(py: Python<'_>, mapping: &Bound<'_, PyAny>) -> PyResult<String> {
 /// A token with these claims, made with the ring's primary.
 #[pyfunction]
 #[pyo3(signature = (claims, ring, *, headers=None))]
-pub(crate) fn encode(
-    py: Python<'_>,
-    claims: &Bound<'_, PyAny>,
-    ring: &Bound<'_, Ring>,
-    headers: Option<&Bound<'_, PyAny>>,
-) -> PyResult<String> {
+pub(crate) fn encode<'py>(
+    py: Python<'py>,
+    claims: &Bound<'py, PyAny>,
+    ring: &Bound<'py, Ring>,
+    headers: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyString>> {
     let text = object(py, claims)?;
     let members = match headers {
         Some(headers) => {
@@ -185,17 +162,23 @@ pub(crate) fn encode(
         }
         None => None,
     };
-    let sign = |handle: &RingHandle| match &members {
+    let ring = ring.get();
+    let bound = ring.bound_handle();
+    let given;
+    let handle = if let Some(handle) = &*bound {
+        handle
+    } else {
+        given = ring.handle(py)?;
+        &given
+    };
+    let is_quick = match handle.is_symmetric() {
+        Some(is_symmetric) => is_symmetric,
+        None => crate::ring::first(py, handle)?.is_symmetric(),
+    };
+    let sign = || match &members {
         Some(members) => handle.sign_token_with(members, text.as_bytes()),
-        None => handle.sign_token(text.as_bytes()),
+        None => handle.sign_token_text(text),
     };
-    let handle = ring.get().handle(py)?;
-    let Some(keyset) = handle.held() else {
-        crate::ring::first(py, &handle)?;
-        return py.detach(|| sign(&handle)).or_raise(py);
-    };
-    if keyset.versions().iter().all(|version| version.kind().is_symmetric()) {
-        return sign(&handle).or_raise(py);
-    }
-    py.detach(|| sign(&handle)).or_raise(py)
+    let token = if is_quick { sign() } else { py.detach(sign) };
+    Ok(PyString::new(py, &token.or_raise(py)?))
 }

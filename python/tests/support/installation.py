@@ -114,6 +114,13 @@ class Installation:
         (self.folder / "keywheel.toml").write_text(SERVER + rings)
         self._server: subprocess.Popen[bytes] | None = None
 
+    @classmethod
+    def of(cls, folder: Path) -> Installation:
+        """One that another process has made and runs."""
+        installation = cls.__new__(cls)
+        installation.folder, installation._server = folder, None
+        return installation
+
     @property
     def url(self) -> str:
         """Where clients find the server."""

@@ -106,6 +106,34 @@ fn work_in_progress_holds_the_drain_and_nothing_else() {
     eventually("the path ends", || world.snapshot("r").ring.path.is_none().then_some(()));
 }
 
+/// Whoever asks hears it, and the server with them; a ring that nobody asks about stays as it is.
+#[test]
+fn a_primary_that_is_asked_about_at_too_great_an_age_is_replaced() {
+    let world = World::new();
+    let aging = with(spec("secret"), &json!({ "max_age_at_use": "1s" }));
+    world.put("asked", &aging);
+    world.put("idle", &aging);
+    world.put("ageless", &spec("secret"));
+    let [asked, idle, ageless] = ["asked", "idle", "ageless"].map(|name| {
+        let client = world.client("api", name);
+        let ring = client.ring(name).unwrap();
+        assert!(ring.ensure_fresh().is_ok(), "the first question waits for the keys");
+        (client, ring)
+    });
+    let edge = world.client("edge", "asked");
+    edge.start().unwrap();
+    // Nobody is asked twice about one primary: what is reported is one use, however often it is
+    // asked for.
+    eventually("it is too old", || (!asked.1.ensure_fresh().unwrap()).then_some(()));
+    eventually("the next version protects", || {
+        let _ = asked.1.ensure_fresh().unwrap();
+        (asked.1.current().unwrap().primary_number()? >= version(2)).then_some(())
+    });
+    assert_eq!(world.primary("idle"), Some(1), "age alone is no reason");
+    assert!(idle.1.current().is_ok());
+    assert!(ageless.1.ensure_fresh().unwrap(), "its policy has no such age");
+}
+
 #[test]
 fn an_unknown_kid_is_looked_up_at_once_and_not_too_often() {
     let world = World::new();

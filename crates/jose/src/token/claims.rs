@@ -39,13 +39,21 @@ impl Claims {
         Self::read(json.to_vec())
     }
 
-    pub(super) fn read(payload: Vec<u8>) -> Result<Self, TokenError> {
-        let text = String::from_utf8(payload)
-            .map_err(|_| TokenError::Malformed("its payload is not UTF-8"))?;
+    /// The same, and the text is not copied.
+    ///
+    /// # Errors
+    /// As those of [`Claims::parse`].
+    pub fn of_text(text: String) -> Result<Self, TokenError> {
         let members = json::scan(&text)?;
         let mut claims = Self { text, members, registered: Registered::default() };
         claims.registered.read(&claims.members, &claims.text)?;
         Ok(claims)
+    }
+
+    pub(super) fn read(payload: Vec<u8>) -> Result<Self, TokenError> {
+        let text = String::from_utf8(payload)
+            .map_err(|_| TokenError::Malformed("its payload is not UTF-8"))?;
+        Self::of_text(text)
     }
 
     /// The claims as the token holds them: a JSON object.
@@ -122,6 +130,16 @@ impl Claims {
         self.raw(name).and_then(json::as_string)
     }
 
+    /// How many claims there are.
+    pub const fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.members.len() == 0
+    }
+
     /// The names of all claims with the JSON text of each, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
         self.members.iter(&self.text).map(|(name, span)| (name, span.of(&self.text)))
@@ -138,6 +156,12 @@ impl Claims {
     pub(super) const fn has_audience(&self) -> bool {
         self.registered.audience.is_some()
     }
+}
+
+/// The JSON texts of the elements of an array that stands in claims; nothing where the value is no
+/// array.
+pub fn elements(value: &str) -> Option<impl Iterator<Item = &str>> {
+    json::as_array(value)
 }
 
 impl Registered {
@@ -185,6 +209,17 @@ fn audience(span: Span, text: &str) -> Result<Span, TokenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn elements_stand_as_they_were_written() {
+        let found: Vec<_> = elements(r#"[ 1,"a,]" , [2, {"b":3}],null]"#).unwrap().collect();
+        assert_eq!(found, ["1", r#""a,]""#, r#"[2, {"b":3}]"#, "null"]);
+        assert_eq!(elements("[ ]").unwrap().count(), 0);
+        assert!(elements(r#"{"a":1}"#).is_none() && elements("1").is_none());
+        let claims = Claims::of_text(r#"{"a":1,"b":[]}"#.into()).unwrap();
+        assert_eq!((claims.len(), claims.is_empty()), (2, false));
+        assert!(Claims::of_text("{}".into()).unwrap().is_empty());
+    }
 
     #[test]
     fn registered_claims_are_known_by_what_their_names_say() {

@@ -1,12 +1,14 @@
 //! Completes claims for whoever is about to sign them: a name that nobody can guess, the time of
 //! issue, and an end within the lifetime that the ring promises.
 
+use std::borrow::Cow;
+
+use base64_simd::URL_SAFE_NO_PAD;
 use keywheel_core::time::Span;
 
 use super::claims::Claims;
 use super::error::TokenError;
 use super::time::UnixSeconds;
-use crate::encode::Base64;
 
 /// What a token gets that does not stand in its claims.
 #[derive(Clone, Copy, Debug)]
@@ -79,31 +81,25 @@ pub enum IssueError {
 #[derive(Clone, Debug)]
 pub struct Completed {
     /// The claims: a JSON object.
-    pub json: Vec<u8>,
+    pub json: String,
     /// The name of the token.
     pub jti: String,
     /// When it ends, in seconds since the Unix epoch; a part of a second counts as a whole one.
     pub expires: i64,
 }
 
+/// How long what is added gets at most: three members and what stands between them.
+const ADDED_BYTES: usize = 96;
+
 /// Adds what is missing: `jti`, `iat`, `exp`. What stands there is kept if it can be.
 ///
 /// # Errors
 /// When the claims live longer than the ring promises, have ended, or are of the future.
-pub fn complete(claims: &Claims, terms: &Terms) -> Result<Completed, IssueError> {
+pub fn complete(claims: Claims, terms: &Terms) -> Result<Completed, IssueError> {
     let now = terms.now.0;
     let longest_secs = i64::try_from(terms.longest_lifetime.as_millis() / 1000).unwrap_or(i64::MAX);
-    let mut text = claims.json().trim_ascii_end().to_owned();
-    // The brace that closes the object; the claims were scanned.
-    text.pop();
-    let mut is_empty = claims.iter().next().is_none();
-    let mut add = |member: String| {
-        if !std::mem::take(&mut is_empty) {
-            text.push(',');
-        }
-        text.push_str(&member);
-    };
-    let expires = match claims.expires() {
+    let (given, issued) = (claims.expires(), claims.issued_at());
+    let expires = match given {
         Some(expires) if expires.floor() <= now => return Err(IssueError::Over),
         Some(expires) if expires.ceil().saturating_sub(now) > longest_secs => {
             let wanted_secs = expires.ceil().saturating_sub(now);
@@ -113,26 +109,66 @@ pub fn complete(claims: &Claims, terms: &Terms) -> Result<Completed, IssueError>
         None if longest_secs == 0 => {
             return Err(IssueError::TooLong { wanted_secs: 1, longest_secs });
         }
-        None => {
-            let expires = now.saturating_add(longest_secs);
-            add(format!(r#""exp":{expires}"#));
-            expires
-        }
+        None => now.saturating_add(longest_secs),
     };
-    match claims.issued_at() {
-        Some(issued) if issued.ceil() > now => return Err(IssueError::Future),
-        Some(_) => {}
-        None => add(format!(r#""iat":{now}"#)),
+    if issued.is_some_and(|issued| issued.ceil() > now) {
+        return Err(IssueError::Future);
     }
-    let jti = if let Some(jti) = claims.jti() {
-        jti.into_owned()
-    } else {
-        let jti = Base64::Url.encode(&terms.jti).to_string();
-        add(format!(r#""jti":"{jti}""#));
+    let named = claims.jti().map(Cow::into_owned);
+    let is_empty = claims.is_empty();
+    let mut open = Open::of(claims.into_json(), is_empty);
+    if given.is_none() {
+        open.add_number("exp", expires);
+    }
+    if issued.is_none() {
+        open.add_number("iat", now);
+    }
+    let jti = named.unwrap_or_else(|| {
+        let jti = URL_SAFE_NO_PAD.encode_to_string(terms.jti);
+        open.add("jti", |text| {
+            text.push('"');
+            text.push_str(&jti);
+            text.push('"');
+        });
         jti
-    };
-    text.push('}');
-    Ok(Completed { json: text.into_bytes(), jti, expires })
+    });
+    Ok(Completed { json: open.close(), jti, expires })
+}
+
+/// A JSON object whose end is open.
+struct Open {
+    text: String,
+    is_empty: bool,
+}
+
+impl Open {
+    /// Opens an object that was scanned before.
+    fn of(mut text: String, is_empty: bool) -> Self {
+        text.truncate(text.trim_ascii_end().len());
+        // The brace that closes it.
+        text.pop();
+        text.reserve(ADDED_BYTES);
+        Self { text, is_empty }
+    }
+
+    fn add(&mut self, name: &str, write: impl FnOnce(&mut String)) {
+        if !std::mem::take(&mut self.is_empty) {
+            self.text.push(',');
+        }
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
+        write(&mut self.text);
+    }
+
+    fn add_number(&mut self, name: &str, number: i64) {
+        self.add(name, |text| text.push_str(itoa::Buffer::new().format(number)));
+    }
+
+    fn close(mut self) -> String {
+        self.text.push('}');
+        self.text
+    }
 }
 
 #[cfg(test)]
@@ -144,14 +180,14 @@ mod tests {
     fn completed(claims: &str) -> Result<String, IssueError> {
         let longest_lifetime = Span::from_secs(60);
         let terms = Terms { now: UnixSeconds(NOW), longest_lifetime, jti: [0xff; 16] };
-        let completed = complete(&Claims::parse(claims.as_bytes()).unwrap(), &terms)?;
-        let claims = Claims::parse(&completed.json).unwrap();
+        let completed = complete(Claims::parse(claims.as_bytes()).unwrap(), &terms)?;
+        let claims = Claims::parse(completed.json.as_bytes()).unwrap();
         assert_eq!(claims.jti().as_deref(), Some(completed.jti.as_str()));
         assert_eq!(
             claims.expires().map(super::super::time::NumericDate::ceil),
             Some(completed.expires)
         );
-        Ok(String::from_utf8(completed.json).unwrap())
+        Ok(completed.json)
     }
 
     #[test]

@@ -129,6 +129,11 @@ pub(super) const fn key_of(name: &str) -> u64 {
 pub(super) struct Members(Vec<Member>);
 
 impl Members {
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Each member.
     pub(super) fn each(&self) -> impl Iterator<Item = &Member> {
         self.0.iter()

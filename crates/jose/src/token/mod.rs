@@ -57,7 +57,7 @@ mod time;
 mod verify;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use claims::Claims;
+pub use claims::{Claims, elements};
 pub use error::TokenError;
 pub use expected::{Expected, MAX_TOKEN_BYTES};
 pub use issue::{Completed, IssueError, Terms, complete};
