@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -293,6 +294,7 @@ def test_every_process_follows_and_a_rotation_waits_until_it_has(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as parent:
         assert parent.stdin is not None
         assert parent.stdout is not None
@@ -320,7 +322,8 @@ def test_every_process_follows_and_a_rotation_waits_until_it_has(
             assert len(second) == 1
             assert second != first
         finally:
-            parent.kill()
+            # Its children too, which would wait for their next question for ever.
+            os.killpg(parent.pid, signal.SIGKILL)
 
 
 def _proved(installation: Installation) -> list[str]:

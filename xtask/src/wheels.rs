@@ -11,7 +11,7 @@ use crate::machine;
 use crate::process::{self, run};
 
 /// The folders with a `pyproject.toml`, and what else maturin is told. The library has a wheel for
-/// every Python from 3.9 on, and a faster one for every Python from 3.10 on, which installers prefer
+/// every Python from 3.9 on, and a faster one for every Python from 3.10 on, which installers take
 /// where it fits.
 const WHEELS: &[(&str, &[&str])] = &[
     ("python", &[]),
