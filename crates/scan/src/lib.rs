@@ -10,10 +10,22 @@
 //! [`nginx`] is also the only parser of nginx configurations in keywheel; whatever asks something
 //! of one asks it here.
 
+pub mod baseline;
+mod file;
 pub mod finding;
+pub mod gate;
+pub mod ignores;
+pub mod join;
+pub mod language;
 pub mod literal;
 pub mod names;
 pub mod nginx;
+pub mod output;
+pub mod purpose;
+pub mod reader;
+pub mod report;
 pub mod rules;
+pub mod scan;
 pub mod site;
 pub mod source;
+pub mod walk;

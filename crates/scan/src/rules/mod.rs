@@ -5,6 +5,8 @@
 //! which use a setting that they do not name (`implicit`), and which run something by a timer
 //! (`scheduler`). How a call is written in each language is the reader's business.
 
+mod wrappers;
+
 use serde::Deserialize;
 
 use crate::finding::{Does, Source};
