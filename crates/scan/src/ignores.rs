@@ -31,6 +31,9 @@ pub struct Day {
 }
 
 impl Day {
+    /// The last day that can be written.
+    pub const LAST: Self = Self { year: 9999, month: 12, day: 31 };
+
     /// Reads `2027-01-31`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');

@@ -162,6 +162,16 @@ impl Report {
         self.count();
     }
 
+    /// The same without what stands among tests, samples and examples.
+    pub fn without_tests(&self) -> Self {
+        let mut alone = self.clone();
+        alone.findings.retain(|finding| !finding.in_tests);
+        alone.keys.retain(|key| key.consumers > 0);
+        alone.keys.iter_mut().for_each(|key| key.in_tests = 0);
+        alone.count();
+        alone
+    }
+
     /// Counts the findings anew, after some were added, marked or removed.
     pub fn count(&mut self) {
         let of = |is: &dyn Fn(&Finding) -> bool| self.findings.iter().filter(|f| is(f)).count();
