@@ -14,6 +14,7 @@ pub mod finding;
 pub mod literal;
 pub mod names;
 pub mod nginx;
+pub mod python;
 pub mod rules;
 pub mod site;
 pub mod source;
