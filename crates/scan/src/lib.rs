@@ -22,6 +22,7 @@ pub mod names;
 pub mod nginx;
 pub mod output;
 pub mod purpose;
+pub mod python;
 pub mod reader;
 pub mod report;
 pub mod rules;

@@ -7,15 +7,20 @@
 
 mod wrappers;
 
+use std::sync::OnceLock;
+
 use serde::Deserialize;
 
 use crate::finding::{Does, Source};
+use crate::python;
 
 /// The tables of all languages.
 #[derive(Default)]
 pub struct Rules {
     /// By language, in the order of reading; later ones are the user's.
     tables: Vec<Table>,
+    /// Those of Python by the names of their calls, made once they are asked for.
+    python: OnceLock<python::Index>,
 }
 
 /// The rules of one language.
@@ -146,7 +151,13 @@ impl Rules {
         }
         let file: File = toml::from_str(text)?;
         self.tables.extend(file.table);
+        self.python = OnceLock::new();
         Ok(())
+    }
+
+    /// The rules of Python, by the names of their calls.
+    pub(crate) fn python(&self) -> &python::Index {
+        self.python.get_or_init(|| python::Index::new(self.of("python")))
     }
 
     /// The tables of a language, the built-in one first.
