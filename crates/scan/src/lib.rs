@@ -10,6 +10,7 @@
 //! [`nginx`] is also the only parser of nginx configurations in keywheel; whatever asks something
 //! of one asks it here.
 
+pub mod config;
 pub mod finding;
 pub mod literal;
 pub mod names;
