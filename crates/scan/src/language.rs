@@ -4,8 +4,10 @@
 
 use std::path::Path;
 
+use crate::config::Format;
+
 /// What a reader reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Language {
     /// Python.
@@ -20,26 +22,8 @@ pub enum Language {
     Java,
     /// PHP.
     Php,
-    /// `.env` files.
-    Env,
-    /// YAML, Helm's templates too.
-    Yaml,
-    /// TOML.
-    Toml,
-    /// JSON.
-    Json,
-    /// INI files and others of `key = value`.
-    Ini,
-    /// Java's properties.
-    Properties,
-    /// Dockerfiles.
-    Dockerfile,
-    /// Shell scripts.
-    Shell,
-    /// systemd's units.
-    Systemd,
-    /// Terraform.
-    Terraform,
+    /// A configuration file of this format.
+    Config(Format),
     /// nginx's configuration.
     Nginx,
     /// Apache's configuration.
@@ -86,23 +70,15 @@ const NOT_READ_NAMES: &[&str] = &[
     "authors",
     "changelog",
     "changes",
-    "composer.lock",
     "contributors",
     "copying",
-    "go.sum",
     "licence",
     "license",
     "license-apache",
     "license-mit",
     "npm-shrinkwrap.json",
     "notice",
-    "package-lock.json",
-    "package.json",
-    "pnpm-lock.yaml",
     "readme",
-    "requirements.txt",
-    "robots.txt",
-    "tsconfig.json",
 ];
 
 /// Endings that say of what is before them that it is an example or a template of it.
@@ -110,6 +86,10 @@ const AROUND: &[&str] = &[
     "bak", "default", "defaults", "dist", "ejs", "erb", "example", "gotmpl", "hbs", "in", "j2",
     "jinja", "jinja2", "local", "mustache", "orig", "sample", "template", "tmpl", "tpl",
 ];
+
+/// Endings of configuration files.
+const CONFIG_ENDINGS: &[&str] =
+    &["cfg", "cnf", "ini", "json", "json5", "jsonc", "properties", "toml", "yaml", "yml"];
 
 /// How much of a file is looked at where its name says nothing.
 const LOOK_BYTES: usize = 16 * 1024;
@@ -140,10 +120,18 @@ pub fn of(path: &Path, text: &[u8]) -> Option<Language> {
         return None;
     }
     let head = text.get(..text.len().min(LOOK_BYTES)).unwrap_or_default();
-    by_name(bare, &folders, head).or_else(|| {
-        let by_head = by_interpreter(head).or_else(|| by_look(head));
-        Some(by_head.unwrap_or_else(|| of_nameless(&name, &folders)))
-    })
+    if let Some(language) = by_name(bare, &folders, head) {
+        return Some(language);
+    }
+    if let Some(format) = Format::of(path) {
+        return Some(Language::Config(format));
+    }
+    // What has the ending of a configuration and is none, such as a manifest, holds no keys.
+    if CONFIG_ENDINGS.contains(&ending(bare)) {
+        return None;
+    }
+    let by_head = by_interpreter(head).or_else(|| by_look(head));
+    Some(by_head.unwrap_or_else(|| of_nameless(&name, &folders)))
 }
 
 fn ending(name: &str) -> &str {
@@ -164,22 +152,11 @@ fn is_translation(folders: &str) -> bool {
 }
 
 fn by_name(name: &str, folders: &str, head: &[u8]) -> Option<Language> {
-    if is_env_file(name) {
-        return Some(Language::Env);
-    }
-    let is_dockerfile = ["dockerfile", "containerfile"]
-        .into_iter()
-        .any(|known| name == known || name.starts_with(&format!("{known}.")));
-    if is_dockerfile || name.ends_with(".dockerfile") {
-        return Some(Language::Dockerfile);
-    }
     match name {
         "gemfile" | "rakefile" | "capfile" | "guardfile" | "vagrantfile" | "config.ru" => {
             return Some(Language::Ruby);
         }
-        "makefile" | "justfile" | "procfile" | ".bashrc" | ".profile" | ".envrc" => {
-            return Some(Language::Shell);
-        }
+        "makefile" | "justfile" => return Some(Language::Config(Format::Shell)),
         "jenkinsfile" => return Some(Language::Java),
         ".htaccess" | "httpd.conf" | "apache2.conf" => return Some(Language::Apache),
         "nginx.conf" => return Some(Language::Nginx),
@@ -193,32 +170,11 @@ fn by_name(name: &str, folders: &str, head: &[u8]) -> Option<Language> {
         "go" => Language::Go,
         "java" | "kt" | "kts" | "groovy" | "gradle" => Language::Java,
         "php" | "phtml" | "inc" => Language::Php,
-        "yml" | "yaml" => Language::Yaml,
-        "toml" => Language::Toml,
-        "json" | "json5" | "jsonc" => Language::Json,
-        "ini" | "cfg" | "cnf" | "editorconfig" => Language::Ini,
-        "properties" => Language::Properties,
-        "sh" | "bash" | "zsh" | "ksh" | "envrc" => Language::Shell,
-        "service" | "timer" | "socket" | "mount" | "container" | "pod" => Language::Systemd,
-        "tf" | "tfvars" | "hcl" | "tofu" => Language::Terraform,
         "nginx" | "vhost" | "server_conf" => Language::Nginx,
         "sql" | "pgsql" | "psql" | "plpgsql" | "ddl" => Language::Sql,
         "conf" | "config" => of_conf(folders, name, head),
         _ => return None,
     })
-}
-
-/// `.env`, `.env.production`, `prod.env`, `.flaskenv`; also `env.example` and `env-sample`.
-fn is_env_file(name: &str) -> bool {
-    let is_dotted = name == ".env" || name.starts_with(".env.") || name.starts_with(".env-");
-    let is_named = name == "env" || name.starts_with("env-example") || name.starts_with("env.");
-    let is_python = ending(name) == "py" || ending(name) == "js" || ending(name) == "ts";
-    !is_python
-        && (is_dotted
-            || is_named
-            || name.starts_with(".env_")
-            || matches!(name, ".flaskenv" | "dotenv" | "env-sample" | "environment")
-            || ending(name) == "env")
 }
 
 /// Files named `.conf` are of nginx, Apache, systemd, or lists of `key = value`.
@@ -232,9 +188,9 @@ fn of_conf(folders: &str, name: &str, head: &[u8]) -> Language {
     } else if is_of("apache") || is_of("httpd") {
         Language::Apache
     } else if is_of(".service.d") || is_of("systemd") {
-        Language::Systemd
+        Language::Config(Format::Systemd)
     } else {
-        Language::Ini
+        Language::Config(Format::Ini)
     }
 }
 
@@ -251,7 +207,7 @@ fn by_interpreter(head: &[u8]) -> Option<Language> {
         "ruby" => Some(Language::Ruby),
         "php" => Some(Language::Php),
         "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash" | "execlineb" | "bashio" => {
-            Some(Language::Shell)
+            Some(Language::Config(Format::Shell))
         }
         _ => None,
     }
@@ -300,7 +256,7 @@ fn by_look(head: &[u8]) -> Option<Language> {
             _ => {}
         }
         if units > 0 {
-            return Some(Language::Systemd);
+            return Some(Language::Config(Format::Systemd));
         }
     }
     None
@@ -309,7 +265,7 @@ fn by_look(head: &[u8]) -> Option<Language> {
 /// Files whose names and looks say nothing.
 fn of_nameless(name: &str, folders: &str) -> Language {
     let is_chart = folders.split('/').any(|one| one == "templates") && name.ends_with(".tpl");
-    if is_chart { Language::Yaml } else { Language::Other }
+    if is_chart { Language::Config(Format::Yaml) } else { Language::Other }
 }
 
 #[cfg(test)]
@@ -318,6 +274,7 @@ mod tests {
 
     #[test]
     fn names_say_the_language() {
+        use Format as F;
         use Language as L;
         for (path, language) in [
             ("app/settings.py", L::Python),
@@ -326,30 +283,39 @@ mod tests {
             ("main.go", L::Go),
             ("Auth.kt", L::Java),
             ("index.php", L::Php),
-            (".env", L::Env),
-            (".env.example", L::Env),
-            ("env-example-relational", L::Env),
-            ("docker/prod.env.dist", L::Env),
-            ("deploy/values.yaml", L::Yaml),
-            ("chart/templates/_helpers.tpl", L::Yaml),
-            ("pyproject.toml", L::Toml),
-            ("appsettings.json", L::Json),
-            ("setup.cfg", L::Ini),
-            ("application.properties", L::Properties),
-            ("Dockerfile.prod", L::Dockerfile),
-            ("entry.sh", L::Shell),
-            ("app.service", L::Systemd),
-            ("main.tf", L::Terraform),
+            (".env", L::Config(F::Env)),
+            (".env.example", L::Config(F::Env)),
+            ("env-example-relational", L::Config(F::Env)),
+            ("docker/prod.env.dist", L::Config(F::Env)),
+            ("deploy/values.yaml", L::Config(F::Yaml)),
+            ("chart/templates/_helpers.tpl", L::Config(F::Yaml)),
+            ("pyproject.toml", L::Config(F::Toml)),
+            ("appsettings.json", L::Config(F::Json)),
+            ("app.cfg", L::Config(F::Ini)),
+            ("application.properties", L::Config(F::Ini)),
+            ("Dockerfile.prod", L::Config(F::Dockerfile)),
+            ("entry.sh", L::Config(F::Shell)),
+            ("app.service", L::Config(F::Systemd)),
+            ("main.tf", L::Config(F::Hcl)),
             ("nginx/site.conf", L::Nginx),
             ("etc/httpd/site.conf", L::Apache),
-            ("my.conf", L::Ini),
+            ("my.conf", L::Config(F::Ini)),
             ("0001_keys.sql", L::Sql),
             ("page.html", L::Other),
-            ("config/secrets.yml.erb", L::Yaml),
+            ("config/secrets.yml.erb", L::Config(F::Yaml)),
+            ("Makefile", L::Config(F::Shell)),
         ] {
             assert_eq!(of(path.as_ref(), b""), Some(language), "{path}");
         }
-        for path in ["README.md", "yarn.lock", "a.min.js", "logo.png", "locale/de.yml", "go.sum"] {
+        for path in [
+            "README.md",
+            "yarn.lock",
+            "a.min.js",
+            "logo.png",
+            "locale/de.yml",
+            "go.sum",
+            "tsconfig.json",
+        ] {
             assert_eq!(of(path.as_ref(), b""), None, "{path}");
         }
     }
@@ -359,10 +325,10 @@ mod tests {
         let look = |text: &str| of("site.conf".as_ref(), text.as_bytes());
         assert_eq!(look("# a\nserver {\n listen 80;\n}\n"), Some(Language::Nginx));
         assert_eq!(look("<VirtualHost *:80>\n</VirtualHost>\n"), Some(Language::Apache));
-        assert_eq!(look("[Service]\nEnvironment=A=b\n"), Some(Language::Systemd));
-        assert_eq!(look("secret_key = x\n"), Some(Language::Ini));
+        assert_eq!(look("[Service]\nEnvironment=A=b\n"), Some(Language::Config(Format::Systemd)));
+        assert_eq!(look("secret_key = x\n"), Some(Language::Config(Format::Ini)));
         let run = |text: &str| of("run".as_ref(), text.as_bytes());
-        assert_eq!(run("#!/usr/bin/env bash\n"), Some(Language::Shell));
+        assert_eq!(run("#!/usr/bin/env bash\n"), Some(Language::Config(Format::Shell)));
         assert_eq!(run("#!/usr/bin/python3.12 -u\n"), Some(Language::Python));
         assert_eq!(run("hello"), Some(Language::Other));
     }

@@ -11,6 +11,7 @@
 //! of one asks it here.
 
 pub mod baseline;
+pub mod config;
 mod file;
 pub mod finding;
 pub mod gate;

@@ -1,6 +1,8 @@
 //! Who reads what: one function a language, each of one form.
 
+use crate::config::Format;
 use crate::language::Language;
+use crate::python;
 use crate::rules::Rules;
 use crate::site::{Sites, Unreadable};
 use crate::source::SourceFile;
@@ -26,12 +28,35 @@ impl Readers {
     }
 }
 
-fn of_language(_language: Language) -> Reader {
-    nothing
+fn of_language(language: Language) -> Reader {
+    match language {
+        Language::Python => python::read,
+        Language::Config(format) => of_format(format),
+        _ => nothing,
+    }
 }
 
-fn of_pieces(_language: Language) -> Reader {
-    nothing
+/// The readers of configurations know their format; the name of a file need not say it.
+fn of_format(format: Format) -> Reader {
+    match format {
+        Format::Env => |file, _, sites| Format::Env.read(file, sites),
+        Format::Yaml => |file, _, sites| Format::Yaml.read(file, sites),
+        Format::Json => |file, _, sites| Format::Json.read(file, sites),
+        Format::Toml => |file, _, sites| Format::Toml.read(file, sites),
+        Format::Ini => |file, _, sites| Format::Ini.read(file, sites),
+        Format::Dockerfile => |file, _, sites| Format::Dockerfile.read(file, sites),
+        Format::Shell => |file, _, sites| Format::Shell.read(file, sites),
+        Format::Systemd => |file, _, sites| Format::Systemd.read(file, sites),
+        Format::Hcl => |file, _, sites| Format::Hcl.read(file, sites),
+    }
+}
+
+/// What goes from line to line can be read in pieces by its own reader.
+fn of_pieces(language: Language) -> Reader {
+    match language {
+        Language::Config(format @ (Format::Env | Format::Ini)) => of_format(format),
+        _ => nothing,
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form of all readers")]

@@ -16,7 +16,7 @@ use crate::finding::Class;
 use crate::gate::Gate;
 use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError};
 use crate::join::{Joined, Read, join};
-use crate::language::Language;
+use crate::language::{self, Language};
 use crate::literal::Marker;
 use crate::purpose;
 use crate::reader::Readers;
@@ -190,7 +190,7 @@ impl Run<'_> {
 
     /// Reads again the files that call functions of other files which hand keys on.
     fn follow_wrappers(&mut self) {
-        let mut known: BTreeMap<Language, BTreeSet<Elsewhere>> = BTreeMap::new();
+        let mut known: BTreeMap<&'static str, BTreeSet<Elsewhere>> = BTreeMap::new();
         for _ in 0..MAX_ROUNDS {
             let before: usize = known.values().map(BTreeSet::len).sum();
             self.gather(&mut known);
@@ -199,15 +199,15 @@ impl Run<'_> {
             }
             for (language, wrappers) in &known {
                 let wrappers: Vec<&Elsewhere> = wrappers.iter().take(MAX_WRAPPERS).collect();
-                self.read_again(*language, &wrappers);
+                self.read_again(language, &wrappers);
             }
         }
     }
 
-    fn gather(&self, known: &mut BTreeMap<Language, BTreeSet<Elsewhere>>) {
+    fn gather(&self, known: &mut BTreeMap<&'static str, BTreeSet<Elsewhere>>) {
         for (index, read) in &self.all {
             let Some(found) = self.files.get(*index) else { continue };
-            let Some(language) = crate::language::of(&found.path, b"") else { continue };
+            let Some(language) = rules_of(found) else { continue };
             for wrapper in &read.sites.wrappers {
                 let home = home(&found.shown);
                 known
@@ -218,13 +218,12 @@ impl Run<'_> {
         }
     }
 
-    fn read_again(&mut self, language: Language, wrappers: &[&Elsewhere]) {
-        let Some(of_rules) = language.of_rules() else { return };
+    fn read_again(&mut self, language: &str, wrappers: &[&Elsewhere]) {
         let mut names: Vec<String> =
             wrappers.iter().map(|one| one.wrapper.function.clone()).collect();
         names.extend(wrappers.iter().map(|one| one.home.clone()));
         let Ok(gate) = Gate::of_names(&names) else { return };
-        let is_of = |found: &Found| crate::language::of(&found.path, b"") == Some(language);
+        let is_of = |found: &Found| rules_of(found) == Some(language);
         let candidates: Vec<usize> =
             (0..).zip(&self.files).filter(|(_, found)| is_of(found)).map(|(at, _)| at).collect();
         let extended = Extended::default();
@@ -237,7 +236,7 @@ impl Run<'_> {
             if called.is_empty() {
                 return None;
             }
-            let rules = extended.rules(&scan.rules, of_rules, wrappers, called);
+            let rules = extended.rules(&scan.rules, language, wrappers, called);
             let mut opened = file::read_whole(found, buffer, &scan.readers, &rules);
             self.finish(found, &mut opened);
             Some((*index, opened.read))
@@ -247,6 +246,11 @@ impl Run<'_> {
         all.extend(again.into_iter().filter(|(_, read)| read.has_something()));
         self.all = all.into_iter().collect();
     }
+}
+
+/// The language of a file by its name, as rules know it.
+fn rules_of(found: &Found) -> Option<&'static str> {
+    language::of(&found.path, b"").and_then(Language::of_rules)
 }
 
 /// A function that hands a key on, and the word by which files that use it name its file.

@@ -69,7 +69,7 @@ fn scanned(folder: &Path) -> Report {
         passwords: true,
         today: Day::LAST,
         marker: Marker::new(b"0123456789abcdef"),
-        rules: Rules::default(),
+        rules: Rules::built_in().unwrap(),
         readers: Readers::built_in(),
         also: Vec::new(),
     };

@@ -157,9 +157,7 @@ impl<'a> Names<'a> {
             Expr::Starred(one) => self.follow(&one.value, scope, fuel),
             Expr::Named(named) => self.follow(&named.value, scope, fuel),
             Expr::BoolOp(choice) => self.any(choice.values.iter(), scope, fuel),
-            Expr::If(choice) => {
-                self.any([&*choice.body, &*choice.orelse].into_iter(), scope, fuel)
-            }
+            Expr::If(choice) => self.any([&*choice.body, &*choice.orelse].into_iter(), scope, fuel),
             Expr::List(ast::ExprList { elts, .. }) | Expr::Tuple(ast::ExprTuple { elts, .. }) => {
                 let first = self.any(elts.iter().take(2), scope, fuel);
                 Origin { literal: first.literal.or_else(|| single_literal(elts)), ..first }
@@ -187,12 +185,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn any(
-        &self,
-        exprs: impl Iterator<Item = &'a Expr>,
-        scope: ScopeId,
-        fuel: u8,
-    ) -> Origin<'a> {
+    fn any(&self, exprs: impl Iterator<Item = &'a Expr>, scope: ScopeId, fuel: u8) -> Origin<'a> {
         let is_nothing = |expr: &&Expr| !expr.is_none_literal_expr();
         let all = exprs.filter(is_nothing).take(MOST).map(|expr| self.follow(expr, scope, fuel));
         all.reduce(Origin::or).unwrap_or_else(|| Origin::unknown(None))
@@ -527,9 +520,7 @@ impl<'a> Names<'a> {
         match value {
             Expr::Call(call) => self.gives_settings_call(call, scope),
             Expr::Attribute(attribute) => words::holds_settings(attribute.attr.as_str()),
-            Expr::Subscript(subscript) => {
-                tail(&subscript.value).is_some_and(words::holds_settings)
-            }
+            Expr::Subscript(subscript) => tail(&subscript.value).is_some_and(words::holds_settings),
             _ => false,
         }
     }
@@ -565,11 +556,7 @@ impl<'a> Names<'a> {
     }
 
     /// The rule of a load by an index, such as that of `os.environ["X"]`.
-    pub(super) fn load_of(
-        &self,
-        expr: &Expr,
-        scope: ScopeId,
-    ) -> Option<&'a crate::rules::Load> {
+    pub(super) fn load_of(&self, expr: &Expr, scope: ScopeId) -> Option<&'a crate::rules::Load> {
         let name = tail(expr).or_else(|| tail_of_call(expr))?;
         let dotted = match expr {
             Expr::Name(_) => self.dotted(expr, scope)?,

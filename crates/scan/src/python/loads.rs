@@ -20,8 +20,22 @@ type Call<'a> = Placed<'a, ast::ExprCall>;
 
 /// Names of the argument that names a setting.
 const SETTING: [&str; 16] = [
-    "key", "name", "env", "var", "variable", "varname", "env_var", "option", "secret_name",
-    "SecretId", "Name", "path", "file", "secret_id", "default_key", "username",
+    "key",
+    "name",
+    "env",
+    "var",
+    "variable",
+    "varname",
+    "env_var",
+    "option",
+    "secret_name",
+    "SecretId",
+    "Name",
+    "path",
+    "file",
+    "secret_id",
+    "default_key",
+    "username",
 ];
 
 /// Locals that end on `self`, by their scope.
@@ -96,10 +110,7 @@ struct Placing<'p> {
     is_kept_local: bool,
 }
 
-fn placing<'a, T>(
-    placed: &Placed<'a, T>,
-    locals: &HashSet<(ScopeId, &'a str)>,
-) -> Placing<'a> {
+fn placing<'a, T>(placed: &Placed<'a, T>, locals: &HashSet<(ScopeId, &'a str)>) -> Placing<'a> {
     let is_kept_local = placed.into == Into::Name
         && placed.under.is_some_and(|under| locals.contains(&(placed.scope, under)));
     Placing { scope: placed.scope, under: placed.under, into: placed.into, is_kept_local }
@@ -117,9 +128,8 @@ fn one(
     let under = placing.under.filter(|under| words::may_name_key(under));
     let by_name = name.as_deref().and_then(words::judge_loaded);
     let by_place = under.and_then(words::judge);
-    let is_about = name.as_deref().is_some_and(|name| {
-        words::may_name_key(name) && by_name.is_none()
-    });
+    let is_about =
+        name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
     let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
     let name = name.or_else(|| under.map(str::to_owned)).unwrap_or_default();
     let (scope, hot) = when(names, placing, load.live);
@@ -181,11 +191,7 @@ pub(super) fn parameter_in(
     }
 }
 
-fn parameter_in_value(
-    names: &Names<'_>,
-    expr: &Expr,
-    scope: ScopeId,
-) -> Option<(ScopeId, usize)> {
+fn parameter_in_value(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<(ScopeId, usize)> {
     let plain = |expr: &Expr| match expr {
         Expr::Name(name) => {
             let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
@@ -198,10 +204,8 @@ fn parameter_in_value(
     };
     match expr {
         Expr::Name(_) => plain(expr),
-        Expr::BinOp(sum) => {
-            parameter_in_value(names, &sum.left, scope)
-                .or_else(|| parameter_in_value(names, &sum.right, scope))
-        }
+        Expr::BinOp(sum) => parameter_in_value(names, &sum.left, scope)
+            .or_else(|| parameter_in_value(names, &sum.right, scope)),
         Expr::FString(string) => string.value.elements().find_map(|part| match part {
             ast::InterpolatedStringElement::Interpolation(one) => plain(&one.expression),
             ast::InterpolatedStringElement::Literal(_) => None,
@@ -409,9 +413,10 @@ pub(super) fn by_wrapper<'a>(
         live: !is_kept && from == Source::Environment,
     };
     let mut rest = placed.node.arguments.args.iter().filter(|argument| *argument != given);
-    let fallback = rest.next().filter(|one| text_of(one).is_some()).or_else(|| {
-        keyword(placed.node, "default")
-    });
+    let fallback = rest
+        .next()
+        .filter(|one| text_of(one).is_some())
+        .or_else(|| keyword(placed.node, "default"));
     let name = if from == Source::File && words::judge(&name).is_none() {
         words::judge_path(&name).map(|_| name.clone()).unwrap_or(name)
     } else {

@@ -136,12 +136,7 @@ fn is_other(origin: &Origin<'_>) -> bool {
     origin.class.is_none() && is_name.contains(&name.as_str())
 }
 
-fn implicit<'a>(
-    names: &Names<'a>,
-    out: &mut Out<'_>,
-    placed: &Call<'a>,
-    rule: &Implicit,
-) -> bool {
+fn implicit<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>, rule: &Implicit) -> bool {
     let own = argument(placed.node, rule.key, &rule.keywords);
     let own = own.filter(|own| !own.is_none_literal_expr());
     let origin = match own {
@@ -187,9 +182,9 @@ pub(super) fn when(
         let is_rebuilt = scope == Scope::Instance && is_used_at_once(names, placed);
         return if is_rebuilt { (Scope::Call, of_hold(origin)) } else { (scope, Hot::No) };
     }
-    let is_global = placed.under.is_some_and(|name| {
-        placed.into == Into::Name && names.scopes.rebound.contains(name)
-    });
+    let is_global = placed
+        .under
+        .is_some_and(|name| placed.into == Into::Name && names.scopes.rebound.contains(name));
     if is_global || (is_kept_on && keeps) || (is_factory && (keeps || is_kept_on)) {
         return (scope, Hot::No);
     }

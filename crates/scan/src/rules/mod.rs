@@ -139,6 +139,16 @@ const fn yes() -> bool {
 pub struct RulesError(#[from] toml::de::Error);
 
 impl Rules {
+    /// The rules that come with keywheel.
+    ///
+    /// # Errors
+    /// Never, unless a table is broken.
+    pub fn built_in() -> Result<Self, RulesError> {
+        let mut rules = Self::default();
+        [python::TABLE].into_iter().try_for_each(|table| rules.add(table))?;
+        Ok(rules)
+    }
+
     /// Adds the rules of a file; several `[[table]]`s may stand in one.
     ///
     /// # Errors

@@ -219,7 +219,8 @@ fn marker(path: Option<&Path>) -> Result<Marker, Failure> {
 }
 
 fn rules(paths: &[PathBuf]) -> Result<Rules, Failure> {
-    let mut rules = Rules::default();
+    let built_in = Rules::built_in();
+    let mut rules = built_in.map_err(|error| Failure::failed(chain(&error), REPORT))?;
     for path in paths {
         let text =
             std::fs::read_to_string(path).map_err(|error| Failure::io("read", path, &error))?;
