@@ -37,6 +37,14 @@ struct Label {
     hot_reload: Option<HotReload>,
 }
 
+/// A line about which people disagree.
+#[derive(Deserialize)]
+struct Doubt {
+    repo: String,
+    path: String,
+    line: u32,
+}
+
 #[derive(Clone, Deserialize)]
 struct Labelled {
     repo: String,
@@ -92,7 +100,7 @@ type Failed = Box<dyn std::error::Error>;
 fn evaluate(of_labels: &Path, folder: &Path, wanted: &[&str]) -> Result<Score, Failed> {
     let sets: Vec<Vec<Labelled>> = rows(of_labels, "files")?;
     let labels: Vec<Label> = rows(of_labels, "labels")?.into_iter().flatten().collect();
-    let doubtful: Vec<Label> = rows(of_labels, "doubtful")?.into_iter().flatten().collect();
+    let doubtful: Vec<Doubt> = rows(of_labels, "doubtful")?.into_iter().flatten().collect();
     let mut score = Score::default();
     let chosen: Vec<String> = sets.iter().flat_map(|files| repositories(files, wanted)).collect();
     let files: Vec<Labelled> = sets.into_iter().flatten().collect();
@@ -105,8 +113,8 @@ fn evaluate(of_labels: &Path, folder: &Path, wanted: &[&str]) -> Result<Score, F
             let here = Here {
                 file,
                 lines: String::from_utf8_lossy(&text).lines().map(str::to_owned).collect(),
-                labels: of_file(&labels, file),
-                doubtful: of_file(&doubtful, file),
+                labels: of_file(&labels, file, |label| (&label.repo, &label.path)),
+                doubtful: of_file(&doubtful, file, |doubt| (&doubt.repo, &doubt.path)),
                 findings: found.iter().filter(|finding| finding.path == file.path).collect(),
             };
             here.count(&mut score);
@@ -175,9 +183,12 @@ fn repositories(files: &[Labelled], wanted: &[&str]) -> Vec<String> {
     chosen.map(|(_, (_, repo))| repo.to_owned()).collect()
 }
 
-fn of_file<'a>(labels: &'a [Label], file: &Labelled) -> Vec<&'a Label> {
-    let is_here = |label: &&Label| label.repo == file.repo && label.path == file.path;
-    labels.iter().filter(is_here).collect()
+fn of_file<'a, T>(
+    all: &'a [T],
+    file: &Labelled,
+    place: impl Fn(&T) -> (&String, &String),
+) -> Vec<&'a T> {
+    all.iter().filter(|one| place(one) == (&file.repo, &file.path)).collect()
 }
 
 /// One file with what people and the scan say of it.
@@ -185,7 +196,7 @@ struct Here<'a> {
     file: &'a Labelled,
     lines: Vec<String>,
     labels: Vec<&'a Label>,
-    doubtful: Vec<&'a Label>,
+    doubtful: Vec<&'a Doubt>,
     findings: Vec<&'a Finding>,
 }
 
