@@ -83,8 +83,9 @@ const NOT_READ_NAMES: &[&str] = &[
 
 /// Endings that say of what is before them that it is an example or a template of it.
 const AROUND: &[&str] = &[
-    "bak", "default", "defaults", "dist", "ejs", "erb", "example", "gotmpl", "hbs", "in", "j2",
-    "jinja", "jinja2", "local", "mustache", "orig", "sample", "template", "tmpl", "tpl",
+    "bak", "default", "defaults", "dist", "ejs", "enc", "erb", "example", "gotmpl", "hbs", "in",
+    "j2", "jinja", "jinja2", "local", "m4", "mustache", "orig", "sample", "template", "tmpl",
+    "tpl",
 ];
 
 /// Endings of configuration files.
@@ -123,7 +124,7 @@ pub fn of(path: &Path, text: &[u8]) -> Option<Language> {
     if let Some(language) = by_name(bare, &folders, head) {
         return Some(language);
     }
-    if let Some(format) = Format::of(path) {
+    if let Some(format) = Format::of(path).or_else(|| Format::of(&path.with_file_name(bare))) {
         return Some(Language::Config(format));
     }
     // What has the ending of a configuration and is none, such as a manifest, holds no keys.
