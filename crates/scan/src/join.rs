@@ -108,6 +108,18 @@ fn node(file: usize, link: &Link) -> Node {
     }
 }
 
+fn is_everywhere(one: &Node, other: &Node) -> bool {
+    matches!((one, other), (Node::Everywhere(_), Node::Everywhere(_)))
+}
+
+/// The name of a setting in capitals.
+fn constant(link: &Link) -> Option<&str> {
+    match link {
+        Link::Setting(name) if !name.chars().any(char::is_lowercase) => Some(name),
+        _ => None,
+    }
+}
+
 /// Sets of names, each of one key.
 #[derive(Default)]
 struct Groups {
@@ -154,7 +166,7 @@ impl Groups {
 
     /// Joins two names, unless a name of a variable would join two keys with settings.
     fn unite(&mut self, one: Node, other: Node) {
-        let by_settings = matches!((&one, &other), (Node::Everywhere(_), Node::Everywhere(_)));
+        let by_settings = is_everywhere(&one, &other);
         let (one, other) = (self.index(one), self.index(other));
         let (one, other) = (self.root(one), self.root(other));
         let both_anchored = self.is_anchored(one) && self.is_anchored(other);
@@ -171,10 +183,21 @@ impl Groups {
         }
     }
 
+    /// Joins names of settings. A name in small letters that some other place writes in capitals,
+    /// such as `secret_key` in a table of options, joins nothing with a setting of another name.
     fn join_settings(&mut self, files: &[Read]) {
+        let names = pairs(files).flat_map(|(_, one, other)| [one, other]);
+        let constants: HashSet<String> =
+            names.filter_map(constant).map(|name| names::folded(name)).collect();
+        let is_known = |node: &Node| match node {
+            Node::Everywhere(name) => constants.contains(name),
+            _ => false,
+        };
         for (index, one, other) in pairs(files) {
+            let both_written_so = constant(one).is_some() && constant(other).is_some();
             let (one, other) = (node(index, one), node(index, other));
-            if matches!((&one, &other), (Node::Everywhere(_), Node::Everywhere(_))) {
+            let by_chance = !both_written_so && is_known(&one) && is_known(&other);
+            if is_everywhere(&one, &other) && !by_chance {
                 self.unite(one, other);
             }
         }
@@ -182,14 +205,18 @@ impl Groups {
 
     fn join_locals(&mut self, files: &[Read]) {
         for (index, one, other) in pairs(files) {
-            self.unite(node(index, one), node(index, other));
+            let (one, other) = (node(index, one), node(index, other));
+            if !is_everywhere(&one, &other) {
+                self.unite(one, other);
+            }
         }
     }
 
     /// The node that stands for a site.
     fn of_site(file: usize, site: &Site, marker: &Marker) -> Node {
+        let constants = site.links.iter().filter(|link| constant(link).is_some());
         let settings = site.links.iter().filter(|link| matches!(link, Link::Setting(_)));
-        if let Some(link) = settings.chain(&site.links).next() {
+        if let Some(link) = constants.chain(settings).chain(&site.links).next() {
             return node(file, link);
         }
         match (&site.name, &site.literal) {
@@ -262,10 +289,9 @@ fn pairs(files: &[Read]) -> impl Iterator<Item = (usize, &Link, &Link)> {
 
 /// The names of a site, each with its rank: the lower, the better it is as the name of the key.
 fn ranked(site: &Site) -> Vec<(u8, String)> {
-    let is_constant = |name: &str| !name.chars().any(char::is_lowercase);
     let of_link = site.links.iter().map(|link| match link {
         Link::Setting(name) if names::is_weak(name) => (2, name),
-        Link::Setting(name) => (u8::from(!is_constant(name)), name),
+        Link::Setting(name) => (u8::from(constant(link).is_none()), name),
         Link::Local(name) => (3, name),
     });
     let own = site.name.iter().filter(|_| site.links.is_empty()).map(|name| (3, name));
@@ -512,6 +538,19 @@ pub(crate) mod tests {
             ],
         );
         assert_eq!(keys(&joined(&[file])), ["A_SECRET", "B_SECRET"]);
+    }
+
+    #[test]
+    fn an_option_that_is_called_like_a_setting_joins_no_other_one() {
+        let files = [
+            read("a.py", vec![site(Kind::EnvLoad, 1, &[setting("SECRET_KEY")])]),
+            read(
+                "b.py",
+                vec![site(Kind::EnvLoad, 1, &[setting("secret_key"), setting("S3_SECRET")])],
+            ),
+        ];
+        assert_eq!(keys(&joined(&files)), ["SECRET_KEY", "S3_SECRET"]);
+        assert_eq!(keys(&joined(&files[1..])), ["S3_SECRET"]);
     }
 
     #[test]

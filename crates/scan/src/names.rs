@@ -420,21 +420,44 @@ pub fn folded(name: &str) -> String {
     name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// Parts of dotted names that say where something stands and not what it is.
+const PLACES: &[&str] = &[
+    "auth",
+    "config",
+    "data",
+    "env",
+    "environment",
+    "secretkeyref",
+    "secrets",
+    "settings",
+    "spec",
+    "stringdata",
+    "values",
+    "valuefrom",
+    "volumes",
+];
+
 /// Whether a name says too little to join two files by it.
 pub fn is_weak(name: &str) -> bool {
-    let folded = folded(name);
-    matches!(
-        folded.as_str(),
-        "key"
-            | "secret"
-            | "token"
-            | "password"
-            | "value"
-            | "salt"
-            | "data"
-            | "privatekey"
-            | "apikey"
-    )
+    let (before, last) = name.rsplit_once('.').unwrap_or(("", name));
+    let parent = folded(before.rsplit('.').next().unwrap_or_default());
+    let says_more = !parent.is_empty() && !PLACES.contains(&parent.as_str());
+    !says_more
+        && matches!(
+            folded(last).as_str(),
+            "key"
+                | "keys"
+                | "secret"
+                | "token"
+                | "password"
+                | "value"
+                | "salt"
+                | "data"
+                | "privatekey"
+                | "publickey"
+                | "apikey"
+                | "clientsecret"
+        )
 }
 
 /// Parts of values that only stand for one.
@@ -578,6 +601,16 @@ mod tests {
             assert!(is_placeholder(value), "{value}");
         }
         assert!(!is_placeholder("k3f9qz81mvb2"));
+    }
+
+    #[test]
+    fn names_that_join_nothing() {
+        for name in ["key", "Secret", "valueFrom.secretKeyRef.key", "private_key", "env.token"] {
+            assert!(is_weak(name), "{name}");
+        }
+        for name in ["SECRET_KEY", "session.secret", "jwt.key", "API_KEY_EU"] {
+            assert!(!is_weak(name), "{name}");
+        }
     }
 
     #[test]
