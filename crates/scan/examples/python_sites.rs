@@ -37,6 +37,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(out, "{count} places, {} bytes", bytes * times)?;
         return Ok(());
     }
+    let mut more = String::new();
+    for (path, text) in &texts {
+        let file = SourceFile::new(Path::new(path), text);
+        let mut sites = Sites::default();
+        let _ = python::read(&file, &rules, &mut sites);
+        for wrapper in &sites.wrappers {
+            let keywords = wrapper.keyword.iter().map(|name| format!("{name:?}"));
+            let keywords = keywords.collect::<Vec<_>>().join(", ");
+            let (name, at) = (&wrapper.function, wrapper.parameter);
+            more += &match &wrapper.reaches {
+                Reaches::Loader(source) => {
+                    format!("[[table.source]]\ncall = \"*.{name}\"\nsetting = {at}\nfrom = \"{source}\"\n")
+                }
+                Reaches::Sink(_, does) => format!(
+                    "[[table.sink]]\ncall = \"*.{name}\"\nkey = {at}\nkeywords = [{keywords}]\n\
+                     does = \"{}\"\ncertain = false\n",
+                    does.word()
+                ),
+            };
+        }
+    }
+    rules.add(&format!("[[table]]\nlanguage = \"python\"\n{more}"))?;
     for (path, text) in &texts {
         let file = SourceFile::new(Path::new(path), text);
         let mut sites = Sites::default();

@@ -383,6 +383,12 @@ impl<'a> Names<'a> {
             }
             return origin;
         }
+        if let Some(key) = rules.iter().find_map(|rule| match rule {
+            Rule::Sink(sink) if sink.keeps => argument(call, sink.key, &sink.keywords),
+            _ => None,
+        }) {
+            return self.follow(key, scope, fuel);
+        }
         if callee.dotted.as_deref().is_some_and(is_generator) {
             return Origin { source: Source::Generated, ..Origin::unknown(None) };
         }
@@ -446,7 +452,8 @@ impl<'a> Names<'a> {
         fuel: u8,
     ) -> Origin<'a> {
         let own = words::of_getter(name);
-        if words::judge(own).is_some() {
+        let inner = self.any(call.arguments.args.iter().take(1), scope, fuel);
+        if words::judge(own).is_some() && !inner.is_key() {
             return Origin::unknown(Some(own));
         }
         if words::may_load(name) {
@@ -454,9 +461,12 @@ impl<'a> Names<'a> {
                 return Origin::of_setting(&key, Source::Unknown, Hold::Unknown);
             }
         }
-        let inner = self.any(call.arguments.args.iter().take(1), scope, fuel);
-        let is_derived = inner.is_key() && (name.contains("deriv") || name.contains("pad"));
-        if is_derived { inner.held(Hold::Unknown) } else { Origin::unknown(None) }
+        let lower = name.to_ascii_lowercase();
+        let parts = ["deriv", "pad", "key", "secret", "parse", "load", "decode", "cast", "clean"];
+        if inner.is_key() && parts.iter().any(|part| lower.contains(part)) {
+            return inner;
+        }
+        Origin::unknown(None)
     }
 
     /// What a function of this file gives, with the arguments of a call in place of its parameters.
@@ -570,6 +580,10 @@ impl<'a> Names<'a> {
         expr: &Expr,
         scope: ScopeId,
     ) -> Option<&'a crate::rules::Load> {
+        if let Expr::Subscript(outer) = expr {
+            // A section of a file: `settings["auth"]["secret"]`.
+            return self.load_of(&outer.value, scope).filter(|load| load.from != Source::Environment);
+        }
         let name = tail(expr).or_else(|| tail_of_call(expr))?;
         let dotted = match expr {
             Expr::Name(_) => self.dotted(expr, scope)?,

@@ -217,6 +217,13 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Whether a scope stands in a function that this file calls only while it is loaded.
+    pub(super) fn runs_at_start(&self, scope: ScopeId) -> bool {
+        let Some((_, function)) = self.scopes.function_of(scope) else { return false };
+        let name = function.name.as_str();
+        self.scopes.called_at_start.contains(name) && !self.scopes.called_later.contains(name)
+    }
+
     /// Whether a scope stands in a function that makes the application, once for each process.
     pub(super) fn is_factory(&self, scope: ScopeId) -> bool {
         let Some((_, function)) = self.scopes.function_of(scope) else { return false };

@@ -10,7 +10,7 @@ use super::scopes::{Bound, Into, Placed, ScopeId};
 use super::table::Rule;
 use super::words;
 use super::wraps::Wraps;
-use crate::finding::{Class, Confidence, Scope, Source};
+use crate::finding::{Class, Confidence, Does, Scope, Source};
 use crate::rules::{Implicit, Sink};
 use crate::site::{Hot, Reaches};
 
@@ -27,7 +27,7 @@ pub(super) fn at<'a>(
     for rule in rules {
         let is_one = match rule {
             Rule::Sink(sink) => explicit(names, out, wraps, placed, sink),
-            Rule::Implicit(rule) => implicit(names, out, placed, rule),
+            Rule::Implicit(rule) => implicit(names, out, wraps, placed, rule),
             Rule::Load(_) | Rule::Timer(_) => false,
         };
         if is_one {
@@ -48,6 +48,18 @@ fn explicit<'a>(
         return false;
     }
     let Some(key) = key_of(names, placed, sink) else { return false };
+    let key = if sink.does == Does::Authenticates {
+        // Two values are compared; the key is the one that is known as one.
+        let both = placed.node.arguments.args.iter().take(2);
+        let known = both.map(|one| (one, names.origin(one, placed.scope))).find(|(_, origin)| {
+            let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
+            origin.class.is_some_and(|class| class != Class::Password) && is_held
+        });
+        let Some((key, _)) = known else { return false };
+        key
+    } else {
+        key
+    };
     if key.is_none_literal_expr() || text_of(key).is_some_and(|text| text.is_empty()) {
         return false;
     }
@@ -57,8 +69,9 @@ fn explicit<'a>(
             wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
         }
     }
-    let is_sure = origin.is_key() || origin.is_loaded() || origin.source == Source::Literal;
-    if !(sink.certain || is_sure) || is_other(&origin) {
+    let is_told = origin.is_key() || origin.is_loaded();
+    let is_sure = is_told || origin.source == Source::Literal;
+    if !(sink.certain || is_told) || is_other(&origin) {
         return false;
     }
     literal_at(names, out, &origin, None, placed.scope);
@@ -82,6 +95,56 @@ fn explicit<'a>(
     };
     out.usage(&used, &origin);
     true
+}
+
+/// A call of a function that no rule knows, whose name says that it signs or encrypts, with a key
+/// that was loaded among its arguments.
+pub(super) fn by_stranger<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    let Some(does) = does_by_name(name) else { return false };
+    let all = placed.node.arguments.args.iter();
+    let named = placed.node.arguments.keywords.iter().map(|keyword| &keyword.value);
+    for given in all.chain(named) {
+        if !matches!(given, Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) | Expr::Subscript(_)) {
+            continue;
+        }
+        let origin = names.origin(given, placed.scope);
+        let is_own = origin.class == Some(Class::Key) && origin.source != Source::Unknown;
+        if is_own && (origin.is_loaded() || origin.hold == Hold::Frozen) {
+            let (scope, hot) = when(names, placed, false, &origin);
+            let used = Used {
+                at: tail_start(called(placed)),
+                rule: "python/named-use",
+                sink: name,
+                does,
+                scope,
+                hot,
+                class: Class::Key,
+                confidence: Confidence::Low,
+                remedy: None,
+            };
+            out.usage(&used, &origin);
+            return true;
+        }
+    }
+    false
+}
+
+fn does_by_name(name: &str) -> Option<Does> {
+    let words = crate::names::words(name);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    if has(&["signer", "signing"]) && name.starts_with(char::is_lowercase) {
+        return None;
+    }
+    Some(match () {
+        () if has(&["hmac", "sign", "signature", "jws"]) => Does::Signs,
+        () if has(&["encrypt", "encipher"]) => Does::Encrypts,
+        () if has(&["decrypt", "decipher"]) => Does::Decrypts,
+        () if has(&["jwt"]) && has(&["create", "make", "generate", "encode", "issue"]) => Does::Signs,
+        () if has(&["jwt"]) && has(&["decode", "verify", "parse", "check"]) => Does::Verifies,
+        () if has(&["derive", "hkdf", "pbkdf2"]) => Does::Derives,
+        () => return None,
+    })
 }
 
 /// What a call calls: of `add_middleware(C, …)` that is still the method, where the call stands.
@@ -132,6 +195,9 @@ fn is_other(origin: &Origin<'_>) -> bool {
         return true;
     }
     let name = origin.name.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if ["hash", "digest", "signature"].iter().any(|end| name.ends_with(end)) {
+        return true;
+    }
     let is_name = ["username", "email", "user_id", "message", "payload", "body", "url", "filename"];
     origin.class.is_none() && is_name.contains(&name.as_str())
 }
@@ -139,6 +205,7 @@ fn is_other(origin: &Origin<'_>) -> bool {
 fn implicit<'a>(
     names: &Names<'a>,
     out: &mut Out<'_>,
+    wraps: &mut Wraps,
     placed: &Call<'a>,
     rule: &Implicit,
 ) -> bool {
@@ -148,6 +215,9 @@ fn implicit<'a>(
         Some(own) => names.origin(own, placed.scope),
         None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
     };
+    if let Some((of, place)) = origin.parameter {
+        wraps.add(of, place, Reaches::Sink(short_name(&rule.call), rule.does));
+    }
     literal_at(names, out, &origin, None, placed.scope);
     let (scope, hot) = when(names, placed, rule.keeps, &origin);
     let used = Used {
@@ -193,7 +263,8 @@ pub(super) fn when(
     if is_global || (is_kept_on && keeps) || (is_factory && (keeps || is_kept_on)) {
         return (scope, Hot::No);
     }
-    (scope, if is_factory && origin.hold == Hold::Live { Hot::Unknown } else { of_hold(origin) })
+    let is_once = is_factory || names.runs_at_start(placed.scope);
+    (scope, if is_once && origin.hold == Hold::Live { Hot::Unknown } else { of_hold(origin) })
 }
 
 const fn of_hold(origin: &Origin<'_>) -> Hot {

@@ -38,10 +38,11 @@ fn is_fixture_name(name: &str) -> bool {
 /// The same of a name under which something is loaded from outside: there a `…_TOKEN` or `…_KEY`
 /// is a standing credential, because nothing else is given to an application so.
 pub(super) fn judge_loaded(name: &str) -> Option<Class> {
-    const NOT_BEFORE: [&str; 26] = [
+    const NOT_BEFORE: [&str; 38] = [
         "primary", "foreign", "cache", "sort", "partition", "public", "pub", "site", "lookup",
         "idempotency", "routing", "row", "range", "group", "dict", "object", "hot", "short",
-        "index", "name", "ssh", "csrf", "redis", "bucket", "s3", "key",
+        "index", "name", "ssh", "csrf", "redis", "bucket", "s3", "key", "id", "email", "mail",
+        "user", "display", "attribute", "custom", "map", "hash", "max", "unknown", "cookie",
     ];
     if let Some(class) = judge(name) {
         return Some(class);
@@ -55,7 +56,6 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     match last.as_str() {
         "key" | "keys" if !NOT_BEFORE.contains(&prior) => Some(Class::Credential),
         "token" | "tokens" | "auth" if !NOT_BEFORE.contains(&prior) => Some(Class::Credential),
-        "secrets" => Some(Class::Key),
         _ => None,
     }
 }

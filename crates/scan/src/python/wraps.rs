@@ -190,7 +190,9 @@ pub(super) fn export(names: &Names<'_>, out: &mut Out<'_>, wraps: &Wraps) {
             _ => def.name.as_str(),
         };
         let keyword = parameter_name(names, *of, *place);
-        if is_common(function) || function.starts_with("__") || function.starts_with("test_") {
+        let is_loader = matches!(reaches, Reaches::Loader(_));
+        let is_known = matches!(function, "read_file" | "load_file" | "get_env" | "get_config");
+        if (is_common(function) && !(is_loader && is_known)) || function.starts_with("__") || function.starts_with("test_") {
             continue;
         }
         out.sites.wrappers.push(Wrapper {
@@ -211,6 +213,6 @@ fn is_common(name: &str) -> bool {
                 | "Client" | "Settings" | "validate" | "process" | "from_env" | "execute"
                 | "handle" | "setdefault" | "check" | "compute" | "connect" | "get_or_create"
                 | "read_file" | "load_file" | "read_text" | "load_json" | "load_yaml" | "open_file"
-                | "get_env" | "get_config" | "get_setting"
-        ) && !matches!(name, "get_env" | "get_config" | "get_setting")
+                | "get_env" | "get_config"
+        )
 }
