@@ -48,7 +48,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let (name, at) = (&wrapper.function, wrapper.parameter);
             more += &match &wrapper.reaches {
                 Reaches::Loader(source) => {
-                    format!("[[table.source]]\ncall = \"*.{name}\"\nsetting = {at}\nfrom = \"{source}\"\n")
+                    format!(
+                        "[[table.source]]\ncall = \"*.{name}\"\nsetting = {at}\nfrom = \"{source}\"\n"
+                    )
                 }
                 Reaches::Sink(_, does) => format!(
                     "[[table.sink]]\ncall = \"*.{name}\"\nkey = {at}\nkeywords = [{keywords}]\n\

@@ -47,20 +47,17 @@ pub(super) fn field<'a>(
 }
 
 /// What a field says of its name in the environment and of its default.
-fn described(
-    value: Option<&Expr>,
-) -> (Option<std::borrow::Cow<'_, str>>, Option<&Expr>) {
+fn described(value: Option<&Expr>) -> (Option<std::borrow::Cow<'_, str>>, Option<&Expr>) {
     let Some(value) = value else { return (None, None) };
     let Expr::Call(call) = value else { return (None, Some(value)) };
     match tail(&call.func) {
         Some("Field" | "field" | "ib" | "attrib" | "var" | "secret") => {
             let names = ["env", "validation_alias", "alias", "name"];
-            let alias = names.iter().find_map(|name| keyword(call, name)).and_then(|alias| {
-                match alias {
+            let alias =
+                names.iter().find_map(|name| keyword(call, name)).and_then(|alias| match alias {
                     Expr::Call(choices) => choices.arguments.args.first().and_then(text_of),
                     other => text_of(other),
-                }
-            });
+                });
             let default = keyword(call, "default").or_else(|| call.arguments.args.first());
             (alias, default.map(|default| unwrapped(default)))
         }

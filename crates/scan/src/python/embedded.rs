@@ -27,7 +27,10 @@ pub(super) fn function<'a>(
     let name = method.attr.as_str();
     let does = match name {
         "pgp_sym_encrypt" | "pgp_sym_encrypt_bytea" | "encrypt" | "encrypt_iv" => Does::Encrypts,
-        "pgp_sym_decrypt" | "pgp_sym_decrypt_bytea" | "pgp_pub_decrypt" | "decrypt"
+        "pgp_sym_decrypt"
+        | "pgp_sym_decrypt_bytea"
+        | "pgp_pub_decrypt"
+        | "decrypt"
         | "decrypt_iv" => Does::Decrypts,
         "hmac" => Does::Signs,
         _ => return false,

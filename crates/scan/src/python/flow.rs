@@ -40,6 +40,8 @@ pub(super) struct Origin<'a> {
     pub literal: Option<&'a Expr>,
     /// The function and the position of its parameter, where it is one.
     pub parameter: Option<(ScopeId, usize)>,
+    /// The function and the position of its parameter that names the setting.
+    pub named_by: Option<(ScopeId, usize)>,
     /// Where the settings are read.
     pub at: Option<usize>,
 }
@@ -54,6 +56,7 @@ impl<'a> Origin<'a> {
             hold: Hold::Unknown,
             literal: None,
             parameter: None,
+            named_by: None,
             at: None,
         }
     }
@@ -157,9 +160,7 @@ impl<'a> Names<'a> {
             Expr::Starred(one) => self.follow(&one.value, scope, fuel),
             Expr::Named(named) => self.follow(&named.value, scope, fuel),
             Expr::BoolOp(choice) => self.any(choice.values.iter(), scope, fuel),
-            Expr::If(choice) => {
-                self.any([&*choice.body, &*choice.orelse].into_iter(), scope, fuel)
-            }
+            Expr::If(choice) => self.any([&*choice.body, &*choice.orelse].into_iter(), scope, fuel),
             Expr::List(ast::ExprList { elts, .. }) | Expr::Tuple(ast::ExprTuple { elts, .. }) => {
                 let first = self.any(elts.iter().take(2), scope, fuel);
                 Origin { literal: first.literal.or_else(|| single_literal(elts)), ..first }
@@ -187,12 +188,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn any(
-        &self,
-        exprs: impl Iterator<Item = &'a Expr>,
-        scope: ScopeId,
-        fuel: u8,
-    ) -> Origin<'a> {
+    fn any(&self, exprs: impl Iterator<Item = &'a Expr>, scope: ScopeId, fuel: u8) -> Origin<'a> {
         let is_nothing = |expr: &&Expr| !expr.is_none_literal_expr();
         let all = exprs.filter(is_nothing).take(MOST).map(|expr| self.follow(expr, scope, fuel));
         all.reduce(Origin::or).unwrap_or_else(|| Origin::unknown(None))
@@ -348,7 +344,12 @@ impl<'a> Names<'a> {
         fuel: u8,
     ) -> Origin<'a> {
         let Some(key) = self.text(&subscript.slice, scope) else {
-            return self.follow(&subscript.value, scope, fuel);
+            let load = self.load_of(&subscript.value, scope);
+            let by = super::loads::parameter_in(self, &subscript.slice, scope);
+            return match (load, by) {
+                (Some(load), Some(_)) => Origin { named_by: by, ..of_load(load) },
+                _ => self.follow(&subscript.value, scope, fuel),
+            };
         };
         if let Some(load) = self.load_of(&subscript.value, scope) {
             let hold = if load.live { Hold::Live } else { Hold::Unknown };
@@ -373,6 +374,10 @@ impl<'a> Names<'a> {
             _ => None,
         }) {
             let setting = argument(call, Some(load.setting), &[]);
+            let by = setting.and_then(|one| super::loads::parameter_in(self, one, scope));
+            if by.is_some() {
+                return Origin { named_by: by, ..of_load(load) };
+            }
             let key = setting.and_then(|setting| self.setting_name(setting, scope));
             let hold = if load.live { Hold::Live } else { Hold::Unknown };
             let key = key.unwrap_or_default();
@@ -479,6 +484,14 @@ impl<'a> Names<'a> {
     ) -> Origin<'a> {
         let Body::Function(def) = self.scopes.body(function) else { return Origin::unknown(None) };
         let mut origin = self.follow_returns(function, fuel);
+        if let Some((_, place)) = origin.named_by.filter(|(of, _)| *of == function) {
+            let given = argument(call, Some(place), &[]);
+            if let Some(key) = given.and_then(|given| self.setting_name(given, scope)) {
+                let by = given.and_then(|given| super::loads::parameter_in(self, given, scope));
+                origin = Origin::of_setting(&key, origin.source, origin.hold);
+                origin.named_by = by;
+            }
+        }
         if let Some((of, place)) = origin.parameter {
             if of == function {
                 let given = argument(call, Some(place), &[]);
@@ -537,9 +550,7 @@ impl<'a> Names<'a> {
         match value {
             Expr::Call(call) => self.gives_settings_call(call, scope),
             Expr::Attribute(attribute) => words::holds_settings(attribute.attr.as_str()),
-            Expr::Subscript(subscript) => {
-                tail(&subscript.value).is_some_and(words::holds_settings)
-            }
+            Expr::Subscript(subscript) => tail(&subscript.value).is_some_and(words::holds_settings),
             _ => false,
         }
     }
@@ -575,14 +586,12 @@ impl<'a> Names<'a> {
     }
 
     /// The rule of a load by an index, such as that of `os.environ["X"]`.
-    pub(super) fn load_of(
-        &self,
-        expr: &Expr,
-        scope: ScopeId,
-    ) -> Option<&'a crate::rules::Load> {
+    pub(super) fn load_of(&self, expr: &Expr, scope: ScopeId) -> Option<&'a crate::rules::Load> {
         if let Expr::Subscript(outer) = expr {
             // A section of a file: `settings["auth"]["secret"]`.
-            return self.load_of(&outer.value, scope).filter(|load| load.from != Source::Environment);
+            return self
+                .load_of(&outer.value, scope)
+                .filter(|load| load.from != Source::Environment);
         }
         let name = tail(expr).or_else(|| tail_of_call(expr))?;
         let dotted = match expr {
@@ -660,6 +669,12 @@ impl Origin<'_> {
         self.literal = None;
         self
     }
+}
+
+/// What a rule says of a load whose setting is not known yet.
+fn of_load<'a>(load: &crate::rules::Load) -> Origin<'a> {
+    let hold = if load.live { Hold::Live } else { Hold::Unknown };
+    Origin { source: load.from, hold, ..Origin::unknown(None) }
 }
 
 fn single_literal(elts: &[Expr]) -> Option<&Expr> {

@@ -20,8 +20,22 @@ type Call<'a> = Placed<'a, ast::ExprCall>;
 
 /// Names of the argument that names a setting.
 const SETTING: [&str; 16] = [
-    "key", "name", "env", "var", "variable", "varname", "env_var", "option", "secret_name",
-    "SecretId", "Name", "path", "file", "secret_id", "default_key", "username",
+    "key",
+    "name",
+    "env",
+    "var",
+    "variable",
+    "varname",
+    "env_var",
+    "option",
+    "secret_name",
+    "SecretId",
+    "Name",
+    "path",
+    "file",
+    "secret_id",
+    "default_key",
+    "username",
 ];
 
 /// Locals that end on `self`, by their scope.
@@ -72,7 +86,9 @@ pub(super) fn at<'a>(
     let Some(load) = load else { return false };
     let keywords = SETTING.map(str::to_owned);
     let setting = argument(placed.node, Some(load.setting), &keywords);
-    if load.from == Source::File {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    let opens = matches!(name, "open" | "open_file" | "read_text" | "read_bytes");
+    if load.from == Source::File && (opens || load.call.starts_with("*.")) {
         of_file(names, out, wraps, placed, setting, locals);
         return true;
     }
@@ -99,10 +115,7 @@ struct Placing<'p> {
     is_kept_local: bool,
 }
 
-fn placing<'a, T>(
-    placed: &Placed<'a, T>,
-    locals: &HashSet<(ScopeId, &'a str)>,
-) -> Placing<'a> {
+fn placing<'a, T>(placed: &Placed<'a, T>, locals: &HashSet<(ScopeId, &'a str)>) -> Placing<'a> {
     let is_kept_local = placed.into == Into::Name
         && placed.under.is_some_and(|under| locals.contains(&(placed.scope, under)));
     Placing { scope: placed.scope, under: placed.under, into: placed.into, is_kept_local }
@@ -121,9 +134,8 @@ fn one(
     let by_name = name.as_deref().and_then(words::judge_loaded);
     let by_place = under.and_then(words::judge);
     let by_name = by_name.filter(|_| !is_loop_name(name.as_deref()));
-    let is_about = name.as_deref().is_some_and(|name| {
-        words::may_name_key(name) && by_name.is_none()
-    });
+    let is_about =
+        name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
     let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
     let name = name.or_else(|| under.map(str::to_owned)).unwrap_or_default();
     let (scope, hot) = when(names, placing, load.live);
@@ -193,11 +205,7 @@ pub(super) fn parameter_in(
     }
 }
 
-fn parameter_in_value(
-    names: &Names<'_>,
-    expr: &Expr,
-    scope: ScopeId,
-) -> Option<(ScopeId, usize)> {
+fn parameter_in_value(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<(ScopeId, usize)> {
     let plain = |expr: &Expr| match expr {
         Expr::Name(name) => {
             let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
@@ -210,10 +218,8 @@ fn parameter_in_value(
     };
     match expr {
         Expr::Name(_) => plain(expr),
-        Expr::BinOp(sum) => {
-            parameter_in_value(names, &sum.left, scope)
-                .or_else(|| parameter_in_value(names, &sum.right, scope))
-        }
+        Expr::BinOp(sum) => parameter_in_value(names, &sum.left, scope)
+            .or_else(|| parameter_in_value(names, &sum.right, scope)),
         Expr::FString(string) => string.value.elements().find_map(|part| match part {
             ast::InterpolatedStringElement::Interpolation(one) => plain(&one.expression),
             ast::InterpolatedStringElement::Literal(_) => None,
@@ -382,7 +388,8 @@ pub(super) fn attribute<'a>(
 ) {
     let Some(load) = names.load_of(&placed.node.value, placed.scope) else { return };
     let name = Some(placed.node.attr.as_str().to_owned());
-    one(names, out, &placing(placed, locals), placed.node.start().to_usize(), name, load, None);
+    let at = placed.node.attr.range.start().to_usize();
+    one(names, out, &placing(placed, locals), at, name, load, None);
 }
 
 /// A call of a function of the project that loads what an argument names.
@@ -425,9 +432,10 @@ pub(super) fn by_wrapper<'a>(
         live: !is_kept && from == Source::Environment,
     };
     let mut rest = placed.node.arguments.args.iter().filter(|argument| *argument != given);
-    let fallback = rest.next().filter(|one| text_of(one).is_some()).or_else(|| {
-        keyword(placed.node, "default")
-    });
+    let fallback = rest
+        .next()
+        .filter(|one| text_of(one).is_some())
+        .or_else(|| keyword(placed.node, "default"));
     let name = if from == Source::File && words::judge(&name).is_none() {
         words::judge_path(&name).map(|_| name.clone()).unwrap_or(name)
     } else {
@@ -457,6 +465,7 @@ pub(super) fn by_wrapper<'a>(
 pub(super) fn by_stranger<'a>(
     names: &Names<'a>,
     out: &mut Out<'_>,
+    wraps: &mut Wraps,
     placed: &Call<'a>,
     callee: &Callee,
     locals: &HashSet<(ScopeId, &'a str)>,
@@ -468,6 +477,9 @@ pub(super) fn by_stranger<'a>(
     let Some(first) = placed.node.arguments.args.first() else { return };
     if reads_key_file(name, first) {
         let Some(path) = tail(first) else { return };
+        if let Some((of, place)) = parameter_in(names, first, placed.scope) {
+            wraps.add(of, place, Reaches::Loader(Source::File));
+        }
         let (scope, hot) = when(names, &placing(placed, locals), false);
         out.load(&Loaded {
             at: tail_start(&placed.node.func),
@@ -673,4 +685,3 @@ fn may_hold_key(expr: &Expr) -> bool {
         _ => false,
     }
 }
-

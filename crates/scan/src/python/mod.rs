@@ -73,7 +73,7 @@ fn places<'a>(names: &Names<'a>, out: &mut Out<'_>, wraps: &mut Wraps) {
         let is_stranger = callee.function.is_none() && callee.class.is_none();
         let is_told = is_use || loads::at(names, out, wraps, placed, &rules, &locals);
         if !is_told && is_stranger && !uses::by_stranger(names, out, placed) {
-            loads::by_stranger(names, out, placed, &callee, &locals);
+            loads::by_stranger(names, out, wraps, placed, &callee, &locals);
         }
         timers::at(names, out, placed, &rules);
         if !is_use {

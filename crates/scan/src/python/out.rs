@@ -147,7 +147,14 @@ impl<'o> Out<'o> {
     }
 
     /// SQL in the code that handles a key.
-    pub(super) fn sql(&mut self, at: usize, sink: &str, does: Does, origin: &Origin<'_>, scope: Scope) {
+    pub(super) fn sql(
+        &mut self,
+        at: usize,
+        sink: &str,
+        does: Does,
+        origin: &Origin<'_>,
+        scope: Scope,
+    ) {
         let Some(mut site) = self.site(Kind::Sql, "python/sql-function", at) else { return };
         site.name.clone_from(&origin.name);
         site.links.clone_from(&origin.links);

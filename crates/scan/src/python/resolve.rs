@@ -95,6 +95,8 @@ impl<'a> Names<'a> {
                     continue;
                 }
                 found.push(name.to_owned());
+                let full = self.dotted(base, self.scopes.parent(one)).unwrap_or_default();
+                found.push(tail_of(&full).to_owned());
                 if let Some((_, defs)) = self.scopes.lookup(name, self.scopes.parent(one)) {
                     open.extend(defs.iter().filter_map(|def| match def.bound {
                         Bound::Class(id) => Some(id),
@@ -246,8 +248,17 @@ pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
         let name = tail(expr).unwrap_or_default();
         matches!(
             name,
-            "lru_cache" | "cache" | "cached" | "cached_property" | "memoize" | "alru_cache"
-                | "cachedmethod" | "singleton" | "cache_resource" | "cache_data" | "reify"
+            "lru_cache"
+                | "cache"
+                | "cached"
+                | "cached_property"
+                | "memoize"
+                | "alru_cache"
+                | "cachedmethod"
+                | "singleton"
+                | "cache_resource"
+                | "cache_data"
+                | "reify"
         )
     })
 }
@@ -256,11 +267,17 @@ pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
 pub(super) fn is_property(function: &ast::StmtFunctionDef) -> bool {
     function.decorator_list.iter().any(|decorator| {
         let name = tail(&decorator.expression).unwrap_or_default();
-        matches!(name, "property" | "cached_property" | "hybrid_property" | "reify" | "computed_field")
+        matches!(
+            name,
+            "property" | "cached_property" | "hybrid_property" | "reify" | "computed_field"
+        )
     })
 }
 
 /// Whether a function makes an object.
 pub(super) fn is_constructor(name: &str) -> bool {
-    matches!(name, "__init__" | "__post_init__" | "__attrs_post_init__" | "model_post_init" | "__new__")
+    matches!(
+        name,
+        "__init__" | "__post_init__" | "__attrs_post_init__" | "model_post_init" | "__new__"
+    )
 }

@@ -248,9 +248,10 @@ impl<'a> Walk<'a> {
         let id = self.found.all.len();
         let in_class = self.found.all.get(self.scope).is_some_and(Scope::is_class);
         self.define(function.name.as_str(), function.start().to_usize(), Bound::Function(id));
-        let is_static = function.decorator_list.iter().any(|decorator| {
-            tail(&decorator.expression) == Some("staticmethod")
-        });
+        let is_static = function
+            .decorator_list
+            .iter()
+            .any(|decorator| tail(&decorator.expression) == Some("staticmethod"));
         self.found.all.push(scope(Body::Function(function), self.scope));
         let before = std::mem::replace(&mut self.scope, id);
         self.parameters(&function.parameters, usize::from(in_class && !is_static));
@@ -334,11 +335,8 @@ impl<'a> Walk<'a> {
         self.found.calls.push(placed);
         let name = tail(&call.func).unwrap_or_default();
         let is_later = self.found.function_of(self.scope).is_some();
-        let called = if is_later {
-            &mut self.found.called_later
-        } else {
-            &mut self.found.called_at_start
-        };
+        let called =
+            if is_later { &mut self.found.called_later } else { &mut self.found.called_at_start };
         called.insert(name);
         let is_method = call.func.is_attribute_expr();
         let (under, into) = (self.under, self.into);
@@ -365,9 +363,7 @@ impl<'a> Walk<'a> {
     }
 
     fn dict(&mut self, dict: &'a ast::ExprDict) {
-        let is_entry = |item: &ast::DictItem| {
-            matches!(&item.key, Some(Expr::StringLiteral(key)) if key.value.to_str() == "schedule")
-        };
+        let is_entry = |item: &ast::DictItem| matches!(&item.key, Some(Expr::StringLiteral(key)) if key.value.to_str() == "schedule");
         if dict.items.iter().any(is_entry) {
             let placed = self.placed(dict);
             self.found.dicts.push(placed);
@@ -619,7 +615,10 @@ impl<'a> Scopes<'a> {
     }
 
     /// The innermost function around a scope.
-    pub(super) fn function_of(&self, scope: ScopeId) -> Option<(ScopeId, &'a ast::StmtFunctionDef)> {
+    pub(super) fn function_of(
+        &self,
+        scope: ScopeId,
+    ) -> Option<(ScopeId, &'a ast::StmtFunctionDef)> {
         let mut at = scope;
         loop {
             match self.body(at) {

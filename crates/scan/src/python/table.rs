@@ -79,8 +79,7 @@ fn is_call(rule: &str, dotted: &str) -> bool {
             && tail_of(rule) == tail_of(dotted);
     }
     let is_of_project = dotted.starts_with('.') && rule.matches('.').count() > 0;
-    is_of_project
-        && dotted.strip_suffix(rule).is_some_and(|before| before.ends_with('.'))
+    is_of_project && dotted.strip_suffix(rule).is_some_and(|before| before.ends_with('.'))
 }
 
 #[cfg(test)]

@@ -40,8 +40,18 @@ pub(super) fn functions(file: &Names<'_>, out: &mut Out<'_>) {
             let name = tail(&call.func).unwrap_or_default();
             let is_timer = matches!(
                 name,
-                "scheduled_job" | "repeat_every" | "periodic_task" | "on_after_configure" | "job"
-                    | "loop" | "task" | "cron" | "every" | "repeat" | "crontab" | "db_periodic_task"
+                "scheduled_job"
+                    | "repeat_every"
+                    | "periodic_task"
+                    | "on_after_configure"
+                    | "job"
+                    | "loop"
+                    | "task"
+                    | "cron"
+                    | "every"
+                    | "repeat"
+                    | "crontab"
+                    | "db_periodic_task"
             );
             let is_timed = !matches!(name, "task" | "job" | "loop")
                 || call.arguments.keywords.iter().any(|one| {
@@ -80,9 +90,11 @@ pub(super) fn functions(file: &Names<'_>, out: &mut Out<'_>) {
 /// Entries of Celery's beat: a task whose name turns keys, with a schedule beside it.
 pub(super) fn entry(file: &Names<'_>, out: &mut Out<'_>, placed: &Placed<'_, ast::ExprDict>) {
     let value = |name: &str| {
-        placed.node.items.iter().find(|item| {
-            item.key.as_ref().and_then(text_of).is_some_and(|key| key == name)
-        })
+        placed
+            .node
+            .items
+            .iter()
+            .find(|item| item.key.as_ref().and_then(text_of).is_some_and(|key| key == name))
     };
     let (Some(task), Some(_)) = (value("task"), value("schedule")) else { return };
     let Some(name) = text_of(&task.value) else { return };
@@ -116,8 +128,8 @@ fn turns_keys(file: &Names<'_>, job: &Expr, scope: ScopeId) -> Option<String> {
         other => {
             let name = tail(other)?;
             let callee = file.callee_of(other, scope);
-            let is_job = speaks(name)
-                || callee.function.is_some_and(|function| makes_keys(file, function));
+            let is_job =
+                speaks(name) || callee.function.is_some_and(|function| makes_keys(file, function));
             is_job.then(|| name.to_owned())
         }
     }
@@ -127,9 +139,20 @@ fn turns_keys(file: &Names<'_>, job: &Expr, scope: ScopeId) -> Option<String> {
 fn speaks(name: &str) -> bool {
     let words = names::words(name);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    has(&["rotate", "rotates", "rotation", "rotating", "regenerate", "renew", "roll", "cycle",
-          "generate", "refresh", "reset", "rekey"])
-        && has(&["key", "keys", "secret", "secrets", "jwks", "rekey", "keyring", "salt"])
+    has(&[
+        "rotate",
+        "rotates",
+        "rotation",
+        "rotating",
+        "regenerate",
+        "renew",
+        "roll",
+        "cycle",
+        "generate",
+        "refresh",
+        "reset",
+        "rekey",
+    ]) && has(&["key", "keys", "secret", "secrets", "jwks", "rekey", "keyring", "salt"])
         && !has(&["cache", "session", "api"])
 }
 
@@ -140,9 +163,10 @@ fn makes_keys(file: &Names<'_>, function: ScopeId) -> bool {
     body.visit_body(&def.body);
     body.calls.iter().any(|call| generates_key(file, call, function))
         || body.tails.iter().any(|name| speaks(name))
-        || body.assigned.iter().any(|(name, call)| {
-            words::judge(name).is_some() && is_generator(file, call, function)
-        })
+        || body
+            .assigned
+            .iter()
+            .any(|(name, call)| words::judge(name).is_some() && is_generator(file, call, function))
 }
 
 fn generates_key(file: &Names<'_>, call: &ast::ExprCall, scope: ScopeId) -> bool {

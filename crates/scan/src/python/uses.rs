@@ -47,7 +47,7 @@ fn explicit<'a>(
     if sink.unless.as_deref().is_some_and(|unless| says(placed.node, unless)) {
         return false;
     }
-    let Some(key) = key_of(names, placed, sink) else { return false };
+    let Some((key, scope)) = key_of(names, placed, sink) else { return false };
     let key = if sink.does == Does::Authenticates {
         // Two values are compared; the key is the one that is known as one.
         let both = placed.node.arguments.args.iter().take(2);
@@ -63,7 +63,15 @@ fn explicit<'a>(
     if key.is_none_literal_expr() || text_of(key).is_some_and(|text| text.is_empty()) {
         return false;
     }
-    let origin = names.origin(key, placed.scope);
+    let mut origin = names.origin(key, scope);
+    if sink.call.starts_with("keywheel.") {
+        let ring = names.setting_name(key, scope).unwrap_or_default();
+        origin = Origin::of_setting(&ring, Source::Ring, Hold::Live);
+    }
+    if scope != placed.scope {
+        // Options that were put together before.
+        origin.hold = Hold::Frozen;
+    }
     if let Some((of, place)) = origin.parameter {
         if sink.certain || origin.is_key() {
             wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
@@ -105,7 +113,8 @@ pub(super) fn by_stranger<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Cal
     let all = placed.node.arguments.args.iter();
     let named = placed.node.arguments.keywords.iter().map(|keyword| &keyword.value);
     for given in all.chain(named) {
-        if !matches!(given, Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) | Expr::Subscript(_)) {
+        if !matches!(given, Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) | Expr::Subscript(_))
+        {
             continue;
         }
         let origin = names.origin(given, placed.scope);
@@ -140,7 +149,9 @@ fn does_by_name(name: &str) -> Option<Does> {
         () if has(&["hmac", "sign", "signature", "jws"]) => Does::Signs,
         () if has(&["encrypt", "encipher"]) => Does::Encrypts,
         () if has(&["decrypt", "decipher"]) => Does::Decrypts,
-        () if has(&["jwt"]) && has(&["create", "make", "generate", "encode", "issue"]) => Does::Signs,
+        () if has(&["jwt"]) && has(&["create", "make", "generate", "encode", "issue"]) => {
+            Does::Signs
+        }
         () if has(&["jwt"]) && has(&["decode", "verify", "parse", "check"]) => Does::Verifies,
         () if has(&["derive", "hkdf", "pbkdf2"]) => Does::Derives,
         () => return None,
@@ -156,10 +167,10 @@ fn is_app_wide(placed: &Call<'_>) -> bool {
     matches!(tail(&placed.node.func), Some("add_middleware" | "Middleware"))
 }
 
-fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<&'a Expr> {
+fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<(&'a Expr, ScopeId)> {
     let position = sink.key.filter(|_| !is_app_wide(placed));
     if let Some(key) = argument(placed.node, position, &sink.keywords) {
-        return Some(key);
+        return Some((key, placed.scope));
     }
     // `**options`, where the options stand in this file.
     let spread = placed.node.arguments.keywords.iter().find(|keyword| keyword.arg.is_none())?;
@@ -171,21 +182,22 @@ fn entry_of<'a>(
     expr: &'a Expr,
     keys: &[String],
     scope: ScopeId,
-) -> Option<&'a Expr> {
-    let dict = match expr {
-        Expr::Dict(dict) => dict,
+) -> Option<(&'a Expr, ScopeId)> {
+    let (dict, scope) = match expr {
+        Expr::Dict(dict) => (dict, scope),
         Expr::Name(name) => {
-            let (_, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
-            defs.iter().find_map(|def| match def.bound {
+            let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
+            let dict = defs.iter().find_map(|def| match def.bound {
                 Bound::Value(Expr::Dict(dict)) => Some(dict),
                 _ => None,
-            })?
+            })?;
+            (dict, at)
         }
         _ => return None,
     };
     dict.items.iter().find_map(|item| {
         let key = text_of(item.key.as_ref()?)?;
-        keys.iter().any(|one| *one == *key).then_some(&item.value)
+        keys.iter().any(|one| *one == *key).then_some((&item.value, scope))
     })
 }
 
@@ -257,9 +269,9 @@ pub(super) fn when(
         let is_rebuilt = scope == Scope::Instance && is_used_at_once(names, placed);
         return if is_rebuilt { (Scope::Call, of_hold(origin)) } else { (scope, Hot::No) };
     }
-    let is_global = placed.under.is_some_and(|name| {
-        placed.into == Into::Name && names.scopes.rebound.contains(name)
-    });
+    let is_global = placed
+        .under
+        .is_some_and(|name| placed.into == Into::Name && names.scopes.rebound.contains(name));
     if is_global || (is_kept_on && keeps) || (is_factory && (keeps || is_kept_on)) {
         return (scope, Hot::No);
     }

@@ -11,9 +11,9 @@ pub(super) fn may_name_key(name: &str) -> bool {
     const PARTS: [&[u8]; 8] =
         [b"key", b"secret", b"token", b"pass", b"salt", b"pepper", b"pwd", b"auth"];
     let bytes = name.as_bytes();
-    PARTS.iter().any(|part| {
-        bytes.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
-    })
+    PARTS
+        .iter()
+        .any(|part| bytes.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part)))
 }
 
 /// What sort of secret has this name.
@@ -39,10 +39,44 @@ fn is_fixture_name(name: &str) -> bool {
 /// is a standing credential, because nothing else is given to an application so.
 pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     const NOT_BEFORE: [&str; 38] = [
-        "primary", "foreign", "cache", "sort", "partition", "public", "pub", "site", "lookup",
-        "idempotency", "routing", "row", "range", "group", "dict", "object", "hot", "short",
-        "index", "name", "ssh", "csrf", "redis", "bucket", "s3", "key", "id", "email", "mail",
-        "user", "display", "attribute", "custom", "map", "hash", "max", "unknown", "cookie",
+        "primary",
+        "foreign",
+        "cache",
+        "sort",
+        "partition",
+        "public",
+        "pub",
+        "site",
+        "lookup",
+        "idempotency",
+        "routing",
+        "row",
+        "range",
+        "group",
+        "dict",
+        "object",
+        "hot",
+        "short",
+        "index",
+        "name",
+        "ssh",
+        "csrf",
+        "redis",
+        "bucket",
+        "s3",
+        "key",
+        "id",
+        "email",
+        "mail",
+        "user",
+        "display",
+        "attribute",
+        "custom",
+        "map",
+        "hash",
+        "max",
+        "unknown",
+        "cookie",
     ];
     if let Some(class) = judge(name) {
         return Some(class);
@@ -202,7 +236,10 @@ pub(super) fn may_load(name: &str) -> bool {
     let verb = ["get", "load", "read", "fetch", "env", "require", "must"];
     let noun = ["secret", "env", "config", "setting", "credential", "param", "var"];
     (verb.iter().any(|word| lower.contains(word)) && noun.iter().any(|word| lower.contains(word)))
-        || matches!(lower.as_str(), "env" | "config" | "secret" | "environ" | "getenv" | "envsecret")
+        || matches!(
+            lower.as_str(),
+            "env" | "config" | "secret" | "environ" | "getenv" | "envsecret"
+        )
 }
 
 /// What is a key file by its path.
@@ -249,12 +286,19 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
     let is_same = is_word && !is_weak(name) && same_name(text, name);
     let is_address = ["http://", "https://", "arn:", "projects/", "ssm:", "vault:"];
     let is_type = ["str", "string", "password", "text", "none", "null", "true", "false", "bearer"];
-    let is_template = text.contains("{{") || text.contains("${") || text.contains("%(")
-        || (text.starts_with('{') && text.ends_with('}')) || text.starts_with("%s");
-    let is_file = is_word && [".pem", ".key", ".txt", ".json"].iter().any(|end| lower.ends_with(end))
-        || text.starts_with("/run/") || text.starts_with("/etc/") || text.starts_with("./");
+    let is_template = text.contains("{{")
+        || text.contains("${")
+        || text.contains("%(")
+        || (text.starts_with('{') && text.ends_with('}'))
+        || text.starts_with("%s");
+    let is_file = is_word
+        && [".pem", ".key", ".txt", ".json"].iter().any(|end| lower.ends_with(end))
+        || text.starts_with("/run/")
+        || text.starts_with("/etc/")
+        || text.starts_with("./");
     let is_prose = text.split_whitespace().count() > 5 && !text.contains('\n');
-    let is_dotted = is_word && text.contains('.') && may_name_key(text) && names::judge(text).is_some();
+    let is_dotted =
+        is_word && text.contains('.') && may_name_key(text) && names::judge(text).is_some();
     !(is_constant
         || is_header
         || is_same
@@ -273,8 +317,12 @@ fn is_weak(name: &str) -> bool {
 fn same_name(text: &str, name: &str) -> bool {
     let text = names::folded(text);
     let name = names::folded(name);
-    text.len() > 3 && (name == text || (text.len() > 8 && name.ends_with(&text) && text.contains("key")
-        && !text.starts_with("api")))
+    text.len() > 3
+        && (name == text
+            || (text.len() > 8
+                && name.ends_with(&text)
+                && text.contains("key")
+                && !text.starts_with("api")))
 }
 
 /// Shortens what stands in a sentence of a report.

@@ -192,7 +192,10 @@ pub(super) fn export(names: &Names<'_>, out: &mut Out<'_>, wraps: &Wraps) {
         let keyword = parameter_name(names, *of, *place);
         let is_loader = matches!(reaches, Reaches::Loader(_));
         let is_known = matches!(function, "read_file" | "load_file" | "get_env" | "get_config");
-        if (is_common(function) && !(is_loader && is_known)) || function.starts_with("__") || function.starts_with("test_") {
+        if (is_common(function) && !(is_loader && is_known))
+            || function.starts_with("__")
+            || function.starts_with("test_")
+        {
             continue;
         }
         out.sites.wrappers.push(Wrapper {
@@ -208,11 +211,40 @@ fn is_common(name: &str) -> bool {
     name.len() < 5
         || matches!(
             name,
-            "encode" | "decode" | "verify" | "create" | "update" | "setup" | "build" | "start"
-                | "parse" | "value" | "fetch" | "write" | "get_value" | "config" | "Config"
-                | "Client" | "Settings" | "validate" | "process" | "from_env" | "execute"
-                | "handle" | "setdefault" | "check" | "compute" | "connect" | "get_or_create"
-                | "read_file" | "load_file" | "read_text" | "load_json" | "load_yaml" | "open_file"
-                | "get_env" | "get_config"
+            "encode"
+                | "decode"
+                | "verify"
+                | "create"
+                | "update"
+                | "setup"
+                | "build"
+                | "start"
+                | "parse"
+                | "value"
+                | "fetch"
+                | "write"
+                | "get_value"
+                | "config"
+                | "Config"
+                | "Client"
+                | "Settings"
+                | "validate"
+                | "process"
+                | "from_env"
+                | "execute"
+                | "handle"
+                | "setdefault"
+                | "check"
+                | "compute"
+                | "connect"
+                | "get_or_create"
+                | "read_file"
+                | "load_file"
+                | "read_text"
+                | "load_json"
+                | "load_yaml"
+                | "open_file"
+                | "get_env"
+                | "get_config"
         )
 }
