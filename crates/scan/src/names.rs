@@ -234,7 +234,6 @@ fn judge_words(words: &[String]) -> Option<Class> {
             _ => Class::Key,
         }),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
-        "passphrase" | "pepper" | "keyfile" => Some(Class::Key),
         "salt" => {
             let has = |word: &str| before.iter().any(|one| one == word);
             let is_of_settings = ["security", "secret", "password", "cookie", "session", "signing"];
@@ -249,8 +248,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 BEFORE_CREDENTIAL_KEY.contains(&prior).then_some(Class::Credential)
             }
         }
-        "secretkey" | "jwtsecret" | "jwtkey" | "signingkey" | "encryptionkey" | "privatekey"
-        | "cookiesecret" | "sessionsecret" | "hmackey" | "appkey" | "masterkey" => Some(Class::Key),
+        "passphrase" | "pepper" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
+        | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
+        | "hmackey" | "appkey" | "masterkey" => Some(Class::Key),
         "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }

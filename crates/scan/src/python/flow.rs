@@ -46,7 +46,7 @@ pub(super) struct Origin<'a> {
     pub at: Option<usize>,
 }
 
-impl<'a> Origin<'a> {
+impl Origin<'_> {
     pub(super) fn unknown(name: Option<&str>) -> Self {
         Self {
             name: name.map(str::to_owned),
@@ -275,10 +275,10 @@ impl<'a> Names<'a> {
         fuel: u8,
     ) -> Origin<'a> {
         let name = attribute.attr.as_str();
-        if let Some(class) = self.class_of_self(&attribute.value, scope) {
-            if let Some(origin) = self.follow_own(class, attribute, scope, fuel) {
-                return origin;
-            }
+        if let Some(class) = self.class_of_self(&attribute.value, scope)
+            && let Some(origin) = self.follow_own(class, attribute, scope, fuel)
+        {
+            return origin;
         }
         if self.reads_settings(&attribute.value, scope) || is_app_secret(attribute) {
             let mut origin = Origin::of_setting(name, Source::Settings, Hold::Live);
@@ -400,13 +400,13 @@ impl<'a> Names<'a> {
         if let Some(function) = callee.function {
             return self.follow_function(function, call, scope, fuel);
         }
-        if name == "getattr" {
-            if let Some(key) = call.arguments.args.get(1).and_then(|key| self.text(key, scope)) {
-                let mut origin = Origin::of_setting(&key, Source::Settings, Hold::Live);
-                origin.at = Some(call.func.start().to_usize());
-                origin.class = words::judge(&key);
-                return origin;
-            }
+        if name == "getattr"
+            && let Some(key) = call.arguments.args.get(1).and_then(|key| self.text(key, scope))
+        {
+            let mut origin = Origin::of_setting(&key, Source::Settings, Hold::Live);
+            origin.at = Some(call.func.start().to_usize());
+            origin.class = words::judge(&key);
+            return origin;
         }
         if let Expr::Attribute(method) = call.func.as_ref() {
             return self.follow_method(method, call, scope, fuel);
@@ -461,10 +461,10 @@ impl<'a> Names<'a> {
         if words::judge(own).is_some() && !inner.is_key() {
             return Origin::unknown(Some(own));
         }
-        if words::may_load(name) {
-            if let Some(key) = call.arguments.args.first().and_then(|key| self.text(key, scope)) {
-                return Origin::of_setting(&key, Source::Unknown, Hold::Unknown);
-            }
+        if words::may_load(name)
+            && let Some(key) = call.arguments.args.first().and_then(|key| self.text(key, scope))
+        {
+            return Origin::of_setting(&key, Source::Unknown, Hold::Unknown);
         }
         let lower = name.to_ascii_lowercase();
         let parts = ["deriv", "pad", "key", "secret", "parse", "load", "decode", "cast", "clean"];
@@ -579,7 +579,7 @@ impl<'a> Names<'a> {
                 matches!(name, "first" | "one" | "one_or_none" | "scalar" | "fetchone" | "query")
             }
             Bound::Part(value) => {
-                !tail_of_call(value).is_some_and(|name| name == "open") && !value.is_name_expr()
+                tail_of_call(value).is_none_or(|name| name != "open") && !value.is_name_expr()
             }
             _ => false,
         })

@@ -43,10 +43,10 @@ pub(super) fn kept_locals<'a>(names: &Names<'a>) -> HashSet<(ScopeId, &'a str)> 
     let mut found = HashSet::new();
     for ((_, _), sets) in &names.scopes.kept {
         for (scope, def) in sets {
-            if let Bound::Value(value) = def.bound {
-                if let Some(local) = root_name(value) {
-                    found.insert((*scope, local));
-                }
+            if let Bound::Value(value) = def.bound
+                && let Some(local) = root_name(value)
+            {
+                found.insert((*scope, local));
             }
         }
     }
@@ -228,7 +228,7 @@ fn parameter_in_value(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<
             Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
                 parameter_in_value(names, &method.value, scope)
             }
-            _ => call.arguments.args.iter().find_map(|argument| plain(argument)),
+            _ => call.arguments.args.iter().find_map(plain),
         },
         _ => None,
     }
@@ -255,7 +255,7 @@ fn of_file<'a>(
         }
         _ => setting,
     };
-    let mode = if call.func.is_attribute_expr() && path != setting { 0 } else { 1 };
+    let mode = usize::from(!(call.func.is_attribute_expr() && path != setting));
     let mode = argument(call, Some(mode), &["mode".to_owned()]).and_then(text_of);
     if mode.is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']) && mode.len() < 5) {
         return;
@@ -270,18 +270,15 @@ fn of_file<'a>(
         }
     }
     let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope));
-    let (name, class) = match text {
-        Some(text) => {
-            let class = words::judge_path(&text);
-            (text, class)
-        }
-        None => {
-            let name = names.setting_name(path, placed.scope).unwrap_or_default();
-            let is_secret = words::names_a_path(&name) && name.contains("secret");
-            let class = words::judge(&name).or(is_secret.then_some(Class::Key));
-            let class = class.filter(|class| *class != Class::Password);
-            (name, class)
-        }
+    let (name, class) = if let Some(text) = text {
+        let class = words::judge_path(&text);
+        (text, class)
+    } else {
+        let name = names.setting_name(path, placed.scope).unwrap_or_default();
+        let is_secret = words::names_a_path(&name) && name.contains("secret");
+        let class = words::judge(&name).or(is_secret.then_some(Class::Key));
+        let class = class.filter(|class| *class != Class::Password);
+        (name, class)
     };
     let Some(class) = class else { return };
     // What names the file is loaded too, but it is one place.
@@ -360,10 +357,11 @@ pub(super) fn indexed<'a>(
     }
     let Some(load) = names.load_of(&subscript.value, placed.scope) else {
         let is_settings = names.reads_settings(&subscript.value, placed.scope);
-        if is_settings && !is_text(&subscript.slice) {
-            if let Some((of, place)) = parameter_in(names, &subscript.slice, placed.scope) {
-                wraps.add(of, place, Reaches::Loader(Source::Settings));
-            }
+        if is_settings
+            && !is_text(&subscript.slice)
+            && let Some((of, place)) = parameter_in(names, &subscript.slice, placed.scope)
+        {
+            wraps.add(of, place, Reaches::Loader(Source::Settings));
         }
         return;
     };

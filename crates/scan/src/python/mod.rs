@@ -59,7 +59,7 @@ pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(
 }
 
 /// The places that rules tell.
-fn places<'a>(names: &Names<'a>, out: &mut Out<'_>, wraps: &mut Wraps) {
+fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
     let locals = loads::kept_locals(names);
     for (scope, field) in &names.scopes.fields {
         classes::field(names, out, *scope, field);

@@ -212,10 +212,9 @@ impl<'a> Names<'a> {
         match self.scopes.body(scope) {
             Body::Module => Scope::Module,
             Body::Class(_) => Scope::Class,
-            Body::Lambda => Scope::Call,
             Body::Function(function) if is_cached(function) => Scope::Module,
             Body::Function(function) if is_constructor(function.name.as_str()) => Scope::Instance,
-            Body::Function(_) => Scope::Call,
+            Body::Function(_) | Body::Lambda => Scope::Call,
         }
     }
 

@@ -120,7 +120,7 @@ pub(super) struct Scopes<'a> {
 }
 
 /// Walks over a module. Strings are gathered only on demand; there are many.
-pub(super) fn gather<'a>(module: &'a ast::ModModule, with_strings: bool) -> Scopes<'a> {
+pub(super) fn gather(module: &ast::ModModule, with_strings: bool) -> Scopes<'_> {
     let mut walk = Walk {
         found: Scopes::default(),
         scope: 0,
@@ -634,14 +634,14 @@ impl<'a> Scopes<'a> {
         let mut at = scope;
         loop {
             let here = self.all.get(at)?;
-            if at == scope || !here.is_class() {
-                if let Some(defs) = here.names.get(name) {
-                    let is_global = defs.iter().any(|def| matches!(def.bound, Bound::Global));
-                    if !is_global {
-                        return Some((at, defs));
-                    }
-                    return self.all.first()?.names.get(name).map(|defs| (0, defs.as_slice()));
+            if (at == scope || !here.is_class())
+                && let Some(defs) = here.names.get(name)
+            {
+                let is_global = defs.iter().any(|def| matches!(def.bound, Bound::Global));
+                if !is_global {
+                    return Some((at, defs));
                 }
+                return self.all.first()?.names.get(name).map(|defs| (0, defs.as_slice()));
             }
             if at == 0 {
                 return None;

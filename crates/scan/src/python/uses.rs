@@ -72,10 +72,10 @@ fn explicit<'a>(
         // Options that were put together before.
         origin.hold = Hold::Frozen;
     }
-    if let Some((of, place)) = origin.parameter {
-        if sink.certain || origin.is_key() {
-            wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
-        }
+    if let Some((of, place)) = origin.parameter
+        && (sink.certain || origin.is_key())
+    {
+        wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
     }
     let is_told = origin.is_key() || origin.is_loaded();
     let is_sure = is_told || origin.source == Source::Literal;
@@ -111,8 +111,8 @@ pub(super) fn by_stranger<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Cal
     let name = tail(&placed.node.func).unwrap_or_default();
     let Some(does) = does_by_name(name) else { return false };
     let all = placed.node.arguments.args.iter();
-    let named = placed.node.arguments.keywords.iter().map(|keyword| &keyword.value);
-    for given in all.chain(named) {
+    let by_keyword = placed.node.arguments.keywords.iter().map(|keyword| &keyword.value);
+    for given in all.chain(by_keyword) {
         if !matches!(given, Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) | Expr::Subscript(_))
         {
             continue;

@@ -88,8 +88,9 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     let (last, before) = words.split_last()?;
     let prior = before.last()?.as_str();
     match last.as_str() {
-        "key" | "keys" if !NOT_BEFORE.contains(&prior) => Some(Class::Credential),
-        "token" | "tokens" | "auth" if !NOT_BEFORE.contains(&prior) => Some(Class::Credential),
+        "key" | "keys" | "token" | "tokens" | "auth" if !NOT_BEFORE.contains(&prior) => {
+            Some(Class::Credential)
+        }
         _ => None,
     }
 }
@@ -248,7 +249,8 @@ pub(super) fn judge_path(path: &str) -> Option<Class> {
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
     let lower = file.to_ascii_lowercase();
     let stem = lower.trim_start_matches('.');
-    if lower.ends_with(".pub") || (stem.contains("public") && lower.ends_with(".pem")) {
+    let end = lower.rsplit('.').next().unwrap_or_default();
+    if end == "pub" || (stem.contains("public") && end == "pem") {
         return Some(Class::Public);
     }
     let is_text = [".md", ".txt", ".html", ".py", ".rst", ".crt", ".cer", ".cert", ".j2", ".csv"];
