@@ -355,7 +355,6 @@ fn judge_words(words: &[String]) -> Option<Class> {
             _ => Class::Key,
         }),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
-        "passphrase" | "pepper" | "keyfile" => Some(Class::Key),
         "salt" => {
             let has = |word: &str| before.iter().any(|one| one == word);
             let is_of_settings = ["security", "secret", "password", "cookie", "session", "signing"];
@@ -374,8 +373,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 is_key.then_some(Class::Key)
             }
         }
-        "secretkey" | "jwtsecret" | "jwtkey" | "signingkey" | "encryptionkey" | "privatekey"
-        | "cookiesecret" | "sessionsecret" | "hmackey" | "appkey" | "masterkey" => Some(Class::Key),
+        "passphrase" | "pepper" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
+        | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
+        | "hmackey" | "appkey" | "masterkey" => Some(Class::Key),
         "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }

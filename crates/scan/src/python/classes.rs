@@ -23,7 +23,7 @@ pub(super) fn field<'a>(
         return;
     }
     let (alias, default) = described(field.value.as_deref());
-    let alias = alias.map(|alias| alias.into_owned());
+    let alias = alias.map(std::borrow::Cow::into_owned);
     let prefix = prefix_of(names, scope).unwrap_or_default();
     let full = alias.unwrap_or_else(|| format!("{prefix}{name}"));
     let Some(class) = words::judge_loaded(name).or_else(|| words::judge_loaded(&full)) else {
@@ -59,7 +59,7 @@ fn described(value: Option<&Expr>) -> (Option<std::borrow::Cow<'_, str>>, Option
                     other => text_of(other),
                 });
             let default = keyword(call, "default").or_else(|| call.arguments.args.first());
-            (alias, default.map(|default| unwrapped(default)))
+            (alias, default.map(unwrapped))
         }
         _ => (None, Some(unwrapped(value))),
     }
@@ -111,7 +111,7 @@ fn prefix_of(names: &Names<'_>, scope: ScopeId) -> Option<String> {
             let is_config = assign.targets.iter().any(|one| tail(one) == Some("model_config"));
             match assign.value.as_ref() {
                 Expr::Call(call) if is_config => {
-                    keyword(call, "env_prefix").and_then(text_of).map(|text| text.into_owned())
+                    keyword(call, "env_prefix").and_then(text_of).map(std::borrow::Cow::into_owned)
                 }
                 _ => None,
             }
@@ -121,7 +121,7 @@ fn prefix_of(names: &Names<'_>, scope: ScopeId) -> Option<String> {
                 ast::Stmt::Assign(assign)
                     if assign.targets.iter().any(|one| tail(one) == Some("env_prefix")) =>
                 {
-                    text_of(&assign.value).map(|text| text.into_owned())
+                    text_of(&assign.value).map(std::borrow::Cow::into_owned)
                 }
                 _ => None,
             })

@@ -40,11 +40,13 @@ pub(super) struct Origin<'a> {
     pub literal: Option<&'a Expr>,
     /// The function and the position of its parameter, where it is one.
     pub parameter: Option<(ScopeId, usize)>,
+    /// The function and the position of its parameter that names the setting.
+    pub named_by: Option<(ScopeId, usize)>,
     /// Where the settings are read.
     pub at: Option<usize>,
 }
 
-impl<'a> Origin<'a> {
+impl Origin<'_> {
     pub(super) fn unknown(name: Option<&str>) -> Self {
         Self {
             name: name.map(str::to_owned),
@@ -54,6 +56,7 @@ impl<'a> Origin<'a> {
             hold: Hold::Unknown,
             literal: None,
             parameter: None,
+            named_by: None,
             at: None,
         }
     }
@@ -272,10 +275,10 @@ impl<'a> Names<'a> {
         fuel: u8,
     ) -> Origin<'a> {
         let name = attribute.attr.as_str();
-        if let Some(class) = self.class_of_self(&attribute.value, scope) {
-            if let Some(origin) = self.follow_own(class, attribute, scope, fuel) {
-                return origin;
-            }
+        if let Some(class) = self.class_of_self(&attribute.value, scope)
+            && let Some(origin) = self.follow_own(class, attribute, scope, fuel)
+        {
+            return origin;
         }
         if self.reads_settings(&attribute.value, scope) || is_app_secret(attribute) {
             let mut origin = Origin::of_setting(name, Source::Settings, Hold::Live);
@@ -341,7 +344,12 @@ impl<'a> Names<'a> {
         fuel: u8,
     ) -> Origin<'a> {
         let Some(key) = self.text(&subscript.slice, scope) else {
-            return self.follow(&subscript.value, scope, fuel);
+            let load = self.load_of(&subscript.value, scope);
+            let by = super::loads::parameter_in(self, &subscript.slice, scope);
+            return match (load, by) {
+                (Some(load), Some(_)) => Origin { named_by: by, ..of_load(load) },
+                _ => self.follow(&subscript.value, scope, fuel),
+            };
         };
         if let Some(load) = self.load_of(&subscript.value, scope) {
             let hold = if load.live { Hold::Live } else { Hold::Unknown };
@@ -366,6 +374,10 @@ impl<'a> Names<'a> {
             _ => None,
         }) {
             let setting = argument(call, Some(load.setting), &[]);
+            let by = setting.and_then(|one| super::loads::parameter_in(self, one, scope));
+            if by.is_some() {
+                return Origin { named_by: by, ..of_load(load) };
+            }
             let key = setting.and_then(|setting| self.setting_name(setting, scope));
             let hold = if load.live { Hold::Live } else { Hold::Unknown };
             let key = key.unwrap_or_default();
@@ -376,19 +388,25 @@ impl<'a> Names<'a> {
             }
             return origin;
         }
+        if let Some(key) = rules.iter().find_map(|rule| match rule {
+            Rule::Sink(sink) if sink.keeps => argument(call, sink.key, &sink.keywords),
+            _ => None,
+        }) {
+            return self.follow(key, scope, fuel);
+        }
         if callee.dotted.as_deref().is_some_and(is_generator) {
             return Origin { source: Source::Generated, ..Origin::unknown(None) };
         }
         if let Some(function) = callee.function {
             return self.follow_function(function, call, scope, fuel);
         }
-        if name == "getattr" {
-            if let Some(key) = call.arguments.args.get(1).and_then(|key| self.text(key, scope)) {
-                let mut origin = Origin::of_setting(&key, Source::Settings, Hold::Live);
-                origin.at = Some(call.func.start().to_usize());
-                origin.class = words::judge(&key);
-                return origin;
-            }
+        if name == "getattr"
+            && let Some(key) = call.arguments.args.get(1).and_then(|key| self.text(key, scope))
+        {
+            let mut origin = Origin::of_setting(&key, Source::Settings, Hold::Live);
+            origin.at = Some(call.func.start().to_usize());
+            origin.class = words::judge(&key);
+            return origin;
         }
         if let Expr::Attribute(method) = call.func.as_ref() {
             return self.follow_method(method, call, scope, fuel);
@@ -439,17 +457,21 @@ impl<'a> Names<'a> {
         fuel: u8,
     ) -> Origin<'a> {
         let own = words::of_getter(name);
-        if words::judge(own).is_some() {
+        let inner = self.any(call.arguments.args.iter().take(1), scope, fuel);
+        if words::judge(own).is_some() && !inner.is_key() {
             return Origin::unknown(Some(own));
         }
-        if words::may_load(name) {
-            if let Some(key) = call.arguments.args.first().and_then(|key| self.text(key, scope)) {
-                return Origin::of_setting(&key, Source::Unknown, Hold::Unknown);
-            }
+        if words::may_load(name)
+            && let Some(key) = call.arguments.args.first().and_then(|key| self.text(key, scope))
+        {
+            return Origin::of_setting(&key, Source::Unknown, Hold::Unknown);
         }
-        let inner = self.any(call.arguments.args.iter().take(1), scope, fuel);
-        let is_derived = inner.is_key() && (name.contains("deriv") || name.contains("pad"));
-        if is_derived { inner.held(Hold::Unknown) } else { Origin::unknown(None) }
+        let lower = name.to_ascii_lowercase();
+        let parts = ["deriv", "pad", "key", "secret", "parse", "load", "decode", "cast", "clean"];
+        if inner.is_key() && parts.iter().any(|part| lower.contains(part)) {
+            return inner;
+        }
+        Origin::unknown(None)
     }
 
     /// What a function of this file gives, with the arguments of a call in place of its parameters.
@@ -462,6 +484,14 @@ impl<'a> Names<'a> {
     ) -> Origin<'a> {
         let Body::Function(def) = self.scopes.body(function) else { return Origin::unknown(None) };
         let mut origin = self.follow_returns(function, fuel);
+        if let Some((_, place)) = origin.named_by.filter(|(of, _)| *of == function) {
+            let given = argument(call, Some(place), &[]);
+            if let Some(key) = given.and_then(|given| self.setting_name(given, scope)) {
+                let by = given.and_then(|given| super::loads::parameter_in(self, given, scope));
+                origin = Origin::of_setting(&key, origin.source, origin.hold);
+                origin.named_by = by;
+            }
+        }
         if let Some((of, place)) = origin.parameter {
             if of == function {
                 let given = argument(call, Some(place), &[]);
@@ -549,7 +579,7 @@ impl<'a> Names<'a> {
                 matches!(name, "first" | "one" | "one_or_none" | "scalar" | "fetchone" | "query")
             }
             Bound::Part(value) => {
-                !tail_of_call(value).is_some_and(|name| name == "open") && !value.is_name_expr()
+                tail_of_call(value).is_none_or(|name| name != "open") && !value.is_name_expr()
             }
             _ => false,
         })
@@ -557,6 +587,12 @@ impl<'a> Names<'a> {
 
     /// The rule of a load by an index, such as that of `os.environ["X"]`.
     pub(super) fn load_of(&self, expr: &Expr, scope: ScopeId) -> Option<&'a crate::rules::Load> {
+        if let Expr::Subscript(outer) = expr {
+            // A section of a file: `settings["auth"]["secret"]`.
+            return self
+                .load_of(&outer.value, scope)
+                .filter(|load| load.from != Source::Environment);
+        }
         let name = tail(expr).or_else(|| tail_of_call(expr))?;
         let dotted = match expr {
             Expr::Name(_) => self.dotted(expr, scope)?,
@@ -633,6 +669,12 @@ impl Origin<'_> {
         self.literal = None;
         self
     }
+}
+
+/// What a rule says of a load whose setting is not known yet.
+fn of_load<'a>(load: &crate::rules::Load) -> Origin<'a> {
+    let hold = if load.live { Hold::Live } else { Hold::Unknown };
+    Origin { source: load.from, hold, ..Origin::unknown(None) }
 }
 
 fn single_literal(elts: &[Expr]) -> Option<&Expr> {

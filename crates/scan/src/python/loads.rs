@@ -7,8 +7,8 @@ use super::flow::{Hold, Origin};
 use super::out::{Loaded, Out};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, keyword, tail, tail_start, text_of};
-use super::resolve::{Callee, Names, is_property};
-use super::scopes::{Assigned, Body, Bound, Into, Placed, ScopeId};
+use super::resolve::{Callee, Names};
+use super::scopes::{Assigned, Bound, Into, Placed, ScopeId};
 use super::table::Rule;
 use super::words;
 use super::wraps::Wraps;
@@ -43,10 +43,10 @@ pub(super) fn kept_locals<'a>(names: &Names<'a>) -> HashSet<(ScopeId, &'a str)> 
     let mut found = HashSet::new();
     for ((_, _), sets) in &names.scopes.kept {
         for (scope, def) in sets {
-            if let Bound::Value(value) = def.bound {
-                if let Some(local) = root_name(value) {
-                    found.insert((*scope, local));
-                }
+            if let Bound::Value(value) = def.bound
+                && let Some(local) = root_name(value)
+            {
+                found.insert((*scope, local));
             }
         }
     }
@@ -86,9 +86,14 @@ pub(super) fn at<'a>(
     let Some(load) = load else { return false };
     let keywords = SETTING.map(str::to_owned);
     let setting = argument(placed.node, Some(load.setting), &keywords);
-    if load.from == Source::File {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    let opens = matches!(name, "open" | "open_file" | "read_text" | "read_bytes");
+    if load.from == Source::File && (opens || load.call.starts_with("*.")) {
         of_file(names, out, wraps, placed, setting, locals);
         return true;
+    }
+    if load.call.starts_with("*.") && setting.is_none() {
+        return false;
     }
     if let Some(parameter) = setting.and_then(|setting| parameter_in(names, setting, placed.scope))
     {
@@ -128,6 +133,7 @@ fn one(
     let under = placing.under.filter(|under| words::may_name_key(under));
     let by_name = name.as_deref().and_then(words::judge_loaded);
     let by_place = under.and_then(words::judge);
+    let by_name = by_name.filter(|_| !is_loop_name(name.as_deref()));
     let is_about =
         name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
     let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
@@ -150,6 +156,11 @@ fn one(
     }
 }
 
+/// Variables that run over the names of settings say nothing of any.
+fn is_loop_name(name: Option<&str>) -> bool {
+    matches!(name, Some("key" | "env_key" | "config_key" | "setting_key" | "secret_key_name" | "k"))
+}
+
 /// When a load runs, and whether what it gives follows its source.
 fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Scope, Hot) {
     let lexical = names.when(placing.scope);
@@ -166,6 +177,9 @@ fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Scope, Hot) {
         return (scope, Hot::No);
     }
     let is_plain = !is_factory && placing.into != Into::Entry;
+    if names.runs_at_start(placing.scope) {
+        return (scope, Hot::No);
+    }
     (scope, if live && is_plain { Hot::Yes } else { Hot::Unknown })
 }
 
@@ -214,7 +228,7 @@ fn parameter_in_value(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<
             Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
                 parameter_in_value(names, &method.value, scope)
             }
-            _ => call.arguments.args.iter().find_map(|argument| plain(argument)),
+            _ => call.arguments.args.iter().find_map(plain),
         },
         _ => None,
     }
@@ -241,7 +255,7 @@ fn of_file<'a>(
         }
         _ => setting,
     };
-    let mode = if call.func.is_attribute_expr() && path != setting { 0 } else { 1 };
+    let mode = usize::from(!(call.func.is_attribute_expr() && path != setting));
     let mode = argument(call, Some(mode), &["mode".to_owned()]).and_then(text_of);
     if mode.is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']) && mode.len() < 5) {
         return;
@@ -251,21 +265,20 @@ fn of_file<'a>(
     if let Some((of, place)) = parameter_in(names, path, placed.scope) {
         wraps.add(of, place, Reaches::Loader(Source::File));
         let own = names.setting_name(path, placed.scope).unwrap_or_default();
-        if words::judge(&own).is_none() {
+        if words::judge(&own).is_none() && !own.contains("secret") {
             return;
         }
     }
     let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope));
-    let (name, class) = match text {
-        Some(text) => {
-            let class = words::judge_path(&text);
-            (text, class)
-        }
-        None => {
-            let name = names.setting_name(path, placed.scope).unwrap_or_default();
-            let class = words::judge(&name).filter(|class| *class != Class::Password);
-            (name, class)
-        }
+    let (name, class) = if let Some(text) = text {
+        let class = words::judge_path(&text);
+        (text, class)
+    } else {
+        let name = names.setting_name(path, placed.scope).unwrap_or_default();
+        let is_secret = words::names_a_path(&name) && name.contains("secret");
+        let class = words::judge(&name).or(is_secret.then_some(Class::Key));
+        let class = class.filter(|class| *class != Class::Password);
+        (name, class)
     };
     let Some(class) = class else { return };
     // What names the file is loaded too, but it is one place.
@@ -275,7 +288,9 @@ fn of_file<'a>(
     if let Expr::Subscript(inner) = path {
         out.withhold(Kind::EnvLoad, inner.start().to_usize());
     }
-    let (scope, hot) = when(names, &placing(placed, locals), true);
+    // Of a file that an argument names the calls tell more.
+    let is_fixed = parameter_in(names, path, placed.scope).is_none();
+    let (scope, hot) = when(names, &placing(placed, locals), is_fixed);
     out.load(&Loaded {
         at: tail_start(&call.func),
         rule: "python/file-load",
@@ -342,10 +357,11 @@ pub(super) fn indexed<'a>(
     }
     let Some(load) = names.load_of(&subscript.value, placed.scope) else {
         let is_settings = names.reads_settings(&subscript.value, placed.scope);
-        if is_settings && !is_text(&subscript.slice) {
-            if let Some((of, place)) = parameter_in(names, &subscript.slice, placed.scope) {
-                wraps.add(of, place, Reaches::Loader(Source::Settings));
-            }
+        if is_settings
+            && !is_text(&subscript.slice)
+            && let Some((of, place)) = parameter_in(names, &subscript.slice, placed.scope)
+        {
+            wraps.add(of, place, Reaches::Loader(Source::Settings));
         }
         return;
     };
@@ -370,7 +386,8 @@ pub(super) fn attribute<'a>(
 ) {
     let Some(load) = names.load_of(&placed.node.value, placed.scope) else { return };
     let name = Some(placed.node.attr.as_str().to_owned());
-    one(names, out, &placing(placed, locals), placed.node.start().to_usize(), name, load, None);
+    let at = placed.node.attr.range.start().to_usize();
+    one(names, out, &placing(placed, locals), at, name, load, None);
 }
 
 /// A call of a function of the project that loads what an argument names.
@@ -446,23 +463,50 @@ pub(super) fn by_wrapper<'a>(
 pub(super) fn by_stranger<'a>(
     names: &Names<'a>,
     out: &mut Out<'_>,
+    wraps: &mut Wraps,
     placed: &Call<'a>,
     callee: &Callee,
     locals: &HashSet<(ScopeId, &'a str)>,
 ) {
     let name = tail(&placed.node.func).unwrap_or_default();
-    if callee.function.is_some() || callee.class.is_some() || !words::may_load(name) {
+    if callee.function.is_some() || callee.class.is_some() {
         return;
     }
     let Some(first) = placed.node.arguments.args.first() else { return };
-    let Some(key) = names.text(first, placed.scope) else { return };
+    if reads_key_file(name, first) {
+        let Some(path) = tail(first) else { return };
+        if let Some((of, place)) = parameter_in(names, first, placed.scope) {
+            wraps.add(of, place, Reaches::Loader(Source::File));
+        }
+        let (scope, hot) = when(names, &placing(placed, locals), false);
+        out.load(&Loaded {
+            at: tail_start(&placed.node.func),
+            rule: "python/file-load",
+            name: path,
+            under: placed.under,
+            class: words::judge(path).unwrap_or(Class::Key),
+            source: Source::File,
+            scope,
+            hot,
+            confidence: Confidence::Low,
+        });
+        return;
+    }
+    if !words::may_load(name) {
+        return;
+    }
+    let key = match first {
+        Expr::FString(_) => names.setting_name(first, placed.scope),
+        other => names.text(other, placed.scope),
+    };
+    let Some(key) = key else { return };
     let is_speaking = name.to_ascii_lowercase().contains("secret") || words::may_name_key(&key);
     let place = placing(placed, locals);
     let lexical = names.when(placed.scope);
     let is_lasting = lexical != Scope::Call
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item)
         || place.is_kept_local;
-    if !is_speaking || !is_lasting || key.contains(' ') {
+    if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
         return;
     }
     let load = Load {
@@ -476,6 +520,16 @@ pub(super) fn by_stranger<'a>(
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let at = tail_start(&placed.node.func);
     one(names, out, &place, at, Some(key), &load, fallback);
+}
+
+/// Whether a function by its name reads a file which by its variable holds a key.
+fn reads_key_file(function: &str, path: &Expr) -> bool {
+    let Some(path) = tail(path) else { return false };
+    let lower = function.to_ascii_lowercase();
+    let is_key = words::judge(path).is_some_and(|class| class == Class::Key);
+    is_key
+        && words::names_a_path(path)
+        && (lower.starts_with("read") || lower.starts_with("load") || lower.starts_with("slurp"))
 }
 
 /// Settings that are copied to where they outlive the call.
@@ -498,6 +552,25 @@ pub(super) fn copy<'a>(names: &Names<'a>, out: &mut Out<'_>, copy: &Assigned<'a>
     }
     if !may_hold_key(copy.value) && !words::may_name_key(under) {
         return;
+    }
+    let local = root_name(copy.value).filter(|_| into == Into::Kept);
+    let defs = local.and_then(|local| names.scopes.lookup(local, copy.scope));
+    if let Some((at, defs)) = defs.filter(|(at, _)| *at != 0) {
+        // A local that ends here: each of its values is one.
+        for def in defs.iter().take(8) {
+            if let Bound::Value(value) = def.bound {
+                let origin = names.origin(value, at);
+                settings_copy(names, out, &origin, copy, under, into);
+            }
+        }
+        return;
+    }
+    // An object that is made with a key is a use of it.
+    if let Expr::Call(call) = copy.value {
+        let (rules, _) = names.rules(call, copy.scope);
+        if rules.iter().any(|rule| matches!(rule, Rule::Sink(_))) {
+            return;
+        }
     }
     let origin = names.origin(copy.value, copy.scope);
     settings_copy(names, out, &origin, copy, under, into);
@@ -605,11 +678,8 @@ fn may_hold_key(expr: &Expr) -> bool {
             }),
         },
         Expr::BoolOp(choice) => choice.values.first().is_some_and(may_hold_key),
+        Expr::If(choice) => may_hold_key(&choice.body),
+        Expr::List(list) => list.elts.first().is_some_and(may_hold_key),
         _ => false,
     }
-}
-
-/// Whether a scope is the body of a property, which is read like an attribute.
-pub(super) fn is_in_property(names: &Names<'_>, scope: ScopeId) -> bool {
-    matches!(names.scopes.body(scope), Body::Function(function) if is_property(function))
 }

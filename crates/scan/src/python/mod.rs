@@ -59,7 +59,7 @@ pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(
 }
 
 /// The places that rules tell.
-fn places<'a>(names: &Names<'a>, out: &mut Out<'_>, wraps: &mut Wraps) {
+fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
     let locals = loads::kept_locals(names);
     for (scope, field) in &names.scopes.fields {
         classes::field(names, out, *scope, field);
@@ -70,8 +70,10 @@ fn places<'a>(names: &Names<'a>, out: &mut Out<'_>, wraps: &mut Wraps) {
             continue;
         }
         let is_use = uses::at(names, out, wraps, placed, &rules);
-        if !is_use && !loads::at(names, out, wraps, placed, &rules, &locals) && rules.is_empty() {
-            loads::by_stranger(names, out, placed, &callee, &locals);
+        let is_stranger = callee.function.is_none() && callee.class.is_none();
+        let is_told = is_use || loads::at(names, out, wraps, placed, &rules, &locals);
+        if !is_told && is_stranger && !uses::by_stranger(names, out, placed) {
+            loads::by_stranger(names, out, wraps, placed, &callee, &locals);
         }
         timers::at(names, out, placed, &rules);
         if !is_use {

@@ -37,7 +37,7 @@ impl<'a> Scan<'a> {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | 128.. => {}
                 b'#' => {
-                    self.to_line_end();
+                    self.skip_line();
                     continue;
                 }
                 b'"' | b'\'' => {
@@ -76,7 +76,7 @@ impl<'a> Scan<'a> {
         self.at = self.at.saturating_add(indent);
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_line(&mut self) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         self.at = self.at.saturating_add(length);
@@ -121,7 +121,8 @@ mod tests {
         assert!(too_deep(&format!("x = {}1", "-".repeat(10_000))).is_some());
         assert!(too_deep(&format!("x = a{}", ".b".repeat(10_000))).is_some());
         assert!(too_deep(&format!("x = {}1", "1 + ".repeat(10_000))).is_some());
-        let deep: String = (0..2_000).map(|at| format!("{}if a:\n", " ".repeat(at))).collect();
+        let lines: Vec<_> = (0..2_000).map(|at| " ".repeat(at) + "if a:").collect();
+        let deep = lines.join("\n");
         assert!(too_deep(&deep).is_some());
         assert!(too_deep(&format!("x = [{}]", "1 + 2, ".repeat(10_000))).is_none());
         assert!(too_deep(&format!("x = '''{}'''\n", "(\n".repeat(10_000))).is_none());

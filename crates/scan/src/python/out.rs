@@ -73,9 +73,12 @@ impl<'o> Out<'o> {
         site.links.push(Link::Setting(load.name.to_owned()));
         if let Some(under) = load.under.filter(|under| *under != load.name) {
             let is_known_outside = load.scope != Scope::Call && load.scope != Scope::Instance;
-            let link = |name: &str| match is_known_outside {
-                true => Link::Setting(name.to_owned()),
-                false => Link::Local(name.to_owned()),
+            let link = |name: &str| {
+                if is_known_outside {
+                    Link::Setting(name.to_owned())
+                } else {
+                    Link::Local(name.to_owned())
+                }
             };
             site.links.push(link(under));
             self.sites.same.push((Link::Setting(load.name.to_owned()), link(under)));

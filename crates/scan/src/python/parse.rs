@@ -39,11 +39,11 @@ pub(super) fn parse(file: &SourceFile<'_>) -> Result<ast::ModModule, Unreadable>
     }
     let parsed = parse_unchecked(file.text, ParseOptions::from(Mode::Module));
     let mistakes = parsed.errors();
-    if let Some(first) = mistakes.first() {
-        if mistakes.len().saturating_mul(LINES_A_MISTAKE) > lines {
-            let at = first.location.start().to_usize();
-            return Err(unreadable("it is not Python 3", Some(at), file));
-        }
+    if let Some(first) = mistakes.first()
+        && mistakes.len().saturating_mul(LINES_A_MISTAKE) > lines
+    {
+        let at = first.location.start().to_usize();
+        return Err(unreadable("it is not Python 3", Some(at), file));
     }
     match parsed.into_syntax() {
         ast::Mod::Module(module) => Ok(module),
@@ -90,11 +90,11 @@ pub(super) fn argument<'a>(
     position: Option<usize>,
     names: &[String],
 ) -> Option<&'a ast::Expr> {
-    let named = call.arguments.keywords.iter().find(|keyword| {
+    let by_keyword = call.arguments.keywords.iter().find(|keyword| {
         let name = keyword.arg.as_ref().map(ast::Identifier::as_str);
         name.is_some_and(|name| names.iter().any(|one| one == name))
     });
-    if let Some(keyword) = named {
+    if let Some(keyword) = by_keyword {
         return Some(&keyword.value);
     }
     let before = call.arguments.args.get(..position?)?;

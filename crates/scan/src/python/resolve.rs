@@ -95,6 +95,8 @@ impl<'a> Names<'a> {
                     continue;
                 }
                 found.push(name.to_owned());
+                let full = self.dotted(base, self.scopes.parent(one)).unwrap_or_default();
+                found.push(tail_of(&full).to_owned());
                 if let Some((_, defs)) = self.scopes.lookup(name, self.scopes.parent(one)) {
                     open.extend(defs.iter().filter_map(|def| match def.bound {
                         Bound::Class(id) => Some(id),
@@ -210,11 +212,17 @@ impl<'a> Names<'a> {
         match self.scopes.body(scope) {
             Body::Module => Scope::Module,
             Body::Class(_) => Scope::Class,
-            Body::Lambda => Scope::Call,
             Body::Function(function) if is_cached(function) => Scope::Module,
             Body::Function(function) if is_constructor(function.name.as_str()) => Scope::Instance,
-            Body::Function(_) => Scope::Call,
+            Body::Function(_) | Body::Lambda => Scope::Call,
         }
+    }
+
+    /// Whether a scope stands in a function that this file calls only while it is loaded.
+    pub(super) fn runs_at_start(&self, scope: ScopeId) -> bool {
+        let Some((_, function)) = self.scopes.function_of(scope) else { return false };
+        let name = function.name.as_str();
+        self.scopes.called_at_start.contains(name) && !self.scopes.called_later.contains(name)
     }
 
     /// Whether a scope stands in a function that makes the application, once for each process.

@@ -56,8 +56,6 @@ pub(super) struct Scope<'a> {
     pub names: HashMap<&'a str, Vec<Def<'a>>>,
     /// What a function returns.
     pub returns: Vec<&'a Expr>,
-    /// Where it ends.
-    pub end: usize,
 }
 
 /// What becomes of the value of an expression.
@@ -114,26 +112,30 @@ pub(super) struct Scopes<'a> {
     pub loops: Vec<(ScopeId, &'a ast::StmtWhile)>,
     /// Names of the module that functions set anew.
     pub rebound: HashSet<&'a str>,
+    /// Names that are called while the module is loaded, and in functions.
+    pub called_at_start: HashSet<&'a str>,
+    pub called_later: HashSet<&'a str>,
     /// Modules of which everything is imported.
     pub stars: Vec<String>,
 }
 
 /// Walks over a module. Strings are gathered only on demand; there are many.
-pub(super) fn gather<'a>(module: &'a ast::ModModule, with_strings: bool) -> Scopes<'a> {
+pub(super) fn gather(module: &ast::ModModule, with_strings: bool) -> Scopes<'_> {
     let mut walk = Walk {
         found: Scopes::default(),
         scope: 0,
         under: None,
         into: Into::Elsewhere,
         with_strings,
+        loop_start: None,
     };
-    walk.found.all.push(scope(Body::Module, 0, usize::MAX));
+    walk.found.all.push(scope(Body::Module, 0));
     walk.visit_body(&module.body);
     walk.found
 }
 
-fn scope(body: Body<'_>, parent: ScopeId, end: usize) -> Scope<'_> {
-    Scope { body, parent, names: HashMap::new(), returns: Vec::new(), end }
+fn scope(body: Body<'_>, parent: ScopeId) -> Scope<'_> {
+    Scope { body, parent, names: HashMap::new(), returns: Vec::new() }
 }
 
 struct Walk<'a> {
@@ -142,6 +144,8 @@ struct Walk<'a> {
     under: Option<&'a str>,
     into: Into,
     with_strings: bool,
+    /// Where the comprehension begins whose loops are walked: its names are known from there on.
+    loop_start: Option<usize>,
 }
 
 impl<'a> Walk<'a> {
@@ -177,7 +181,7 @@ impl<'a> Walk<'a> {
     }
 
     fn bind(&mut self, target: &'a Expr, value: &'a Expr, is_whole: bool) {
-        let at = target.start().to_usize();
+        let at = self.loop_start.unwrap_or_else(|| target.start().to_usize());
         let bound = if is_whole { Bound::Value(value) } else { Bound::Part(value) };
         match target {
             Expr::Name(name) => self.define(name.id.as_str(), at, bound),
@@ -248,7 +252,7 @@ impl<'a> Walk<'a> {
             .decorator_list
             .iter()
             .any(|decorator| tail(&decorator.expression) == Some("staticmethod"));
-        self.found.all.push(scope(Body::Function(function), self.scope, function.end().to_usize()));
+        self.found.all.push(scope(Body::Function(function), self.scope));
         let before = std::mem::replace(&mut self.scope, id);
         self.parameters(&function.parameters, usize::from(in_class && !is_static));
         self.visit_body(&function.body);
@@ -291,7 +295,7 @@ impl<'a> Walk<'a> {
         }
         let id = self.found.all.len();
         self.define(class.name.as_str(), class.start().to_usize(), Bound::Class(id));
-        self.found.all.push(scope(Body::Class(class), self.scope, class.end().to_usize()));
+        self.found.all.push(scope(Body::Class(class), self.scope));
         let before = std::mem::replace(&mut self.scope, id);
         self.visit_body(&class.body);
         self.scope = before;
@@ -330,6 +334,10 @@ impl<'a> Walk<'a> {
         let placed = self.placed(call);
         self.found.calls.push(placed);
         let name = tail(&call.func).unwrap_or_default();
+        let is_later = self.found.function_of(self.scope).is_some();
+        let called =
+            if is_later { &mut self.found.called_later } else { &mut self.found.called_at_start };
+        called.insert(name);
         let is_method = call.func.is_attribute_expr();
         let (under, into) = (self.under, self.into);
         let passes_receiver = is_method && words::passes_receiver(name);
@@ -378,7 +386,7 @@ impl<'a> Walk<'a> {
         if let Some(parameters) = lambda.parameters.as_deref() {
             self.defaults(parameters);
         }
-        self.found.all.push(scope(Body::Lambda, self.scope, lambda.end().to_usize()));
+        self.found.all.push(scope(Body::Lambda, self.scope));
         let before = std::mem::replace(&mut self.scope, id);
         if let Some(parameters) = lambda.parameters.as_deref() {
             self.parameters(parameters, 0);
@@ -387,9 +395,11 @@ impl<'a> Walk<'a> {
         self.scope = before;
     }
 
-    fn loop_over(&mut self, generators: &'a [ast::Comprehension]) {
+    fn loop_over(&mut self, generators: &'a [ast::Comprehension], start: usize) {
         for one in generators {
+            let before = self.loop_start.replace(start);
             self.bind(&one.target, &one.iter, false);
+            self.loop_start = before;
             self.aside(&one.iter);
             one.ifs.iter().for_each(|test| self.aside(test));
         }
@@ -476,7 +486,12 @@ impl<'a> Visitor<'a> for Walk<'a> {
             Expr::Subscript(subscript) => {
                 let placed = self.placed(subscript);
                 self.found.indexed.push(placed);
-                self.visit_expr(&subscript.value);
+                // What has a name inside is not what goes on; a position gives a part of it.
+                if subscript.slice.is_string_literal_expr() {
+                    self.aside(&subscript.value);
+                } else {
+                    self.visit_expr(&subscript.value);
+                }
                 self.aside(&subscript.slice);
             }
             Expr::Attribute(attribute) => {
@@ -530,11 +545,11 @@ impl<'a> Walk<'a> {
             Expr::ListComp(ast::ExprListComp { elt, generators, .. })
             | Expr::SetComp(ast::ExprSetComp { elt, generators, .. })
             | Expr::Generator(ast::ExprGenerator { elt, generators, .. }) => {
-                self.loop_over(generators);
+                self.loop_over(generators, expr.start().to_usize().saturating_sub(1));
                 self.visit_expr(elt);
             }
             Expr::DictComp(dict) => {
-                self.loop_over(&dict.generators);
+                self.loop_over(&dict.generators, expr.start().to_usize().saturating_sub(1));
                 if let Some(key) = dict.key.as_deref() {
                     self.aside(key);
                 }
@@ -619,14 +634,14 @@ impl<'a> Scopes<'a> {
         let mut at = scope;
         loop {
             let here = self.all.get(at)?;
-            if at == scope || !here.is_class() {
-                if let Some(defs) = here.names.get(name) {
-                    let is_global = defs.iter().any(|def| matches!(def.bound, Bound::Global));
-                    if !is_global {
-                        return Some((at, defs));
-                    }
-                    return self.all.first()?.names.get(name).map(|defs| (0, defs.as_slice()));
+            if (at == scope || !here.is_class())
+                && let Some(defs) = here.names.get(name)
+            {
+                let is_global = defs.iter().any(|def| matches!(def.bound, Bound::Global));
+                if !is_global {
+                    return Some((at, defs));
                 }
+                return self.all.first()?.names.get(name).map(|defs| (0, defs.as_slice()));
             }
             if at == 0 {
                 return None;

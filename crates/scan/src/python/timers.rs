@@ -53,14 +53,15 @@ pub(super) fn functions(file: &Names<'_>, out: &mut Out<'_>) {
                     | "crontab"
                     | "db_periodic_task"
             );
-            let is_timed = !matches!(name, "task" | "job" | "loop")
+            let has_interval = !matches!(name, "task" | "job" | "loop")
                 || call.arguments.keywords.iter().any(|one| {
                     matches!(
                         one.arg.as_deref(),
                         Some("seconds" | "minutes" | "hours" | "days" | "weeks" | "cron")
                     )
                 });
-            if is_timer && is_timed && (speaks(function.name.as_str()) || makes_keys(file, id)) {
+            if is_timer && has_interval && (speaks(function.name.as_str()) || makes_keys(file, id))
+            {
                 let when = file.when(file.scopes.parent(id));
                 out.timer(tail_start(&call.func), name, function.name.as_str(), when);
             }
@@ -75,7 +76,7 @@ pub(super) fn functions(file: &Names<'_>, out: &mut Out<'_>) {
         let mut body = Calls::default();
         body.visit_body(&one.body);
         let waits = body.tails.iter().any(|name| matches!(*name, "sleep" | "wait" | "wait_for"));
-        let turns = body.calls.iter().any(|call| generates_key(file, call, *scope))
+        let turns = body.all.iter().any(|call| generates_key(file, call, *scope))
             || body.tails.iter().any(|name| speaks(name))
             || body.assigned.iter().any(|(name, call)| {
                 words::judge(name).is_some() && is_generator(file, call, *scope)
@@ -161,7 +162,7 @@ fn makes_keys(file: &Names<'_>, function: ScopeId) -> bool {
     let Body::Function(def) = file.scopes.body(function) else { return false };
     let mut body = Calls::default();
     body.visit_body(&def.body);
-    body.calls.iter().any(|call| generates_key(file, call, function))
+    body.all.iter().any(|call| generates_key(file, call, function))
         || body.tails.iter().any(|name| speaks(name))
         || body
             .assigned
@@ -183,31 +184,31 @@ fn is_generator(file: &Names<'_>, call: &ast::ExprCall, scope: ScopeId) -> bool 
 /// The calls below a node.
 #[derive(Default)]
 struct Calls<'a> {
-    calls: Vec<&'a ast::ExprCall>,
+    all: Vec<&'a ast::ExprCall>,
     tails: Vec<&'a str>,
     assigned: Vec<(&'a str, &'a ast::ExprCall)>,
 }
 
 impl<'a> Visitor<'a> for Calls<'a> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
-        if let Stmt::Assign(assign) = stmt {
-            if let Expr::Call(call) = assign.value.as_ref() {
-                let names = assign.targets.iter().filter_map(|target| match target {
-                    Expr::Subscript(one) => match &*one.slice {
-                        Expr::StringLiteral(key) => Some(key.value.to_str()),
-                        _ => None,
-                    },
-                    other => tail(other),
-                });
-                self.assigned.extend(names.map(|name| (name, call)));
-            }
+        if let Stmt::Assign(assign) = stmt
+            && let Expr::Call(call) = assign.value.as_ref()
+        {
+            let names = assign.targets.iter().filter_map(|target| match target {
+                Expr::Subscript(one) => match &*one.slice {
+                    Expr::StringLiteral(key) => Some(key.value.to_str()),
+                    _ => None,
+                },
+                other => tail(other),
+            });
+            self.assigned.extend(names.map(|name| (name, call)));
         }
         visitor::walk_stmt(self, stmt);
     }
 
     fn visit_expr(&mut self, expr: &'a Expr) {
         if let Expr::Call(call) = expr {
-            self.calls.push(call);
+            self.all.push(call);
             self.tails.extend(tail(&call.func));
         }
         visitor::walk_expr(self, expr);

@@ -10,7 +10,7 @@ use super::scopes::{Bound, Into, Placed, ScopeId};
 use super::table::Rule;
 use super::words;
 use super::wraps::Wraps;
-use crate::finding::{Class, Confidence, Scope, Source};
+use crate::finding::{Class, Confidence, Does, Scope, Source};
 use crate::rules::{Implicit, Sink};
 use crate::site::{Hot, Reaches};
 
@@ -27,7 +27,7 @@ pub(super) fn at<'a>(
     for rule in rules {
         let is_one = match rule {
             Rule::Sink(sink) => explicit(names, out, wraps, placed, sink),
-            Rule::Implicit(rule) => implicit(names, out, placed, rule),
+            Rule::Implicit(rule) => implicit(names, out, wraps, placed, rule),
             Rule::Load(_) | Rule::Timer(_) => false,
         };
         if is_one {
@@ -47,18 +47,39 @@ fn explicit<'a>(
     if sink.unless.as_deref().is_some_and(|unless| says(placed.node, unless)) {
         return false;
     }
-    let Some(key) = key_of(names, placed, sink) else { return false };
+    let Some((key, scope)) = key_of(names, placed, sink) else { return false };
+    let key = if sink.does == Does::Authenticates {
+        // Two values are compared; the key is the one that is known as one.
+        let both = placed.node.arguments.args.iter().take(2);
+        let known = both.map(|one| (one, names.origin(one, placed.scope))).find(|(_, origin)| {
+            let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
+            origin.class.is_some_and(|class| class != Class::Password) && is_held
+        });
+        let Some((key, _)) = known else { return false };
+        key
+    } else {
+        key
+    };
     if key.is_none_literal_expr() || text_of(key).is_some_and(|text| text.is_empty()) {
         return false;
     }
-    let origin = names.origin(key, placed.scope);
-    if let Some((of, place)) = origin.parameter {
-        if sink.certain || origin.is_key() {
-            wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
-        }
+    let mut origin = names.origin(key, scope);
+    if sink.call.starts_with("keywheel.") {
+        let ring = names.setting_name(key, scope).unwrap_or_default();
+        origin = Origin::of_setting(&ring, Source::Ring, Hold::Live);
     }
-    let is_sure = origin.is_key() || origin.is_loaded() || origin.source == Source::Literal;
-    if !(sink.certain || is_sure) || is_other(&origin) {
+    if scope != placed.scope {
+        // Options that were put together before.
+        origin.hold = Hold::Frozen;
+    }
+    if let Some((of, place)) = origin.parameter
+        && (sink.certain || origin.is_key())
+    {
+        wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
+    }
+    let is_told = origin.is_key() || origin.is_loaded();
+    let is_sure = is_told || origin.source == Source::Literal;
+    if !(sink.certain || is_told) || is_other(&origin) {
         return false;
     }
     literal_at(names, out, &origin, None, placed.scope);
@@ -84,6 +105,59 @@ fn explicit<'a>(
     true
 }
 
+/// A call of a function that no rule knows, whose name says that it signs or encrypts, with a key
+/// that was loaded among its arguments.
+pub(super) fn by_stranger<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    let Some(does) = does_by_name(name) else { return false };
+    let all = placed.node.arguments.args.iter();
+    let by_keyword = placed.node.arguments.keywords.iter().map(|keyword| &keyword.value);
+    for given in all.chain(by_keyword) {
+        if !matches!(given, Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) | Expr::Subscript(_))
+        {
+            continue;
+        }
+        let origin = names.origin(given, placed.scope);
+        let is_own = origin.class == Some(Class::Key) && origin.source != Source::Unknown;
+        if is_own && (origin.is_loaded() || origin.hold == Hold::Frozen) {
+            let (scope, hot) = when(names, placed, false, &origin);
+            let used = Used {
+                at: tail_start(called(placed)),
+                rule: "python/named-use",
+                sink: name,
+                does,
+                scope,
+                hot,
+                class: Class::Key,
+                confidence: Confidence::Low,
+                remedy: None,
+            };
+            out.usage(&used, &origin);
+            return true;
+        }
+    }
+    false
+}
+
+fn does_by_name(name: &str) -> Option<Does> {
+    let words = crate::names::words(name);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    if has(&["signer", "signing"]) && name.starts_with(char::is_lowercase) {
+        return None;
+    }
+    Some(match () {
+        () if has(&["hmac", "sign", "signature", "jws"]) => Does::Signs,
+        () if has(&["encrypt", "encipher"]) => Does::Encrypts,
+        () if has(&["decrypt", "decipher"]) => Does::Decrypts,
+        () if has(&["jwt"]) && has(&["create", "make", "generate", "encode", "issue"]) => {
+            Does::Signs
+        }
+        () if has(&["jwt"]) && has(&["decode", "verify", "parse", "check"]) => Does::Verifies,
+        () if has(&["derive", "hkdf", "pbkdf2"]) => Does::Derives,
+        () => return None,
+    })
+}
+
 /// What a call calls: of `add_middleware(C, …)` that is still the method, where the call stands.
 fn called<'a>(placed: &Call<'a>) -> &'a Expr {
     &placed.node.func
@@ -93,10 +167,10 @@ fn is_app_wide(placed: &Call<'_>) -> bool {
     matches!(tail(&placed.node.func), Some("add_middleware" | "Middleware"))
 }
 
-fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<&'a Expr> {
+fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<(&'a Expr, ScopeId)> {
     let position = sink.key.filter(|_| !is_app_wide(placed));
     if let Some(key) = argument(placed.node, position, &sink.keywords) {
-        return Some(key);
+        return Some((key, placed.scope));
     }
     // `**options`, where the options stand in this file.
     let spread = placed.node.arguments.keywords.iter().find(|keyword| keyword.arg.is_none())?;
@@ -108,21 +182,22 @@ fn entry_of<'a>(
     expr: &'a Expr,
     keys: &[String],
     scope: ScopeId,
-) -> Option<&'a Expr> {
-    let dict = match expr {
-        Expr::Dict(dict) => dict,
+) -> Option<(&'a Expr, ScopeId)> {
+    let (dict, scope) = match expr {
+        Expr::Dict(dict) => (dict, scope),
         Expr::Name(name) => {
-            let (_, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
-            defs.iter().find_map(|def| match def.bound {
+            let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
+            let dict = defs.iter().find_map(|def| match def.bound {
                 Bound::Value(Expr::Dict(dict)) => Some(dict),
                 _ => None,
-            })?
+            })?;
+            (dict, at)
         }
         _ => return None,
     };
     dict.items.iter().find_map(|item| {
         let key = text_of(item.key.as_ref()?)?;
-        keys.iter().any(|one| *one == *key).then_some(&item.value)
+        keys.iter().any(|one| *one == *key).then_some((&item.value, scope))
     })
 }
 
@@ -132,17 +207,29 @@ fn is_other(origin: &Origin<'_>) -> bool {
         return true;
     }
     let name = origin.name.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if ["hash", "digest", "signature"].iter().any(|end| name.ends_with(end)) {
+        return true;
+    }
     let is_name = ["username", "email", "user_id", "message", "payload", "body", "url", "filename"];
     origin.class.is_none() && is_name.contains(&name.as_str())
 }
 
-fn implicit<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>, rule: &Implicit) -> bool {
+fn implicit<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Call<'a>,
+    rule: &Implicit,
+) -> bool {
     let own = argument(placed.node, rule.key, &rule.keywords);
     let own = own.filter(|own| !own.is_none_literal_expr());
     let origin = match own {
         Some(own) => names.origin(own, placed.scope),
         None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
     };
+    if let Some((of, place)) = origin.parameter {
+        wraps.add(of, place, Reaches::Sink(short_name(&rule.call), rule.does));
+    }
     literal_at(names, out, &origin, None, placed.scope);
     let (scope, hot) = when(names, placed, rule.keeps, &origin);
     let used = Used {
@@ -188,7 +275,8 @@ pub(super) fn when(
     if is_global || (is_kept_on && keeps) || (is_factory && (keeps || is_kept_on)) {
         return (scope, Hot::No);
     }
-    (scope, if is_factory && origin.hold == Hold::Live { Hot::Unknown } else { of_hold(origin) })
+    let is_once = is_factory || names.runs_at_start(placed.scope);
+    (scope, if is_once && origin.hold == Hold::Live { Hot::Unknown } else { of_hold(origin) })
 }
 
 const fn of_hold(origin: &Origin<'_>) -> Hot {

@@ -38,7 +38,7 @@ fn is_fixture_name(name: &str) -> bool {
 /// The same of a name under which something is loaded from outside: there a `…_TOKEN` or `…_KEY`
 /// is a standing credential, because nothing else is given to an application so.
 pub(super) fn judge_loaded(name: &str) -> Option<Class> {
-    const NOT_BEFORE: [&str; 26] = [
+    const NOT_BEFORE: [&str; 38] = [
         "primary",
         "foreign",
         "cache",
@@ -65,6 +65,18 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
         "bucket",
         "s3",
         "key",
+        "id",
+        "email",
+        "mail",
+        "user",
+        "display",
+        "attribute",
+        "custom",
+        "map",
+        "hash",
+        "max",
+        "unknown",
+        "cookie",
     ];
     if let Some(class) = judge(name) {
         return Some(class);
@@ -76,9 +88,9 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     let (last, before) = words.split_last()?;
     let prior = before.last()?.as_str();
     match last.as_str() {
-        "key" | "keys" if !NOT_BEFORE.contains(&prior) => Some(Class::Credential),
-        "token" | "tokens" | "auth" if !NOT_BEFORE.contains(&prior) => Some(Class::Credential),
-        "secrets" => Some(Class::Key),
+        "key" | "keys" | "token" | "tokens" | "auth" if !NOT_BEFORE.contains(&prior) => {
+            Some(Class::Credential)
+        }
         _ => None,
     }
 }
@@ -237,7 +249,8 @@ pub(super) fn judge_path(path: &str) -> Option<Class> {
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
     let lower = file.to_ascii_lowercase();
     let stem = lower.trim_start_matches('.');
-    if lower.ends_with(".pub") || (stem.contains("public") && lower.ends_with(".pem")) {
+    let end = lower.rsplit('.').next().unwrap_or_default();
+    if end == "pub" || (stem.contains("public") && end == "pem") {
         return Some(Class::Public);
     }
     let is_text = [".md", ".txt", ".html", ".py", ".rst", ".crt", ".cer", ".cert", ".j2", ".csv"];

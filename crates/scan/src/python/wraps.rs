@@ -71,7 +71,7 @@ pub(super) fn parameter_name<'a>(
 }
 
 /// Follows wrappers to their calls, and those of the functions around these.
-pub(super) fn follow<'a>(names: &Names<'a>, out: &mut Out<'_>, wraps: &mut Wraps) {
+pub(super) fn follow(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
     for _ in 0..ROUNDS {
         let before = wraps.reach.len();
         if before == 0 {
@@ -138,10 +138,10 @@ fn at_call<'a>(
             let origin = names.origin(given, placed.scope);
             let is_speaking = words::judge(name).is_some()
                 || matches!(name.trim_matches('_'), "key" | "secret" | "salt" | "keys" | "secrets");
-            if let Some((of, at)) = origin.parameter {
-                if is_speaking || origin.is_key() {
-                    wraps.add(of, at, reaches.clone());
-                }
+            if let Some((of, at)) = origin.parameter
+                && (is_speaking || origin.is_key())
+            {
+                wraps.add(of, at, reaches.clone());
             }
             let is_nothing = given.is_none_literal_expr() || is_row_name(&origin);
             let at = tail_start(&placed.node.func);
@@ -190,7 +190,12 @@ pub(super) fn export(names: &Names<'_>, out: &mut Out<'_>, wraps: &Wraps) {
             _ => def.name.as_str(),
         };
         let keyword = parameter_name(names, *of, *place);
-        if is_common(function) || function.starts_with("__") || function.starts_with("test_") {
+        let is_loader = matches!(reaches, Reaches::Loader(_));
+        let is_known = matches!(function, "read_file" | "load_file" | "get_env" | "get_config");
+        if (is_common(function) && !(is_loader && is_known))
+            || function.starts_with("__")
+            || function.starts_with("test_")
+        {
             continue;
         }
         out.sites.wrappers.push(Wrapper {
@@ -241,6 +246,5 @@ fn is_common(name: &str) -> bool {
                 | "open_file"
                 | "get_env"
                 | "get_config"
-                | "get_setting"
-        ) && !matches!(name, "get_env" | "get_config" | "get_setting")
+        )
 }
