@@ -10,6 +10,7 @@
 //! [`nginx`] is also the only parser of nginx configurations in keywheel; whatever asks something
 //! of one asks it here.
 
+pub mod apache;
 pub mod config;
 pub mod finding;
 pub mod literal;
@@ -18,3 +19,4 @@ pub mod nginx;
 pub mod rules;
 pub mod site;
 pub mod source;
+pub mod sql;
