@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
+use crate::apache;
 use crate::config::Format;
+use crate::nginx::consumers::is_nginx;
 
 /// What a reader reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,7 +123,7 @@ pub fn of(path: &Path, text: &[u8]) -> Option<Language> {
         return None;
     }
     let head = text.get(..text.len().min(LOOK_BYTES)).unwrap_or_default();
-    if let Some(language) = by_name(bare, &folders, head) {
+    if let Some(language) = by_name(path, bare, &folders, head) {
         return Some(language);
     }
     if let Some(format) = Format::of(path).or_else(|| Format::of(&path.with_file_name(bare))) {
@@ -131,7 +133,9 @@ pub fn of(path: &Path, text: &[u8]) -> Option<Language> {
     if CONFIG_ENDINGS.contains(&ending(bare)) {
         return None;
     }
-    let by_head = by_interpreter(head).or_else(|| by_look(head));
+    let text = String::from_utf8_lossy(head);
+    let by_head = by_interpreter(head).or_else(|| by_look(&text));
+    let by_head = by_head.or_else(|| of_server(path, &text));
     Some(by_head.unwrap_or_else(|| of_nameless(&name, &folders)))
 }
 
@@ -152,7 +156,7 @@ fn is_translation(folders: &str) -> bool {
         .any(|one| matches!(one, "locale" | "locales" | "i18n" | "translations" | "lang" | "langs"))
 }
 
-fn by_name(name: &str, folders: &str, head: &[u8]) -> Option<Language> {
+fn by_name(path: &Path, name: &str, folders: &str, head: &[u8]) -> Option<Language> {
     match name {
         "gemfile" | "rakefile" | "capfile" | "guardfile" | "vagrantfile" | "config.ru" => {
             return Some(Language::Ruby);
@@ -173,14 +177,15 @@ fn by_name(name: &str, folders: &str, head: &[u8]) -> Option<Language> {
         "php" | "phtml" | "inc" => Language::Php,
         "nginx" | "vhost" | "server_conf" => Language::Nginx,
         "sql" | "pgsql" | "psql" | "plpgsql" | "ddl" => Language::Sql,
-        "conf" | "config" => of_conf(folders, name, head),
+        "conf" | "config" => of_conf(path, folders, name, head),
         _ => return None,
     })
 }
 
 /// Files named `.conf` are of nginx, Apache, systemd, or lists of `key = value`.
-fn of_conf(folders: &str, name: &str, head: &[u8]) -> Language {
-    if let Some(look) = by_look(head) {
+fn of_conf(path: &Path, folders: &str, name: &str, head: &[u8]) -> Language {
+    let text = String::from_utf8_lossy(head);
+    if let Some(look) = by_look(&text).or_else(|| of_server(path, &text)) {
         return look;
     }
     let is_of = |word: &str| folders.contains(word) || name.contains(word);
@@ -192,6 +197,15 @@ fn of_conf(folders: &str, name: &str, head: &[u8]) -> Language {
         Language::Config(Format::Systemd)
     } else {
         Language::Config(Format::Ini)
+    }
+}
+
+/// Whether a text has lines of a web server.
+fn of_server(path: &Path, text: &str) -> Option<Language> {
+    if apache::is_apache(path, text) {
+        Some(Language::Apache)
+    } else {
+        is_nginx(path, text).then_some(Language::Nginx)
     }
 }
 
@@ -215,8 +229,7 @@ fn by_interpreter(head: &[u8]) -> Option<Language> {
 }
 
 /// What the first lines look like, where they begin with words that only one language has.
-fn by_look(head: &[u8]) -> Option<Language> {
-    let text = String::from_utf8_lossy(head);
+fn by_look(text: &str) -> Option<Language> {
     let mut units = 0;
     for line in text.lines().map(str::trim).take(400) {
         let first = line.split([' ', '\t', '{', ';', '>', '=']).next().unwrap_or_default();

@@ -10,6 +10,7 @@
 //! [`nginx`] is also the only parser of nginx configurations in keywheel; whatever asks something
 //! of one asks it here.
 
+pub mod apache;
 pub mod baseline;
 pub mod config;
 mod file;
@@ -30,4 +31,5 @@ pub mod rules;
 pub mod scan;
 pub mod site;
 pub mod source;
+pub mod sql;
 pub mod walk;

@@ -1,11 +1,14 @@
 //! Who reads what: one function a language, each of one form.
 
+use crate::apache;
 use crate::config::Format;
 use crate::language::Language;
+use crate::nginx::consumers;
 use crate::python;
 use crate::rules::Rules;
 use crate::site::{Sites, Unreadable};
 use crate::source::SourceFile;
+use crate::sql;
 
 /// Reads one file.
 pub type Reader = fn(&SourceFile<'_>, &Rules, &mut Sites) -> Result<(), Unreadable>;
@@ -32,6 +35,9 @@ fn of_language(language: Language) -> Reader {
     match language {
         Language::Python => python::read,
         Language::Config(format) => of_format(format),
+        Language::Nginx => consumers::read,
+        Language::Apache => apache::read,
+        Language::Sql => sql::read,
         _ => nothing,
     }
 }
@@ -55,6 +61,7 @@ fn of_format(format: Format) -> Reader {
 fn of_pieces(language: Language) -> Reader {
     match language {
         Language::Config(format @ (Format::Env | Format::Ini)) => of_format(format),
+        Language::Sql => sql::read,
         _ => nothing,
     }
 }

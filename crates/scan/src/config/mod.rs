@@ -30,6 +30,7 @@ use out::Out;
 use crate::rules::Rules;
 use crate::site::{Sites, Unreadable};
 use crate::source::SourceFile;
+use crate::{apache, nginx};
 
 /// The rule of scripts, whose lines are not entries.
 const SHELL: &str = "config/shell";
@@ -118,6 +119,9 @@ impl Format {
                 look::look(&tree, &mut out);
             }
             Self::Toml => look::look(&toml::parse(text)?, &mut out),
+            Self::Ini if nginx::consumers::is_nginx("".as_ref(), text) => {
+                nginx::consumers::read_at(out.file, text, out.base, out.sites);
+            }
             Self::Ini => ini::read(text, &mut out),
             Self::Dockerfile => docker::read(text, &mut out),
             Self::Shell => shell::read(text, &mut out),
@@ -128,13 +132,28 @@ impl Format {
     }
 }
 
-/// Reads a file by its name; one that is no configuration gives nothing.
+/// Reads a file by its name, and by what it says where its name says little: a `.conf` may be that
+/// of a web server. One that is no configuration gives nothing.
 ///
 /// # Errors
 /// Its values are nested too deep.
-pub fn read(file: &SourceFile<'_>, _: &Rules, sites: &mut Sites) -> Result<(), Unreadable> {
+pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(), Unreadable> {
+    let format = Format::of(file.path);
+    if matches!(format, None | Some(Format::Ini)) {
+        if apache::is_apache(file.path, file.text) {
+            return apache::read(file, rules, sites);
+        }
+        if nginx::consumers::is_nginx(file.path, file.text) {
+            return nginx::consumers::read(file, rules, sites);
+        }
+    }
     let script = || is_script(file.text).then_some(Format::Shell);
-    Format::of(file.path).or_else(script).map_or(Ok(()), |format| format.read(file, sites))
+    format.or_else(script).map_or(Ok(()), |format| format.read(file, sites))
+}
+
+/// What sort of secret the entry of this name holds, whatever the format.
+pub(crate) fn entry_class(name: &str) -> Option<crate::finding::Class> {
+    judge::judge(name, "", judge::style_of(name)).map(|(class, _)| class)
 }
 
 /// Whether the first line says that a shell runs the file.

@@ -18,6 +18,18 @@ fn by_name(file: &SourceFile<'_>, sites: &mut Sites) -> Result<(), Unreadable> {
     keywheel_scan::config::read(file, &keywheel_scan::rules::Rules::default(), sites)
 }
 
+fn sql(file: &SourceFile<'_>, sites: &mut Sites) -> Result<(), Unreadable> {
+    keywheel_scan::sql::read(file, &keywheel_scan::rules::Rules::default(), sites)
+}
+
+/// Each line as the content of a string of a program.
+fn sql_in_strings(file: &SourceFile<'_>, sites: &mut Sites) -> Result<(), Unreadable> {
+    for (start, line) in file.lines() {
+        keywheel_scan::sql::read_string(file, start, line, sites);
+    }
+    Ok(())
+}
+
 /// The text without marks, and the marks by their lines.
 fn unmarked(text: &str) -> (String, BTreeMap<u32, String>) {
     let mut marks = BTreeMap::new();
@@ -115,11 +127,33 @@ fn units_and_terraform() {
     check(include_str!("terraform.txt"), by_name, 20);
 }
 
+#[test]
+fn web_servers() {
+    check(include_str!("nginx.txt"), by_name, 20);
+    check(include_str!("apache.txt"), by_name, 20);
+}
+
+#[test]
+fn statements_of_sql() {
+    check(include_str!("sql.txt"), sql, 20);
+    check(include_str!("strings.txt"), sql_in_strings, 20);
+}
+
 /// Deep, long and broken texts of every format are read to their end, or refused with a reason.
 #[test]
 fn nothing_is_too_strange_to_be_read() {
-    let names =
-        ["a.yml", "a.json", "a.toml", "a.tf", "a.ini", ".env", "Dockerfile", "a.sh", "a.service"];
+    let names = [
+        "a.yml",
+        "a.json",
+        "a.toml",
+        "a.tf",
+        "a.ini",
+        ".env",
+        "Dockerfile",
+        "a.sh",
+        "a.service",
+        "nginx.conf",
+    ];
     let mut texts: Vec<String> = [
         "[",
         "{",
@@ -137,6 +171,13 @@ fn nothing_is_too_strange_to_be_read() {
         "a: '\n",
         "a=\"\n",
         "x {\n",
+        "f(",
+        "pgp_sym_encrypt(a, ",
+        "/*",
+        "$$",
+        "E'\\",
+        "map $a $b {\n",
+        "<If \"",
         "=",
         "ENV \\\n",
         "é: {{",
@@ -161,6 +202,7 @@ fn nothing_is_too_strange_to_be_read() {
                 assert!(unreadable.to_string().contains("deep"), "{name}: {unreadable}");
             }
             assert!(sites.found.iter().all(|site| site.kind == Kind::ConfigFile));
+            sql(&file, &mut sites).expect("never refused");
         }
     }
 }
