@@ -10,7 +10,9 @@
 //! [`nginx`] is also the only parser of nginx configurations in keywheel; whatever asks something
 //! of one asks it here.
 
+pub mod code;
 pub mod finding;
+pub mod lines;
 pub mod literal;
 pub mod names;
 pub mod nginx;
