@@ -12,6 +12,7 @@
 
 pub mod apache;
 pub mod baseline;
+pub mod code;
 pub mod config;
 mod file;
 pub mod finding;
@@ -19,6 +20,7 @@ pub mod gate;
 pub mod ignores;
 pub mod join;
 pub mod language;
+pub mod lines;
 pub mod literal;
 pub mod names;
 pub mod nginx;

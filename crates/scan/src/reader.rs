@@ -1,8 +1,10 @@
 //! Who reads what: one function a language, each of one form.
 
 use crate::apache;
+use crate::code::{self, Dialect};
 use crate::config::Format;
 use crate::language::Language;
+use crate::lines;
 use crate::nginx::consumers;
 use crate::python;
 use crate::rules::Rules;
@@ -27,7 +29,7 @@ pub struct Readers {
 impl Readers {
     /// Those of keywheel.
     pub const fn built_in() -> Self {
-        Self { of: of_language, of_pieces, lines: nothing }
+        Self { of: of_language, of_pieces, lines: lines::read }
     }
 }
 
@@ -38,7 +40,14 @@ fn of_language(language: Language) -> Reader {
         Language::Nginx => consumers::read,
         Language::Apache => apache::read,
         Language::Sql => sql::read,
-        _ => nothing,
+        Language::JavaScript => {
+            |file, rules, sites| code::read(file, Dialect::JavaScript, rules, sites)
+        }
+        Language::Ruby => |file, rules, sites| code::read(file, Dialect::Ruby, rules, sites),
+        Language::Go => |file, rules, sites| code::read(file, Dialect::Go, rules, sites),
+        Language::Java => |file, rules, sites| code::read(file, Dialect::Java, rules, sites),
+        Language::Php => |file, rules, sites| code::read(file, Dialect::Php, rules, sites),
+        Language::Other => lines::read,
     }
 }
 
@@ -62,11 +71,6 @@ fn of_pieces(language: Language) -> Reader {
     match language {
         Language::Config(format @ (Format::Env | Format::Ini)) => of_format(format),
         Language::Sql => sql::read,
-        _ => nothing,
+        _ => lines::read,
     }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the form of all readers")]
-fn nothing(_file: &SourceFile<'_>, _rules: &Rules, _sites: &mut Sites) -> Result<(), Unreadable> {
-    Ok(())
 }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::code;
 use crate::finding::{Does, Source};
 use crate::python;
 
@@ -145,7 +146,7 @@ impl Rules {
     /// Never, unless a table is broken.
     pub fn built_in() -> Result<Self, RulesError> {
         let mut rules = Self::default();
-        [python::TABLE].into_iter().try_for_each(|table| rules.add(table))?;
+        code::TABLES.into_iter().chain([python::TABLE]).try_for_each(|table| rules.add(table))?;
         Ok(rules)
     }
 
