@@ -16,6 +16,9 @@ const FURTHEST: u8 = 14;
 /// As many definitions of one name as are looked at.
 const MOST: usize = 4;
 
+/// For arguments that are known by their position alone.
+const NAMELESS: &[&str] = &[];
+
 /// Whether an expression that is evaluated again sees a change of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
@@ -373,7 +376,7 @@ impl<'a> Names<'a> {
             Rule::Load(load) => Some(load),
             _ => None,
         }) {
-            let setting = argument(call, Some(load.setting), &[]);
+            let setting = argument(call, Some(load.setting), NAMELESS);
             let by = setting.and_then(|one| super::loads::parameter_in(self, one, scope));
             if by.is_some() {
                 return Origin { named_by: by, ..of_load(load) };
@@ -426,7 +429,12 @@ impl<'a> Names<'a> {
     ) -> Origin<'a> {
         let name = method.attr.as_str();
         if matches!(name, "get" | "get_secret" | "getlist" | "pop" | "setdefault") {
-            let key = call.arguments.args.first().and_then(|key| self.text(key, scope));
+            let mut keys = call.arguments.args.iter().take(2).map(|key| self.text(key, scope));
+            let first = keys.next().flatten();
+            // `get(section, option)`: the second names the setting if the first names none.
+            let second = keys.next().flatten().filter(|key| words::judge(key).is_some());
+            let is_first = first.as_deref().is_some_and(|key| words::judge(key).is_some());
+            let key = if is_first { first } else { second.or(first) };
             if let Some(key) = key {
                 let is_settings = self.reads_settings(&method.value, scope);
                 let mut origin = if is_settings {
@@ -485,7 +493,7 @@ impl<'a> Names<'a> {
         let Body::Function(def) = self.scopes.body(function) else { return Origin::unknown(None) };
         let mut origin = self.follow_returns(function, fuel);
         if let Some((_, place)) = origin.named_by.filter(|(of, _)| *of == function) {
-            let given = argument(call, Some(place), &[]);
+            let given = argument(call, Some(place), NAMELESS);
             if let Some(key) = given.and_then(|given| self.setting_name(given, scope)) {
                 let by = given.and_then(|given| super::loads::parameter_in(self, given, scope));
                 origin = Origin::of_setting(&key, origin.source, origin.hold);
@@ -494,7 +502,7 @@ impl<'a> Names<'a> {
         }
         if let Some((of, place)) = origin.parameter {
             if of == function {
-                let given = argument(call, Some(place), &[]);
+                let given = argument(call, Some(place), NAMELESS);
                 let passed = given.map(|given| self.follow(given, scope, fuel));
                 if let Some(passed) = passed {
                     origin = passed;

@@ -84,8 +84,7 @@ pub(super) fn at<'a>(
         _ => None,
     });
     let Some(load) = load else { return false };
-    let keywords = SETTING.map(str::to_owned);
-    let setting = argument(placed.node, Some(load.setting), &keywords);
+    let setting = argument(placed.node, Some(load.setting), &SETTING);
     let name = tail(&placed.node.func).unwrap_or_default();
     let opens = matches!(name, "open" | "open_file" | "read_text" | "read_bytes");
     if load.from == Source::File && (opens || load.call.starts_with("*.")) {
@@ -100,11 +99,22 @@ pub(super) fn at<'a>(
         wraps.add(parameter.0, parameter.1, Reaches::Loader(load.from));
         return true;
     }
-    let name = setting.and_then(|setting| names.setting_name(setting, placed.scope));
+    let name = setting.and_then(|setting| setting_of(names, setting, placed.scope));
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let at = tail_start(&placed.node.func);
-    one(names, out, &placing(placed, locals), at, name, load, fallback);
+    let sets = tail(&placed.node.func) == Some("setdefault") && placed.into == Into::Elsewhere;
+    one(names, out, &placing(placed, locals), at, name, load, fallback.map(|one| (one, sets)));
     true
+}
+
+/// The name of the setting that is loaded. A variable with a name in small letters runs over names
+/// of settings, and is none.
+fn setting_of(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
+    let is_variable = match expr {
+        Expr::Name(name) => name.id.as_str().bytes().any(|byte| byte.is_ascii_lowercase()),
+        _ => false,
+    };
+    if is_variable { names.text(expr, scope) } else { names.setting_name(expr, scope) }
 }
 
 /// Where a load stands, and what becomes of it.
@@ -128,37 +138,33 @@ fn one(
     at: usize,
     name: Option<String>,
     load: &Load,
-    fallback: Option<&Expr>,
+    fallback: Option<(&Expr, bool)>,
 ) {
     let under = placing.under.filter(|under| words::may_name_key(under));
     let by_name = name.as_deref().and_then(words::judge_loaded);
     let by_place = under.and_then(words::judge);
-    let by_name = by_name.filter(|_| !is_loop_name(name.as_deref()));
     let is_about =
         name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
     let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
     let name = name.or_else(|| under.map(str::to_owned)).unwrap_or_default();
     let (scope, hot) = when(names, placing, load.live);
-    out.load(&Loaded {
-        at,
-        rule: "python/env-load",
-        name: &name,
-        under: placing.under,
-        class,
-        source: load.from,
-        scope,
-        hot,
-        confidence: if by_name.is_some() { Confidence::High } else { Confidence::Medium },
-    });
-    let Some(fallback) = fallback else { return };
+    if fallback.is_none_or(|(_, only_sets)| !only_sets) {
+        out.load(&Loaded {
+            at,
+            rule: "python/env-load",
+            name: &name,
+            under: placing.under,
+            class,
+            source: load.from,
+            scope,
+            hot,
+            confidence: if by_name.is_some() { Confidence::High } else { Confidence::Medium },
+        });
+    }
+    let Some((fallback, _)) = fallback else { return };
     if text_of(fallback).is_some_and(|text| words::may_be_value(&text, &name)) {
         out.literal(fallback, "python/default-literal", Some(&name), class, scope);
     }
-}
-
-/// Variables that run over the names of settings say nothing of any.
-fn is_loop_name(name: Option<&str>) -> bool {
-    matches!(name, Some("key" | "env_key" | "config_key" | "setting_key" | "secret_key_name" | "k"))
 }
 
 /// When a load runs, and whether what it gives follows its source.
@@ -369,7 +375,7 @@ pub(super) fn indexed<'a>(
         wraps.add(of, place, Reaches::Loader(load.from));
         return;
     }
-    let name = names.setting_name(&subscript.slice, placed.scope);
+    let name = setting_of(names, &subscript.slice, placed.scope);
     one(names, out, &placing(placed, locals), subscript.start().to_usize(), name, load, None);
 }
 
@@ -440,7 +446,7 @@ pub(super) fn by_wrapper<'a>(
         name
     };
     let fallback = fallback.filter(|_| from != Source::File);
-    one(names, out, &place, at, Some(name), &load, fallback);
+    one(names, out, &place, at, Some(name), &load, fallback.map(|one| (one, false)));
     if from == Source::File && !out.has(Kind::EnvLoad, at) {
         let (scope, hot) = when(names, &place, false);
         let path = names.text(given, placed.scope).unwrap_or_default();
@@ -519,7 +525,30 @@ pub(super) fn by_stranger<'a>(
     };
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let at = tail_start(&placed.node.func);
-    one(names, out, &place, at, Some(key), &load, fallback);
+    one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
+}
+
+/// An option of a command or an entry of a schema that says which variable of the environment gives
+/// its value: `@click.option("--secret-key", envvar="APP_SECRET_KEY")`.
+pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
+    let says = ["envvar", "env_var", "environ_name", "env_name", "env_key"];
+    let Some(text) = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of)
+    else {
+        return;
+    };
+    let Some(class) = words::judge_loaded(&text) else { return };
+    let at = tail_start(&placed.node.func);
+    out.load(&Loaded {
+        at,
+        rule: "python/env-declared",
+        name: &text,
+        under: placed.under,
+        class,
+        source: Source::Environment,
+        scope: names.when(placed.scope),
+        hot: Hot::No,
+        confidence: Confidence::Medium,
+    });
 }
 
 /// Whether a function by its name reads a file which by its variable holds a key.

@@ -76,6 +76,7 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
             loads::by_stranger(names, out, wraps, placed, &callee, &locals);
         }
         timers::at(names, out, placed, &rules);
+        loads::declared(names, out, placed);
         if !is_use {
             loads::arguments(names, out, placed);
         }

@@ -88,11 +88,11 @@ pub(super) fn tail_start(expr: &ast::Expr) -> usize {
 pub(super) fn argument<'a>(
     call: &'a ast::ExprCall,
     position: Option<usize>,
-    names: &[String],
+    names: &[impl AsRef<str>],
 ) -> Option<&'a ast::Expr> {
     let by_keyword = call.arguments.keywords.iter().find(|keyword| {
         let name = keyword.arg.as_ref().map(ast::Identifier::as_str);
-        name.is_some_and(|name| names.iter().any(|one| one == name))
+        name.is_some_and(|name| names.iter().any(|one| one.as_ref() == name))
     });
     if let Some(keyword) = by_keyword {
         return Some(&keyword.value);

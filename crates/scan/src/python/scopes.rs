@@ -115,6 +115,8 @@ pub(super) struct Scopes<'a> {
     /// Names that are called while the module is loaded, and in functions.
     pub called_at_start: HashSet<&'a str>,
     pub called_later: HashSet<&'a str>,
+    /// The packages that are imported.
+    pub packages: HashSet<&'a str>,
     /// Modules of which everything is imported.
     pub stars: Vec<String>,
 }
@@ -304,6 +306,7 @@ impl<'a> Walk<'a> {
     fn import_from(&mut self, import: &'a ast::StmtImportFrom) {
         let module = import.module.as_ref().map_or("", ast::Identifier::as_str);
         let at = import.start().to_usize();
+        self.found.packages.extend(module.split('.').next());
         for alias in &import.names {
             let dot = if import.level > 0 { "." } else { "" };
             if alias.name.as_str() == "*" {
@@ -321,6 +324,7 @@ impl<'a> Walk<'a> {
         for alias in &import.names {
             let full = alias.name.as_str();
             let at = import.start().to_usize();
+            self.found.packages.extend(full.split('.').next());
             if let Some(name) = &alias.asname {
                 self.define(name.as_str(), at, Bound::Import(full.to_owned()));
             } else {
@@ -356,7 +360,10 @@ impl<'a> Walk<'a> {
         }
         for keyword in &call.arguments.keywords {
             match keyword.arg.as_ref() {
-                Some(name) => self.value(&keyword.value, Some(name.as_str()), Into::Argument),
+                Some(key) => {
+                    let into = if name == "dict" { Into::Item } else { Into::Argument };
+                    self.value(&keyword.value, Some(key.as_str()), into);
+                }
                 None => self.aside(&keyword.value),
             }
         }

@@ -225,6 +225,10 @@ fn implicit<'a>(
     let own = own.filter(|own| !own.is_none_literal_expr());
     let origin = match own {
         Some(own) => names.origin(own, placed.scope),
+        // Other frameworks have methods of the same name, and keys of their own.
+        None if rule.call.starts_with("*.") && !names.scopes.packages.contains("django") => {
+            Origin::unknown(None)
+        }
         None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
     };
     if let Some((of, place)) = origin.parameter {

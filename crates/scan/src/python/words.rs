@@ -286,6 +286,7 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         && may_name_key(text);
     let is_header = is_word && lower.starts_with("x-");
     let is_same = is_word && !is_weak(name) && same_name(text, name);
+    let is_slot = is_slot_name(text, name);
     let is_address = ["http://", "https://", "arn:", "projects/", "ssm:", "vault:"];
     let is_type = ["str", "string", "password", "text", "none", "null", "true", "false", "bearer"];
     let is_template = text.contains("{{")
@@ -304,12 +305,24 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
     !(is_constant
         || is_header
         || is_same
+        || is_slot
         || is_dotted
         || is_address.iter().any(|start| lower.starts_with(start))
         || is_type.contains(&lower.as_str())
         || is_template
         || is_file
         || is_prose)
+}
+
+/// Whether a text names the place where something is stored, as that of `SESSION_KEY` does.
+fn is_slot_name(text: &str, name: &str) -> bool {
+    let words = names::words(name);
+    let [.., before, last] = words.as_slice() else { return false };
+    let slots = ["session", "csrf", "cookie", "token", "tokens", "auth", "data", "server", "user"];
+    let is_slot = last == "key" && slots.contains(&before.as_str());
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte));
+    let stands_in = ["change", "secret", "your", "dev", "test", "example"];
+    is_slot && is_plain && !stands_in.iter().any(|part| text.contains(part))
 }
 
 fn is_weak(name: &str) -> bool {

@@ -351,3 +351,19 @@ if not os.environ.keys():
 import os
 
 DB_PASSWORD = os.environ["DB_PASSWORD"]  #! env_load module no DB_PASSWORD
+
+# --- an option of a command
+import click
+
+
+@click.command()
+@click.option("--secret-key", envvar="APP_SECRET_KEY")  #! env_load module no APP_SECRET_KEY
+@click.option("--host", envvar="APP_HOST")
+def run(secret_key, host):
+    pass
+
+# --- a default that is set for tests
+import os
+
+os.environ.setdefault("SECRET_KEY", "k3f9qz81mvb2")  #! hardcoded module no SECRET_KEY
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")

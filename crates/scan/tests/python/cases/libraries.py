@@ -224,3 +224,18 @@ from app import settings
 def view():
     secret = settings.SECRET_KEY
     return len(secret)
+
+# --- a section and an option of settings that come from elsewhere
+class Signer:
+    def __init__(self, config):
+        self.key = config.get("server", "secret_key")  #! env_load instance no secret_key
+        self.host = config.get("server", "host")
+
+# --- settings in sections
+import hmac
+
+from app import settings
+
+
+def view():
+    return hmac.new(settings["server"]["secret_key"].encode(), b"", "md5").digest()  #! key_use call yes secret_key

@@ -139,3 +139,26 @@ def flag(name):
 
 
 DEBUG = flag("DEBUG")
+
+# --- where something is stored
+SESSION_KEY = "_auth_user_id"
+CSRF_SESSION_KEY = "_csrftoken"
+EXCLUDE_FROM_AUTH_KEY = "exclude_from_auth"
+
+# --- dictionaries that are put together by their names
+def access():
+    return dict(key="asdf", secret="qwer")
+
+# --- signed cookies of another framework
+import tornado.web
+
+
+class View(tornado.web.RequestHandler):
+    def get(self):
+        self.set_signed_cookie("a", "b")  #! key_use call unknown -
+
+# --- variables that run over names
+import os
+
+for env_key in ("A", "B"):
+    print(os.environ.get(env_key))
