@@ -125,7 +125,8 @@ fn inline_of(line: &str, number: u32) -> Option<Inline> {
 }
 
 impl Inline {
-    fn meets(&self, line: u32) -> bool {
+    /// Whether it speaks of a line.
+    pub fn meets(&self, line: u32) -> bool {
         self.line == line || (self.is_alone && self.line.checked_add(1) == Some(line))
     }
 

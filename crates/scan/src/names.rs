@@ -457,6 +457,10 @@ pub fn is_weak(name: &str) -> bool {
                 | "publickey"
                 | "apikey"
                 | "clientsecret"
+                | "accesstoken"
+                | "authtoken"
+                | "tokens"
+                | "secrets"
         )
 }
 
@@ -501,8 +505,13 @@ pub fn is_placeholder(value: &str) -> bool {
     let is_long_and_random = value.len() >= 40
         && !value.contains(' ')
         && value.bytes().filter(u8::is_ascii_digit).count() * 8 >= value.len();
+    let is_form = [("{", "}"), ("${", "}"), ("$(", ")"), ("%", "%"), ("[", "]")]
+        .into_iter()
+        .any(|(open, close)| value.starts_with(open) && value.ends_with(close));
     let has_one_letter = value.chars().all(|letter| value.starts_with(letter));
-    has_one_letter || (!is_long_and_random && STAND_INS.iter().any(|part| value.contains(part)))
+    has_one_letter
+        || is_form
+        || (!is_long_and_random && STAND_INS.iter().any(|part| value.contains(part)))
 }
 
 #[cfg(test)]
@@ -597,7 +606,9 @@ mod tests {
 
     #[test]
     fn values_that_stand_for_one() {
-        for value in ["changeme", "your-secret-here", "", "xxxxxxxx", "<key>", "super secret"] {
+        for value in
+            ["changeme", "your-secret-here", "", "xxxxxxxx", "<key>", "super secret", "{key}"]
+        {
             assert!(is_placeholder(value), "{value}");
         }
         assert!(!is_placeholder("k3f9qz81mvb2"));

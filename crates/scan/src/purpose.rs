@@ -5,6 +5,8 @@
 const FOLDERS: &[&str] = &[
     "__mocks__",
     "__tests__",
+    "bench",
+    "benches",
     "benchmarks",
     "cypress",
     "demo",
@@ -16,6 +18,7 @@ const FOLDERS: &[&str] = &[
     "examples",
     "fixture",
     "fixtures",
+    "fuzz",
     "mocks",
     "playground",
     "sample",

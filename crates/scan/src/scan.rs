@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::file::{self, Opened};
 use crate::finding::Class;
 use crate::gate::Gate;
-use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError};
+use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError, Inline};
 use crate::join::{Joined, Read, join};
 use crate::language::{self, Language};
 use crate::literal::Marker;
@@ -178,6 +178,10 @@ impl Run<'_> {
         read.in_tests = purpose::is_aside(found.below_root());
         if !self.scan.passwords {
             read.sites.found.retain(|site| site.class != Class::Password);
+        }
+        for site in &mut read.sites.found {
+            site.name.take_if(|name| name.is_empty());
+            site.links.retain(|link| !link.name().is_empty());
         }
         let more = read.sites.found.len().saturating_sub(MAX_SITES_PER_FILE);
         if more > 0 {
@@ -366,15 +370,21 @@ fn reported(
     report
 }
 
+/// Takes out what comments ignore. One that is wrong or has ended is worth a note only where there
+/// is a finding; elsewhere it may be a text about ignores.
 fn take_out_inline(joined: &mut Joined, all: &[Read], today: Day, notes: &mut Vec<Note>) -> usize {
+    let by_path: BTreeMap<&str, &[Inline]> = all
+        .iter()
+        .filter(|read| !read.inline.is_empty())
+        .map(|read| (read.path.as_str(), read.inline.as_slice()))
+        .collect();
     let before = joined.findings.len();
-    for read in all.iter().filter(|read| !read.inline.is_empty()) {
-        notes.extend(read.inline.iter().filter_map(|one| one.note(&read.path, today)));
-        joined.findings.retain(|finding| {
-            let is_here = finding.path == read.path;
-            !(is_here && read.inline.iter().any(|one| one.takes_out(finding, today)))
-        });
-    }
+    joined.findings.retain(|finding| {
+        let here = by_path.get(finding.path.as_str()).copied().unwrap_or_default();
+        let meeting: Vec<&Inline> = here.iter().filter(|one| one.meets(finding.line)).collect();
+        notes.extend(meeting.iter().filter_map(|one| one.note(&finding.path, today)));
+        !meeting.iter().any(|one| one.takes_out(finding, today))
+    });
     before.saturating_sub(joined.findings.len())
 }
 
