@@ -12,6 +12,8 @@
 
 pub mod apache;
 pub mod config;
+#[cfg(feature = "database")]
+pub mod database;
 pub mod finding;
 pub mod literal;
 pub mod names;
