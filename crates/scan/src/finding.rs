@@ -160,7 +160,7 @@ pub struct LiteralMark {
 /// One place that consumes a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// Names the finding over changes elsewhere in the file: of rule, path, key and its how many-th.
+    /// Names the finding over changes elsewhere: of rule, path, name here and its how many-th.
     pub id: String,
     /// What kind of place it is.
     pub kind: Kind,
@@ -206,4 +206,7 @@ pub struct Finding {
     pub blocking: bool,
     /// Whether it stands among tests, samples or examples.
     pub in_tests: bool,
+    /// Whether the baseline has it, if there is one.
+    #[serde(default)]
+    pub known: bool,
 }

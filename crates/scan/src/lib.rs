@@ -11,14 +11,29 @@
 //! of one asks it here.
 
 pub mod apache;
+pub mod baseline;
+pub mod code;
 pub mod config;
 #[cfg(feature = "database")]
 pub mod database;
+mod file;
 pub mod finding;
+pub mod gate;
+pub mod ignores;
+pub mod join;
+pub mod language;
+pub mod lines;
 pub mod literal;
 pub mod names;
 pub mod nginx;
+pub mod output;
+pub mod purpose;
+pub mod python;
+pub mod reader;
+pub mod report;
 pub mod rules;
+pub mod scan;
 pub mod site;
 pub mod source;
 pub mod sql;
+pub mod walk;

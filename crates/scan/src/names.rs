@@ -22,6 +22,7 @@ const ABOUT: &[&str] = &[
     "bytes",
     "class",
     "column",
+    "cookie",
     "count",
     "days",
     "description",
@@ -51,7 +52,6 @@ const ABOUT: &[&str] = &[
     "length",
     "lifetime",
     "limit",
-    "location",
     "loader",
     "max",
     "method",
@@ -92,7 +92,6 @@ const ABOUT: &[&str] = &[
     "valid",
     "validity",
     "version",
-    "days",
 ];
 
 /// Words before `key` (or at the end, as one word with it) that make it one which signs, encrypts
@@ -104,6 +103,7 @@ const BEFORE_KEY: &[&str] = &[
     "auth",
     "authentication",
     "authorization",
+    "cert",
     "cipher",
     "cookie",
     "cookies",
@@ -127,6 +127,7 @@ const BEFORE_KEY: &[&str] = &[
     "kek",
     "master",
     "pgp",
+    "priv",
     "private",
     "rsa",
     "secret",
@@ -139,17 +140,108 @@ const BEFORE_KEY: &[&str] = &[
     "signature",
     "signed",
     "signing",
+    "ssl",
     "symmetric",
+    "tls",
     "token",
     "tokens",
     "verify",
+    "verifying",
     "verification",
+    "webhook",
     "wrapping",
     "xsrf",
 ];
 
 /// Words before `key` that make it somebody else's credential.
-const BEFORE_CREDENTIAL_KEY: &[&str] = &["access", "api", "auth0", "service", "account", "deploy"];
+const BEFORE_CREDENTIAL_KEY: &[&str] = &[
+    "access", "account", "anon", "api", "auth0", "bearer", "consumer", "deploy", "licence",
+    "license", "service",
+];
+
+/// Words that make a key of a `key` further behind them, as in `ENCRYPTION_SECONDARY_KEY`.
+const FAR_BEFORE_KEY: &[&str] =
+    &["cipher", "encryption", "fernet", "hmac", "jwt", "private", "secret", "signing"];
+
+/// Words right before `key` that make it a name of something, whatever stands further in front.
+const OTHER_KEYS: &[&str] = &[
+    "cache",
+    "claim",
+    "claims",
+    "config",
+    "context",
+    "db",
+    "dict",
+    "event",
+    "field",
+    "foreign",
+    "header",
+    "index",
+    "lock",
+    "lookup",
+    "map",
+    "object",
+    "option",
+    "order",
+    "partition",
+    "primary",
+    "query",
+    "redis",
+    "row",
+    "setting",
+    "settings",
+    "sort",
+    "storage",
+    "store",
+    "translation",
+    "unique",
+    "user",
+];
+
+/// Words before `token` that say that it comes and goes, or is one of a language.
+const OTHER_TOKENS: &[&str] = &[
+    "access",
+    "begin",
+    "bos",
+    "cancel",
+    "cancellation",
+    "cls",
+    "confirm",
+    "confirmation",
+    "continuation",
+    "csrf",
+    "current",
+    "device",
+    "end",
+    "eof",
+    "eos",
+    "expired",
+    "id",
+    "invalid",
+    "invitation",
+    "invite",
+    "jwt",
+    "mask",
+    "max",
+    "next",
+    "no",
+    "pad",
+    "page",
+    "push",
+    "refresh",
+    "reset",
+    "sep",
+    "session",
+    "start",
+    "stop",
+    "sync",
+    "unk",
+    "unsubscribe",
+    "user",
+    "verification",
+    "verify",
+    "xsrf",
+];
 
 /// Words before `token` that make it a standing credential; other tokens come and go.
 const BEFORE_TOKEN: &[&str] = &[
@@ -171,6 +263,7 @@ const TRAILING: &[&str] = &[
     "fallbacks",
     "file",
     "hex",
+    "location",
     "new",
     "next",
     "old",
@@ -193,7 +286,9 @@ const TRAILING: &[&str] = &[
 ];
 
 /// What sort of secret has this name, if any. The name may be a setting, a variable, a key of a
-/// configuration or an attribute; of a dotted path the last two parts count.
+/// configuration or an attribute; of a dotted path the last two parts count. A name in capitals is
+/// that of a setting, so a word at its end that means nothing here may say which one it is
+/// (`WEBHOOK_SECRET_EU`), and its `TOKEN` is one that stays.
 ///
 /// ```
 /// use keywheel_scan::finding::Class;
@@ -212,7 +307,32 @@ pub fn judge(name: &str) -> Option<Class> {
         }
         rest = before;
     }
-    judge_words(rest)
+    let found = judge_words(rest);
+    if found.is_some() || name.chars().any(char::is_lowercase) {
+        return found;
+    }
+    judge_constant(rest)
+}
+
+/// What a name in capitals is that says nothing to [`judge_words`].
+fn judge_constant(words: &[String]) -> Option<Class> {
+    let (last, before) = words.split_last()?;
+    let prior = before.last()?.as_str();
+    match last.as_str() {
+        "token" => {
+            let is_of_somebody = match prior {
+                "access" | "session" => before.len() > 1,
+                prior => !OTHER_TOKENS.contains(&prior),
+            };
+            return is_of_somebody.then_some(Class::Credential);
+        }
+        "salt" => return Some(Class::Key),
+        "key" | "keys" | "tokens" | "secrets" => return None,
+        word if ABOUT.contains(&word) => return None,
+        _ => {}
+    }
+    let says_what = matches!(prior, "secret") || (prior == "key" && before.len() > 1);
+    says_what.then(|| judge_words(before)).flatten()
 }
 
 fn is_digit(byte: u8) -> bool {
@@ -221,7 +341,8 @@ fn is_digit(byte: u8) -> bool {
 
 fn judge_words(words: &[String]) -> Option<Class> {
     let (last, before) = words.split_last()?;
-    let prior = before.last().map_or("", String::as_str);
+    let says_something = |word: &&String| !TRAILING.contains(&word.as_str());
+    let prior = before.iter().rfind(says_something).map_or("", String::as_str);
     if before.iter().any(|word| matches!(word.as_str(), "public" | "pub" | "publishable")) {
         let is_key = matches!(last.as_str(), "key" | "keys" | "jwk" | "jwks" | "certificate");
         return is_key.then_some(Class::Public);
@@ -234,7 +355,6 @@ fn judge_words(words: &[String]) -> Option<Class> {
             _ => Class::Key,
         }),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
-        "passphrase" | "pepper" | "keyfile" => Some(Class::Key),
         "salt" => {
             let has = |word: &str| before.iter().any(|one| one == word);
             let is_of_settings = ["security", "secret", "password", "cookie", "session", "signing"];
@@ -245,12 +365,17 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 Some(Class::Credential)
             } else if BEFORE_KEY.contains(&prior) {
                 Some(Class::Key)
+            } else if BEFORE_CREDENTIAL_KEY.contains(&prior) {
+                Some(Class::Credential)
             } else {
-                BEFORE_CREDENTIAL_KEY.contains(&prior).then_some(Class::Credential)
+                let is_far = |word: &String| FAR_BEFORE_KEY.contains(&word.as_str());
+                let is_key = !OTHER_KEYS.contains(&prior) && before.iter().any(is_far);
+                is_key.then_some(Class::Key)
             }
         }
-        "secretkey" | "jwtsecret" | "jwtkey" | "signingkey" | "encryptionkey" | "privatekey"
-        | "cookiesecret" | "sessionsecret" | "hmackey" | "appkey" | "masterkey" => Some(Class::Key),
+        "passphrase" | "pepper" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
+        | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
+        | "hmackey" | "appkey" | "masterkey" => Some(Class::Key),
         "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }
@@ -295,21 +420,48 @@ pub fn folded(name: &str) -> String {
     name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// Parts of dotted names that say where something stands and not what it is.
+const PLACES: &[&str] = &[
+    "auth",
+    "config",
+    "data",
+    "env",
+    "environment",
+    "secretkeyref",
+    "secrets",
+    "settings",
+    "spec",
+    "stringdata",
+    "values",
+    "valuefrom",
+    "volumes",
+];
+
 /// Whether a name says too little to join two files by it.
 pub fn is_weak(name: &str) -> bool {
-    let folded = folded(name);
-    matches!(
-        folded.as_str(),
-        "key"
-            | "secret"
-            | "token"
-            | "password"
-            | "value"
-            | "salt"
-            | "data"
-            | "privatekey"
-            | "apikey"
-    )
+    let (before, last) = name.rsplit_once('.').unwrap_or(("", name));
+    let parent = folded(before.rsplit('.').next().unwrap_or_default());
+    let says_more = !parent.is_empty() && !PLACES.contains(&parent.as_str());
+    !says_more
+        && matches!(
+            folded(last).as_str(),
+            "key"
+                | "keys"
+                | "secret"
+                | "token"
+                | "password"
+                | "value"
+                | "salt"
+                | "data"
+                | "privatekey"
+                | "publickey"
+                | "apikey"
+                | "clientsecret"
+                | "accesstoken"
+                | "authtoken"
+                | "tokens"
+                | "secrets"
+        )
 }
 
 /// Parts of values that only stand for one.
@@ -353,8 +505,13 @@ pub fn is_placeholder(value: &str) -> bool {
     let is_long_and_random = value.len() >= 40
         && !value.contains(' ')
         && value.bytes().filter(u8::is_ascii_digit).count() * 8 >= value.len();
+    let is_form = [("{", "}"), ("${", "}"), ("$(", ")"), ("%", "%"), ("[", "]")]
+        .into_iter()
+        .any(|(open, close)| value.starts_with(open) && value.ends_with(close));
     let has_one_letter = value.chars().all(|letter| value.starts_with(letter));
-    has_one_letter || (!is_long_and_random && STAND_INS.iter().any(|part| value.contains(part)))
+    has_one_letter
+        || is_form
+        || (!is_long_and_random && STAND_INS.iter().any(|part| value.contains(part)))
 }
 
 #[cfg(test)]
@@ -383,10 +540,25 @@ mod tests {
             "SECRET_KEY_FALLBACKS",
             "cookieSecret",
             "NEXTAUTH_SECRET",
+            "LB_SECRET_EU",
+            "APP_PREVIOUS_KEYS",
+            "ENCRYPTION_SECONDARY_KEY",
+            "jwt.private-key-location",
+            "IP_SALT",
+            "server.tls.key",
         ] {
             assert_eq!(judge(name), Some(Class::Key), "{name}");
         }
-        for name in ["STRIPE_API_KEY", "clientSecret", "AWS_SECRET_ACCESS_KEY", "apiKey"] {
+        for name in [
+            "STRIPE_API_KEY",
+            "clientSecret",
+            "AWS_SECRET_ACCESS_KEY",
+            "apiKey",
+            "POSTMARK_API_KEY_BULK",
+            "DOCKERHUB_TOKEN",
+            "FACEBOOK_ACCESS_TOKEN",
+            "GEO_LICENSE_KEY",
+        ] {
             assert_eq!(judge(name), Some(Class::Credential), "{name}");
         }
         assert_eq!(judge("JWT_PUBLIC_KEY"), Some(Class::Public));
@@ -418,6 +590,15 @@ mod tests {
             "tokenUrl",
             "monkey",
             "secretary",
+            "CSRF_TOKEN",
+            "ACCESS_TOKEN",
+            "EOF_TOKEN",
+            "JWT_CACHE_KEY",
+            "API_KEY_HEADER",
+            "SECRET_KEY_NAME",
+            "KEY_VAULT",
+            "CACHE_KEY_PREFIX",
+            "SESSION_COOKIE",
         ] {
             assert_eq!(judge(name), None, "{name}");
         }
@@ -425,10 +606,22 @@ mod tests {
 
     #[test]
     fn values_that_stand_for_one() {
-        for value in ["changeme", "your-secret-here", "", "xxxxxxxx", "<key>", "super secret"] {
+        for value in
+            ["changeme", "your-secret-here", "", "xxxxxxxx", "<key>", "super secret", "{key}"]
+        {
             assert!(is_placeholder(value), "{value}");
         }
         assert!(!is_placeholder("k3f9qz81mvb2"));
+    }
+
+    #[test]
+    fn names_that_join_nothing() {
+        for name in ["key", "Secret", "valueFrom.secretKeyRef.key", "private_key", "env.token"] {
+            assert!(is_weak(name), "{name}");
+        }
+        for name in ["SECRET_KEY", "session.secret", "jwt.key", "API_KEY_EU"] {
+            assert!(!is_weak(name), "{name}");
+        }
     }
 
     #[test]

@@ -18,6 +18,15 @@ pub enum Link {
     Local(String),
 }
 
+impl Link {
+    /// The name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Setting(name) | Self::Local(name) => name,
+        }
+    }
+}
+
 /// Whether the place takes a new key, as far as its own file tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hot {

@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn an_environment_names_more_keys_than_a_tree() {
         let class = |name, style| judge(name, "", style).map(|(class, _)| class);
-        for name in ["WEATHER_KEY", "PARCEL_ACCESS_TOKEN", "CLOUD_CREDENTIALS"] {
+        for name in ["WEATHER_KEY", "CLOUD_CREDENTIALS"] {
             assert_eq!(class(name, Style::Environment), Some(Class::Credential), "{name}");
             assert_eq!(class(name, Style::Tree), None, "{name}");
         }

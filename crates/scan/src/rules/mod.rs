@@ -5,15 +5,23 @@
 //! which use a setting that they do not name (`implicit`), and which run something by a timer
 //! (`scheduler`). How a call is written in each language is the reader's business.
 
+mod wrappers;
+
+use std::sync::OnceLock;
+
 use serde::Deserialize;
 
+use crate::code;
 use crate::finding::{Does, Source};
+use crate::python;
 
 /// The tables of all languages.
 #[derive(Default)]
 pub struct Rules {
     /// By language, in the order of reading; later ones are the user's.
     tables: Vec<Table>,
+    /// Those of Python by the names of their calls, made once they are asked for.
+    python: OnceLock<python::Index>,
 }
 
 /// The rules of one language.
@@ -132,6 +140,16 @@ const fn yes() -> bool {
 pub struct RulesError(#[from] toml::de::Error);
 
 impl Rules {
+    /// The rules that come with keywheel.
+    ///
+    /// # Errors
+    /// Never, unless a table is broken.
+    pub fn built_in() -> Result<Self, RulesError> {
+        let mut rules = Self::default();
+        code::TABLES.into_iter().chain([python::TABLE]).try_for_each(|table| rules.add(table))?;
+        Ok(rules)
+    }
+
     /// Adds the rules of a file; several `[[table]]`s may stand in one.
     ///
     /// # Errors
@@ -144,7 +162,13 @@ impl Rules {
         }
         let file: File = toml::from_str(text)?;
         self.tables.extend(file.table);
+        self.python = OnceLock::new();
         Ok(())
+    }
+
+    /// The rules of Python, by the names of their calls.
+    pub(crate) fn python(&self) -> &python::Index {
+        self.python.get_or_init(|| python::Index::new(self.of("python")))
     }
 
     /// The tables of a language, the built-in one first.
