@@ -14,6 +14,8 @@ pub mod apache;
 pub mod baseline;
 pub mod code;
 pub mod config;
+#[cfg(feature = "database")]
+pub mod database;
 mod file;
 pub mod finding;
 pub mod gate;
