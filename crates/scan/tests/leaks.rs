@@ -75,6 +75,7 @@ fn scanned(folder: &Path) -> Report {
         rules: Rules::built_in().unwrap(),
         readers: Readers::built_in(),
         also: Vec::new(),
+        also_notes: Vec::new(),
     };
     scan(what, &|_| {}).unwrap()
 }
