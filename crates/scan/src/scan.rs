@@ -237,8 +237,8 @@ impl Run<'_> {
         let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
             let found = self.files.get(*index)?;
             file::fill(found, buffer).ok()?;
-            let named = gate.which(buffer);
-            let called = called(&named, wrappers);
+            let words = gate.which(buffer);
+            let called = called(&words, wrappers);
             if called.is_empty() {
                 return None;
             }
@@ -277,8 +277,8 @@ fn home(path: &str) -> String {
 
 /// Which wrappers a file calls, judged by the words in it: the name of the function, and that of
 /// its file. Some languages need no import, so a name that hardly anything else has is enough.
-fn called(named: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
-    let has = |index: usize| named.binary_search(&index).is_ok();
+fn called(words: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
+    let has = |index: usize| words.binary_search(&index).is_ok();
     let is_called = |(index, one): &(usize, &&Elsewhere)| {
         let home = index.saturating_add(wrappers.len());
         has(*index) && (has(home) || one.home.is_empty() || is_distinct(&one.wrapper.function))
@@ -300,22 +300,22 @@ struct Extended {
 impl Extended {
     fn rules(
         &self,
-        rules: &Rules,
+        base: &Rules,
         language: &str,
         wrappers: &[&Elsewhere],
         called: Vec<usize>,
     ) -> Arc<Rules> {
         let make = |called: &[usize]| {
             let called = called.iter().filter_map(|index| wrappers.get(*index));
-            Arc::new(rules.with_wrappers(language, called.map(|one| &one.wrapper)))
+            Arc::new(base.with_wrappers(language, called.map(|one| &one.wrapper)))
         };
         match self.by_set.lock() {
             Ok(mut by_set) => {
                 let is_full = by_set.len() >= MAX_SETS && !by_set.contains_key(&called);
                 let called = if is_full { (0..wrappers.len()).collect() } else { called };
-                let made = by_set.get(&called).cloned().unwrap_or_else(|| make(&called));
-                by_set.insert(called, Arc::clone(&made));
-                made
+                let rules = by_set.get(&called).cloned().unwrap_or_else(|| make(&called));
+                by_set.insert(called, Arc::clone(&rules));
+                rules
             }
             Err(_) => make(&called),
         }
