@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::files;
-use super::flow::{Hold, Origin};
+use super::flow::{Hold, Origin, fits};
 use super::out::{Loaded, Out};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, keyword, tail, tail_start, text_of};
@@ -80,7 +80,7 @@ pub(super) fn at<'a>(
     rules: &[&'a Rule],
 ) -> bool {
     let load = rules.iter().find_map(|rule| match rule {
-        Rule::Load(load) => Some(load),
+        Rule::Load(load) if fits(load, placed.node) => Some(load),
         _ => None,
     });
     let Some(load) = load else { return false };
@@ -297,7 +297,10 @@ pub(super) fn by_wrapper<'a>(
 ) {
     if let Some((of, place)) = parameter_in(names, given, placed.scope) {
         wraps.add(of, place, Reaches::Loader(from));
-        return;
+        // A path may be made of an argument and still be named as that of a key.
+        if from != Source::File || tail(given).and_then(words::judge).is_none() {
+            return;
+        }
     }
     let at = tail_start(&placed.node.func);
     if out.has(Kind::EnvLoad, at) || out.has(Kind::KeyUse, at) {

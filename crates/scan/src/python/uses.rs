@@ -53,7 +53,10 @@ fn explicit<'a>(
     let Some((key, scope)) = key_of(names, placed, sink) else { return false };
     let key = if sink.does == Does::Authenticates {
         // Two values are compared; the key is the one that is known as one.
-        let both = placed.node.arguments.args.iter().take(2);
+        let both = placed.node.arguments.args.iter().take(2).filter(|one| {
+            let name = tail(one).unwrap_or_default();
+            !["hash", "digest", "signature"].iter().any(|end| name.ends_with(end))
+        });
         let known = both.map(|one| (one, names.origin(one, placed.scope))).find(|(_, origin)| {
             let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
             origin.class.is_some_and(|class| class != Class::Password) && is_held
