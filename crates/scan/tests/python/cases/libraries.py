@@ -335,3 +335,10 @@ def signer():
 
 def use():
     return signer().sign(b"x")
+
+# --- a loader of another file with a name of its own
+from app.lib import from_outside, from_anywhere
+
+SECRET_KEY = from_outside("SECRET_KEY")  #! env_load module no SECRET_KEY
+WELCOME = from_outside("WELCOME")
+API_KEY = from_anywhere("no such thing")
