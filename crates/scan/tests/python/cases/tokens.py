@@ -399,3 +399,10 @@ from app import settings
 
 def view(body):
     return hmac_of(body, settings.WEBHOOK_SECRET)  #! key_use call yes WEBHOOK_SECRET
+
+# --- SQL in strings, whole and put together
+def read(connection, key, table):
+    connection.execute("SELECT pgp_sym_decrypt(a, %s) FROM t", [key])  #! sql call unknown
+    connection.execute(f"SELECT pgp_sym_decrypt(a, '{key}') FROM {table}")  #! sql call unknown
+    connection.execute("SELECT pgp_sym_encrypt(a, 'plum') FROM t")  #! sql call no
+    connection.execute("SELECT a FROM t")
