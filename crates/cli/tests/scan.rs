@@ -130,6 +130,8 @@ fn what_cannot_be_scanned_says_why() {
     say("bad_rules", &["--rules", "a.toml"]);
     world.write("short", "abc");
     say("short_fingerprint_key", &["--fingerprint-key-file", "short"]);
+    say("database_no_url", &["--database", "mysql://me:hunter2@db/app"]);
+    say("database_unreachable", &["--database", "postgresql://me:hunter2@127.0.0.1:1/app"]);
     say("json_error", &["--json", "absent"]);
 }
 

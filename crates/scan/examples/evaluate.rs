@@ -138,6 +138,7 @@ fn found_in(folder: &Path, file: &Labelled) -> Result<Vec<Finding>, Failed> {
             rules: Rules::built_in()?,
             readers: Readers::built_in(),
             also: Vec::new(),
+            also_notes: Vec::new(),
         },
         &|_| {},
     )?;

@@ -346,10 +346,11 @@ fn begins_word(piece: &str, at: usize) -> bool {
 }
 
 fn is_only_asked(piece: &str, at: usize, after: &str) -> bool {
-    let before = piece.get(..at).unwrap_or_default().trim_end();
+    let before = piece.get(..at).unwrap_or_default().trim_end_matches([' ', '(']);
     let after = after.trim_start_matches(['"', '\'', ')', ']', '}']);
-    let asks = before.ends_with('!') || before.ends_with("defined?") || before.ends_with("isset(");
-    let is_condition = ["if", "unless", "elsif", "if ("].iter().any(|word| before.ends_with(word));
+    let asks = before.ends_with('!') || before.ends_with("defined?") || before.ends_with("isset")
+        || before.ends_with(" not");
+    let is_condition = ["if", "unless", "elsif"].iter().any(|word| before.ends_with(word));
     let is_written = after.trim_start().strip_prefix('=').is_some_and(|rest| !rest.starts_with(['=', '~']));
     asks || (is_condition && (after.trim().is_empty() || after.trim_start().starts_with(['%', '{'])))
         || after.starts_with(".present?")
@@ -372,6 +373,7 @@ fn last_name(text: &str) -> &str {
         && after.len() < 40
         && !after.contains(['"', '\''])
         && !after.trim().is_empty()
+        && !after.contains(',')
     {
         text = before.trim_end();
     }

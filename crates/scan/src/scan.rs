@@ -62,6 +62,8 @@ pub struct Scan {
     pub readers: Readers,
     /// What was read elsewhere: a live database.
     pub also: Vec<Read>,
+    /// What has to be said of that.
+    pub also_notes: Vec<Note>,
 }
 
 /// How far a scan is.
@@ -344,6 +346,7 @@ fn reported(
     ignores: &IgnoreFile,
 ) -> Report {
     all.extend(scan.also);
+    notes.extend(scan.also_notes);
     all.sort_by(|one, other| one.path.cmp(&other.path));
     let mut joined = join(&all, &scan.marker);
     stats.ignored = take_out_inline(&mut joined, &all, scan.today, &mut notes);

@@ -18,6 +18,9 @@ use keywheel_scan::walk::Roots;
 /// A value as people make them, and one that only stands for one.
 const VALUES: [&str; 2] = ["Zq7-planted-9fKw2Lx81", "changeme-planted-please"];
 
+/// A file that ends within a string: it must not leak, and it need not be understood.
+const CUT_OFF: &str = "web/half.js";
+
 /// A file of each kind, with `@` where the value goes.
 const FILES: &[(&str, &str)] = &[
     ("app/settings.py", "SECRET_KEY = '@'\nJWT = os.getenv('JWT_SECRET', '@')\n"),
@@ -26,7 +29,7 @@ const FILES: &[(&str, &str)] = &[
     ("app/old.py", "print 'secret', '@'\nSECRET_KEY = \"@\"\n"),
     ("web/app.ts", "const secret = process.env.JWT_SECRET || '@';\njwt.sign({}, '@');\n"),
     ("web/app.js", "app.use(session({ secret: '@' }));\nexports.JWT_SECRET = \"@\";\n"),
-    ("web/half.js", "const jwtSecret = '@\n"),
+    (CUT_OFF, "const jwtSecret = '@\n"),
     ("app/a.rb", "Rails.application.config.secret_key_base = '@'\nJWT.encode(p, '@')\n"),
     ("main.go", "package a\nvar jwtSecret = []byte(\"@\")\nvar _ = hmac.New(f, []byte(\"@\"))\n"),
     ("A.java", "class A { static final String SECRET_KEY = \"@\"; }\n"),
@@ -72,6 +75,7 @@ fn scanned(folder: &Path) -> Report {
         rules: Rules::built_in().unwrap(),
         readers: Readers::built_in(),
         also: Vec::new(),
+        also_notes: Vec::new(),
     };
     scan(what, &|_| {}).unwrap()
 }
@@ -125,7 +129,7 @@ fn the_planted_places_are_found() {
     let folder = tempfile::tempdir().unwrap();
     planted(folder.path());
     let report = scanned(folder.path());
-    for (name, _) in FILES {
+    for (name, _) in FILES.iter().filter(|(name, _)| *name != CUT_OFF) {
         let path = format!("0/{name}");
         let is_there = report.findings.iter().any(|finding| finding.path == path);
         assert!(is_there, "nothing was found in {name}");

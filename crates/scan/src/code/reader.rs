@@ -295,9 +295,13 @@ impl<'f, 'a> Reader<'f, 'a> {
                     return Some((start, end));
                 }
             }
-            // Objects within objects: `cookie: { secret }` does not count, a function's does.
-            if tokens.text(start) == "return" {
-                return self.named_in((start + 1, end), keywords, depth + 1);
+            // Objects within objects, such as `cookie: { secret }`, do not count; what a factory
+            // returns does.
+            if tokens.text(start) == "useFactory" {
+                let object = (start..end).find(|at| {
+                    tokens.is(*at, "{") && matches!(tokens.before(*at), "(" | "return")
+                })?;
+                return self.named_in((object, tokens.past(object)), keywords, depth + 1);
             }
         }
         None
@@ -353,7 +357,13 @@ impl<'f, 'a> Reader<'f, 'a> {
         let name = definition.name;
         let before = self.tokens.before(name);
         let holder = name.checked_sub(2).map_or("", |at| self.tokens.text(at));
-        self.tokens.text(name).starts_with('@')
+        // In Java a field needs no `this`; a variable is declared with its type.
+        let is_java_field = self.dialect == Dialect::Java
+            && definition.form == Form::Assigned
+            && matches!(before, ";" | "{" | "}" | ")")
+            && self.facts.type_of(self.tokens, self.tokens.name(name)).is_some();
+        is_java_field
+            || self.tokens.text(name).starts_with('@')
             || (matches!(before, "." | "->")
                 && matches!(holder, "this" | "self" | "$this")
                 && definition.form != Form::Entry)
@@ -365,7 +375,9 @@ pub(crate) fn judge(name: &str) -> Option<Class> {
     if name.len() < 4 || name.len() > 120 || !may_be_key(name.as_bytes()) {
         return None;
     }
-    names::judge(name)
+    // Keys of captchas are shown to everybody.
+    let is_of_site = names::folded(name).contains("sitekey");
+    names::judge(name).filter(|_| !is_of_site)
 }
 
 fn may_be_key(name: &[u8]) -> bool {

@@ -296,6 +296,13 @@ impl Finder<'_, '_> {
                 Some(frame(FrameKind::Class, Some(at + 1), None, at, (at, end)))
             }
             (Dialect::Ruby, "lambda" | "proc" | "define_method") => self.ruby_lambda(at),
+            (Dialect::Ruby, _)
+                if RUNS_LATER.contains(&word)
+                    && tokens.starts_line(at)
+                    && !tokens.is(at + 1, ":") =>
+            {
+                self.ruby_lambda(at)
+            }
             (Dialect::Ruby, _) => None,
             (Dialect::Go, "func") => self.go(at),
             (Dialect::Go, _) => None,
@@ -492,7 +499,7 @@ impl Finder<'_, '_> {
 
     fn ruby_lambda(&self, at: usize) -> Option<Frame> {
         let tokens = self.tokens;
-        let open = (at + 1..at + 8).find(|next| {
+        let open = (at + 1..at + 24).find(|next| {
             !tokens.starts_line(*next) && (tokens.is(*next, "{") || tokens.text(*next) == "do")
         })?;
         let end = tokens.mate(open)?;
@@ -509,6 +516,12 @@ fn frame(
 ) -> Frame {
     Frame { kind, name, params, body, start, end, parent: 0, depth: 0 }
 }
+
+/// Calls of Ruby whose blocks run later and often.
+const RUNS_LATER: &[&str] = &[
+    "test", "it", "specify", "before", "after", "let", "let!", "setup", "subject", "scenario", "task",
+    "get", "post", "put", "patch", "delete", "helpers", "before_action", "scope", "after_commit",
+];
 
 const NO_METHODS: &[&str] = &[
     "if", "for", "while", "switch", "catch", "with", "function", "return", "super", "synchronized",

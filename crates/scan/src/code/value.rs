@@ -66,7 +66,11 @@ impl<'a> Value<'a> {
         };
         self.names.iter().any(is_named)
             || matches!(self.origin, Origin::Load { setting: Some(name), .. } if is_named(&name))
-            || matches!(self.origin, Origin::Load { from: Source::File | Source::SecretStore, .. })
+            || matches!(
+                self.origin,
+                Origin::Load { from: Source::File, setting: Some(_), .. }
+                    | Origin::Load { from: Source::SecretStore, .. }
+            )
     }
 
     /// From where it comes, in the words of a finding.
@@ -283,10 +287,9 @@ impl<'a> Reader<'_, 'a> {
         }
         for word in &words {
             if let Some(load) = self.load(*word) {
-                self.reached.borrow_mut().insert(*word);
                 return Value::new(Origin::Load {
                     at: *word,
-                    setting: load.known(),
+                    setting: load.known().or_else(|| self.file_of(&load)),
                     from: load.rule.from,
                     is_live: load.rule.live,
                 });
@@ -310,7 +313,8 @@ impl<'a> Reader<'_, 'a> {
             let end = last.saturating_sub(1);
             let argument = arguments.as_ref().and_then(|all| all.first().copied());
             let receiver = self.primary((from, end), depth + 1);
-            let is_known = receiver.is_key() || !matches!(receiver.origin, Origin::Unknown);
+            let is_known = receiver.is_key()
+                || !matches!(receiver.origin, Origin::Unknown | Origin::Setting { .. });
             return Some(match argument {
                 Some(argument) if !is_known && name != "get" => self.evaluate(argument, depth + 1),
                 _ => receiver,
@@ -326,9 +330,7 @@ impl<'a> Reader<'_, 'a> {
         {
             return Some(self.evaluate(first, depth + 1));
         }
-        let is_own = words.len() == 1
-            || matches!(tokens.text(from), "this" | "self" | "$this") && words.len() == 2;
-        if is_own && let Some(value) = self.returned(name, depth) {
+        if self.is_own(words) && let Some(value) = self.returned(name, depth) {
             return Some(value);
         }
         // A getter: `properties.getSecret()`, `secret()`.
@@ -338,6 +340,24 @@ impl<'a> Reader<'_, 'a> {
         }
         // `make(…, key)`: what it makes is another thing, though of that name.
         Some(Value::new(Origin::Unknown).named(name).kept(None))
+    }
+
+    /// Whether a chain of names is that of a function of this file: `name`, `this.name`,
+    /// `Class.name`.
+    fn is_own(&self, words: &[usize]) -> bool {
+        let tokens = self.tokens;
+        match words {
+            [_] => true,
+            [holder, _] => {
+                let holder = tokens.text(*holder);
+                matches!(holder, "this" | "self" | "$this" | "static")
+                    || self.tree.frames.iter().any(|frame| {
+                        frame.kind == FrameKind::Class
+                            && frame.name.is_some_and(|name| tokens.text(name) == holder)
+                    })
+            }
+            _ => false,
+        }
     }
 
     /// What a function of this file returns.
@@ -371,7 +391,7 @@ impl<'a> Reader<'_, 'a> {
             return None;
         }
         let first = if tokens.mate(frame.start).is_some() {
-            let last = (frame.body + 1..frame.end).rev().find(|at| {
+            let last = (frame.body..frame.end).rev().find(|at| {
                 tokens.starts_line(*at) && tokens.text(*at) != "end"
             })?;
             last
@@ -406,6 +426,13 @@ impl<'a> Reader<'_, 'a> {
         let name = subscript.unwrap_or(name);
         if is_of_object && subscript.is_none() {
             return self.field(name, depth).named(name);
+        }
+        if self.dialect == Dialect::Ruby
+            && subscript.is_none()
+            && self.is_own(words)
+            && let Some(value) = self.returned(name, depth)
+        {
+            return value;
         }
         let root = tokens.name(first);
         if let Some(value) = self.entry_of(root, name, first, depth) {
@@ -491,7 +518,6 @@ impl<'a> Reader<'_, 'a> {
         let setting = tokens.name(property);
         let last = end.saturating_sub(1);
         if let Some(rule) = self.load_rule(last) {
-            self.reached.borrow_mut().insert(definition.name);
             return Value::new(Origin::Load {
                 at: definition.name,
                 setting: Some(setting),

@@ -13,6 +13,9 @@ use crate::site::Link;
 /// As many steps as a value is followed.
 const FURTHEST: u8 = 14;
 
+/// As many steps in all for one value, whose names may branch at each.
+const MOST_STEPS: u32 = 300;
+
 /// As many definitions of one name as are looked at.
 const MOST: usize = 4;
 
@@ -143,11 +146,16 @@ impl Origin<'_> {
 impl<'a> Names<'a> {
     /// From where the value of an expression in a scope comes.
     pub(super) fn origin(&self, expr: &'a Expr, scope: ScopeId) -> Origin<'a> {
+        self.steps.set(MOST_STEPS);
         self.follow(expr, scope, FURTHEST)
     }
 
     pub(super) fn follow(&self, expr: &'a Expr, scope: ScopeId, fuel: u8) -> Origin<'a> {
-        let Some(fuel) = fuel.checked_sub(1) else { return Origin::unknown(None) };
+        let left = self.steps.get().checked_sub(1);
+        let (Some(fuel), Some(left)) = (fuel.checked_sub(1), left) else {
+            return Origin::unknown(None);
+        };
+        self.steps.set(left);
         match expr {
             Expr::StringLiteral(_) | Expr::BytesLiteral(_) => Origin {
                 source: Source::Literal,
@@ -219,7 +227,9 @@ impl<'a> Names<'a> {
         let origin = origin.without_literal();
         let is_import = chosen.iter().all(|def| matches!(def.bound, Bound::Import(_)));
         if is_import && !chosen.is_empty() {
-            return origin;
+            // An import inside a function reads the module's attribute at each call.
+            let is_anew = is_here && at != 0 && origin.source == Source::Settings;
+            return if is_anew { origin.held(Hold::Live) } else { origin };
         }
         let origin = origin.also_known_as(name);
         if is_here && !matches!(self.scopes.body(at), Body::Module | Body::Class(_)) {

@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 
+use super::files;
 use super::flow::{Hold, Origin};
 use super::out::{Loaded, Out};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, keyword, tail, tail_start, text_of};
 use super::resolve::{Callee, Names};
-use super::scopes::{Assigned, Bound, Into, Placed, ScopeId};
+use super::scopes::{Assigned, Bound, Into, Placed, ScopeId, Scopes};
 use super::table::Rule;
 use super::words;
 use super::wraps::Wraps;
@@ -39,9 +40,9 @@ const SETTING: [&str; 16] = [
 ];
 
 /// Locals that end on `self`, by their scope.
-pub(super) fn kept_locals<'a>(names: &Names<'a>) -> HashSet<(ScopeId, &'a str)> {
+pub(super) fn kept_locals<'a>(scopes: &Scopes<'a>) -> HashSet<(ScopeId, &'a str)> {
     let mut found = HashSet::new();
-    for ((_, _), sets) in &names.scopes.kept {
+    for ((_, _), sets) in &scopes.kept {
         for (scope, def) in sets {
             if let Bound::Value(value) = def.bound
                 && let Some(local) = root_name(value)
@@ -77,7 +78,6 @@ pub(super) fn at<'a>(
     wraps: &mut Wraps,
     placed: &Call<'a>,
     rules: &[&'a Rule],
-    locals: &HashSet<(ScopeId, &'a str)>,
 ) -> bool {
     let load = rules.iter().find_map(|rule| match rule {
         Rule::Load(load) => Some(load),
@@ -88,7 +88,7 @@ pub(super) fn at<'a>(
     let name = tail(&placed.node.func).unwrap_or_default();
     let opens = matches!(name, "open" | "open_file" | "read_text" | "read_bytes");
     if load.from == Source::File && (opens || load.call.starts_with("*.")) {
-        of_file(names, out, wraps, placed, setting, locals);
+        files::at(names, out, wraps, placed, setting);
         return true;
     }
     if load.call.starts_with("*.") && setting.is_none() {
@@ -103,7 +103,7 @@ pub(super) fn at<'a>(
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let at = tail_start(&placed.node.func);
     let sets = tail(&placed.node.func) == Some("setdefault") && placed.into == Into::Elsewhere;
-    one(names, out, &placing(placed, locals), at, name, load, fallback.map(|one| (one, sets)));
+    one(names, out, &placing(names, placed), at, name, load, fallback.map(|one| (one, sets)));
     true
 }
 
@@ -118,16 +118,16 @@ fn setting_of(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> 
 }
 
 /// Where a load stands, and what becomes of it.
-struct Placing<'p> {
+pub(super) struct Placing<'p> {
     scope: ScopeId,
     under: Option<&'p str>,
     into: Into,
     is_kept_local: bool,
 }
 
-fn placing<'a, T>(placed: &Placed<'a, T>, locals: &HashSet<(ScopeId, &'a str)>) -> Placing<'a> {
+pub(super) fn placing<'a, T>(names: &Names<'a>, placed: &Placed<'a, T>) -> Placing<'a> {
     let is_kept_local = placed.into == Into::Name
-        && placed.under.is_some_and(|under| locals.contains(&(placed.scope, under)));
+        && placed.under.is_some_and(|under| names.kept_locals.contains(&(placed.scope, under)));
     Placing { scope: placed.scope, under: placed.under, into: placed.into, is_kept_local }
 }
 
@@ -168,7 +168,7 @@ fn one(
 }
 
 /// When a load runs, and whether what it gives follows its source.
-fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Scope, Hot) {
+pub(super) fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Scope, Hot) {
     let lexical = names.when(placing.scope);
     let is_kept = placing.into == Into::Kept || placing.is_kept_local;
     let scope = if lexical == Scope::Call && is_kept { Scope::Instance } else { lexical };
@@ -240,122 +240,12 @@ fn parameter_in_value(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<
     }
 }
 
-/// A file that is opened or read.
-fn of_file<'a>(
-    names: &Names<'a>,
-    out: &mut Out<'_>,
-    wraps: &mut Wraps,
-    placed: &Call<'a>,
-    setting: Option<&'a Expr>,
-    locals: &HashSet<(ScopeId, &'a str)>,
-) {
-    let call = placed.node;
-    let name = tail(&call.func).unwrap_or_default();
-    let path = match call.func.as_ref() {
-        // `Path(…).read_text()`: the path is what it is called on.
-        Expr::Attribute(method) if name.starts_with("read_") || setting.is_none() => {
-            Some(&*method.value)
-        }
-        Expr::Attribute(method) if name == "open" && !is_module(names, &method.value, placed) => {
-            Some(&*method.value)
-        }
-        _ => setting,
-    };
-    let mode = usize::from(!(call.func.is_attribute_expr() && path != setting));
-    let mode = argument(call, Some(mode), &["mode".to_owned()]).and_then(text_of);
-    if mode.is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']) && mode.len() < 5) {
-        return;
-    }
-    let Some(path) = path else { return };
-    let path = path_in(names, path, placed.scope);
-    if let Some((of, place)) = parameter_in(names, path, placed.scope) {
-        wraps.add(of, place, Reaches::Loader(Source::File));
-        let own = names.setting_name(path, placed.scope).unwrap_or_default();
-        if words::judge(&own).is_none() && !own.contains("secret") {
-            return;
-        }
-    }
-    let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope));
-    let (name, class) = if let Some(text) = text {
-        let class = words::judge_path(&text);
-        (text, class)
-    } else {
-        let name = names.setting_name(path, placed.scope).unwrap_or_default();
-        let is_secret = words::names_a_path(&name) && name.contains("secret");
-        let class = words::judge(&name).or(is_secret.then_some(Class::Key));
-        let class = class.filter(|class| *class != Class::Password);
-        (name, class)
-    };
-    let Some(class) = class else { return };
-    // What names the file is loaded too, but it is one place.
-    if let Expr::Call(inner) = path {
-        out.withhold(Kind::EnvLoad, tail_start(&inner.func));
-    }
-    if let Expr::Subscript(inner) = path {
-        out.withhold(Kind::EnvLoad, inner.start().to_usize());
-    }
-    // Of a file that an argument names the calls tell more.
-    let is_fixed = parameter_in(names, path, placed.scope).is_none();
-    let (scope, hot) = when(names, &placing(placed, locals), is_fixed);
-    out.load(&Loaded {
-        at: tail_start(&call.func),
-        rule: "python/file-load",
-        name: &name,
-        under: placed.under,
-        class,
-        source: Source::File,
-        scope,
-        hot,
-        confidence: Confidence::Medium,
-    });
-}
-
-fn is_module(names: &Names<'_>, expr: &Expr, placed: &Call<'_>) -> bool {
-    let dotted = names.dotted(expr, placed.scope);
-    dotted.is_some_and(|dotted| matches!(dotted.as_str(), "io" | "codecs" | "aiofiles" | "os"))
-}
-
-/// The path itself in `Path(path)`, `str(path)` and through variables of the function.
-fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
-    match expr {
-        Expr::Call(call) if matches!(tail(&call.func), Some("Path" | "str" | "expanduser")) => {
-            call.arguments.args.first().unwrap_or(expr)
-        }
-        Expr::Name(name) => {
-            let found = names.scopes.lookup(name.id.as_str(), scope);
-            let only = found.and_then(|(_, defs)| defs.first().filter(|_| defs.len() == 1));
-            match only.map(|def| &def.bound) {
-                Some(Bound::Value(value @ Expr::Call(call)))
-                    if matches!(tail(&call.func), Some("Path")) =>
-                {
-                    path_in(names, value, scope)
-                }
-                _ => expr,
-            }
-        }
-        _ => expr,
-    }
-}
-
-/// The last known part of a path that is put together.
-fn last_text(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
-    match expr {
-        Expr::Call(call) if tail(&call.func) == Some("join") => {
-            names.text(call.arguments.args.last()?, scope)
-        }
-        Expr::BinOp(sum) => names.text(&sum.right, scope),
-        Expr::FString(_) => names.setting_name(expr, scope).filter(|text| text.contains('/')),
-        _ => None,
-    }
-}
-
 /// A load by an index, such as `os.environ["X"]`, or a setting that is copied by one.
 pub(super) fn indexed<'a>(
     names: &Names<'a>,
     out: &mut Out<'_>,
     wraps: &mut Wraps,
     placed: &Placed<'a, ast::ExprSubscript>,
-    locals: &HashSet<(ScopeId, &'a str)>,
 ) {
     let subscript = placed.node;
     if !subscript.ctx.is_load() {
@@ -376,7 +266,7 @@ pub(super) fn indexed<'a>(
         return;
     }
     let name = setting_of(names, &subscript.slice, placed.scope);
-    one(names, out, &placing(placed, locals), subscript.start().to_usize(), name, load, None);
+    one(names, out, &placing(names, placed), subscript.start().to_usize(), name, load, None);
 }
 
 fn is_text(expr: &Expr) -> bool {
@@ -388,12 +278,11 @@ pub(super) fn attribute<'a>(
     names: &Names<'a>,
     out: &mut Out<'_>,
     placed: &Placed<'a, ast::ExprAttribute>,
-    locals: &HashSet<(ScopeId, &'a str)>,
 ) {
     let Some(load) = names.load_of(&placed.node.value, placed.scope) else { return };
     let name = Some(placed.node.attr.as_str().to_owned());
     let at = placed.node.attr.range.start().to_usize();
-    one(names, out, &placing(placed, locals), at, name, load, None);
+    one(names, out, &placing(names, placed), at, name, load, None);
 }
 
 /// A call of a function of the project that loads what an argument names.
@@ -414,8 +303,7 @@ pub(super) fn by_wrapper<'a>(
     if out.has(Kind::EnvLoad, at) || out.has(Kind::KeyUse, at) {
         return;
     }
-    let locals = kept_locals(names);
-    let place = placing(placed, &locals);
+    let place = placing(names, placed);
     let Some(name) = names.setting_name(given, placed.scope) else { return };
     // A file's name that is no text is named by its variable.
     if from == Source::File && words::judge(&name).is_none() && words::judge_path(&name).is_none() {
@@ -472,19 +360,18 @@ pub(super) fn by_stranger<'a>(
     wraps: &mut Wraps,
     placed: &Call<'a>,
     callee: &Callee,
-    locals: &HashSet<(ScopeId, &'a str)>,
 ) {
     let name = tail(&placed.node.func).unwrap_or_default();
     if callee.function.is_some() || callee.class.is_some() {
         return;
     }
     let Some(first) = placed.node.arguments.args.first() else { return };
-    if reads_key_file(name, first) {
+    if files::reads_key_file(name, first) {
         let Some(path) = tail(first) else { return };
         if let Some((of, place)) = parameter_in(names, first, placed.scope) {
             wraps.add(of, place, Reaches::Loader(Source::File));
         }
-        let (scope, hot) = when(names, &placing(placed, locals), false);
+        let (scope, hot) = when(names, &placing(names, placed), false);
         out.load(&Loaded {
             at: tail_start(&placed.node.func),
             rule: "python/file-load",
@@ -507,7 +394,7 @@ pub(super) fn by_stranger<'a>(
     };
     let Some(key) = key else { return };
     let is_speaking = name.to_ascii_lowercase().contains("secret") || words::may_name_key(&key);
-    let place = placing(placed, locals);
+    let place = placing(names, placed);
     let lexical = names.when(placed.scope);
     let is_lasting = lexical != Scope::Call
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item)
@@ -549,16 +436,6 @@ pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'
         hot: Hot::No,
         confidence: Confidence::Medium,
     });
-}
-
-/// Whether a function by its name reads a file which by its variable holds a key.
-fn reads_key_file(function: &str, path: &Expr) -> bool {
-    let Some(path) = tail(path) else { return false };
-    let lower = function.to_ascii_lowercase();
-    let is_key = words::judge(path).is_some_and(|class| class == Class::Key);
-    is_key
-        && words::names_a_path(path)
-        && (lower.starts_with("read") || lower.starts_with("load") || lower.starts_with("slurp"))
 }
 
 /// Settings that are copied to where they outlive the call.

@@ -7,7 +7,7 @@
 //! scopes           tree → definitions, calls, literals, each with what becomes of it
 //! resolve, table   a call → its full name and the rules about it
 //! flow             an expression → from where it comes, and whether it is read anew
-//! loads, classes   places that get a key
+//! loads, files, classes  places that get a key
 //! literals         keys that stand in the code
 //! uses, wraps      places that use one, through functions of the file too
 //! timers, embedded timers that turn keys, SQL in strings
@@ -16,6 +16,7 @@
 
 mod classes;
 mod embedded;
+mod files;
 mod flow;
 mod literals;
 mod loads;
@@ -48,7 +49,7 @@ pub const TABLE: &str = include_str!("../../rules/python.toml");
 pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(), Unreadable> {
     let module = parse::parse(file)?;
     let with_strings = embedded::may_hold(file.text);
-    let names = Names { scopes: scopes::gather(&module, with_strings), index: rules.python() };
+    let names = Names::new(scopes::gather(&module, with_strings), rules.python());
     let mut out = Out::new(file, sites);
     let mut wraps = Wraps::default();
     places(&names, &mut out, &mut wraps);
@@ -60,7 +61,6 @@ pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(
 
 /// The places that rules tell.
 fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
-    let locals = loads::kept_locals(names);
     for (scope, field) in &names.scopes.fields {
         classes::field(names, out, *scope, field);
     }
@@ -71,9 +71,9 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         }
         let is_use = uses::at(names, out, wraps, placed, &rules);
         let is_stranger = callee.function.is_none() && callee.class.is_none();
-        let is_told = is_use || loads::at(names, out, wraps, placed, &rules, &locals);
+        let is_told = is_use || loads::at(names, out, wraps, placed, &rules);
         if !is_told && is_stranger && !uses::by_stranger(names, out, placed) {
-            loads::by_stranger(names, out, wraps, placed, &callee, &locals);
+            loads::by_stranger(names, out, wraps, placed, &callee);
         }
         timers::at(names, out, placed, &rules);
         loads::declared(names, out, placed);
@@ -82,10 +82,10 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         }
     }
     for placed in &names.scopes.indexed {
-        loads::indexed(names, out, wraps, placed, &locals);
+        loads::indexed(names, out, wraps, placed);
     }
     for placed in &names.scopes.attributes {
-        loads::attribute(names, out, placed, &locals);
+        loads::attribute(names, out, placed);
     }
 }
 

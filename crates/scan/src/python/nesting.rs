@@ -2,14 +2,14 @@
 //! stack. It is decided from the bytes, before anything is parsed, and rather too early than late.
 
 /// As deep as brackets may stand in each other.
-const DEEPEST: usize = 150;
+const DEEPEST: usize = 100;
 
 /// As many operators as may follow each other without a comma or a new statement: each may be one
 /// level of the tree.
-const LONGEST_CHAIN: usize = 1_500;
+const LONGEST_CHAIN: usize = 600;
 
 /// As far as a line may be indented.
-const FURTHEST: usize = 400;
+const FURTHEST: usize = 200;
 
 /// Where the file becomes too deep, if it does.
 pub(super) fn too_deep(text: &str) -> Option<usize> {
@@ -32,6 +32,12 @@ impl<'a> Scan<'a> {
         self.bytes.get(self.at.saturating_add(ahead)).copied()
     }
 
+    fn is_between_words(&self) -> bool {
+        let before = self.at.checked_sub(1).and_then(|at| self.bytes.get(at));
+        before.is_some_and(u8::is_ascii_alphanumeric)
+            && self.peek(1).is_some_and(|next| next.is_ascii_alphanumeric())
+    }
+
     fn run(mut self) -> Option<usize> {
         while let Some(byte) = self.peek(0) {
             match byte {
@@ -42,7 +48,6 @@ impl<'a> Scan<'a> {
                 }
                 b'"' | b'\'' => {
                     self.string(byte);
-                    self.chain = self.chain.saturating_add(1);
                     continue;
                 }
                 b'(' | b'[' | b'{' => {
@@ -52,6 +57,8 @@ impl<'a> Scan<'a> {
                 b')' | b']' | b'}' => self.depth = self.depth.saturating_sub(1),
                 b',' | b';' => self.chain = 0,
                 b'\n' => self.new_line(),
+                // Between words: `not not a`, `lambda: lambda: a`.
+                b' ' | b'\t' if !self.is_between_words() => {}
                 _ => self.chain = self.chain.saturating_add(1),
             }
             if self.depth > DEEPEST || self.chain > LONGEST_CHAIN {

@@ -14,7 +14,7 @@ pub(super) use ruff_python_ast::visitor;
 pub(super) use ruff_text_size::{Ranged, TextSize};
 
 /// A line longer than this holds data, not code, and every place in it would be counted out anew.
-const LONGEST_LINE: usize = 1 << 20;
+const LONGEST_LINE: usize = 200_000;
 
 /// As many lines there must be for each mistake that the parser may step over.
 const LINES_A_MISTAKE: usize = 60;

@@ -2,6 +2,9 @@
 //! aliases and instances, and the rule about it. An instance is written as the call that made it:
 //! `env` after `env = environ.Env()` is `environ.Env()`.
 
+use std::cell::Cell;
+use std::collections::HashSet;
+
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, tail};
 use super::scopes::{Body, Bound, Def, ScopeId, Scopes};
@@ -10,6 +13,9 @@ use crate::finding::Scope;
 
 /// As many steps from name to name as are followed.
 const FURTHEST: u8 = 12;
+
+/// As many steps in all for one name.
+const MOST: u32 = 100;
 
 /// What is called.
 #[derive(Clone, Default)]
@@ -26,16 +32,28 @@ pub(super) struct Callee {
 pub(super) struct Names<'a> {
     pub scopes: Scopes<'a>,
     pub index: &'a Index,
+    /// Locals that end on `self`, by their scope.
+    pub kept_locals: HashSet<(ScopeId, &'a str)>,
+    /// As many steps as may still be taken: names that refer to each other branch at each.
+    pub(super) steps: Cell<u32>,
+    dots: Cell<u32>,
 }
 
 impl<'a> Names<'a> {
+    pub(super) fn new(scopes: Scopes<'a>, index: &'a Index) -> Self {
+        let kept_locals = super::loads::kept_locals(&scopes);
+        Self { scopes, index, kept_locals, steps: Cell::new(0), dots: Cell::new(0) }
+    }
+
     /// The full dotted name of an expression, if it begins outside this file.
     pub(super) fn dotted(&self, expr: &Expr, scope: ScopeId) -> Option<String> {
+        self.dots.set(MOST);
         self.dotted_within(expr, scope, FURTHEST)
     }
 
     fn dotted_within(&self, expr: &Expr, scope: ScopeId, fuel: u8) -> Option<String> {
         let fuel = fuel.checked_sub(1)?;
+        self.dots.set(self.dots.get().checked_sub(1)?);
         match expr {
             Expr::Name(name) => self.dotted_name(name.id.as_str(), expr, scope, fuel),
             Expr::Attribute(attribute) => {

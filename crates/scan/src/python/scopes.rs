@@ -453,9 +453,9 @@ impl<'a> Visitor<'a> for Walk<'a> {
             }
             Stmt::For(stmt) => {
                 self.bind(&stmt.target, &stmt.iter, false);
+                self.visit_expr(&stmt.iter);
                 visitor::walk_body(self, &stmt.body);
                 visitor::walk_body(self, &stmt.orelse);
-                self.visit_expr(&stmt.iter);
             }
             Stmt::With(with) => {
                 for item in &with.items {
@@ -561,6 +561,18 @@ impl<'a> Walk<'a> {
                     self.aside(key);
                 }
                 self.aside(&dict.value);
+            }
+            // Long sums are deep on their left.
+            Expr::BinOp(sum) => {
+                let before = (self.under.take(), std::mem::take(&mut self.into));
+                let mut left = &*sum.left;
+                self.visit_expr(&sum.right);
+                while let Expr::BinOp(inner) = left {
+                    self.visit_expr(&inner.right);
+                    left = &inner.left;
+                }
+                self.visit_expr(left);
+                (self.under, self.into) = before;
             }
             Expr::List(_) | Expr::Tuple(_) | Expr::Await(_) | Expr::Starred(_) => {
                 visitor::walk_expr(self, expr);

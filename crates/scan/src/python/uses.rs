@@ -14,6 +14,9 @@ use crate::finding::{Class, Confidence, Does, Scope, Source};
 use crate::rules::{Implicit, Sink};
 use crate::site::{Hot, Reaches};
 
+/// As many calls after an assignment as are looked at for a use of it.
+const MOST_LOOKED_AT: usize = 300;
+
 type Call<'a> = Placed<'a, ast::ExprCall>;
 
 /// Whether a call uses a key by these rules, which it then says.
@@ -299,11 +302,10 @@ fn is_used_at_once(names: &Names<'_>, placed: &Call<'_>) -> bool {
     }
     let Some(attribute) = placed.under else { return false };
     let after = placed.node.range().end().to_usize();
-    names.scopes.calls.iter().any(|call| {
-        call.scope == id
-            && call.node.start().to_usize() > after
-            && names_attribute(call.node, attribute)
-    })
+    let calls = &names.scopes.calls;
+    let first = calls.partition_point(|call| call.node.start().to_usize() <= after);
+    let next = calls.iter().skip(first).take(MOST_LOOKED_AT);
+    next.filter(|call| call.scope == id).any(|call| names_attribute(call.node, attribute))
 }
 
 fn names_attribute(call: &ast::ExprCall, attribute: &str) -> bool {

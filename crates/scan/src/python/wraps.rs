@@ -1,7 +1,7 @@
 //! Functions of the file that hand a parameter on to a loader or a sink, so that their calls are
 //! places too; and the calls of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::flow::Origin;
 use super::loads;
@@ -24,7 +24,7 @@ const MOST: usize = 500;
 /// The functions that hand a parameter on.
 #[derive(Default)]
 pub(super) struct Wraps {
-    reach: HashMap<(ScopeId, usize), Reaches>,
+    reach: BTreeMap<(ScopeId, usize), Reaches>,
     by_method: HashMap<String, ScopeId>,
 }
 
@@ -38,10 +38,8 @@ impl Wraps {
 
     /// The parameters of a function that reach something, in their order.
     fn of(&self, function: ScopeId) -> Vec<(usize, &Reaches)> {
-        let here = self.reach.iter().filter(|((of, _), _)| *of == function);
-        let mut all: Vec<_> = here.map(|((_, place), reaches)| (*place, reaches)).collect();
-        all.sort_unstable_by_key(|(place, _)| *place);
-        all
+        let here = self.reach.range((function, 0)..=(function, usize::MAX));
+        here.map(|((_, place), reaches)| (*place, reaches)).collect()
     }
 
     fn name_methods(&mut self, names: &Names<'_>) {
@@ -179,9 +177,7 @@ fn is_constructor_scope(names: &Names<'_>, function: ScopeId) -> bool {
 
 /// Tells other files of the wrappers. What has a name that many functions have is not told.
 pub(super) fn export(names: &Names<'_>, out: &mut Out<'_>, wraps: &Wraps) {
-    let mut all: Vec<_> = wraps.reach.iter().collect();
-    all.sort_unstable_by_key(|(of, _)| **of);
-    for ((of, place), reaches) in all {
+    for ((of, place), reaches) in &wraps.reach {
         let Body::Function(def) = names.scopes.body(*of) else { continue };
         let parent = names.scopes.parent(*of);
         let function = match names.scopes.body(parent) {

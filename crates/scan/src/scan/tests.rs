@@ -61,6 +61,7 @@ fn setup(folder: &Path) -> Scan {
         rules: Rules::default(),
         readers: Readers { of, of_pieces: of, lines: stand_in },
         also: Vec::new(),
+        also_notes: Vec::new(),
     }
 }
 

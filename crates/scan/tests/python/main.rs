@@ -212,6 +212,50 @@ fn what_cannot_be_read_is_said_and_harms_nobody() {
 }
 
 #[test]
+fn what_is_as_deep_as_it_may_be_is_read_on_the_stack_of_a_thread() {
+    let rules = rules();
+    let nested = format!("SECRET_KEY = {}'k3f9qz81mvb2'{}\n", "[".repeat(90), "]".repeat(90));
+    let sum = format!("SECRET_KEY = {}'x'\n", "'a' + ".repeat(190));
+    let dotted = format!("SECRET_KEY = settings{}\n", ".a".repeat(500));
+    let calls = format!("SECRET_KEY = settings{}\n", ".a()".repeat(100));
+    let lines: Vec<_> = (0..180).map(|at| " ".repeat(at) + "if a:").collect();
+    let indented = format!("{}\n{}b = 1\n", lines.join("\n"), " ".repeat(180));
+    for text in [nested, sum, dotted, calls, indented] {
+        let file = SourceFile::new("a.py".as_ref(), &text);
+        python::read(&file, &rules, &mut Sites::default()).expect("it is read");
+    }
+}
+
+#[test]
+fn names_that_refer_to_each_other_end_somewhere() {
+    let rules = rules();
+    let mut text = "import hmac\n".to_owned();
+    for at in 0..200 {
+        let _ = writeln!(text, "key_{at} = key_{0} or key_{0} or key_{0} or key_{0}", at + 1);
+        let _ = writeln!(text, "def get_key_{at}(): return get_key_{0}() or get_key_{0}()", at + 1);
+        let _ = writeln!(text, "hmac.new(key_{at}, b''); hmac.new(get_key_{at}(), b'')");
+    }
+    text += "key_200 = key_0\nself.key = self.key\n";
+    read(&text, &rules);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    /// Pieces of files, in any order and cut anywhere, are read or refused.
+    #[test]
+    fn no_text_ends_the_reader(cuts in proptest::collection::vec((0_usize..10_000, 0_usize..300), 1..12)) {
+        let all: String = cases().into_iter().map(|case| case.text + "\n").collect();
+        let chars: Vec<char> = all.chars().collect();
+        let text: String = cuts
+            .iter()
+            .flat_map(|(from, length)| chars.iter().skip(from * chars.len() / 10_000).take(*length))
+            .collect();
+        let file = SourceFile::new("a.py".as_ref(), &text);
+        let _ = python::read(&file, &rules(), &mut Sites::default());
+    }
+}
+
+#[test]
 fn a_file_that_is_broken_in_one_place_is_read_elsewhere() {
     let mut text = "import os\n\nSECRET_KEY = os.environ[\"SECRET_KEY\"]\n".to_owned();
     for at in 0..100 {

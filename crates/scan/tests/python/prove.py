@@ -1,7 +1,7 @@
 """Runs cases, changes the key under them, and compares what happens with what is claimed.
 
 Each line of the file that is named is a case: its text, how it gets its key (`env NAME`,
-`file NAME`, `settings MODULE.NAME`, `flask`, `django`), and the claim. A case offers `use()`, which
+`file NAME`, `settings MODULE.NAME`, `entry MODULE.NAME KEY`, `flask`, `django`), and the claim. A case offers `use()`, which
 gives something that depends on the key alone. Where a library is not installed, its cases are left
 out and that is said.
 """
@@ -37,6 +37,17 @@ def source(how):
         module, _, attribute = name.rpartition(".")
         made = sys.modules.setdefault(module, types.ModuleType(module))
         return keys, lambda key: setattr(made, attribute, key)
+    if kind == "entry":
+        module, _, attribute = name.rpartition(".")
+        made = sys.modules.setdefault(module, types.ModuleType(module))
+        entries = made.__dict__.setdefault(attribute, {})
+        return keys, lambda key: entries.__setitem__(form or "secret_key", key)
+    if kind == "flask":
+        import flask
+
+        web = sys.modules.setdefault("web", types.ModuleType("web"))
+        web.app = flask.Flask("web")
+        return keys, lambda key: web.app.config.__setitem__("SECRET_KEY", key)
     if kind == "django":
         import django
         from django.conf import settings

@@ -23,6 +23,7 @@ use crate::failure::{Failure, Outcome, chain};
 use crate::invocation::Invocation;
 use crate::progress::FilesBar;
 
+mod database;
 mod table;
 
 /// The shortest key of fingerprints: with fewer bytes, somebody could try them all.
@@ -69,6 +70,10 @@ pub struct Args {
     /// Reads also what .gitignore and the like leave out, and the folders of dependencies
     #[arg(long)]
     no_ignore: bool,
+    /// Reads a live PostgreSQL too: postgresql://user@host/database. The password comes from
+    /// PGPASSWORD or ~/.pgpass; nothing is written, and no value leaves the server
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Makes fingerprints with the bytes of this file, so that those of two scans can be compared.
     /// Default: with a key that nobody has
     #[arg(long, value_name = "FILE")]
@@ -160,6 +165,7 @@ fn make(invocation: &Invocation, args: &Args) -> Result<Report, Failure> {
     let base = std::env::current_dir()
         .map_err(|error| Failure::io("found", Path::new("the current folder"), &error))?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let database = args.database.as_deref().map(database::read).transpose()?.unwrap_or_default();
     let what = Scan {
         roots: Roots { paths: args.paths.clone(), base, respects_ignores: !args.no_ignore },
         threads: args.threads.map_or(cores, usize::from),
@@ -168,7 +174,8 @@ fn make(invocation: &Invocation, args: &Args) -> Result<Report, Failure> {
         marker: marker(args.fingerprint_key_file.as_deref())?,
         rules: rules(&args.rules)?,
         readers: Readers::built_in(),
-        also: Vec::new(),
+        also: database.read,
+        also_notes: database.notes,
     };
     let bar = FilesBar::new(&invocation.console);
     // A reader that panics is a note; what it was looking at must not be told on standard error.

@@ -15,6 +15,10 @@ use super::Finder;
 /// How far back the target of an assignment is looked for.
 const BACK_MAX: usize = 60;
 
+/// Functions of these names, or of names that begin so, set something up.
+const MAKERS: &[&str] =
+    &["main", "init", "setup", "configure", "bootstrap", "boot", "register", "load", "start", "run"];
+
 /// The values that `name ||= value` keeps.
 pub(super) fn kept(reader: &Reader<'_, '_>) -> Vec<(usize, usize)> {
     let kept = reader.facts.definitions.iter().filter(|one| one.form == Form::Kept);
@@ -99,9 +103,6 @@ impl Finder<'_, '_, '_> {
         if matches!(after, "===" | "==" | "!==" | "!=" | "?" | "&&" | "in") {
             return true;
         }
-        if matches!(before, "if" | "elsif" | "when") && self.reader.dialect == Dialect::Ruby {
-            return true;
-        }
         if self.reader.is_dot(end)
             && matches!(
                 tokens.text(end + 1),
@@ -110,13 +111,44 @@ impl Finder<'_, '_, '_> {
         {
             return true;
         }
+        !self.reader.is_dot(end) && self.is_condition(start)
+    }
+
+    /// Whether a place stands in a condition, directly or beside `&&` and `||`.
+    fn is_condition(&self, start: usize) -> bool {
+        let tokens = self.reader.tokens;
         let asks = ["if", "while", "isset", "empty", "expect", "assert", "isBlank", "isEmpty", "elseif"];
-        before == "("
-            && (matches!(after, ")" | "&&" | "||") && after != "||"
-                || after == "||" && tokens.text(start.saturating_sub(2)) == "if")
-            && start
-                .checked_sub(2)
-                .is_some_and(|call| asks.contains(&tokens.text(call)))
+        let mut at = start;
+        for _ in 0..BACK_MAX {
+            let Some(before) = at.checked_sub(1) else { return false };
+            at = before;
+            match (tokens.kind(at), tokens.text(at)) {
+                (Some(Kind::Close), _) => match tokens.mate(at) {
+                    Some(mate) => at = mate,
+                    None => return false,
+                },
+                (Some(Kind::Open), "(") => {
+                    let call = at.saturating_sub(1);
+                    if asks.contains(&tokens.text(call)) {
+                        return true;
+                    }
+                    if tokens.is_word(call) {
+                        return false;
+                    }
+                }
+                (Some(Kind::Open), _) => return false,
+                (Some(Kind::Op), "=" | ":=" | "," | ";" | "?" | "=>" | ":" | "||=" | "??=") => {
+                    return false;
+                }
+                (Some(Kind::Word), "return") => return false,
+                (Some(Kind::Word), "if" | "unless" | "elsif" | "while") => return true,
+                _ => {}
+            }
+            if tokens.starts_line(at) && self.reader.dialect.ends_with_line() {
+                return false;
+            }
+        }
+        false
     }
 
     /// When a place runs, with what its target adds to where it stands.
@@ -166,10 +198,14 @@ impl Finder<'_, '_, '_> {
         let reader = self.reader;
         let Some(frame) = reader.tree.frame(reader.tree.at(at)) else { return true };
         let Some(name) = frame.name else { return false };
-        let name = reader.tokens.name(name).to_ascii_lowercase();
-        ["new", "create", "setup", "configure", "init", "build", "register", "bootstrap", "load", "main", "make", "boot", "start", "run"]
-            .iter()
-            .any(|maker| name.starts_with(maker))
+        let name = reader.tokens.name(name);
+        let is_whole = MAKERS.iter().any(|maker| name.eq_ignore_ascii_case(maker));
+        let begins = MAKERS.iter().chain(&["new", "create", "build", "make"]).any(|maker| {
+            let rest = name.get(maker.len()..).unwrap_or_default();
+            name.get(..maker.len()).is_some_and(|head| head.eq_ignore_ascii_case(maker))
+                && rest.starts_with(|letter: char| letter.is_uppercase() || letter == '_')
+        });
+        is_whole || begins
     }
 
     /// Where the value at `start` goes.
@@ -192,7 +228,13 @@ impl Finder<'_, '_, '_> {
                     let is_local = tokens.is_word(name)
                         && !reader.is_dot(name.saturating_sub(1))
                         && !tokens.text(name).starts_with('@');
-                    return if is_local { Goes::Variable(name) } else { Goes::Elsewhere };
+                    let is_sink = reader.is_dot(name.saturating_sub(1))
+                        && reader.rules_at(name).0.iter().any(|rule| matches!(rule, Rule::Sink(_)));
+                    return match (is_local, is_sink) {
+                        (true, _) => Goes::Variable(name),
+                        (_, true) => Goes::Used,
+                        _ => Goes::Elsewhere,
+                    };
                 }
                 (Some(Kind::Op), "=>") if reader.dialect == Dialect::JavaScript => {
                     return Goes::Returned;

@@ -152,6 +152,9 @@ impl Finder<'_, '_, '_> {
         let reader = self.reader;
         let tokens = reader.tokens;
         let last = at + DECLARATION_TOKENS_MAX;
+        if reader.dialect == Dialect::Kotlin {
+            self.properties_of_data_class(at);
+        }
         let Some(frame) = reader.tree.frames.iter().find(|frame| {
             frame.kind == FrameKind::Class && frame.start > at && frame.start < last
         }) else {
@@ -174,6 +177,27 @@ impl Finder<'_, '_, '_> {
                 };
                 kind == Some(FrameKind::Class) && is_field
             })
+            .collect();
+        for field in fields {
+            let name = tokens.text(field);
+            let Some(class) = judge(name) else { continue };
+            let setting = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+            self.setting_of_class(field, &setting, class, Some(name));
+        }
+    }
+
+    /// `data class Properties(val signingKey: String)`
+    fn properties_of_data_class(&mut self, at: usize) {
+        let tokens = self.reader.tokens;
+        let prefix = (at..at + 6).find_map(|at| tokens.string(at)).unwrap_or_default();
+        let class = (at..at + DECLARATION_TOKENS_MAX).find(|at| tokens.text(*at) == "class");
+        let Some(open) = class.map(|class| class + 2).filter(|open| tokens.is(*open, "(")) else {
+            return;
+        };
+        let Some(close) = tokens.mate(open) else { return };
+        let fields: Vec<usize> = (open..close)
+            .filter(|at| matches!(tokens.text(*at), "val" | "var"))
+            .map(|at| at + 1)
             .collect();
         for field in fields {
             let name = tokens.text(field);

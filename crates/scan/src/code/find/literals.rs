@@ -9,6 +9,7 @@ use crate::site::Hot;
 use super::super::dialect::Dialect;
 use super::super::facts::{Definition, Form};
 use super::super::reader::{Range, judge};
+use super::super::table::Rule;
 use super::super::tree::expression_end;
 use super::super::value::Origin;
 use super::{Finder, link};
@@ -100,7 +101,15 @@ impl Finder<'_, '_, '_> {
         if is_entry && !self.is_of_environment(range.0) {
             return;
         }
-        let has_load = (range.0..range.1).any(|at| self.loads.contains(&at));
+        let has_sink = (range.0..range.1).any(|at| {
+            tokens.is_word(at)
+                && reader.rules_at(at).0.iter().any(|rule| matches!(rule, Rule::Sink(_)))
+        });
+        let is_of_settings = (range.0..range.1).any(|at| tokens.is_word(at) && self.is_settings(at));
+        if !is_of_settings && !is_entry {
+            return;
+        }
+        let has_load = has_sink || (range.0..range.1).any(|at| self.loads.contains(&at));
         let value = reader.value(range);
         let is_setting = matches!(value.origin, Origin::Setting { .. });
         let origin = value.names.last().copied().unwrap_or_default();
@@ -124,6 +133,21 @@ impl Finder<'_, '_, '_> {
         site.reason = Cow::Borrowed("it copies a setting once and keeps the copy");
         site.remedy = Some(Cow::Borrowed("Read the setting where it is used"));
         self.sites.found.push(site);
+    }
+
+    /// Whether a name is that of settings, or its type is.
+    fn is_settings(&self, at: usize) -> bool {
+        let reader = self.reader;
+        let name = reader.tokens.name(at);
+        let of_type = reader.facts.type_of(reader.tokens, name).unwrap_or_default();
+        [name, of_type].iter().any(|name| {
+            let lower = name.to_ascii_lowercase();
+            ["config", "setting", "propert", "props", "options", "credentials", "secrets", "env"]
+                .iter()
+                .any(|word| lower.contains(word))
+                || lower == "conf"
+                || lower == "cfg"
+        })
     }
 
     /// `envVars.JWT_SECRET` where `envVars` was made of the environment.
@@ -153,11 +177,15 @@ pub(crate) fn is_plausible(name: &str, text: &str) -> bool {
         return false;
     }
     let (folded_name, folded) = (names::folded(name), names::folded(value));
-    if folded.is_empty() || folded == folded_name {
+    if folded.len() < 2 || folded == "na" || folded == folded_name {
         return false;
     }
     if value.starts_with("-----BEGIN") {
         return !value.contains("PUBLIC KEY") && !value.contains("CERTIFICATE");
+    }
+    // Texts for people, in whatever language.
+    if value.chars().any(|letter| letter.is_alphabetic() && !letter.is_ascii()) {
+        return false;
     }
     let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
     let spaces = value.bytes().filter(u8::is_ascii_whitespace).count();
@@ -173,7 +201,12 @@ pub(crate) fn is_plausible(name: &str, text: &str) -> bool {
         || value.starts_with("%env(")
         || value.contains("{{")
         || (value.contains('/') && value.contains('.') && !value.contains('='));
-    !reads_as_text && !is_path && !is_name(name, value, has_digit)
+    // `nullable|string|max:255`
+    let is_rule = value.contains('|')
+        && value.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"|:,._".contains(&byte)
+        });
+    !reads_as_text && !is_rule && !is_path && !is_name(name, value, has_digit)
 }
 
 /// Whether a value is itself a name: `JWT_SECRET`, `x-api-key`, `secretKey`, `auth.jwt.secret`.
@@ -196,6 +229,21 @@ fn is_name(name: &str, value: &str, has_digit: bool) -> bool {
     let is_constant = value.len() > 3
         && value.contains('_')
         && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    // `SESSION_KEY = "logged-in-user"` names an entry of the session.
+    let mut parts = names::words(name).into_iter().rev();
+    let last = parts.next().unwrap_or_default();
+    let is_of_store = matches!(last.as_str(), "key" | "keys")
+        && parts.next().is_some_and(|prior| {
+            matches!(
+                prior.as_str(),
+                "session" | "cookie" | "cookies" | "token" | "tokens" | "data" | "server" | "shared"
+                    | "auth" | "hash" | "account" | "service"
+            )
+        });
+    let is_lower = value.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-.:".contains(&byte));
+    if is_of_store && is_lower {
+        return true;
+    }
     let is_part_of_name = names::folded(name).contains(&names::folded(value)) && has_parts;
     is_constant
         || is_part_of_name

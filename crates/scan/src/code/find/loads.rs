@@ -37,6 +37,8 @@ pub(in super::super) struct Loaded<'r, 'a> {
     /// What names the setting or the file.
     pub(in super::super) named: Option<Range>,
     pub(in super::super) fallback: Option<usize>,
+    /// Whether it is a member of the settings, not a call.
+    is_member: bool,
 }
 
 impl<'a> Loaded<'_, 'a> {
@@ -112,7 +114,7 @@ impl<'f, 'a> Reader<'f, 'a> {
             }
             other => other,
         };
-        Some(Loaded { rule, start, end, setting, named: Some(named), fallback: None })
+        Some(Loaded { rule, start, end, setting, named: Some(named), fallback: None, is_member: true })
     }
 
     fn load_by_call(
@@ -155,7 +157,31 @@ impl<'f, 'a> Reader<'f, 'a> {
             }));
             end = close + 1;
         }
-        Some(Loaded { rule, start, end, setting, named, fallback })
+        Some(Loaded { rule, start, end, setting, named, fallback, is_member: false })
+    }
+
+    /// The path or the name that says of a loaded file that it holds a key.
+    pub(in super::super) fn file_of(&self, load: &Loaded<'f, 'a>) -> Option<&'a str> {
+        if load.rule.from != Source::File {
+            return None;
+        }
+        let tokens = self.tokens;
+        // `this.privateKeyLocation.getInputStream()`
+        let (from, to) = load.named.unwrap_or((load.start, load.end.saturating_sub(3)));
+        (from..to.min(from + 40)).find_map(|at| {
+            if let Some(path) = tokens.string(at) {
+                return Some(path).filter(|path| file_class(path).is_some());
+            }
+            if !tokens.is_word(at) || (load.named.is_some() && self.is_dot(at + 1)) {
+                return None;
+            }
+            let name = tokens.name(at);
+            if judge(name).is_some_and(|class| class != Class::Password) {
+                return Some(name);
+            }
+            let constant = self.facts.of(tokens, name).next()?;
+            tokens.string(constant.value).filter(|path| file_class(path).is_some())
+        })
     }
 
     fn setting_name(&self, range: Range) -> Setting<'a> {
@@ -218,10 +244,17 @@ impl<'a> Finder<'_, '_, 'a> {
         let target_name = target.as_ref().map(|target| reader.defined_name(target));
         let Some(class) = self.class_of_load(&load, target_name, is_reached) else { return };
         self.loads.insert(at);
-        let name = load.known().filter(|name| judge(name).is_some() || target_name.is_none());
-        let name = name.or(target_name).or(load.known());
+        if load.is_member && load.rule.from == Source::Settings && self.is_local(&load, target.as_ref()) {
+            return;
+        }
+        let name = load.known().or(target_name);
         self.env_load(at, &load, target.as_ref(), name, class);
         self.fallback(&load, name, class);
+    }
+
+    /// Reading a setting within a function is no place of its own.
+    fn is_local(&self, load: &Loaded<'_, 'a>, target: Option<&Definition>) -> bool {
+        self.scope_of(load.start, target) == Scope::Call
     }
 
     fn class_of_load(
@@ -240,30 +273,11 @@ impl<'a> Finder<'_, '_, 'a> {
 
     /// A key file by its path, or by what it is assigned to.
     fn class_of_file(&self, load: &Loaded<'_, 'a>, target: Option<&str>) -> Option<Class> {
-        let tokens = self.reader.tokens;
-        // `this.privateKeyLocation.getInputStream()`
-        let (from, to) = load.named.unwrap_or((load.start, load.end.saturating_sub(3)));
-        for at in from..to.min(from + 40) {
-            if let Some(path) = tokens.string(at)
-                && let Some(class) = file_class(path)
-            {
-                return Some(class);
-            }
-            if tokens.is_word(at) && (load.named.is_none() || !self.reader.is_dot(at + 1)) {
-                let class = judge(tokens.name(at)).filter(|class| *class != Class::Password);
-                if class.is_some() {
-                    return class;
-                }
-                let constant = self.reader.facts.of(tokens, tokens.name(at)).next();
-                let class = constant
-                    .and_then(|constant| tokens.string(constant.value))
-                    .and_then(file_class);
-                if class.is_some() {
-                    return class;
-                }
-            }
-        }
-        target.and_then(judge).filter(|class| matches!(class, Class::Key | Class::Public))
+        let by_path = self.reader.file_of(load).and_then(|name| {
+            file_class(name).or_else(|| judge(name).filter(|class| *class != Class::Password))
+        });
+        by_path
+            .or_else(|| target.and_then(judge).filter(|class| matches!(class, Class::Key | Class::Public)))
     }
 
     fn env_load(
@@ -381,6 +395,7 @@ impl<'a> Finder<'_, '_, 'a> {
                 named: None,
                 fallback: Some(definition.name + 2)
                     .filter(|at| reader.tokens.is(at - 1, "=") && reader.plain(*at).is_some()),
+                is_member: true,
             };
             self.loads.insert(property);
             self.env_load(property, &load, None, Some(setting), class);

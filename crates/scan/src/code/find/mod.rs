@@ -63,7 +63,7 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         for rule in rules {
             match rule {
                 Rule::Sink(sink) if !has_sink => has_sink = self.sink(at, start, sink),
-                Rule::Implicit(implicit) => self.implicit(at, implicit),
+                Rule::Implicit(implicit) => self.implicit(at, start, implicit),
                 Rule::Scheduler(scheduler) => self.scheduler(at, scheduler),
                 Rule::Load(_) if !self.loads.contains(&at) => self.loaded(at, false),
                 _ => {}

@@ -38,6 +38,10 @@ impl<'a> Finder<'_, '_, 'a> {
         };
         let value = self.value_of_key(range);
         let text = tokens.text(range.0);
+        // `signWith(algorithm, key)` and `signWith(key, algorithm)` are both in use.
+        if matches!(text, "SignatureAlgorithm") {
+            return false;
+        }
         let is_nothing = range.0 + 1 == range.1
             && matches!(text, "nil" | "null" | "undefined" | "None" | "false" | "true" | "\"\"" | "''");
         if is_nothing {
@@ -48,6 +52,9 @@ impl<'a> Finder<'_, '_, 'a> {
         let is_key = value.is_key() && self.is_sure_enough(sink, &value);
         if !sink.certain && !is_key && !(is_literal && sink.keywords.iter().any(names_key)) {
             return false;
+        }
+        if let Origin::Load { at, .. } = value.origin {
+            reader.reached.borrow_mut().insert(at);
         }
         self.literals_of_key(range, &value, sink);
         if let Origin::Argument { frame, position, name } = value.origin {
@@ -193,7 +200,7 @@ impl<'a> Finder<'_, '_, 'a> {
             _ => Class::Key,
         };
         site.name = name.map(str::to_owned);
-        let scope = self.scope_of(place, self.target(start).as_ref());
+        let scope = self.scope_of_use(place, start, sink.does);
         site.scope = Some(scope);
         site.hot = match scope {
             _ if sink.keeps => Hot::No,
@@ -215,8 +222,17 @@ impl<'a> Finder<'_, '_, 'a> {
         self.sites.found.push(site);
     }
 
+    /// When a use runs: a signature that is assigned to the object is made at each call all the
+    /// same, unlike what keeps a key.
+    fn scope_of_use(&self, place: usize, start: usize, does: Does) -> Scope {
+        let makes = matches!(does, Does::Derives | Does::SignsAndVerifies | Does::EncryptsAndDecrypts)
+            || self.reader.dialect == Dialect::Java;
+        let target = self.target(start).filter(|_| makes);
+        self.scope_of(place, target.as_ref())
+    }
+
     /// A call that uses a setting which it does not name.
-    pub(super) fn implicit(&mut self, at: usize, implicit: &Implicit) {
+    pub(super) fn implicit(&mut self, at: usize, start: usize, implicit: &Implicit) {
         let reader = self.reader;
         let Some(arguments) = reader.arguments(at) else { return };
         let has_own = reader.named(&arguments, &implicit.keywords).is_some()
@@ -227,7 +243,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let mut site = self.site(Kind::KeyUse, "implicit-use", at);
         site.name = Some(implicit.setting.clone());
         site.links = vec![Link::Setting(implicit.setting.clone())];
-        let scope = self.scope_of(at, self.target(at).as_ref());
+        let scope = self.scope_of_use(at, start, implicit.does);
         site.scope = Some(scope);
         site.hot = if implicit.keeps || scope != Scope::Call { Hot::No } else { Hot::Unknown };
         site.source = crate::finding::Source::Settings;

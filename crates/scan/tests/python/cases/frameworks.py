@@ -47,13 +47,42 @@ def confirm(token):
     serializer = URLSafeTimedSerializer(current_app.config["SECRET_KEY"])  #! key_use call yes SECRET_KEY
     return serializer.loads(token, salt="mail", max_age=3600)
 
-# --- Flask, by the attribute
+# --- Flask, by the configuration | run flask
 from flask import current_app
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import Signer
+from web import app
 
 
-def confirm(token):
-    return URLSafeTimedSerializer(current_app.secret_key).loads(token)  #! key_use call yes secret_key
+def sign():
+    return Signer(current_app.config["SECRET_KEY"]).sign("x")  #! key_use call yes SECRET_KEY
+
+
+def use():
+    with app.app_context():
+        return sign()
+
+# --- Flask, by the attribute | run flask
+from flask import current_app
+from itsdangerous import Signer
+from web import app
+
+
+def sign():
+    return Signer(current_app.secret_key).sign("x")  #! key_use call yes secret_key
+
+
+def use():
+    with app.app_context():
+        return sign()
+
+# --- Flask, by its session interface | run flask
+from flask.sessions import SecureCookieSessionInterface
+from web import app
+
+
+def use():
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)  #! key_use call yes SECRET_KEY
+    return serializer.dumps("x").partition(".")[0] + serializer.secret_keys[-1].decode()
 
 # --- Flask, the attribute and the setting are one | run literal
 from flask import Flask

@@ -231,11 +231,107 @@ class Signer:
         self.key = config.get("server", "secret_key")  #! env_load instance no secret_key
         self.host = config.get("server", "host")
 
-# --- settings in sections
+# --- settings in a dictionary | run entry values.settings secret_key
 import hmac
 
-from app import settings
+from values import settings
 
 
-def view():
-    return hmac.new(settings["server"]["secret_key"].encode(), b"", "md5").digest()  #! key_use call yes secret_key
+def use():
+    return hmac.new(settings["secret_key"].encode(), b"", "md5").digest()  #! key_use call yes secret_key
+
+# --- settings asked with get | run entry values.settings secret_key
+import hmac
+
+from values import settings
+
+
+def use():
+    return hmac.new(settings.get("secret_key").encode(), b"", "md5").digest()  #! key_use call yes secret_key
+
+# --- an entry that is copied | run entry values.settings secret_key
+import hmac
+
+from values import settings
+
+KEY = settings["secret_key"]  #! env_load module no secret_key
+
+
+def use():
+    return hmac.new(KEY.encode(), b"", "md5").digest()  #! key_use call no secret_key
+
+# --- a setting that the function imports | run settings settings.SECRET_KEY
+import hmac
+
+
+def use():
+    from settings import SECRET_KEY
+
+    return hmac.new(SECRET_KEY.encode(), b"", "md5").digest()  #! key_use call yes SECRET_KEY
+
+# --- a setting that a class keeps | run settings settings.SECRET_KEY
+import hmac
+
+import settings
+
+
+class Signer:
+    key = settings.SECRET_KEY  #! env_load class no SECRET_KEY
+
+    def sign(self):
+        return hmac.new(self.key.encode(), b"", "md5").digest()  #! key_use call no SECRET_KEY
+
+
+use = Signer().sign
+
+# --- a setting that a global keeps | run settings settings.SECRET_KEY
+import itsdangerous
+
+import settings
+
+_signer = None
+
+
+def use():
+    global _signer
+    if _signer is None:
+        _signer = itsdangerous.Signer(settings.SECRET_KEY)  #! key_use call no SECRET_KEY
+    return _signer.sign(b"x")
+
+# --- a setting in a loop | run settings settings.SECRET_KEYS
+import hmac
+
+import settings
+
+
+def use():
+    return [hmac.new(key.encode(), b"", "md5").digest() for key in settings.SECRET_KEYS]  #! key_use call yes SECRET_KEYS
+
+# --- a setting in a cached factory | run settings settings.SECRET_KEY
+import functools
+
+import itsdangerous
+
+import settings
+
+
+@functools.cache
+def signer():
+    return itsdangerous.Signer(settings.SECRET_KEY)  #! key_use module no SECRET_KEY
+
+
+def use():
+    return signer().sign(b"x")
+
+# --- a setting in a factory of objects | run settings settings.SECRET_KEY
+import itsdangerous
+
+import settings
+
+
+def signer():
+    return itsdangerous.Signer(settings.SECRET_KEY)  #! key_use call yes SECRET_KEY
+
+
+def use():
+    return signer().sign(b"x")
