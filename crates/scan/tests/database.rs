@@ -108,8 +108,8 @@ impl Drop for Server {
     }
 }
 
-/// Every kind of object, each with a key in one of the ways in which one can be there. The functions
-/// of pgcrypto are stood in for, so that its package is not needed.
+/// Every kind of object, each with a key in one of the ways in which one can be there. The
+/// functions of pgcrypto are stood in for, so that its package is not needed.
 const SCHEMA: &str = r#"
 CREATE SCHEMA crypto;
 CREATE FUNCTION crypto.pgp_sym_encrypt(text, text) RETURNS bytea IMMUTABLE LANGUAGE sql
@@ -149,7 +149,7 @@ CREATE VIEW open_people AS
 CREATE MATERIALIZED VIEW kept_people AS
     SELECT id, crypto.pgp_sym_decrypt(sealed, current_setting('app.data_key', true)) AS name
     FROM people WITH NO DATA;
-CREATE TRIGGER watch BEFORE UPDATE ON people FOR EACH ROW
+CREATE TRIGGER watch AFTER UPDATE ON people FOR EACH ROW
     WHEN (NEW.mark = crypto.hmac(NEW.name, 'planted-trigger', 'sha256')) EXECUTE FUNCTION touch();
 CREATE INDEX by_name ON people (crypto.hmac(name, 'planted-index', 'sha256'));
 CREATE POLICY own ON people USING (crypto.pgp_sym_decrypt(sealed, 'planted-policy') = 'a');
@@ -161,7 +161,8 @@ ALTER DATABASE postgres SET work_mem TO '4MB';
 ALTER FUNCTION harmless(text) SET app.signing_key TO 'planted-function-setting';
 
 INSERT INTO people (id, name, sealed, note, armored, photo)
-    SELECT n, 'a', '\xc30d04070302'::bytea || decode(repeat('5a', 40), 'hex'), 'a note that is long enough',
+    SELECT n, 'a', '\xc30d04070302'::bytea || decode(repeat('5a', 40), 'hex'),
+           'a note that is long enough',
            'ww0EBwMC' || repeat('YWJj', 10), decode(repeat('89504e47', 10), 'hex')
     FROM generate_series(1, 30) n;
 CREATE ROLE auditor LOGIN;
@@ -177,7 +178,8 @@ fn of<'s>(scan: &'s DatabaseScan, part: &str) -> Vec<&'s Site> {
 }
 
 fn changes(client: &mut Client) -> i64 {
-    let sql = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables";
+    let sql = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint \
+               FROM pg_stat_user_tables";
     client.query_one(sql, &[]).unwrap().get(0)
 }
 

@@ -48,7 +48,10 @@ keywheel_fuzz::target!(seeds: vec![YAML, ENV, NGINX, SQL, TERRAFORM, JSON], |inp
 
 const YAML: &str = "a:\n  - name: JWT_SECRET\n    value: ${X:-plum}\n  - {b: [c, \"d\"], e: |\n";
 const ENV: &str = "export SECRET_KEY=\"plum\n\"\nA=${{ secrets.B_TOKEN }} # c\n";
-const NGINX: &str = "map $a $secret { default \"plum\"; }\nset $secret {{ key }};\nif ($http_x_api_key = \"plum\") {\n";
-const SQL: &str = "SELECT pgp_sym_encrypt(a, $$b$$), 'x''y' FROM t; SET app.jwt_secret = E'a\\'b';\n\\set jwt_secret 1\n";
-const TERRAFORM: &str = "variable \"jwt_secret\" {\n  default = \"plum\"\n}\na = jsonencode([{ name = \"X\", value = <<E\nE\n}])\n";
+const NGINX: &str = "map $a $secret { default \"plum\"; }\nset $secret {{ key }};\n\
+                     if ($http_x_api_key = \"plum\") {\n";
+const SQL: &str = "SELECT pgp_sym_encrypt(a, $$b$$), 'x''y' FROM t;\n\
+                   SET app.jwt_secret = E'a\\'b';\n\\set jwt_secret 1\n";
+const TERRAFORM: &str = "variable \"jwt_secret\" {\n  default = \"plum\"\n}\n\
+                         a = jsonencode([{ name = \"X\", value = <<E\nE\n}])\n";
 const JSON: &str = "{\"a\": {\"secret\": \"plum\", /* c */ \"b\": [1, {\"key\": null}]}} // d\n";

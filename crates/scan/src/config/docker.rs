@@ -32,14 +32,14 @@ fn instruction_end(text: &str, start: usize) -> usize {
 }
 
 fn instruction(text: &str, at: usize, out: &mut Out<'_, '_>) {
-    let content = text.trim_start();
+    let mut content = text.trim_start();
+    if content.get(..8).is_some_and(|word| word.eq_ignore_ascii_case("ONBUILD ")) {
+        content = content.get(8..).unwrap_or_default().trim_start();
+    }
     let at = at + (text.len() - content.len());
     let Some(cut) = content.find([' ', '\t']) else { return };
     let (word, rest) = content.split_at_checked(cut).unwrap_or((content, ""));
     let rest_at = at + cut;
-    if word.eq_ignore_ascii_case("ONBUILD") {
-        return instruction(rest, rest_at, out);
-    }
     if word.eq_ignore_ascii_case("ENV") || word.eq_ignore_ascii_case("ARG") {
         variables(rest, rest_at, word.eq_ignore_ascii_case("ARG"), out);
     } else if word.eq_ignore_ascii_case("RUN") {

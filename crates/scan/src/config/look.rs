@@ -109,6 +109,12 @@ impl<'a> Looker<'_, 'a> {
         match self.node.key {
             None => self.item(nearest, out),
             Some("name" | "Name") if self.named_entry(nearest, out) => {}
+            Some("key") if self.named_entry(nearest, out) => {}
+            Some("value") if self.sibling("key").is_some() => {}
+            Some("source") if nearest == "secrets" => {
+                let value = Value::from(Source::SecretStore);
+                self.entry(self.node.at, self.node.value, value, out);
+            }
             Some("value" | "Value") if self.sibling("name").or(self.sibling("Name")).is_some() => {}
             Some("value") if nearest == "output" => {}
             Some(key) => self.keyed(key, nearest, out),
@@ -146,7 +152,9 @@ impl<'a> Looker<'_, 'a> {
                 }
                 None => Value::from(Source::Settings),
             }
-        } else if ENVIRONMENTS.contains(&nearest) {
+        } else if ENVIRONMENTS.contains(&nearest)
+            || of(["generateValue", "sync", "generator"]).is_some()
+        {
             Value::from(Source::Unknown)
         } else {
             return false;
@@ -176,6 +184,9 @@ impl<'a> Looker<'_, 'a> {
                 }
                 _ => self.run(out),
             }
+        } else if nearest == "literals" && value.contains('=') {
+            let (name, given) = value.split_once('=').unwrap_or((value, ""));
+            self.entry(value_at, name, Value::of(given), out);
         } else if nearest == "secrets" && name.len() == value.len() {
             self.entry(value_at, name, Value::from(Source::SecretStore), out);
         } else if SCRIPTS.contains(&nearest) || is_variable(value) {
@@ -254,6 +265,15 @@ impl<'a> Looker<'_, 'a> {
                 let from =
                     if first.key == Some("file") { Source::File } else { Source::SecretStore };
                 Value::from(from)
+            }
+            // Variables that are described: by Heroku, GitLab and others.
+            Some((_, first)) if ENVIRONMENTS.contains(&nearest) || nearest == "variables" => {
+                let describes = ["value", "description", "generator", "required", "default"];
+                if !first.key.is_some_and(|key| describes.contains(&key)) {
+                    return;
+                }
+                let value = self.tree.child(self.index, "value");
+                value.map_or(Value::from(Source::Unknown), |(_, node)| given(node, out))
             }
             // A reference as a map, as in CloudFormation.
             Some((_, first))

@@ -131,8 +131,8 @@ fn by_whole(name: &str) -> Option<Format> {
         return Some(Format::Dockerfile);
     }
     match name {
-        "procfile" | ".envrc" | ".bashrc" | ".profile" | "entrypoint" | "docker-entrypoint"
-        | "procfile.dev" => Some(Format::Shell),
+        "makefile" | "gnumakefile" | "justfile" | "procfile" | ".envrc" | ".bashrc"
+        | ".profile" | "entrypoint" | "docker-entrypoint" | "procfile.dev" => Some(Format::Shell),
         "pipfile" => Some(Format::Toml),
         ".babelrc" | "app.json" => Some(Format::Json),
         _ => None,
@@ -148,7 +148,7 @@ fn by_end(name: &str) -> Option<Format> {
         "toml" => Format::Toml,
         "ini" | "cfg" | "conf" | "config" | "cnf" | "properties" | "prefs" => Format::Ini,
         "dockerfile" | "containerfile" => Format::Dockerfile,
-        "sh" | "bash" | "zsh" | "ksh" | "ash" | "command" => Format::Shell,
+        "sh" | "bash" | "zsh" | "ksh" | "ash" | "command" | "mk" => Format::Shell,
         "service" | "socket" | "timer" | "container" | "pod" | "kube" => Format::Systemd,
         "tf" | "tfvars" | "hcl" | "nomad" | "tofu" => Format::Hcl,
         _ => return None,

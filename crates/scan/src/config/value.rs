@@ -277,8 +277,9 @@ impl<'v> Found<'v> {
             .unwrap_or(inner.len());
         // A hyphen begins a fallback in a shell and is a letter in a property.
         let name = inner.get(..end).unwrap_or_default();
-        let is_shell = !name.contains('.') && !name.bytes().any(|byte| byte.is_ascii_lowercase());
-        let end = if is_shell { name.find('-').unwrap_or(end) } else { end };
+        let start = name.split('-').next().unwrap_or_default();
+        let is_shell = !name.contains('.') && !start.bytes().any(|byte| byte.is_ascii_lowercase());
+        let end = if is_shell { start.len() } else { end };
         let (name, rest) = inner.split_at_checked(end).unwrap_or((inner, ""));
         self.push(name.strip_prefix("env.").unwrap_or(name), Source::Environment);
         let rest = rest.strip_prefix(':').unwrap_or(rest);

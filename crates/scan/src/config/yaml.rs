@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
             return false;
         };
         let rest = self.text.get(at..).unwrap_or_default();
-        let reach = rest.as_bytes().get(..rest.len().min(16 * 1024)).unwrap_or_default();
+        let reach = rest.as_bytes().get(..rest.len().min(4 * 1024)).unwrap_or_default();
         let Some(end) = memchr::memmem::find(reach, close.as_bytes()) else { return true };
         let after = rest.get(end + 2..).unwrap_or_default();
         let tail = after.split('\n').next().unwrap_or_default();

@@ -19,7 +19,7 @@ const COLUMNS: &str = "\
            c.relpages \
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
     JOIN pg_namespace n ON n.oid = c.relnamespace \
-    WHERE c.relkind IN ('r', 'm') AND a.attnum > 0 AND NOT a.attisdropped \
+    WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND a.attnum > 0 AND NOT a.attisdropped \
       AND a.atttypid IN (17, 25, 1043) AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
       AND n.nspname !~ '^pg_' AND has_column_privilege(c.oid, a.attnum, 'SELECT') \
     ORDER BY 1, 2 LIMIT 2001";
@@ -114,8 +114,8 @@ fn judge(row: &postgres::Row, table: &str, column: &str, scan: &mut DatabaseScan
         site.source = Source::Unknown;
         site.confidence = Confidence::Medium;
         site.reason = format!(
-            "{some} of {all} sampled values begin as {form}: what is stored needs the old key until \
-             it is encrypted anew"
+            "{some} of {all} sampled values begin as {form}: what is stored needs the old key \
+             until it is encrypted anew"
         )
         .into();
         site.remedy =

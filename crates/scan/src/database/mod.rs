@@ -2,8 +2,8 @@
 //! do with keys, and which columns hold what a key encrypted.
 //!
 //! Everything is asked within one read-only transaction with time limits. Values never leave the
-//! server: of a setting only the name is asked for, and whether a column holds ciphertext is counted
-//! by the server itself, over few rows.
+//! server: of a setting only the name is asked for, and whether a column holds ciphertext is
+//! counted by the server itself, over few rows.
 //!
 //! Who connects with which password is decided by the caller; see [`Login`]. TLS is not spoken, so
 //! a server elsewhere is reached through a tunnel.

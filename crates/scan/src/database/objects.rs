@@ -57,8 +57,8 @@ pub(super) const QUESTIONS: &[Question] = &[
     question(
         "policies",
         "SELECT format('%s (policy %I)', p.polrelid::regclass, p.polname), \
-                'SELECT ' || coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') || E';\\nSELECT ' \
-                || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') \
+                'SELECT ' || coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') || \
+                E';\\nSELECT ' || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') \
          FROM pg_policy p ORDER BY 1 LIMIT 20001",
     ),
     question(
@@ -120,8 +120,8 @@ pub(super) fn settings(
 const NAMES: &[(&str, &str)] = &[
     (
         "settings of databases and roles",
-        "SELECT format('database %s, role %s', coalesce(d.datname, '*'), coalesce(r.rolname, '*')), \
-                split_part(given, '=', 1) \
+        "SELECT format('database %s, role %s', coalesce(d.datname, '*'), \
+                       coalesce(r.rolname, '*')), split_part(given, '=', 1) \
          FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase \
          LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) AS given \
          ORDER BY 1, 2 LIMIT 20000",

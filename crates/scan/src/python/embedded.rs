@@ -3,10 +3,11 @@
 
 use super::out::Out;
 use super::parse::ast::{self, Expr};
-use super::parse::{tail, tail_start};
+use super::parse::{Ranged, tail, tail_start};
 use super::resolve::Names;
 use super::scopes::Placed;
 use crate::finding::Does;
+use crate::sql;
 
 /// Words without which no string of a file holds SQL that handles keys.
 const WORDS: [&str; 7] =
@@ -15,6 +16,26 @@ const WORDS: [&str; 7] =
 /// Whether the strings of a file are worth a look.
 pub(super) fn may_hold(text: &str) -> bool {
     WORDS.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+}
+
+/// The places in the strings of a file.
+pub(super) fn strings(names: &Names<'_>, out: &mut Out<'_>) {
+    for placed in &names.scopes.strings {
+        let range = placed.node.range();
+        let (start, end) = (range.start().to_usize(), range.end().to_usize());
+        let whole = out.file.text.get(start..end).unwrap_or_default();
+        let letters = whole.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let quoted = whole.get(letters..).unwrap_or_default();
+        let quotes = if quoted.starts_with("\"\"\"") || quoted.starts_with("'''") { 3 } else { 1 };
+        let last = quoted.len().saturating_sub(quotes);
+        let Some(text) = quoted.get(quotes..last) else { continue };
+        let before = out.sites.found.len();
+        sql::read_string(out.file, start + letters + quotes, text, out.sites);
+        let scope = names.when(placed.scope);
+        for site in out.sites.found.iter_mut().skip(before) {
+            site.scope = Some(scope);
+        }
+    }
 }
 
 /// A function of the database by SQLAlchemy: `func.pgp_sym_encrypt(column, key)`.

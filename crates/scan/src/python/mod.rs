@@ -106,6 +106,7 @@ fn rest(names: &Names<'_>, out: &mut Out<'_>) {
     for scope in 0..names.scopes.all.len() {
         literals::returned(names, out, scope);
     }
+    embedded::strings(names, out);
     for placed in &names.scopes.dicts {
         timers::entry(names, out, placed);
     }

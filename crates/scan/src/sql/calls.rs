@@ -93,6 +93,8 @@ struct Finder<'t> {
     /// The tokens of this statement.
     tokens: Vec<Token>,
     frames: Vec<Frame>,
+    /// How many of them are calls.
+    calls: usize,
     /// Brackets beyond those that are followed.
     beyond: usize,
     has_verb: bool,
@@ -109,6 +111,7 @@ impl<'t> Finder<'t> {
             lexer: Lexer::new(text),
             tokens: Vec::new(),
             frames: Vec::new(),
+            calls: 0,
             beyond: 0,
             has_verb: within == Within::Sql,
             found: Vec::new(),
@@ -145,9 +148,9 @@ impl<'t> Finder<'t> {
             if self.tokens.len() > TOKENS_MAX {
                 self.tokens.clear();
                 self.frames.clear();
-                self.beyond = 0;
+                (self.calls, self.beyond) = (0, 0);
             }
-            self.lexer.is_within_call = self.frames.iter().any(|frame| frame.call.is_some());
+            self.lexer.is_within_call = self.calls > 0;
         }
         self.unfinished();
         self.end();
@@ -171,6 +174,7 @@ impl<'t> Finder<'t> {
         let index = self.tokens.len().checked_sub(1);
         let call = index.and_then(|index| Some((self.call(index)?, index)));
         self.tokens.push(token);
+        self.calls += usize::from(call.is_some());
         self.frames.push(Frame { call, arguments: vec![self.tokens.len()] });
     }
 
@@ -213,6 +217,7 @@ impl<'t> Finder<'t> {
             return;
         }
         if let Some(frame) = self.frames.pop() {
+            self.calls = self.calls.saturating_sub(usize::from(frame.call.is_some()));
             self.called(&frame, true);
         }
         self.tokens.push(token);
@@ -296,11 +301,12 @@ impl<'t> Finder<'t> {
         }
         self.tokens.clear();
         self.frames.clear();
-        self.beyond = 0;
+        (self.calls, self.beyond) = (0, 0);
         self.has_verb = self.within == Within::Sql;
     }
 
-    /// `SET app.jwt_secret = '…'`, `ALTER DATABASE x SET app.jwt_secret TO '…'`, `PRAGMA key = '…'`.
+    /// `SET app.jwt_secret = '…'`, `ALTER DATABASE x SET app.jwt_secret TO '…'`, and
+    /// `PRAGMA key = '…'`.
     fn setting(&mut self) {
         let Some(first) = self.tokens.first().copied() else { return };
         let is_pragma = self.is(first, "pragma");

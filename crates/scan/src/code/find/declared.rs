@@ -38,8 +38,13 @@ impl Finder<'_, '_, '_> {
     }
 
     /// SQL within a string; told by the reader of SQL.
-    fn sql(&mut self, at: usize) {
+    pub(super) fn sql(&mut self, at: usize) {
+        let before = self.sites.found.len();
         super::super::sql::embedded(self.reader, at, &mut self.sites);
+        let scope = self.reader.scope(at);
+        for site in self.sites.found.iter_mut().skip(before) {
+            site.scope = Some(scope);
+        }
     }
 
     /// `@Value("${jwt.secret:default}")`, `@ConfigurationProperties`, timers.

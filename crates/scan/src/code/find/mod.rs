@@ -52,6 +52,7 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
             match reader.tokens.kind(at) {
                 Some(TokenKind::Word) => finder.word(at),
                 Some(TokenKind::Str) => finder.string(at),
+                Some(TokenKind::Open) => finder.sql(at),
                 Some(TokenKind::Op) if reader.tokens.text(at) == "@" => finder.annotation(at),
                 _ => {}
             }
