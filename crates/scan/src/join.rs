@@ -2,8 +2,8 @@
 //! and one finding a place.
 //!
 //! Two sites are of one key when they share a name. A name of a setting joins all files; the name
-//! of a variable, and a name that says too little ([`names::is_weak`]), its own file only, and never
-//! two keys that have settings of their own: `key` may be one thing here and another there.
+//! of a variable, and a name that says too little ([`names::is_weak`]), its own file only, and
+//! never two keys that have settings of their own: `key` may be one thing here and another there.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
