@@ -559,6 +559,9 @@ impl<'a> Names<'a> {
             }
             Expr::Subscript(subscript) => self.reads_settings(&subscript.value, scope),
             Expr::Call(call) => self.gives_settings_call(call, scope),
+            Expr::BoolOp(choice) => {
+                choice.values.iter().take(MOST).any(|one| self.reads_settings(one, scope))
+            }
             _ => false,
         }
     }

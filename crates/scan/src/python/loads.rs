@@ -313,7 +313,7 @@ pub(super) fn by_wrapper<'a>(
         return;
     }
     let is_lasting = names.when(placed.scope) != Scope::Call
-        || matches!(place.into, Into::Kept | Into::Entry | Into::Item)
+        || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
     if from == Source::Settings && !is_lasting {
         return;
@@ -400,7 +400,7 @@ pub(super) fn by_stranger<'a>(
     let place = placing(names, placed);
     let lexical = names.when(placed.scope);
     let is_lasting = lexical != Scope::Call
-        || matches!(place.into, Into::Kept | Into::Entry | Into::Item)
+        || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
     if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
         return;

@@ -241,7 +241,9 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     /// Pieces of files, in any order and cut anywhere, are read or refused.
     #[test]
-    fn no_text_ends_the_reader(cuts in proptest::collection::vec((0_usize..10_000, 0_usize..300), 1..12)) {
+    fn no_text_ends_the_reader(
+        cuts in proptest::collection::vec((0_usize..10_000, 0_usize..300), 1..12)
+    ) {
         let all: String = cases().into_iter().map(|case| case.text + "\n").collect();
         let chars: Vec<char> = all.chars().collect();
         let text: String = cuts
