@@ -50,6 +50,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "wrk", probe: Probe::Program("wrk"), why: "puts it under load" },
     Package { name: "redis-server", probe: Probe::Program("redis-server"),
               why: "is a broker of Celery, and is asked what was revoked, to compare" },
+    Package { name: "postgresql", probe: Probe::File("/usr/share/doc/postgresql"),
+              why: "is a database whose definitions the scanner reads; tests start their own" },
     Package { name: "nodejs", probe: Probe::Program("node"),
               why: "runs the verifiers of others that are written for it" },
     Package { name: "npm", probe: Probe::Program("npm"), why: "installs them" },
@@ -61,7 +63,11 @@ const PACKAGES: &[Package] = &[
 
 /// Packages that start a service when they are installed, which nobody asked for here.
 const SERVICES: &[(&str, &str)] =
-    &[("nginx", "nginx.service"), ("redis-server", "redis-server.service")];
+    &[
+        ("nginx", "nginx.service"),
+        ("redis-server", "redis-server.service"),
+        ("postgresql", "postgresql.service"),
+    ];
 
 /// Where systemd keeps its state while it runs.
 const SYSTEMD: &str = "/run/systemd/system";

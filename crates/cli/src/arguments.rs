@@ -152,6 +152,10 @@ pub enum Command {
     Kek(commands::kek::Args),
     /// Runs a program with keys in its environment, and anew when they change
     Exec(Box<commands::exec::Args>),
+    /// Finds what consumes keys in code and configuration, and what a rotation would break
+    ///
+    /// It needs no server and no configuration, runs nothing of what it reads, and shows no value.
+    Scan(Box<commands::scan::Args>),
     /// Looks for what is wrong with this machine, its files and the server
     Doctor(commands::doctor::Args),
     /// Writes every key as a plain file, to leave keywheel

@@ -21,6 +21,8 @@ pub enum Exit {
     Unreachable,
     /// A token, a right or the permission of a file is missing.
     Permission,
+    /// A scan found what it was told to fail on.
+    Found,
     /// What `keywheel exec` ran ended with this code.
     Program(u8),
 }
@@ -33,7 +35,8 @@ pub const HELP: &str = "Exit codes:
   3  a ring is overdue, or its rotation stalls
   4  refused by the server: a gate is closed, or the ring's state does not allow it
   5  the server or its store cannot be reached
-  6  a token, a right or a file's permission is missing";
+  6  a token, a right or a file's permission is missing
+  7  `scan`: it found what --fail-on names";
 
 impl Exit {
     /// The number.
@@ -46,6 +49,7 @@ impl Exit {
             Self::Refused => 4,
             Self::Unreachable => 5,
             Self::Permission => 6,
+            Self::Found => 7,
             Self::Program(code) => code,
         }
     }

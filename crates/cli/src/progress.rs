@@ -49,6 +49,39 @@ impl RotationBar {
     }
 }
 
+/// How many files are read.
+pub struct FilesBar {
+    bar: ProgressBar,
+}
+
+impl FilesBar {
+    /// A bar, drawn when somebody watches.
+    pub fn new(console: &Console) -> Self {
+        if !console.is_live() {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {pos} of {len} files") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self { bar }
+    }
+
+    /// Shows how many of how many. Threads may tell it in any order.
+    pub fn show(&self, done: usize, files: usize) {
+        let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
+        if self.bar.length() != Some(number(files)) {
+            self.bar.set_length(number(files));
+        }
+        self.bar.set_position(number(done).max(self.bar.position()));
+    }
+
+    /// Clears it away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// A spinner for work whose end is not known; hidden when nobody watches.
 pub fn spinner(console: &Console, what: &'static str) -> ProgressBar {
     if !console.is_live() {

@@ -31,7 +31,9 @@ fn the_reference_documents_are_the_same_each_time() {
         command.env("COLUMNS", columns).env("KEYWHEEL_SERVER", "unix:/elsewhere");
         assert!(command.status().unwrap().success());
     }
-    for name in ["cli.md", "agent.schema.json", "keywheel.schema.json", "openapi.json"] {
+    let names =
+        ["cli.md", "agent.schema.json", "keywheel.schema.json", "openapi.json", "scan.schema.json"];
+    for name in names {
         let read = |folder: &str| std::fs::read_to_string(world.path(folder).join(name)).unwrap();
         assert_eq!(read("one"), read("two"), "{name}");
         assert!(read("one").len() > 1_000, "{name}");

@@ -69,6 +69,7 @@ pub fn run(_invocation: &Invocation, args: &Args) -> Outcome {
     write(out, "cli.md", &reference())?;
     write(out, "keywheel.schema.json", &pretty(&schemars::schema_for!(RawConfig).to_value())?)?;
     write(out, "agent.schema.json", &pretty(&schemars::schema_for!(RawAgent).to_value())?)?;
+    write(out, "scan.schema.json", &pretty(&keywheel_scan::report::schema())?)?;
     write(out, "openapi.json", &pretty(&keywheel_server::openapi())?)?;
     Ok(Exit::Done)
 }

@@ -33,6 +33,7 @@ pub mod revoke;
 pub mod ring;
 pub mod rollback;
 pub mod rotate;
+pub mod scan;
 pub mod serve;
 pub mod status;
 pub mod suspend;
@@ -74,6 +75,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Restore(args) => restore::run(invocation, &args),
         Command::Kek(args) => kek::run(invocation, &args),
         Command::Exec(args) => exec::run(invocation, &args),
+        Command::Scan(args) => scan::run(invocation, &args),
         Command::Doctor(args) => doctor::run(invocation, &args),
         Command::Eject(args) => eject::run(invocation, &args),
         Command::Completions(args) => completions::run(invocation, &args),

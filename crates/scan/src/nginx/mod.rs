@@ -1,6 +1,9 @@
 //! The configuration language of nginx: what a file says, with the place of every word, and which
 //! files a configuration is made of.
 //!
+//! [`consumers`] says what in a configuration holds or uses a key, [`lint`] what may be wrong with
+//! it.
+//!
 //! The language is read as nginx reads it (`ngx_conf_read_token`), including its corners: a quote
 //! within a bare word is a letter, `${` does not open a block, and `}` may end a bare word's text.
 //! What a directive *means* is left to whoever asks. Nothing here runs nginx.
@@ -8,6 +11,7 @@
 //! Configurations hold secrets. Words and texts are erased when dropped, and no error and no
 //! `Debug` shows more of them than a directive's name.
 
+pub mod consumers;
 mod error;
 mod follow;
 mod glob;

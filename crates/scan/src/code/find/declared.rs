@@ -1,0 +1,363 @@
+//! Keys that a program declares and a framework fills in: annotations of Spring, tags of Go,
+//! schemas of the environment, constants of PHP.
+
+use std::borrow::Cow;
+
+use crate::finding::{Class, Kind, Scope, Source};
+use crate::site::Hot;
+
+use super::super::dialect::Dialect;
+use super::super::reader::judge;
+use super::super::token::Kind as TokenKind;
+use super::super::tree::FrameKind;
+use super::literals::{WORDPRESS, is_plausible};
+use super::{Finder, link};
+
+/// How far the annotations of a field or class reach.
+const DECLARATION_TOKENS_MAX: usize = 60;
+
+impl Finder<'_, '_, '_> {
+    /// What a word declares.
+    pub(super) fn declared(&mut self, at: usize) {
+        match self.reader.dialect {
+            Dialect::JavaScript => self.schema_entry(at),
+            Dialect::Php if self.reader.tokens.text(at) == "define" => self.define(at),
+            Dialect::Java | Dialect::Kotlin | Dialect::Ruby => self.put(at),
+            _ => {}
+        }
+    }
+
+    /// What a string declares.
+    pub(super) fn string(&mut self, at: usize) {
+        match self.reader.dialect {
+            Dialect::Go => self.struct_tag(at),
+            Dialect::Php => self.symfony(at),
+            _ => {}
+        }
+        self.sql(at);
+    }
+
+    /// SQL within a string; told by the reader of SQL.
+    pub(super) fn sql(&mut self, at: usize) {
+        let before = self.sites.found.len();
+        super::super::sql::embedded(self.reader, at, &mut self.sites);
+        let scope = self.reader.scope(at);
+        for site in self.sites.found.iter_mut().skip(before) {
+            site.scope = Some(scope);
+        }
+    }
+
+    /// `@Value("${jwt.secret:default}")`, `@ConfigurationProperties`, timers.
+    pub(super) fn annotation(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let name = tokens.text(at + 1);
+        if reader.dialect == Dialect::JavaScript {
+            if matches!(name, "Cron" | "Interval") {
+                self.annotated_timer(at);
+            }
+            return;
+        }
+        match name {
+            "Value" | "ConfigProperty" | "Property" => self.value_annotation(at),
+            "ConfigurationProperties" | "ConfigMapping" => self.properties_class(at),
+            "Scheduled" => self.annotated_timer(at),
+            _ => {}
+        }
+    }
+
+    fn annotated_timer(&mut self, at: usize) {
+        let tokens = self.reader.tokens;
+        let mut next = at + 2;
+        let last = at + DECLARATION_TOKENS_MAX;
+        while next < last && !tokens.is(next, "{") && !tokens.is(next, ";") {
+            if self.rotates(next) {
+                self.timer(at + 1);
+                return;
+            }
+            next = tokens.past(next);
+        }
+    }
+
+    fn value_annotation(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let Some(close) = tokens.mate(at + 2) else { return };
+        let string = (at + 3..close).find(|at| tokens.kind(*at) == Some(TokenKind::Str));
+        let Some(string) = string else { return };
+        let Some(text) = tokens.string(string) else { return };
+        let inner = text.split_once("${").and_then(|(_, rest)| rest.split_once('}'));
+        let (setting, default) = match inner {
+            Some((inner, _)) => inner.split_once(':').unwrap_or((inner, "")),
+            None if tokens.text(at + 1) != "Value" => (text, ""),
+            None => return,
+        };
+        let field = self.field_after(close + 1);
+        let by_field = field.map(|field| tokens.name(field)).and_then(judge);
+        let Some(class) = judge(setting).or(by_field) else { return };
+        self.setting_of_class(at, setting, class, field.map(|field| tokens.name(field)));
+        if !default.is_empty() && is_plausible(setting, default) {
+            self.hardcoded_default(string, default, setting, class);
+        }
+    }
+
+    /// The field or parameter that an annotation is about.
+    fn field_after(&self, from: usize) -> Option<usize> {
+        let tokens = self.reader.tokens;
+        let mut last = None;
+        for at in from..from + 12 {
+            match tokens.text(at) {
+                ";" | "=" | ")" | "," | "(" | "{" | "" => return last,
+                ":" => return at.checked_sub(1),
+                _ if tokens.is_word(at) => last = Some(at),
+                _ => {}
+            }
+        }
+        last
+    }
+
+    /// A load of the settings that a framework does for a class.
+    fn setting_of_class(&mut self, at: usize, setting: &str, class: Class, field: Option<&str>) {
+        let mut site = self.site(Kind::EnvLoad, "settings-field", at);
+        site.name = Some(setting.to_owned());
+        site.links = vec![link(setting, true)];
+        site.links
+            .extend(field.filter(|field| judge(field).is_some()).map(|name| link(name, false)));
+        site.class = class;
+        site.scope = Some(Scope::Class);
+        site.hot = Hot::No;
+        site.source = Source::Settings;
+        site.reason = Cow::Borrowed("the framework fills it in once, when the object is made");
+        site.remedy =
+            Some(Cow::Borrowed("Ask the source at each use instead of keeping the value"));
+        self.sites.found.push(site);
+    }
+
+    fn hardcoded_default(&mut self, at: usize, default: &str, name: &str, class: Class) {
+        if !self.literals.insert(at) {
+            return;
+        }
+        let mut site = self.site(Kind::Hardcoded, "default-literal", at);
+        site.name = Some(name.to_owned());
+        site.links = vec![link(name, true)];
+        site.class = class;
+        site.scope = Some(Scope::Class);
+        site.hot = Hot::No;
+        site.source = Source::Literal;
+        site.literal = Some(crate::literal::Literal::new(default));
+        site.reason = Cow::Borrowed("a literal is taken when the setting is absent");
+        self.sites.found.push(site);
+    }
+
+    /// The fields of a class that is filled from the settings.
+    fn properties_class(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let last = at + DECLARATION_TOKENS_MAX;
+        if reader.dialect == Dialect::Kotlin {
+            self.properties_of_data_class(at);
+        }
+        let mut classes = reader.tree.starting_in(at, last);
+        let Some((_, frame)) = classes.find(|(_, frame)| frame.kind == FrameKind::Class) else {
+            return;
+        };
+        let prefix = (at..frame.start).find_map(|at| tokens.string(at)).unwrap_or_default();
+        let is_java = reader.dialect == Dialect::Java;
+        let fields: Vec<usize> = (frame.start..frame.end)
+            .filter(|at| tokens.is_word(*at) && judge(tokens.text(*at)).is_some())
+            .filter(|at| {
+                let number = reader.tree.at(*at);
+                let kind = reader.tree.frame(number).map(|frame| frame.kind);
+                let before = tokens.before(*at);
+                let is_field = if is_java {
+                    tokens.is_word(at.saturating_sub(1))
+                        && !matches!(before, "return" | "class" | "void")
+                        && matches!(tokens.text(at + 1), ";" | "=" | "," | ")")
+                } else {
+                    matches!(before, "val" | "var") && tokens.is(at + 1, ":")
+                };
+                kind == Some(FrameKind::Class) && is_field
+            })
+            .collect();
+        for field in fields {
+            let name = tokens.text(field);
+            let Some(class) = judge(name) else { continue };
+            let setting =
+                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+            self.setting_of_class(field, &setting, class, Some(name));
+        }
+    }
+
+    /// `data class Properties(val signingKey: String)`
+    fn properties_of_data_class(&mut self, at: usize) {
+        let tokens = self.reader.tokens;
+        let prefix = (at..at + 6).find_map(|at| tokens.string(at)).unwrap_or_default();
+        let class = (at..at + DECLARATION_TOKENS_MAX).find(|at| tokens.text(*at) == "class");
+        let Some(open) = class.map(|class| class + 2).filter(|open| tokens.is(*open, "(")) else {
+            return;
+        };
+        let Some(close) = tokens.mate(open) else { return };
+        let fields: Vec<usize> = (open..close)
+            .filter(|at| matches!(tokens.text(*at), "val" | "var"))
+            .map(|at| at + 1)
+            .collect();
+        for field in fields {
+            let name = tokens.text(field);
+            let Some(class) = judge(name) else { continue };
+            let setting =
+                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+            self.setting_of_class(field, &setting, class, Some(name));
+        }
+    }
+
+    /// `env:"JWT_SECRET" envDefault:"…"`
+    fn struct_tag(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let text = tokens.text(at);
+        if !text.starts_with('`') || !text.contains(":\"") || text.len() > 1024 {
+            return;
+        }
+        let of = |tag: &str| {
+            let from = text.find(&format!("{tag}:\""))?;
+            let is_whole = text
+                .as_bytes()
+                .get(from.checked_sub(1)?)
+                .is_some_and(|byte| matches!(byte, b'`' | b' ' | b'\t'));
+            let value = text.get(from + tag.len() + 2..)?.split('"').next()?;
+            is_whole.then_some(value)
+        };
+        let tags = ["env", "envconfig", "mapstructure", "koanf", "conf"];
+        let Some(value) = tags.into_iter().find_map(of) else { return };
+        let setting = value.split(',').next().unwrap_or(value);
+        let field = (1..6)
+            .filter_map(|back| at.checked_sub(back))
+            .find(|field| tokens.starts_line(*field))
+            .map(|field| tokens.text(field));
+        let by_field = field.and_then(judge);
+        let Some(class) = judge(setting).or(by_field) else { return };
+        let name = if setting.is_empty() { field.unwrap_or_default() } else { setting };
+        self.setting_of_class(at, name, class, field);
+        if let Some(site) = self.sites.found.last_mut() {
+            site.source = Source::Environment;
+            site.reason = Cow::Borrowed("the configuration is read once into the struct, and kept");
+        }
+        let default = ["envDefault", "default"].into_iter().find_map(of);
+        if let Some(default) = default.filter(|default| is_plausible(name, default)) {
+            self.hardcoded_default(at, default, name, class);
+        }
+    }
+
+    /// `JWT_SECRET: z.string()` in a schema of the environment, `@IsString() JWT_SECRET: string`.
+    fn schema_entry(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let name = tokens.text(at);
+        let is_constant = name.len() > 3
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        if !is_constant || reader.is_dot(at.saturating_sub(1)) {
+            return;
+        }
+        let mut colon = at + 1;
+        if matches!(tokens.text(colon), "?" | "!") {
+            colon += 1;
+        }
+        if !tokens.is(colon, ":") {
+            return;
+        }
+        let Some(class) = judge(name) else { return };
+        let root = tokens.text(colon + 1);
+        let is_validator = matches!(
+            root,
+            "z" | "Joi"
+                | "joi"
+                | "yup"
+                | "v"
+                | "str"
+                | "t"
+                | "Type"
+                | "S"
+                | "makeValidator"
+                | "envalid"
+        ) && matches!(tokens.text(colon + 2), "." | "(");
+        let number = reader.tree.at(at);
+        let kind = reader.tree.frame(number).map(|frame| frame.kind);
+        let before = tokens.before(at);
+        let is_decorated = kind == Some(FrameKind::Class)
+            && (before == ")" || matches!(before, "public" | "readonly"))
+            && matches!(root, "string" | "String");
+        if !is_validator && !is_decorated {
+            return;
+        }
+        let mut site = self.site(Kind::EnvLoad, "env-schema", at);
+        site.name = Some(name.to_owned());
+        site.links = vec![link(name, true)];
+        site.class = class;
+        let scope = if is_decorated { Scope::Class } else { reader.scope(at) };
+        site.scope = Some(scope);
+        site.hot = if scope == Scope::Call { Hot::Unknown } else { Hot::No };
+        site.source = Source::Environment;
+        site.reason =
+            Cow::Borrowed("the environment is checked and copied once, and the copy is kept");
+        site.remedy = Some(Cow::Borrowed("Read the key at each use, from its ring or its source"));
+        self.sites.found.push(site);
+        // `.default("literal")`
+        let end = super::super::tree::expression_end(tokens, reader.dialect, colon + 1);
+        let default =
+            (colon + 1..end).find(|at| tokens.text(*at) == "default" && tokens.is(at + 1, "("));
+        if let Some(default) = default.filter(|default| tokens.is(default + 3, ")")) {
+            self.hardcoded(default + 2, "default-literal", Some(name), class);
+        }
+    }
+
+    /// `define('AUTH_KEY', 'literal')`
+    fn define(&mut self, at: usize) {
+        let reader = self.reader;
+        let Some(arguments) = reader.arguments(at) else { return };
+        let [(name, _), (value, end), ..] = arguments.as_slice() else { return };
+        let Some(name) = reader.tokens.string(*name) else { return };
+        let class = judge(name).or(WORDPRESS.contains(&name).then_some(Class::Key));
+        let Some(class) = class else { return };
+        let text = reader.plain(*value).filter(|_| value + 1 == *end);
+        if text.is_some_and(|text| is_plausible(name, text)) {
+            self.hardcoded(*value, "assigned-literal", Some(name), class);
+        }
+    }
+
+    /// `properties.put("jwt.secret", "literal")`, `set :session_secret, "literal"`
+    fn put(&mut self, at: usize) {
+        let reader = self.reader;
+        if !matches!(reader.tokens.text(at), "put" | "setProperty" | "of" | "set") {
+            return;
+        }
+        let Some(arguments) = reader.arguments(at) else { return };
+        let [(key, _), (value, end), ..] = arguments.as_slice() else { return };
+        let Some(name) = reader.tokens.string(*key) else { return };
+        let Some(class) = judge(name) else { return };
+        let text = reader.plain(*value).filter(|_| value + 1 == *end);
+        if text.is_some_and(|text| is_plausible(name, text)) {
+            self.hardcoded(*value, "assigned-literal", Some(name), class);
+        }
+    }
+
+    /// `%env(APP_SECRET)%`
+    fn symfony(&mut self, at: usize) {
+        let Some(text) = self.reader.tokens.string(at) else { return };
+        let Some((_, rest)) = text.split_once("%env(") else { return };
+        let Some((inner, _)) = rest.split_once(")%") else { return };
+        let setting = inner.rsplit(':').next().unwrap_or(inner);
+        let Some(class) = judge(setting) else { return };
+        let mut site = self.site(Kind::EnvLoad, "env-load", at);
+        site.name = Some(setting.to_owned());
+        site.links = vec![link(setting, true)];
+        site.class = class;
+        let scope = self.reader.scope(at);
+        site.scope = Some(scope);
+        site.hot = if scope == Scope::Call { Hot::Unknown } else { Hot::No };
+        site.source = Source::Environment;
+        site.reason = Cow::Borrowed("the container resolves it when it makes the service");
+        self.sites.found.push(site);
+    }
+}

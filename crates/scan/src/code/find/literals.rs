@@ -1,0 +1,328 @@
+//! Literals that are assigned to the name of a key, and copies of settings that outlive a call.
+
+use std::borrow::Cow;
+
+use crate::finding::{Class, Kind, Scope, Source};
+use crate::names;
+use crate::site::Hot;
+
+use super::super::dialect::Dialect;
+use super::super::facts::{Definition, Form};
+use super::super::reader::{Range, judge};
+use super::super::table::Rule;
+use super::super::tree::expression_end;
+use super::super::value::Origin;
+use super::{Finder, link};
+
+impl Finder<'_, '_, '_> {
+    /// All assignments to names of keys.
+    pub(super) fn assigned_literals(&mut self) {
+        let reader = self.reader;
+        for definition in &reader.facts.definitions {
+            let name = reader.defined_name(definition);
+            let Some(class) = judge(name).or_else(|| self.salt_of(definition, name)) else {
+                continue;
+            };
+            let end = expression_end(reader.tokens, reader.dialect, definition.value);
+            let before = self.literals.len();
+            self.literals_in((definition.value, end), definition, name, class);
+            if self.literals.len() == before && class != Class::Password {
+                self.copy_of_setting((definition.value, end), definition, name, class);
+            }
+        }
+    }
+
+    /// Salts beside keys are keys of their own: `salt: "…"` next to `secret: …`.
+    fn salt_of(&self, definition: &Definition, name: &str) -> Option<Class> {
+        let is_php_define =
+            self.reader.tokens.before(definition.name) == "(" && WORDPRESS.contains(&name);
+        is_php_define.then_some(Class::Key)
+    }
+
+    fn literals_in(&mut self, range: Range, definition: &Definition, name: &str, class: Class) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        if definition.property.is_some() {
+            return;
+        }
+        let mut parts = reader.parts(range);
+        // `encode(given ?? "default")`
+        if let [(from, to)] = parts.as_slice()
+            && tokens.is_word(*from)
+            && tokens.is(from + 1, "(")
+            && tokens.past(from + 1) == *to
+        {
+            parts.extend(reader.parts((from + 2, to - 1)).into_iter().skip(1));
+        }
+        for part in parts {
+            let (from, to) = part;
+            let is_default = from > range.0;
+            let mut candidates = Vec::new();
+            if tokens.is(from, "[") {
+                if let Some(close) = tokens.mate(from).filter(|close| close + 1 == to) {
+                    candidates.extend(
+                        reader.split(from + 1, close).into_iter().filter(|(a, b)| a + 1 == *b),
+                    );
+                }
+            } else {
+                candidates.push(part);
+            }
+            for (from, to) in candidates {
+                let Some(at) = self.literal((from, to)) else { continue };
+                let Some(text) = reader.plain(at) else { continue };
+                let is_type = tokens.is(to, "|") || tokens.is(from.saturating_sub(1), "|");
+                if is_type || !is_plausible(name, text) {
+                    continue;
+                }
+                let rule = if is_default { "default-literal" } else { "assigned-literal" };
+                self.hardcoded(at, rule, Some(name), class);
+            }
+        }
+    }
+
+    /// The string that an expression is, perhaps in another form.
+    fn literal(&self, range: Range) -> Option<usize> {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let (from, to) = range;
+        if from + 1 == to {
+            return tokens
+                .string(from)
+                .filter(|_| !tokens.text(from).starts_with(':'))
+                .map(|_| from);
+        }
+        // Only a string somewhere in it can make it one.
+        let has_string = (from..to.min(from + 12)).any(|at| tokens.string(at).is_some());
+        if !has_string || to - from > 12 {
+            return None;
+        }
+        let value = reader.value(range);
+        match value.origin {
+            Origin::Literal(at) if (from..to).contains(&at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// `KEY = settings.secret_key` keeps what the settings have.
+    fn copy_of_setting(&mut self, range: Range, definition: &Definition, name: &str, class: Class) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let scope = self.scope_of(definition.name, Some(definition));
+        let is_entry = definition.form == Form::Entry;
+        if scope == Scope::Call || definition.property.is_some() || range.1 > range.0 + 24 {
+            return;
+        }
+        if is_entry && !self.is_of_environment(range.0) {
+            return;
+        }
+        let has_sink = (range.0..range.1).any(|at| {
+            tokens.is_word(at)
+                && reader.rules_at(at).0.iter().any(|rule| matches!(rule, Rule::Sink(_)))
+        });
+        let is_of_settings =
+            (range.0..range.1).any(|at| tokens.is_word(at) && self.is_settings(at));
+        if !is_of_settings && !is_entry {
+            return;
+        }
+        let has_load = has_sink || (range.0..range.1).any(|at| self.loads.contains(&at));
+        let value = reader.value(range);
+        let is_setting = matches!(value.origin, Origin::Setting { .. });
+        let origin = value.names.last().copied().unwrap_or_default();
+        let is_chain =
+            (range.0..range.1).any(|at| reader.is_dot(at)) || tokens.is(range.0 + 1, "[");
+        if has_load || !is_setting || !is_chain || judge(origin).is_none() {
+            return;
+        }
+        let holder = tokens.text(range.0);
+        if matches!(holder, "this" | "self" | "$this" | "super" | "parent" | "static") {
+            return;
+        }
+        let mut site = self.site(Kind::EnvLoad, "settings-copy", definition.name);
+        site.name = Some(origin.to_owned());
+        site.links = vec![link(origin, true), link(name, scope != Scope::Instance)];
+        site.class = class;
+        site.scope = Some(scope);
+        site.hot = Hot::No;
+        site.source = Source::Settings;
+        site.confidence = crate::finding::Confidence::Medium;
+        site.reason = Cow::Borrowed("it copies a setting once and keeps the copy");
+        site.remedy = Some(Cow::Borrowed("Read the setting where it is used"));
+        self.sites.found.push(site);
+    }
+
+    /// Whether a name is that of settings, or its type is.
+    fn is_settings(&self, at: usize) -> bool {
+        let reader = self.reader;
+        let name = reader.tokens.name(at);
+        let of_type = reader.facts.type_of(reader.tokens, name).unwrap_or_default();
+        [name, of_type].iter().any(|name| {
+            let lower = name.to_ascii_lowercase();
+            ["config", "setting", "propert", "props", "options", "credentials", "secrets", "env"]
+                .iter()
+                .any(|word| lower.contains(word))
+                || lower == "conf"
+                || lower == "cfg"
+        })
+    }
+
+    /// `envVars.JWT_SECRET` where `envVars` was made of the environment.
+    fn is_of_environment(&self, at: usize) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        if reader.dialect != Dialect::JavaScript {
+            return false;
+        }
+        let root = tokens.text(at);
+        let Some(definition) = reader.facts.of(tokens, root).next() else { return false };
+        let end = expression_end(tokens, reader.dialect, definition.value);
+        (definition.value..end.min(definition.value + 80))
+            .any(|at| tokens.text(at) == "env" && tokens.is(at.saturating_sub(1), "."))
+    }
+}
+
+/// Constants of WordPress whose names alone do not say that they are keys.
+pub(super) const WORDPRESS: &[&str] = &[
+    "LOGGED_IN_KEY",
+    "NONCE_KEY",
+    "LOGGED_IN_SALT",
+    "NONCE_SALT",
+    "AUTH_SALT",
+    "SECURE_AUTH_SALT",
+];
+
+/// Whether a literal that is assigned to this name may be a secret: not the name of a setting, a
+/// header or a field, and no text for people.
+pub(crate) fn is_plausible(name: &str, text: &str) -> bool {
+    let value = text.trim();
+    if value.is_empty() || value.len() > 8192 {
+        return false;
+    }
+    let (folded_name, folded) = (names::folded(name), names::folded(value));
+    if folded.len() < 2 || folded == "na" || folded == folded_name {
+        return false;
+    }
+    if value.starts_with("-----BEGIN") {
+        return !value.contains("PUBLIC KEY") && !value.contains("CERTIFICATE");
+    }
+    // Texts for people, in whatever language.
+    if value.chars().any(|letter| letter.is_alphabetic() && !letter.is_ascii()) {
+        return false;
+    }
+    let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
+    let spaces = value.bytes().filter(u8::is_ascii_whitespace).count();
+    let reads_as_text = spaces > 0
+        && (value.ends_with(['.', ':', '?', '!', '…'])
+            || value.starts_with(|letter: char| letter.is_uppercase())
+            || spaces > 4
+            || judge(value).is_some() && !has_digit);
+    let is_path = value.starts_with(['/', '.', '~', '@', '#'])
+        || value.contains("://")
+        || value.contains("${")
+        || value.starts_with("$(")
+        || value.starts_with("%env(")
+        || value.contains("{{")
+        || (value.contains('/') && value.contains('.') && !value.contains('='));
+    // `nullable|string|max:255`
+    let is_rule = value.contains('|')
+        && value.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"|:,._".contains(&byte)
+        });
+    !reads_as_text && !is_rule && !is_path && !is_name(name, value, has_digit)
+}
+
+/// Parts of values that stand for a key, though they read as a name.
+const STAND_INS: &[&str] = &[
+    "your", "my-", "my_", "mysec", "super", "change", "replace", "test", "dev", "dummy", "default",
+    "example", "insecure", "top-", "top_", "very", "some", "local", "fake", "not-", "not_", "this",
+    "shh", "foo",
+];
+
+/// Words that are types, names of fields or flags.
+const PLAIN_WORDS: &[&str] = &[
+    "string", "text", "password", "apikey", "bearer", "hidden", "jwt", "header", "cookie", "none",
+    "null", "true", "false", "env", "auto", "token", "required",
+];
+
+/// Whether a value is itself a name: `JWT_SECRET`, `x-api-key`, `secretKey`, `auth.jwt.secret`.
+fn is_name(name: &str, value: &str, has_digit: bool) -> bool {
+    let is_word =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+    if has_digit || !value.bytes().all(is_word) {
+        return false;
+    }
+    let lower = value.to_ascii_lowercase();
+    if STAND_INS.iter().any(|part| lower.contains(part)) {
+        return false;
+    }
+    let has_separator = value.contains(['_', '-', '.', ':']);
+    let has_parts = has_separator
+        || value
+            .bytes()
+            .skip(1)
+            .zip(value.bytes())
+            .any(|(this, before)| this.is_ascii_uppercase() && before.is_ascii_lowercase());
+    let is_constant = value.len() > 3
+        && value.contains('_')
+        && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    // `SESSION_KEY = "logged-in-user"` names an entry of the session.
+    let mut parts = names::words(name).into_iter().rev();
+    let last = parts.next().unwrap_or_default();
+    let is_of_store = matches!(last.as_str(), "key" | "keys")
+        && parts.next().is_some_and(|prior| {
+            matches!(
+                prior.as_str(),
+                "session"
+                    | "cookie"
+                    | "cookies"
+                    | "token"
+                    | "tokens"
+                    | "data"
+                    | "server"
+                    | "shared"
+                    | "auth"
+                    | "hash"
+                    | "account"
+                    | "service"
+            )
+        });
+    let is_lower = value.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-.:".contains(&byte));
+    if is_of_store && is_lower && (has_separator || value.len() < 6) {
+        return true;
+    }
+    let is_part_of_name = names::folded(name).contains(&names::folded(value)) && has_parts;
+    is_constant
+        || is_part_of_name
+        || (has_parts
+            && (judge(value).is_some()
+                || lower.contains("key")
+                || lower.contains("token")
+                || lower.contains("secret")))
+        || PLAIN_WORDS.contains(&lower.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plausible;
+
+    #[test]
+    fn values_of_keys() {
+        for value in
+            ["changeme", "keyboard cat", "my-secret-key", "k3f9qz81mvb2", "s3cr3t", "secret"]
+        {
+            assert!(is_plausible("jwtSecret", value), "{value}");
+        }
+        for value in [
+            "JWT_SECRET",
+            "x-api-key",
+            "The secret of your application",
+            "jwtSecret",
+            "",
+            "/run/secrets/jwt",
+            "auth.jwt.secret",
+            "Enter your secret:",
+            "${JWT_SECRET}",
+        ] {
+            assert!(!is_plausible("jwtSecret", value), "{value}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Walks over a file and says which of its places consume a key.
+
+pub(super) mod context;
+pub(super) mod declared;
+pub(super) mod literals;
+pub(super) mod loads;
+pub(super) mod timers;
+pub(super) mod uses;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::finding::{Class, Confidence, Kind, Source};
+use crate::literal::Literal;
+use crate::names;
+use crate::site::{Link, Site, Sites};
+
+use super::reader::{Reader, judge};
+use super::table::Rule;
+use super::token::Kind as TokenKind;
+
+/// How many places of one file are said at most.
+const SITES_MAX: usize = 2000;
+
+/// The places of one file, while they are gathered.
+pub(super) struct Finder<'r, 'f, 'a> {
+    pub(super) reader: &'r Reader<'f, 'a>,
+    pub(super) sites: Sites,
+    /// Literals that were said already.
+    pub(super) literals: BTreeSet<usize>,
+    /// Loads that were said already.
+    pub(super) loads: BTreeSet<usize>,
+    /// What `name ||= value` keeps: first and last token of the value.
+    pub(super) kept: Vec<(usize, usize)>,
+}
+
+impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
+    /// Finds all places of the file.
+    pub(super) fn run(reader: &'r Reader<'f, 'a>) -> Sites {
+        let kept = context::kept(reader);
+        let mut finder = Self {
+            reader,
+            sites: Sites::default(),
+            literals: BTreeSet::new(),
+            loads: BTreeSet::new(),
+            kept,
+        };
+        for at in 0..reader.tokens.len() {
+            if finder.sites.found.len() >= SITES_MAX {
+                return finder.sites;
+            }
+            match reader.tokens.kind(at) {
+                Some(TokenKind::Word) => finder.word(at),
+                Some(TokenKind::Str) => finder.string(at),
+                Some(TokenKind::Open) => finder.sql(at),
+                Some(TokenKind::Op) if reader.tokens.text(at) == "@" => finder.annotation(at),
+                _ => {}
+            }
+        }
+        finder.assigned_literals();
+        finder.reached_loads();
+        finder.sites
+    }
+
+    fn word(&mut self, at: usize) {
+        self.declared(at);
+        let (rules, start) = self.reader.rules_at(at);
+        let mut has_sink = false;
+        for rule in rules {
+            match rule {
+                Rule::Sink(sink) if !has_sink => has_sink = self.sink(at, start, sink),
+                Rule::Implicit(implicit) => self.implicit(at, start, implicit),
+                Rule::Scheduler(scheduler) => self.scheduler(at, scheduler),
+                Rule::Load(_) if !self.loads.contains(&at) => self.loaded(at, false),
+                _ => {}
+            }
+        }
+    }
+
+    /// A site at a token, with what all of them have.
+    pub(super) fn site(&self, kind: Kind, rule: &str, at: usize) -> Site {
+        let reader = self.reader;
+        let offset = reader.tokens.at(at).map_or(0, |token| token.start as usize);
+        let rule = format!("{}/{rule}", reader.dialect.table());
+        Site::new(kind, rule, reader.file.position(offset))
+    }
+
+    /// Says that a literal stands where a key belongs.
+    pub(super) fn hardcoded(&mut self, at: usize, rule: &str, name: Option<&str>, class: Class) {
+        let reader = self.reader;
+        let Some(text) = reader.plain(at).filter(|text| !text.trim().is_empty()) else { return };
+        if !self.literals.insert(at) {
+            return;
+        }
+        let mut site = self.site(Kind::Hardcoded, rule, at);
+        site.name = name.map(str::to_owned);
+        site.links = name.map(|name| link(name, true)).into_iter().collect();
+        site.class = class;
+        site.scope = Some(reader.scope(at));
+        site.hot = crate::site::Hot::No;
+        site.source = Source::Literal;
+        site.literal = Some(Literal::new(text));
+        site.confidence = Confidence::High;
+        site.reason =
+            Cow::Borrowed("a literal stands where a key belongs, so a new key is a new release");
+        site.remedy =
+            Some(Cow::Borrowed("Load the key from its ring or from the environment at each use"));
+        self.sites.found.push(site);
+    }
+}
+
+/// The link of a name: weak names and those of variables say nothing to other files.
+pub(super) fn link(name: &str, is_setting: bool) -> Link {
+    if is_setting && !names::is_weak(name) {
+        Link::Setting(name.to_owned())
+    } else {
+        Link::Local(name.to_owned())
+    }
+}
+
+/// What sort of secret the first telling one of these names says.
+pub(super) fn class_of<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Class> {
+    names.into_iter().find_map(judge)
+}

@@ -1,0 +1,118 @@
+//! The rules of one language, found by the last word of what they are about.
+
+use std::collections::HashMap;
+
+use crate::rules::{Implicit, Load, Rules, Scheduler, Sink};
+
+/// A rule that is about a word.
+#[derive(Clone, Copy)]
+pub(super) enum Rule<'r> {
+    Sink(&'r Sink),
+    Load(&'r Load),
+    Implicit(&'r Implicit),
+    Scheduler(&'r Scheduler),
+}
+
+/// The rules of one language.
+pub(super) struct Index<'r> {
+    by_word: HashMap<&'r str, Vec<(&'r str, Rule<'r>)>>,
+    /// Which words may be in the map, by their length and first and last letters.
+    filter: Box<[u64; 64]>,
+}
+
+impl<'r> Index<'r> {
+    /// The rules of a language, and `more` sinks and loads that a file has of its own.
+    pub(super) fn new(rules: &'r Rules, language: &'r str, more: &'r More) -> Self {
+        let mut index = Self { by_word: HashMap::new(), filter: Box::new([0; 64]) };
+        for table in rules.of(language) {
+            for rule in &table.sinks {
+                index.add(&rule.call, Rule::Sink(rule));
+            }
+            for rule in &table.sources {
+                index.add(&rule.call, Rule::Load(rule));
+            }
+            for rule in &table.implicit {
+                index.add(&rule.call, Rule::Implicit(rule));
+            }
+            for rule in &table.schedulers {
+                index.add(&rule.call, Rule::Scheduler(rule));
+            }
+        }
+        for rule in &more.sinks {
+            index.add(&rule.call, Rule::Sink(rule));
+        }
+        for rule in &more.loads {
+            index.add(&rule.call, Rule::Load(rule));
+        }
+        index
+    }
+
+    fn add(&mut self, call: &'r str, rule: Rule<'r>) {
+        let last = call.rsplit('.').next().unwrap_or(call);
+        let bit = bit_of(last);
+        if let Some(bits) = self.filter.get_mut(bit >> 6) {
+            *bits |= 1 << (bit & 63);
+        }
+        self.by_word.entry(last).or_default().push((call, rule));
+    }
+
+    /// The rules whose last word is this one.
+    pub(super) fn of(&self, word: &str) -> &[(&'r str, Rule<'r>)] {
+        let bit = bit_of(word);
+        if self.filter.get(bit >> 6).is_none_or(|bits| bits & (1 << (bit & 63)) == 0) {
+            return &[];
+        }
+        self.by_word.get(word).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Sinks and loads that are functions of the file itself.
+#[derive(Default)]
+pub(super) struct More {
+    pub(super) sinks: Vec<Sink>,
+    pub(super) loads: Vec<Load>,
+}
+
+fn bit_of(word: &str) -> usize {
+    let bytes = word.as_bytes();
+    let at = |at: usize| usize::from(bytes.get(at).copied().unwrap_or_default());
+    let last = usize::from(bytes.last().copied().unwrap_or_default());
+    (bytes.len() * 0x9e5 + at(0) * 0x35 + at(bytes.len() / 2) * 0x1d3 + last * 0x6b) & 4095
+}
+
+/// Whether a path of names is what a rule calls so: `*.name` is any receiver or none, `A..name` is
+/// `name` somewhere in a chain that begins with `A`, all else is the end of the path.
+pub(super) fn matches(call: &str, path: &[&str]) -> bool {
+    if let Some(name) = call.strip_prefix("*.") {
+        return ends_with(path, name);
+    }
+    if let Some((first, last)) = call.split_once("..") {
+        let Some((end, before)) = path.split_last() else { return false };
+        return *end == last
+            && (1..=before.len())
+                .any(|to| before.get(..to).is_some_and(|before| ends_with(before, first)));
+    }
+    // A function without a receiver is no method of the same name.
+    if call.contains('.') { ends_with(path, call) } else { matches!(path, [only] if *only == call) }
+}
+
+fn ends_with(path: &[&str], call: &str) -> bool {
+    let mut rest = path.iter().rev();
+    call.rsplit('.').all(|part| rest.next() == Some(&part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_rules() {
+        assert!(matches("crypto.createHmac", &["this", "crypto", "createHmac"]));
+        assert!(matches("*.signWith", &["signWith"]));
+        assert!(matches("jose.SignJWT..sign", &["jose", "SignJWT", "setIssuer", "sign"]));
+        assert!(!matches("jose.SignJWT..sign", &["jose", "sign"]));
+        assert!(matches("hash_hmac", &["hash_hmac"]));
+        assert!(!matches("hash_hmac", &["this", "hash_hmac"]));
+        assert!(!matches("JWT.encode", &["encode"]));
+    }
+}

@@ -1,0 +1,70 @@
+//! `name = value` below `[section]`s, as INI files and `.conf` files of many programs have it, and
+//! properties of Java, which have dots in their names instead.
+
+use super::judge::style_of;
+use super::out::{Entry, Out};
+use super::value::Value;
+
+/// Reads a text. The configuration of a web server is none: `;` and braces are not at home here.
+pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
+    let mut section = "";
+    let mut at = 0;
+    let mut continues = false;
+    for line in text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        let content = line.trim();
+        let was_continued = std::mem::replace(&mut continues, content.ends_with('\\'));
+        if was_continued
+            || content.is_empty()
+            || content.starts_with(['#', ';', '!', '<', '{', '/'])
+        {
+            continue;
+        }
+        if let Some(name) = content.strip_prefix('[') {
+            section = name.split(']').next().unwrap_or_default();
+            continue;
+        }
+        let content = content.strip_prefix("export ").unwrap_or(content);
+        let offset = line.find(content).unwrap_or_default();
+        let Some(cut) = content.find(['=', ':', ' ', '\t']) else { continue };
+        let (name, rest) = content.split_at_checked(cut).unwrap_or((content, ""));
+        let rest = rest.trim_start();
+        let Some(given) = rest.strip_prefix('=').or_else(|| rest.strip_prefix(':')) else {
+            continue;
+        };
+        // A statement of a program, or the line of a web server.
+        if given.starts_with(['=', ':', '~'])
+            || given.ends_with('{')
+            || name.contains(['(', '$', '"'])
+        {
+            continue;
+        }
+        let name = name.trim_matches(['\'', '"']);
+        let value = Value::of(unquoted(given));
+        let (above, last) = if section.is_empty() {
+            name.rsplit_once('.').unwrap_or(("", name))
+        } else {
+            (section, name)
+        };
+        let style = style_of(last);
+        let mut out = out.within(0, out.rule, style);
+        out.depth = out.depth.saturating_sub(1);
+        // The name as a whole, because half of a dotted one says too little.
+        let (above, name) = if section.is_empty() { (above, last) } else { (section, name) };
+        out.entry(Entry { at: start + offset, name, above, value });
+    }
+}
+
+/// A value without what is around it.
+fn unquoted(given: &str) -> &str {
+    let given = given.trim();
+    let quote = given.chars().next().filter(|letter| matches!(letter, '"' | '\''));
+    if let Some(quote) = quote
+        && let Some((value, _)) = given.get(1..).and_then(|rest| rest.split_once(quote))
+    {
+        return value;
+    }
+    let end = given.find(" #").or_else(|| given.find(" ;")).unwrap_or(given.len());
+    given.get(..end).unwrap_or(given).trim_end_matches([',', ';', ' '])
+}

@@ -1,0 +1,223 @@
+//! Whether an entry of a configuration holds a key, by its name and the names above it. What a name
+//! means by itself is [`crate::names`]'s; here is what it means as the name of an entry, where
+//! `WEATHER_KEY` and `tls.key` are more than they are in code.
+
+use crate::finding::{Class, Confidence};
+use crate::names;
+
+/// How the entries of a file are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// As variables of an environment: long names in one namespace that every process shares.
+    Environment,
+    /// As keys of a tree.
+    Tree,
+}
+
+/// Words that make of a secret's name a reference to where it is kept, or a switch.
+const NOT_THE_SECRET: &[&str] = &[
+    "create", "disable", "disabled", "enable", "existing", "external", "generate", "has", "is",
+    "mount", "pull", "random", "require", "show", "skip", "use", "uses", "validate", "verifier",
+];
+
+/// Words before `key` in the environment that make it something else.
+const OTHER_KEYS: &[&str] = &[
+    "arrow",
+    "bucket",
+    "cache",
+    "column",
+    "dict",
+    "foreign",
+    "group",
+    "hot",
+    "idempotency",
+    "index",
+    "item",
+    "lock",
+    "lookup",
+    "map",
+    "message",
+    "object",
+    "order",
+    "partition",
+    "prefix",
+    "primary",
+    "public",
+    "queue",
+    "range",
+    "redis",
+    "route",
+    "routing",
+    "row",
+    "s3",
+    "shard",
+    "shortcut",
+    "site",
+    "sitekey",
+    "sort",
+    "state",
+    "storage",
+    "tag",
+    "topic",
+    "translation",
+    "unique",
+];
+
+/// Words before `token` that make it one which comes and goes.
+const OTHER_TOKENS: &[&str] = &[
+    "cancel",
+    "continuation",
+    "csrf",
+    "device",
+    "end",
+    "eos",
+    "id",
+    "max",
+    "next",
+    "pad",
+    "page",
+    "push",
+    "refresh",
+    "reset",
+    "start",
+    "unk",
+    "xsrf",
+];
+
+/// Names above `key` that make it one.
+const ABOVE_KEY: &[&str] = &[
+    "aes",
+    "auth",
+    "cookie",
+    "cookies",
+    "crypto",
+    "csrf",
+    "encryption",
+    "hmac",
+    "https",
+    "jwks",
+    "jwt",
+    "rsa",
+    "session",
+    "signing",
+    "ssl",
+    "tls",
+];
+
+/// Words before `key` that make it the private key of a certificate.
+const OF_CERTIFICATES: &[&str] = &["tls", "ssl", "https", "cert", "certificate", "server"];
+
+/// What sort of secret an entry of this name holds, if any. `above` is the name of what it stands
+/// in.
+pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Confidence)> {
+    if name.len() > 200 || name.contains("://") {
+        return None;
+    }
+    let words = names::words(name);
+    let last = names::words(name.rsplit('.').next().unwrap_or(name));
+    if last.iter().any(|word| NOT_THE_SECRET.contains(&word.as_str())) || is_of_people(&words) {
+        return None;
+    }
+    if matches!(name, "hash_key" | "range_key") {
+        return None;
+    }
+    if let Some(class) = names::judge(name) {
+        return sure(class, &words);
+    }
+    let rest = without_place(&words);
+    let (last, before) = rest.split_last()?;
+    let prior = before.last().map_or("", String::as_str);
+    let medium = |class| Some((class, Confidence::Medium));
+    if words.iter().any(|word| matches!(word.as_str(), "public" | "pub")) {
+        return (rest.len() < words.len() && last == "key")
+            .then_some((Class::Public, Confidence::High));
+    }
+    match last.as_str() {
+        "key" if before.is_empty() && rest.len() < words.len() => medium(Class::Key),
+        "key" | "keys" if before.is_empty() => match names::words(above).last() {
+            Some(above) if ABOVE_KEY.contains(&above.as_str()) => medium(Class::Key),
+            Some(above) if above == "api" => medium(Class::Credential),
+            _ => None,
+        },
+        "key" if OF_CERTIFICATES.contains(&prior) => Some((Class::Key, Confidence::High)),
+        "key" if rest.len() < words.len() && !OTHER_KEYS.contains(&prior) => medium(Class::Key),
+        "token" if before.is_empty() => {
+            let above = names::words(above);
+            let of = ["auth", "api", "bot", "github", "gitlab", "slack", "telegram", "vault"];
+            let is = above.last().is_some_and(|word| of.contains(&word.as_str()));
+            if is { medium(Class::Credential) } else { None }
+        }
+        "token" | "tokens" if style == Style::Environment && !OTHER_TOKENS.contains(&prior) => {
+            medium(Class::Credential)
+        }
+        "key" if style == Style::Environment && !OTHER_KEYS.contains(&prior) => {
+            medium(Class::Credential)
+        }
+        "credentials" if style == Style::Environment && !before.is_empty() => {
+            medium(Class::Credential)
+        }
+        _ => None,
+    }
+}
+
+/// A name that the judge of names knows; a lone `secret` could also be the name of one.
+fn sure(class: Class, words: &[String]) -> Option<(Class, Confidence)> {
+    let is_lone = words.len() == 1 && class != Class::Password;
+    Some((class, if is_lone { Confidence::Medium } else { Confidence::High }))
+}
+
+/// The words without those at the end that say in which form or where a key is.
+fn without_place(words: &[String]) -> &[String] {
+    let mut rest = words;
+    while let Some((last, before)) = rest.split_last() {
+        let is_place = matches!(
+            last.as_str(),
+            "file" | "path" | "location" | "pem" | "contents" | "content" | "base64" | "b64"
+        );
+        if !is_place || before.is_empty() {
+            break;
+        }
+        rest = before;
+    }
+    rest
+}
+
+/// Whether a name speaks of what people type or see.
+fn is_of_people(words: &[String]) -> bool {
+    words.iter().any(|word| matches!(word.as_str(), "label" | "hint" | "message" | "tooltip"))
+}
+
+/// Names in capitals are those of environments.
+pub(super) fn style_of(name: &str) -> Style {
+    let is_shouted = name.bytes().any(|byte| byte.is_ascii_uppercase())
+        && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    if is_shouted { Style::Environment } else { Style::Tree }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_names_more_keys_than_a_tree() {
+        let class = |name, style| judge(name, "", style).map(|(class, _)| class);
+        for name in ["WEATHER_KEY", "CLOUD_CREDENTIALS"] {
+            assert_eq!(class(name, Style::Environment), Some(Class::Credential), "{name}");
+            assert_eq!(class(name, Style::Tree), None, "{name}");
+        }
+        for name in ["SIDECAR_KEY_FILE", "TLS_KEY", "jwt.private-key-location"] {
+            assert_eq!(class(name, Style::Tree), Some(Class::Key), "{name}");
+        }
+        for name in ["existingSecret", "CACHE_KEY", "imagePullSecret", "CSRF_TOKEN", "KEY_ID"] {
+            assert_eq!(class(name, Style::Environment), None, "{name}");
+        }
+        assert_eq!(class("oauth.public-key-location", Style::Tree), Some(Class::Public));
+    }
+
+    #[test]
+    fn the_name_above_tells_what_a_key_is_for() {
+        assert!(judge("key", "server.tls", Style::Tree).is_some());
+        assert!(judge("key", "session", Style::Tree).is_some());
+        assert!(judge("key", "items", Style::Tree).is_none());
+    }
+}

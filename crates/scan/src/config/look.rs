@@ -1,0 +1,336 @@
+//! From a tree of values to entries: what a name, its value and where it stands mean to Compose,
+//! Kubernetes, CI services, Ansible and applications.
+
+use super::judge::{Style, style_of};
+use super::out::{Entry, Out};
+use super::tree::{Node, Shape, Tree, joined};
+use super::value::{Value, name_length};
+use super::{Format, hcl, shell};
+use crate::finding::Source;
+
+/// What stands in these speaks to people or about other entries.
+const NOT_SETTINGS: &[&str] = &[
+    "annotations",
+    "description",
+    "docs",
+    "examples",
+    "i18n",
+    "labels",
+    "extraLabels",
+    "locale",
+    "locales",
+    "matchLabels",
+    "messages",
+    "securityDefinitions",
+    "securitySchemes",
+    "selector",
+    "translations",
+];
+
+/// Items of these are variables of an environment.
+const ENVIRONMENTS: &[&str] = &[
+    "environment",
+    "env",
+    "passenv",
+    "pass_env",
+    "envs",
+    "global",
+    "matrix",
+    "build_args",
+    "args",
+];
+
+/// Values and items of these are run by a shell.
+const SCRIPTS: &[&str] = &[
+    "run",
+    "script",
+    "before_script",
+    "after_script",
+    "command",
+    "commands",
+    "cmd",
+    "shell",
+    "entrypoint",
+    "before_install",
+    "install",
+    "after_success",
+    "deploy",
+    "user_data",
+    "userData",
+    "args",
+    "runcmd",
+    "inline",
+    "inlineScript",
+    "bash",
+];
+
+/// Looks at every value of a file.
+pub(super) fn look(tree: &Tree<'_>, out: &mut Out<'_, '_>) {
+    if is_schema(tree) {
+        return;
+    }
+    let mut kind = "";
+    for (index, node) in tree.nodes() {
+        match node.key {
+            None if node.parent == 0 && node.shape == Shape::Nothing => kind = "",
+            Some("kind") if tree.node(node.parent).parent == 0 => kind = node.value,
+            _ => {}
+        }
+        if kind == "CustomResourceDefinition" {
+            continue;
+        }
+        Looker { tree, kind, index, node, above: tree.above(index) }.look(out);
+    }
+}
+
+/// Whether the file describes documents or an interface, and configures nothing.
+fn is_schema(tree: &Tree<'_>) -> bool {
+    tree.children(0).chain(tree.children(1)).any(|(_, node)| match node.key {
+        Some("openapi" | "swagger" | "asyncapi") => node.shape != Shape::Nothing,
+        Some("$schema") => node.value.contains("json-schema.org"),
+        _ => false,
+    })
+}
+
+struct Looker<'l, 'a> {
+    tree: &'l Tree<'a>,
+    kind: &'l str,
+    index: usize,
+    node: &'l Node<'a>,
+    above: Vec<&'a str>,
+}
+
+impl<'a> Looker<'_, 'a> {
+    fn look(&self, out: &mut Out<'_, '_>) {
+        if self.above.iter().any(|key| NOT_SETTINGS.contains(key)) {
+            return;
+        }
+        let nearest = self.above.first().copied().unwrap_or_default();
+        match self.node.key {
+            None => self.item(nearest, out),
+            Some("name" | "Name") if self.named_entry(nearest, out) => {}
+            Some("key") if self.named_entry(nearest, out) => {}
+            Some("value") if self.sibling("key").is_some() => {}
+            Some("source") if nearest == "secrets" => {
+                let value = Value::from(Source::SecretStore);
+                self.entry(self.node.at, self.node.value, value, out);
+            }
+            Some("value" | "Value") if self.sibling("name").or(self.sibling("Name")).is_some() => {}
+            Some("value") if nearest == "output" => {}
+            Some(key) => self.keyed(key, nearest, out),
+        }
+    }
+
+    fn sibling(&self, key: &str) -> Option<(usize, &Node<'a>)> {
+        self.tree.child(self.node.parent, key).filter(|_| self.node.parent != 0)
+    }
+
+    fn entry(&self, at: usize, name: &str, value: Value<'_>, out: &mut Out<'_, '_>) -> bool {
+        let style = style_of(name);
+        let mut out = out.within(0, out.rule, style);
+        out.depth = out.depth.saturating_sub(1);
+        out.entry(Entry { at, name, above: &joined(&self.above), value })
+    }
+
+    /// `- name: X` with a value, as lists of variables have them.
+    fn named_entry(&self, nearest: &str, out: &mut Out<'_, '_>) -> bool {
+        let is_item = self.tree.node(self.node.parent).key.is_none();
+        if !is_item || self.node.shape == Shape::Nothing {
+            return false;
+        }
+        let of = |keys: [&str; 3]| keys.iter().find_map(|key| self.sibling(key));
+        let value = if let Some((_, value)) = of(["value", "Value", "default"]) {
+            given(value, out)
+        } else if let Some((index, from)) = of(["valueFrom", "value_from", "valueSource"]) {
+            let secret = self.tree.child(index, "secretKeyRef");
+            let secret = secret.or_else(|| self.tree.child(index, "secret_key_ref"));
+            let key = secret.and_then(|(index, _)| self.tree.child(index, "key"));
+            match key {
+                Some((_, key)) => Value::reference(key.value, Source::SecretStore),
+                None if secret.is_some() || from.shape != Shape::Nothing => {
+                    Value::from(Source::SecretStore)
+                }
+                None => Value::from(Source::Settings),
+            }
+        } else if ENVIRONMENTS.contains(&nearest)
+            || of(["generateValue", "sync", "generator"]).is_some()
+        {
+            Value::from(Source::Unknown)
+        } else {
+            return false;
+        };
+        self.entry(self.node.at, self.node.value, value, out);
+        true
+    }
+
+    fn item(&self, nearest: &str, out: &mut Out<'_, '_>) {
+        let Node { value, value_at, shape, .. } = *self.node;
+        if shape == Shape::Nothing {
+            return;
+        }
+        let name = value.get(..name_length(value)).unwrap_or_default();
+        if let Some(flag) = value.strip_prefix("--").filter(|_| !value.contains(' ')) {
+            if let Some((name, value)) = flag.split_once('=') {
+                self.entry(value_at, name, Value::of(value), out);
+            }
+        } else if ENVIRONMENTS.contains(&nearest) && !name.is_empty() {
+            match value.get(name.len()..).unwrap_or_default() {
+                "" => {
+                    self.entry(value_at, name, Value::from(Source::Environment), out);
+                }
+                rest if nearest == "environment" && rest.starts_with('=') => {
+                    let given = rest.get(1..).unwrap_or_default().trim_matches(['"', '\'']);
+                    self.entry(value_at, name, Value::of(given), out);
+                }
+                _ => self.run(out),
+            }
+        } else if nearest == "literals" && value.contains('=') {
+            let (name, given) = value.split_once('=').unwrap_or((value, ""));
+            self.entry(value_at, name, Value::of(given), out);
+        } else if nearest == "secrets" && name.len() == value.len() {
+            self.entry(value_at, name, Value::from(Source::SecretStore), out);
+        } else if SCRIPTS.contains(&nearest) || is_variable(value) {
+            self.run(out);
+        }
+    }
+
+    /// Reads the value as what a shell runs, with what a CI service writes into it before.
+    fn run(&self, out: &mut Out<'_, '_>) {
+        let Node { value, value_at, .. } = *self.node;
+        let mut out = out.within(value_at, super::SHELL, Style::Environment);
+        shell::read(value, &mut out);
+        let finder = memchr::memmem::Finder::new(b"{{ secrets.");
+        for start in finder.find_iter(value.as_bytes()).take(64) {
+            let rest = value.get(start..).unwrap_or_default();
+            let reference = rest.split_inclusive("}}").next().unwrap_or_default();
+            let line = out.position(start).line;
+            if !out.sites.found.iter().rev().take(8).any(|site| site.at.line == line) {
+                let name = reference.trim_start_matches("{{ secrets.");
+                let name = name.get(..name_length(name)).unwrap_or_default();
+                let value = Value::of(reference);
+                out.entry(Entry { at: start, name, above: "", value });
+            }
+        }
+    }
+
+    fn keyed(&self, key: &str, nearest: &str, out: &mut Out<'_, '_>) {
+        let Node { at, shape, value, value_at, tag, .. } = *self.node;
+        if shape == Shape::Block && !is_secret_text(value) {
+            return self.block(key, out);
+        }
+        if shape == Shape::Nothing {
+            return self.collection(key, nearest, out);
+        }
+        let value_of = match tag {
+            "!vault" | "!secret" | "!encrypted/pkcs1-oaep" => Value::from(Source::SecretStore),
+            "!Ref" | "!GetAtt" | "!ImportValue" | "!env" | "!ENV" => {
+                Value::reference(value, Source::Settings)
+            }
+            _ if self.kind == "SealedSecret" => Value::from(Source::SecretStore),
+            _ => given(self.node, out),
+        };
+        if key == "secretKey"
+            && (self.kind == "ExternalSecret" || self.sibling("remoteRef").is_some())
+        {
+            self.entry(at, value, Value::from(Source::SecretStore), out);
+        } else if SCRIPTS.contains(&key) {
+            self.run(out);
+        } else if key == "line" {
+            self.line(value, value_at, out);
+        } else {
+            self.entry(at, key, value_of, out);
+        }
+    }
+
+    /// A key with a map, a list or nothing.
+    fn collection(&self, key: &str, nearest: &str, out: &mut Out<'_, '_>) {
+        let first = self.tree.children(self.index).next();
+        let value = match first {
+            None => Value::from(Source::Unknown),
+            Some((_, item)) if item.key.is_none() && item.shape != Shape::Nothing => {
+                if SCRIPTS.contains(&key) || ENVIRONMENTS.contains(&key) {
+                    return;
+                }
+                Value::of(item.value)
+            }
+            // Compose and callable workflows declare secrets as maps by name.
+            Some((_, first)) if nearest == "secrets" => {
+                let is = matches!(
+                    first.key,
+                    Some("file" | "external" | "environment" | "required" | "description" | "name")
+                );
+                if !is {
+                    return;
+                }
+                let from =
+                    if first.key == Some("file") { Source::File } else { Source::SecretStore };
+                Value::from(from)
+            }
+            // Variables that are described: by Heroku, GitLab and others.
+            Some((_, first)) if ENVIRONMENTS.contains(&nearest) || nearest == "variables" => {
+                let describes = ["value", "description", "generator", "required", "default"];
+                if !first.key.is_some_and(|key| describes.contains(&key)) {
+                    return;
+                }
+                let value = self.tree.child(self.index, "value");
+                value.map_or(Value::from(Source::Unknown), |(_, node)| given(node, out))
+            }
+            // A reference as a map, as in CloudFormation.
+            Some((_, first))
+                if matches!(first.key, Some("Ref" | "Fn::GetAtt" | "secretKeyRef")) =>
+            {
+                Value::from(Source::SecretStore)
+            }
+            Some(_) => return,
+        };
+        self.entry(self.node.at, key, value, out);
+    }
+
+    /// A text over several lines: a script, or a whole file by the name of its key.
+    fn block(&self, key: &str, out: &mut Out<'_, '_>) {
+        let Node { value, value_at, .. } = *self.node;
+        if out.depth > 2 {
+            return;
+        }
+        if SCRIPTS.contains(&key) {
+            return self.run(out);
+        }
+        let beside = self.sibling("path").or(self.sibling("dest")).map(|(_, node)| node.value);
+        let name = if key == "content" { beside.unwrap_or(key) } else { key };
+        if let Some(format) = Format::of(name.as_ref()) {
+            // What is not read as a file within a file is no entry of this one either.
+            let _ = format.read_within(value, value_at, out);
+        }
+    }
+
+    /// A line that Ansible writes into a file.
+    fn line(&self, value: &str, value_at: usize, out: &mut Out<'_, '_>) {
+        let content = value.trim_start();
+        let content = content.strip_prefix("export ").unwrap_or(content);
+        let name = content.get(..name_length(content)).unwrap_or_default();
+        let rest = content.get(name.len()..).unwrap_or_default().trim_start();
+        if let Some(given) = rest.strip_prefix(['=', ':']) {
+            let given = given.trim().trim_matches(['"', '\'']);
+            self.entry(value_at, name, Value::of(given), out);
+        }
+    }
+}
+
+/// What a node is given, in the language of the file.
+fn given<'a>(node: &Node<'a>, out: &Out<'_, '_>) -> Value<'a> {
+    if out.rule == Format::Hcl.rule() { hcl::given(node) } else { Value::of(node.value) }
+}
+
+/// Whether a text is `NAME=value`.
+fn is_variable(text: &str) -> bool {
+    let length = name_length(text);
+    length > 2
+        && style_of(text.get(..length).unwrap_or_default()) == Style::Environment
+        && text.get(length..).is_some_and(|rest| rest.starts_with('='))
+}
+
+/// Whether a text over several lines is itself a secret.
+fn is_secret_text(text: &str) -> bool {
+    let start = text.trim_start();
+    start.starts_with("-----BEGIN") || start.starts_with("$ANSIBLE_VAULT") || !start.contains('\n')
+}

@@ -1,0 +1,220 @@
+//! Whether a file speaks of keys at all: one pass over its bytes, so that a file which does not
+//! costs no more than its reading.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
+
+/// Words of which at least one stands in every file that consumes a key. Case does not matter.
+const WORDS: &[&str] = &[
+    "secret",
+    "jwt",
+    "jws",
+    "jwe",
+    "jose",
+    "hmac",
+    "crypt",
+    "cipher",
+    "csrf",
+    "xsrf",
+    "fernet",
+    "passphrase",
+    "pepper",
+    "signing",
+    "signer",
+    "signed",
+    "signature",
+    "sign_",
+    "hs256",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "private.key",
+    "private key",
+    "apikey",
+    "api_key",
+    "api-key",
+    "api.key",
+    "accesskey",
+    "access_key",
+    "access-key",
+    "keyfile",
+    "key_file",
+    "keyring",
+    "keystore",
+    "_salt",
+    "salt_",
+    "salted",
+    "pgp_",
+    "pbkdf2",
+    "hkdf",
+    "_certificate_key",
+    "certificatekeyfile",
+    "ticket_key",
+    ".pem",
+    "_aes",
+    "aes_",
+    "aesgcm",
+    "chacha",
+    "blake2",
+    "nacl",
+    "sodium",
+    "credential",
+    "itsdangerous",
+    "keywheel",
+    "keygen",
+    "generate_key",
+    "rotate_key",
+    "rotatekey",
+    "token_key",
+    "webhook",
+    "proxy_set_header",
+    "fastcgi_param",
+    "requestheader",
+    "setcredential",
+    "loadcredential",
+];
+
+/// Words that are too frequent alone, and make a key of what follows them.
+const BEFORE_KEY: &[&str] = &[
+    "access",
+    "account",
+    "app",
+    "application",
+    "auth",
+    "authentication",
+    "cookie",
+    "cookies",
+    "data",
+    "deploy",
+    "hash",
+    "kek",
+    "master",
+    "rsa",
+    "secure",
+    "security",
+    "server",
+    "service",
+    "session",
+    "shared",
+    "symmetric",
+    "token",
+    "tokens",
+    "verify",
+    "verification",
+    "wrapping",
+    "aes",
+    "ecdsa",
+    "ed25519",
+];
+
+/// Words that are too frequent alone, and make a credential of `token` after them.
+const BEFORE_TOKEN: &[&str] = &[
+    "admin", "api", "auth", "bearer", "bot", "deploy", "github", "gitlab", "npm", "personal",
+    "pypi", "registry", "sentry", "service", "slack", "telegram", "vault",
+];
+
+/// Words that count when passwords are reported too.
+const PASSWORDS: &[&str] = &["passwd", "password", "_pwd", "_pass", "pwd="];
+
+/// The gate.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    words: AhoCorasick,
+}
+
+impl Gate {
+    /// A gate that lets through files with a word of ours or one of these.
+    ///
+    /// # Errors
+    /// When there are so many words that no automaton holds them.
+    pub fn new<'a>(
+        passwords: bool,
+        more: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, BuildError> {
+        let mut words: Vec<String> = WORDS.iter().map(|word| (*word).to_owned()).collect();
+        for (before, last) in [(BEFORE_KEY, "key"), (BEFORE_TOKEN, "token")] {
+            for word in before {
+                words.extend(["", "_", "-", "."].map(|between| format!("{word}{between}{last}")));
+            }
+        }
+        if passwords {
+            words.extend(PASSWORDS.iter().map(|word| (*word).to_owned()));
+        }
+        words.extend(more.into_iter().map(str::to_owned));
+        Self::of(&words, true)
+    }
+
+    /// A gate for exactly these names.
+    ///
+    /// # Errors
+    /// As [`Gate::new`].
+    pub fn of_names(names: &[String]) -> Result<Self, BuildError> {
+        Self::of(names, false)
+    }
+
+    fn of(words: &[String], any_case: bool) -> Result<Self, BuildError> {
+        let mut builder = AhoCorasick::builder();
+        builder.kind(Some(AhoCorasickKind::DFA)).ascii_case_insensitive(any_case);
+        Ok(Self { words: builder.build(words)? })
+    }
+
+    /// Whether the bytes speak of keys.
+    pub fn lets(&self, bytes: &[u8]) -> bool {
+        self.words.is_match(bytes)
+    }
+
+    /// Which of the words stand in the bytes, by their places in the list.
+    pub fn which(&self, bytes: &[u8]) -> Vec<usize> {
+        let found = self.words.find_overlapping_iter(bytes);
+        let mut found: Vec<usize> = found.map(|one| one.pattern().as_usize()).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names;
+
+    #[test]
+    fn every_name_of_a_key_passes() {
+        let gate = Gate::new(false, []).unwrap();
+        for name in [
+            "SECRET_KEY",
+            "jwtSecret",
+            "appKey",
+            "APP-KEY",
+            "session.key",
+            "authKey",
+            "SECURITY_PASSWORD_SALT",
+            "pgp_passphrase",
+            "hmacKey",
+            "GITHUB_TOKEN",
+            "apiToken",
+            "stripeApiKey",
+            "encryption-key",
+            "verification_keys",
+        ] {
+            assert!(names::judge(name).is_some(), "{name}");
+            assert!(gate.lets(format!("x = {name}\n").as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_keys_does_not() {
+        let gate = Gate::new(false, []).unwrap();
+        let text = "for key, value in table.items():\n    print(sorted(keys), key=len)\n";
+        assert!(!gate.lets(text.as_bytes()));
+        assert!(!gate.lets(b"password = form['password']"));
+        assert!(Gate::new(true, []).unwrap().lets(b"DB_PASSWORD=x"));
+        assert!(Gate::new(false, ["acme.seal"]).unwrap().lets(b"Acme.Seal(k)"));
+    }
+
+    #[test]
+    fn names_are_found_each_once_and_by_case() {
+        let names = ["load_key".to_owned(), "load".to_owned(), "absent".to_owned()];
+        let gate = Gate::of_names(&names).unwrap();
+        assert_eq!(gate.which(b"load_key(); load_key(); Load"), [0, 1]);
+    }
+}

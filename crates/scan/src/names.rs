@@ -1,0 +1,632 @@
+//! Whether a name is that of a key. Names are all that many places tell, so this is the one judge
+//! of them; every reader asks it.
+//!
+//! A name is cut into words (`jwtSecretKey`, `JWT_SECRET_KEY`, `jwt.secret-key` are the same
+//! three), and the words are judged from the last to the first, because the last one says what the
+//! thing is: a `secret_key` is a key, a `secret_key_length` is a number.
+
+use crate::finding::Class;
+
+/// Words that say of what stands before them that it is something *about* a key.
+const ABOUT: &[&str] = &[
+    "address",
+    "alg",
+    "algo",
+    "algorithm",
+    "algorithms",
+    "arn",
+    "at",
+    "attribute",
+    "audience",
+    "bits",
+    "bytes",
+    "class",
+    "column",
+    "cookie",
+    "count",
+    "days",
+    "description",
+    "enabled",
+    "endpoint",
+    "error",
+    "exists",
+    "exp",
+    "expiration",
+    "expire",
+    "expires",
+    "expiry",
+    "field",
+    "format",
+    "header",
+    "headers",
+    "host",
+    "hours",
+    "id",
+    "ids",
+    "index",
+    "interval",
+    "issuer",
+    "kid",
+    "label",
+    "len",
+    "length",
+    "lifetime",
+    "limit",
+    "loader",
+    "max",
+    "method",
+    "min",
+    "minutes",
+    "mode",
+    "name",
+    "names",
+    "options",
+    "param",
+    "parameter",
+    "pattern",
+    "placeholder",
+    "policy",
+    "port",
+    "prefix",
+    "provider",
+    "ref",
+    "regex",
+    "region",
+    "required",
+    "rotation",
+    "schema",
+    "seconds",
+    "size",
+    "status",
+    "suffix",
+    "timeout",
+    "title",
+    "ttl",
+    "type",
+    "types",
+    "uri",
+    "url",
+    "urls",
+    "user",
+    "username",
+    "valid",
+    "validity",
+    "version",
+];
+
+/// Words before `key` (or at the end, as one word with it) that make it one which signs, encrypts
+/// or authenticates.
+const BEFORE_KEY: &[&str] = &[
+    "aes",
+    "app",
+    "application",
+    "auth",
+    "authentication",
+    "authorization",
+    "cert",
+    "cipher",
+    "cookie",
+    "cookies",
+    "crypt",
+    "crypto",
+    "csrf",
+    "data",
+    "decrypt",
+    "decryption",
+    "ecdsa",
+    "ed25519",
+    "encrypt",
+    "encrypted",
+    "encryption",
+    "fernet",
+    "hash",
+    "hmac",
+    "jwe",
+    "jws",
+    "jwt",
+    "kek",
+    "master",
+    "pgp",
+    "priv",
+    "private",
+    "rsa",
+    "secret",
+    "secure",
+    "security",
+    "server",
+    "session",
+    "shared",
+    "sign",
+    "signature",
+    "signed",
+    "signing",
+    "ssl",
+    "symmetric",
+    "tls",
+    "token",
+    "tokens",
+    "verify",
+    "verifying",
+    "verification",
+    "webhook",
+    "wrapping",
+    "xsrf",
+];
+
+/// Words before `key` that make it somebody else's credential.
+const BEFORE_CREDENTIAL_KEY: &[&str] = &[
+    "access", "account", "anon", "api", "auth0", "bearer", "consumer", "deploy", "licence",
+    "license", "service",
+];
+
+/// Words that make a key of a `key` further behind them, as in `ENCRYPTION_SECONDARY_KEY`.
+const FAR_BEFORE_KEY: &[&str] =
+    &["cipher", "encryption", "fernet", "hmac", "jwt", "private", "secret", "signing"];
+
+/// Words right before `key` that make it a name of something, whatever stands further in front.
+const OTHER_KEYS: &[&str] = &[
+    "cache",
+    "claim",
+    "claims",
+    "config",
+    "context",
+    "db",
+    "dict",
+    "event",
+    "field",
+    "foreign",
+    "header",
+    "index",
+    "lock",
+    "lookup",
+    "map",
+    "object",
+    "option",
+    "order",
+    "partition",
+    "primary",
+    "query",
+    "redis",
+    "row",
+    "setting",
+    "settings",
+    "sort",
+    "storage",
+    "store",
+    "translation",
+    "unique",
+    "user",
+];
+
+/// Words before `token` that say that it comes and goes, or is one of a language.
+const OTHER_TOKENS: &[&str] = &[
+    "access",
+    "begin",
+    "bos",
+    "cancel",
+    "cancellation",
+    "cls",
+    "confirm",
+    "confirmation",
+    "continuation",
+    "csrf",
+    "current",
+    "device",
+    "end",
+    "eof",
+    "eos",
+    "expired",
+    "id",
+    "invalid",
+    "invitation",
+    "invite",
+    "jwt",
+    "mask",
+    "max",
+    "next",
+    "no",
+    "pad",
+    "page",
+    "push",
+    "refresh",
+    "reset",
+    "sep",
+    "session",
+    "start",
+    "stop",
+    "sync",
+    "unk",
+    "unsubscribe",
+    "user",
+    "verification",
+    "verify",
+    "xsrf",
+];
+
+/// Words before `token` that make it a standing credential; other tokens come and go.
+const BEFORE_TOKEN: &[&str] = &[
+    "admin", "api", "auth", "bearer", "bot", "deploy", "github", "gitlab", "npm", "personal",
+    "pypi", "registry", "secret", "sentry", "service", "slack", "telegram", "vault", "webhook",
+];
+
+/// Words after a key that change nothing about what it is.
+const TRAILING: &[&str] = &[
+    "b64",
+    "base64",
+    "base",
+    "current",
+    "default",
+    "dev",
+    "development",
+    "env",
+    "fallback",
+    "fallbacks",
+    "file",
+    "hex",
+    "location",
+    "new",
+    "next",
+    "old",
+    "path",
+    "pem",
+    "prev",
+    "previous",
+    "prod",
+    "production",
+    "raw",
+    "staging",
+    "str",
+    "string",
+    "test",
+    "text",
+    "value",
+    "values",
+    "v1",
+    "v2",
+];
+
+/// What sort of secret has this name, if any. The name may be a setting, a variable, a key of a
+/// configuration or an attribute; of a dotted path the last two parts count. A name in capitals is
+/// that of a setting, so a word at its end that means nothing here may say which one it is
+/// (`WEBHOOK_SECRET_EU`), and its `TOKEN` is one that stays.
+///
+/// ```
+/// use keywheel_scan::finding::Class;
+/// use keywheel_scan::names::judge;
+/// assert_eq!(judge("DJANGO_SECRET_KEY"), Some(Class::Key));
+/// assert_eq!(judge("stripeApiKey"), Some(Class::Credential));
+/// assert_eq!(judge("jwt_secret_length"), None);
+/// ```
+pub fn judge(name: &str) -> Option<Class> {
+    let words = words(name);
+    let mut rest = words.as_slice();
+    while let Some((last, before)) = rest.split_last() {
+        let is_trailing = TRAILING.contains(&last.as_str()) || last.bytes().all(is_digit);
+        if before.is_empty() || !is_trailing {
+            break;
+        }
+        rest = before;
+    }
+    let found = judge_words(rest);
+    if found.is_some() || name.chars().any(char::is_lowercase) {
+        return found;
+    }
+    judge_constant(rest)
+}
+
+/// What a name in capitals is that says nothing to [`judge_words`].
+fn judge_constant(words: &[String]) -> Option<Class> {
+    let (last, before) = words.split_last()?;
+    let prior = before.last()?.as_str();
+    match last.as_str() {
+        "token" => {
+            let is_of_somebody = match prior {
+                "access" | "session" => before.len() > 1,
+                prior => !OTHER_TOKENS.contains(&prior),
+            };
+            return is_of_somebody.then_some(Class::Credential);
+        }
+        "salt" => return Some(Class::Key),
+        "key" | "keys" | "tokens" | "secrets" => return None,
+        word if ABOUT.contains(&word) => return None,
+        _ => {}
+    }
+    let says_what = matches!(prior, "secret") || (prior == "key" && before.len() > 1);
+    says_what.then(|| judge_words(before)).flatten()
+}
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit()
+}
+
+fn judge_words(words: &[String]) -> Option<Class> {
+    let (last, before) = words.split_last()?;
+    let says_something = |word: &&String| !TRAILING.contains(&word.as_str());
+    let prior = before.iter().rfind(says_something).map_or("", String::as_str);
+    if before.iter().any(|word| matches!(word.as_str(), "public" | "pub" | "publishable")) {
+        let is_key = matches!(last.as_str(), "key" | "keys" | "jwk" | "jwks" | "certificate");
+        return is_key.then_some(Class::Public);
+    }
+    match last.as_str() {
+        "secret" => Some(match prior {
+            "client" | "consumer" | "api" | "oauth" | "oauth2" | "app" | "access" => {
+                Class::Credential
+            }
+            _ => Class::Key,
+        }),
+        "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
+        "salt" => {
+            let has = |word: &str| before.iter().any(|one| one == word);
+            let is_of_settings = ["security", "secret", "password", "cookie", "session", "signing"];
+            is_of_settings.into_iter().any(has).then_some(Class::Key)
+        }
+        "key" | "keys" => {
+            if prior == "access" && before.iter().any(|word| word == "secret") {
+                Some(Class::Credential)
+            } else if BEFORE_KEY.contains(&prior) {
+                Some(Class::Key)
+            } else if BEFORE_CREDENTIAL_KEY.contains(&prior) {
+                Some(Class::Credential)
+            } else {
+                let is_far = |word: &String| FAR_BEFORE_KEY.contains(&word.as_str());
+                let is_key = !OTHER_KEYS.contains(&prior) && before.iter().any(is_far);
+                is_key.then_some(Class::Key)
+            }
+        }
+        "passphrase" | "pepper" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
+        | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
+        | "hmackey" | "appkey" | "masterkey" => Some(Class::Key),
+        "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
+            Some(Class::Credential)
+        }
+        "token" => BEFORE_TOKEN.contains(&prior).then_some(Class::Credential),
+        "password" | "passwd" | "pwd" | "pass" => Some(Class::Password),
+        word if ABOUT.contains(&word) => None,
+        _ => None,
+    }
+}
+
+/// The words of a name, in lower case. Of a dotted path only the last two parts are kept.
+pub fn words(name: &str) -> Vec<String> {
+    let parts: Vec<_> = name.rsplit(['.', '/', ':']).take(2).collect();
+    let mut words = Vec::new();
+    for part in parts.into_iter().rev() {
+        cut(part, &mut words);
+    }
+    words
+}
+
+fn cut(part: &str, words: &mut Vec<String>) {
+    let mut word = String::new();
+    let mut letters = part.chars().peekable();
+    let mut before = '_';
+    while let Some(letter) = letters.next() {
+        let follows = letters.peek().copied().unwrap_or('_');
+        let starts = letter.is_uppercase()
+            && (before.is_lowercase() || before.is_numeric() || follows.is_lowercase());
+        if !letter.is_alphanumeric() || starts {
+            words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()));
+        }
+        if letter.is_alphanumeric() {
+            word.extend(letter.to_lowercase());
+        }
+        before = letter;
+    }
+    words.extend(Some(word).filter(|word| !word.is_empty()));
+}
+
+/// A name without case and separators: `jwtSecret` and `JWT_SECRET` are the same one.
+pub fn folded(name: &str) -> String {
+    name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Parts of dotted names that say where something stands and not what it is.
+const PLACES: &[&str] = &[
+    "auth",
+    "config",
+    "data",
+    "env",
+    "environment",
+    "secretkeyref",
+    "secrets",
+    "settings",
+    "spec",
+    "stringdata",
+    "values",
+    "valuefrom",
+    "volumes",
+];
+
+/// Whether a name says too little to join two files by it.
+pub fn is_weak(name: &str) -> bool {
+    let (before, last) = name.rsplit_once('.').unwrap_or(("", name));
+    let parent = folded(before.rsplit('.').next().unwrap_or_default());
+    let says_more = !parent.is_empty() && !PLACES.contains(&parent.as_str());
+    !says_more
+        && matches!(
+            folded(last).as_str(),
+            "key"
+                | "keys"
+                | "secret"
+                | "token"
+                | "password"
+                | "value"
+                | "salt"
+                | "data"
+                | "privatekey"
+                | "publickey"
+                | "apikey"
+                | "clientsecret"
+                | "accesstoken"
+                | "authtoken"
+                | "tokens"
+                | "secrets"
+        )
+}
+
+/// Parts of values that only stand for one.
+const STAND_INS: &[&str] = &[
+    "change",
+    "example",
+    "placeholder",
+    "replace",
+    "your",
+    "insert",
+    "todo",
+    "fixme",
+    "dummy",
+    "insecure",
+    "secret",
+    "default",
+    "default",
+    "dev",
+    "test",
+    "xxxx",
+    "sample",
+    "please",
+    "<",
+    "...",
+    "not-so",
+    "super",
+    "password",
+    "abc123",
+    "123456",
+    "foobar",
+    "keyboard cat",
+];
+
+/// Whether a value only stands for one, as `changeme` and `<your key>` do. Long random values are
+/// none, even if such a word stands in them by chance.
+pub fn is_placeholder(value: &str) -> bool {
+    let value = value.trim().to_ascii_lowercase();
+    if value.is_empty() {
+        return true;
+    }
+    let is_long_and_random = value.len() >= 40
+        && !value.contains(' ')
+        && value.bytes().filter(u8::is_ascii_digit).count() * 8 >= value.len();
+    let is_form = [("{", "}"), ("${", "}"), ("$(", ")"), ("%", "%"), ("[", "]")]
+        .into_iter()
+        .any(|(open, close)| value.starts_with(open) && value.ends_with(close));
+    let has_one_letter = value.chars().all(|letter| value.starts_with(letter));
+    has_one_letter
+        || is_form
+        || (!is_long_and_random && STAND_INS.iter().any(|part| value.contains(part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_keys() {
+        for name in [
+            "SECRET_KEY",
+            "secret",
+            "jwtSecret",
+            "JWT_SECRET_KEY",
+            "secretKeyBase",
+            "APP_KEY",
+            "app.secret_key",
+            "session.secret",
+            "ENCRYPTION_KEY",
+            "privateKey",
+            "jwt.private-key",
+            "SECURITY_PASSWORD_SALT",
+            "WEBHOOK_SECRET",
+            "JWT_PRIVATE_KEY_FILE",
+            "HMAC_KEY_V2",
+            "pgp_passphrase",
+            "SECRET_KEY_FALLBACKS",
+            "cookieSecret",
+            "NEXTAUTH_SECRET",
+            "LB_SECRET_EU",
+            "APP_PREVIOUS_KEYS",
+            "ENCRYPTION_SECONDARY_KEY",
+            "jwt.private-key-location",
+            "IP_SALT",
+            "server.tls.key",
+        ] {
+            assert_eq!(judge(name), Some(Class::Key), "{name}");
+        }
+        for name in [
+            "STRIPE_API_KEY",
+            "clientSecret",
+            "AWS_SECRET_ACCESS_KEY",
+            "apiKey",
+            "POSTMARK_API_KEY_BULK",
+            "DOCKERHUB_TOKEN",
+            "FACEBOOK_ACCESS_TOKEN",
+            "GEO_LICENSE_KEY",
+        ] {
+            assert_eq!(judge(name), Some(Class::Credential), "{name}");
+        }
+        assert_eq!(judge("JWT_PUBLIC_KEY"), Some(Class::Public));
+        assert_eq!(judge("DB_PASSWORD"), Some(Class::Password));
+    }
+
+    #[test]
+    fn names_of_other_things() {
+        for name in [
+            "primary_key",
+            "foreignKey",
+            "cache_key",
+            "secret_name",
+            "SECRET_KEY_LENGTH",
+            "keyboard",
+            "jwt_algorithm",
+            "key",
+            "sort_key",
+            "api_key_header",
+            "access_token",
+            "refresh_token",
+            "token",
+            "secret_id",
+            "publicPath",
+            "idempotency_key",
+            "JWT_EXPIRES_IN",
+            "keys",
+            "",
+            "tokenUrl",
+            "monkey",
+            "secretary",
+            "CSRF_TOKEN",
+            "ACCESS_TOKEN",
+            "EOF_TOKEN",
+            "JWT_CACHE_KEY",
+            "API_KEY_HEADER",
+            "SECRET_KEY_NAME",
+            "KEY_VAULT",
+            "CACHE_KEY_PREFIX",
+            "SESSION_COOKIE",
+        ] {
+            assert_eq!(judge(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn values_that_stand_for_one() {
+        for value in
+            ["changeme", "your-secret-here", "", "xxxxxxxx", "<key>", "super secret", "{key}"]
+        {
+            assert!(is_placeholder(value), "{value}");
+        }
+        assert!(!is_placeholder("k3f9qz81mvb2"));
+    }
+
+    #[test]
+    fn names_that_join_nothing() {
+        for name in ["key", "Secret", "valueFrom.secretKeyRef.key", "private_key", "env.token"] {
+            assert!(is_weak(name), "{name}");
+        }
+        for name in ["SECRET_KEY", "session.secret", "jwt.key", "API_KEY_EU"] {
+            assert!(!is_weak(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_without_case_and_separators() {
+        assert_eq!(folded("jwt-secretKey"), folded("JWT_SECRET_KEY"));
+        assert_eq!(words("HTTPSecretKey2"), ["http", "secret", "key2"]);
+    }
+}

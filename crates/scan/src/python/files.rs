@@ -1,0 +1,132 @@
+//! Key files: what is opened or read, when its path says that a key is in it.
+
+use super::loads::{parameter_in, placing, when};
+use super::out::{Loaded, Out};
+use super::parse::ast::{self, Expr};
+use super::parse::{Ranged, argument, tail, tail_start, text_of};
+use super::resolve::Names;
+use super::scopes::{Bound, Placed, ScopeId};
+use super::words;
+use super::wraps::Wraps;
+use crate::finding::{Class, Confidence, Kind, Source};
+use crate::site::Reaches;
+
+type Call<'a> = Placed<'a, ast::ExprCall>;
+
+/// A file that is opened or read.
+pub(super) fn at<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Call<'a>,
+    setting: Option<&'a Expr>,
+) {
+    let call = placed.node;
+    let name = tail(&call.func).unwrap_or_default();
+    let path = match call.func.as_ref() {
+        // `Path(…).read_text()`: the path is what it is called on.
+        Expr::Attribute(method) if name.starts_with("read_") || setting.is_none() => {
+            Some(&*method.value)
+        }
+        Expr::Attribute(method) if name == "open" && !is_module(names, &method.value, placed) => {
+            Some(&*method.value)
+        }
+        _ => setting,
+    };
+    let mode = usize::from(!(call.func.is_attribute_expr() && path != setting));
+    let mode = argument(call, Some(mode), &["mode".to_owned()]).and_then(text_of);
+    if mode.is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']) && mode.len() < 5) {
+        return;
+    }
+    let Some(path) = path else { return };
+    let path = path_in(names, path, placed.scope);
+    if let Some((of, place)) = parameter_in(names, path, placed.scope) {
+        wraps.add(of, place, Reaches::Loader(Source::File));
+        let own = names.setting_name(path, placed.scope).unwrap_or_default();
+        if words::judge(&own).is_none() && !own.contains("secret") {
+            return;
+        }
+    }
+    let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope));
+    let (name, class) = if let Some(text) = text {
+        let class = words::judge_path(&text);
+        (text, class)
+    } else {
+        let name = names.setting_name(path, placed.scope).unwrap_or_default();
+        let is_secret = words::names_a_path(&name) && name.contains("secret");
+        let class = words::judge(&name).or(is_secret.then_some(Class::Key));
+        let class = class.filter(|class| *class != Class::Password);
+        (name, class)
+    };
+    let Some(class) = class else { return };
+    // What names the file is loaded too, but it is one place.
+    if let Expr::Call(inner) = path {
+        out.withhold(Kind::EnvLoad, tail_start(&inner.func));
+    }
+    if let Expr::Subscript(inner) = path {
+        out.withhold(Kind::EnvLoad, inner.start().to_usize());
+    }
+    // Of a file that an argument names the calls tell more.
+    let is_fixed = parameter_in(names, path, placed.scope).is_none();
+    let (scope, hot) = when(names, &placing(names, placed), is_fixed);
+    out.load(&Loaded {
+        at: tail_start(&call.func),
+        rule: "python/file-load",
+        name: &name,
+        under: placed.under,
+        class,
+        source: Source::File,
+        scope,
+        hot,
+        confidence: Confidence::Medium,
+    });
+}
+
+fn is_module(names: &Names<'_>, expr: &Expr, placed: &Call<'_>) -> bool {
+    let dotted = names.dotted(expr, placed.scope);
+    dotted.is_some_and(|dotted| matches!(dotted.as_str(), "io" | "codecs" | "aiofiles" | "os"))
+}
+
+/// The path itself in `Path(path)`, `str(path)` and through variables of the function.
+fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
+    match expr {
+        Expr::Call(call) if matches!(tail(&call.func), Some("Path" | "str" | "expanduser")) => {
+            call.arguments.args.first().unwrap_or(expr)
+        }
+        Expr::Name(name) => {
+            let found = names.scopes.lookup(name.id.as_str(), scope);
+            let only = found.and_then(|(_, defs)| defs.first().filter(|_| defs.len() == 1));
+            match only.map(|def| &def.bound) {
+                Some(Bound::Value(value @ Expr::Call(call)))
+                    if matches!(tail(&call.func), Some("Path")) =>
+                {
+                    path_in(names, value, scope)
+                }
+                _ => expr,
+            }
+        }
+        _ => expr,
+    }
+}
+
+/// The last known part of a path that is put together.
+fn last_text(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
+    match expr {
+        Expr::Call(call) if tail(&call.func) == Some("join") => {
+            names.text(call.arguments.args.last()?, scope)
+        }
+        Expr::BinOp(sum) => names.text(&sum.right, scope),
+        Expr::FString(_) => names.setting_name(expr, scope).filter(|text| text.contains('/')),
+        _ => None,
+    }
+}
+
+/// Whether a function by its name reads a file which by its variable holds a key.
+pub(super) fn reads_key_file(function: &str, path: &Expr) -> bool {
+    let Some(path) = tail(path) else { return false };
+    let lower = function.to_ascii_lowercase();
+    let is_key = words::judge(path).is_some_and(|class| class == Class::Key);
+    is_key
+        && words::names_a_path(path)
+        && (lower.starts_with("read") || lower.starts_with("load") || lower.starts_with("slurp"))
+}

@@ -1,0 +1,608 @@
+//! Places that get a key from outside the file: the environment, files, secret stores, and copies
+//! of settings that outlive the call.
+
+use std::collections::HashSet;
+
+use super::files;
+use super::flow::{Hold, Origin, fits};
+use super::out::{Loaded, Out};
+use super::parse::ast::{self, Expr};
+use super::parse::{Ranged, argument, keyword, tail, tail_start, text_of};
+use super::resolve::{Callee, Names};
+use super::scopes::{Assigned, Bound, Into, Placed, ScopeId, Scopes};
+use super::table::Rule;
+use super::words;
+use super::wraps::Wraps;
+use crate::finding::{Class, Confidence, Kind, Scope, Source};
+use crate::rules::Load;
+use crate::site::{Hot, Reaches};
+
+type Call<'a> = Placed<'a, ast::ExprCall>;
+
+/// Names of the argument that names a setting.
+const SETTING: [&str; 16] = [
+    "key",
+    "name",
+    "env",
+    "var",
+    "variable",
+    "varname",
+    "env_var",
+    "option",
+    "secret_name",
+    "SecretId",
+    "Name",
+    "path",
+    "file",
+    "secret_id",
+    "default_key",
+    "username",
+];
+
+/// Locals that end on `self`, by their scope.
+pub(super) fn kept_locals<'a>(scopes: &Scopes<'a>) -> HashSet<(ScopeId, &'a str)> {
+    let mut found = HashSet::new();
+    for ((_, _), sets) in &scopes.kept {
+        for (scope, def) in sets {
+            if let Bound::Value(value) = def.bound
+                && let Some(local) = root_name(value)
+            {
+                found.insert((*scope, local));
+            }
+        }
+    }
+    found
+}
+
+/// The variable whose value an expression is, in whatever form.
+fn root_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Name(name) => Some(name.id.as_str()),
+        Expr::Call(call) => match call.func.as_ref() {
+            Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
+                root_name(&method.value)
+            }
+            func if tail(func).is_some_and(words::passes_argument) => {
+                root_name(call.arguments.args.first()?)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a call loads a key by these rules, which it then says.
+pub(super) fn at<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Call<'a>,
+    rules: &[&'a Rule],
+) -> bool {
+    let load = rules.iter().find_map(|rule| match rule {
+        Rule::Load(load) if fits(load, placed.node) => Some(load),
+        _ => None,
+    });
+    let Some(load) = load else { return false };
+    let setting = argument(placed.node, Some(load.setting), &SETTING);
+    let name = tail(&placed.node.func).unwrap_or_default();
+    let opens = matches!(name, "open" | "open_file" | "read_text" | "read_bytes");
+    if load.from == Source::File && (opens || load.call.starts_with("*.")) {
+        files::at(names, out, wraps, placed, setting);
+        return true;
+    }
+    if load.call.starts_with("*.") && setting.is_none() {
+        return false;
+    }
+    if let Some(parameter) = setting.and_then(|setting| parameter_in(names, setting, placed.scope))
+    {
+        wraps.add(parameter.0, parameter.1, Reaches::Loader(load.from));
+        return true;
+    }
+    let name = setting.and_then(|setting| setting_of(names, setting, placed.scope));
+    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    let at = tail_start(&placed.node.func);
+    let sets = tail(&placed.node.func) == Some("setdefault") && placed.into == Into::Elsewhere;
+    one(names, out, &placing(names, placed), at, name, load, fallback.map(|one| (one, sets)));
+    true
+}
+
+/// The name of the setting that is loaded. A variable with a name in small letters runs over names
+/// of settings, and is none.
+fn setting_of(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
+    let is_variable = match expr {
+        Expr::Name(name) => name.id.as_str().bytes().any(|byte| byte.is_ascii_lowercase()),
+        _ => false,
+    };
+    if is_variable { names.text(expr, scope) } else { names.setting_name(expr, scope) }
+}
+
+/// Where a load stands, and what becomes of it.
+pub(super) struct Placing<'p> {
+    scope: ScopeId,
+    under: Option<&'p str>,
+    into: Into,
+    is_kept_local: bool,
+}
+
+pub(super) fn placing<'a, T>(names: &Names<'a>, placed: &Placed<'a, T>) -> Placing<'a> {
+    let is_kept_local = placed.into == Into::Name
+        && placed.under.is_some_and(|under| names.kept_locals.contains(&(placed.scope, under)));
+    Placing { scope: placed.scope, under: placed.under, into: placed.into, is_kept_local }
+}
+
+fn one(
+    names: &Names<'_>,
+    out: &mut Out<'_>,
+    placing: &Placing<'_>,
+    at: usize,
+    name: Option<String>,
+    load: &Load,
+    fallback: Option<(&Expr, bool)>,
+) {
+    let under = placing.under.filter(|under| words::may_name_key(under));
+    let by_name = name.as_deref().and_then(words::judge_loaded);
+    let by_place = under.and_then(words::judge);
+    let is_about =
+        name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
+    let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
+    let name = name.or_else(|| under.map(str::to_owned)).unwrap_or_default();
+    let (scope, hot) = when(names, placing, load.live);
+    if fallback.is_none_or(|(_, only_sets)| !only_sets) {
+        out.load(&Loaded {
+            at,
+            rule: "python/env-load",
+            name: &name,
+            under: placing.under,
+            class,
+            source: load.from,
+            scope,
+            hot,
+            confidence: if by_name.is_some() { Confidence::High } else { Confidence::Medium },
+        });
+    }
+    let Some((fallback, _)) = fallback else { return };
+    if text_of(fallback).is_some_and(|text| words::may_be_value(&text, &name)) {
+        out.literal(fallback, "python/default-literal", Some(&name), class, scope);
+    }
+}
+
+/// When a load runs, and whether what it gives follows its source.
+pub(super) fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Scope, Hot) {
+    let lexical = names.when(placing.scope);
+    let is_kept = placing.into == Into::Kept || placing.is_kept_local;
+    let scope = if lexical == Scope::Call && is_kept { Scope::Instance } else { lexical };
+    if scope != Scope::Call {
+        return (scope, Hot::No);
+    }
+    let is_global = placing.into == Into::Name
+        && placing.under.is_some_and(|under| names.scopes.rebound.contains(under));
+    let is_factory = names.is_factory(placing.scope);
+    let is_handed_on = matches!(placing.into, Into::Entry | Into::Argument);
+    if is_global || (is_factory && is_handed_on) {
+        return (scope, Hot::No);
+    }
+    let is_plain = !is_factory && placing.into != Into::Entry;
+    if names.runs_at_start(placing.scope) {
+        return (scope, Hot::No);
+    }
+    (scope, if live && is_plain { Hot::Yes } else { Hot::Unknown })
+}
+
+/// A parameter of the enclosing function that an expression is made of.
+pub(super) fn parameter_in(
+    names: &Names<'_>,
+    expr: &Expr,
+    scope: ScopeId,
+) -> Option<(ScopeId, usize)> {
+    match expr {
+        Expr::Name(name) => {
+            let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
+            defs.iter().find_map(|def| match def.bound {
+                Bound::Parameter(place, _) => Some((at, place)),
+                Bound::Value(value) if at == scope && !value.is_name_expr() => {
+                    let is_own = value.range().contains(expr.start());
+                    if is_own { None } else { parameter_in_value(names, value, scope) }
+                }
+                _ => None,
+            })
+        }
+        other => parameter_in_value(names, other, scope),
+    }
+}
+
+fn parameter_in_value(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<(ScopeId, usize)> {
+    let plain = |expr: &Expr| match expr {
+        Expr::Name(name) => {
+            let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
+            defs.iter().find_map(|def| match def.bound {
+                Bound::Parameter(place, _) => Some((at, place)),
+                _ => None,
+            })
+        }
+        _ => None,
+    };
+    match expr {
+        Expr::Name(_) => plain(expr),
+        Expr::BinOp(sum) => parameter_in_value(names, &sum.left, scope)
+            .or_else(|| parameter_in_value(names, &sum.right, scope)),
+        Expr::FString(string) => string.value.elements().find_map(|part| match part {
+            ast::InterpolatedStringElement::Interpolation(one) => plain(&one.expression),
+            ast::InterpolatedStringElement::Literal(_) => None,
+        }),
+        Expr::Call(call) => match call.func.as_ref() {
+            Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
+                parameter_in_value(names, &method.value, scope)
+            }
+            _ => call.arguments.args.iter().find_map(plain),
+        },
+        _ => None,
+    }
+}
+
+/// A load by an index, such as `os.environ["X"]`, or a setting that is copied by one.
+pub(super) fn indexed<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Placed<'a, ast::ExprSubscript>,
+) {
+    let subscript = placed.node;
+    if !subscript.ctx.is_load() {
+        return;
+    }
+    let Some(load) = names.load_of(&subscript.value, placed.scope) else {
+        let is_settings = names.reads_settings(&subscript.value, placed.scope);
+        if is_settings
+            && !is_text(&subscript.slice)
+            && let Some((of, place)) = parameter_in(names, &subscript.slice, placed.scope)
+        {
+            wraps.add(of, place, Reaches::Loader(Source::Settings));
+        }
+        return;
+    };
+    if let Some((of, place)) = parameter_in(names, &subscript.slice, placed.scope) {
+        wraps.add(of, place, Reaches::Loader(load.from));
+        return;
+    }
+    let name = setting_of(names, &subscript.slice, placed.scope);
+    one(names, out, &placing(names, placed), subscript.start().to_usize(), name, load, None);
+}
+
+fn is_text(expr: &Expr) -> bool {
+    text_of(expr).is_some() || expr.is_number_literal_expr()
+}
+
+/// A load by an attribute, such as `st.secrets.jwt_key`.
+pub(super) fn attribute<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    placed: &Placed<'a, ast::ExprAttribute>,
+) {
+    let Some(load) = names.load_of(&placed.node.value, placed.scope) else { return };
+    let name = Some(placed.node.attr.as_str().to_owned());
+    let at = placed.node.attr.range.start().to_usize();
+    one(names, out, &placing(names, placed), at, name, load, None);
+}
+
+/// A call of a function of the project that loads what an argument names.
+pub(super) fn by_wrapper<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Call<'a>,
+    given: &'a Expr,
+    from: Source,
+    is_kept: bool,
+) {
+    if let Some((of, place)) = parameter_in(names, given, placed.scope) {
+        wraps.add(of, place, Reaches::Loader(from));
+        // A path may be made of an argument and still be named as that of a key.
+        if from != Source::File || tail(given).and_then(words::judge).is_none() {
+            return;
+        }
+    }
+    let at = tail_start(&placed.node.func);
+    if out.has(Kind::EnvLoad, at) || out.has(Kind::KeyUse, at) {
+        return;
+    }
+    let place = placing(names, placed);
+    let Some(name) = names.setting_name(given, placed.scope) else { return };
+    // A file's name that is no text is named by its variable.
+    if from == Source::File && words::judge(&name).is_none() && words::judge_path(&name).is_none() {
+        return;
+    }
+    let is_lasting = names.when(placed.scope) != Scope::Call
+        || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
+        || place.is_kept_local;
+    if from == Source::Settings && !is_lasting {
+        return;
+    }
+    let load = Load {
+        call: String::new(),
+        setting: 0,
+        fallback: None,
+        fallback_keywords: Vec::new(),
+        from,
+        live: !is_kept && from == Source::Environment,
+    };
+    let mut rest = placed.node.arguments.args.iter().filter(|argument| *argument != given);
+    let fallback = rest
+        .next()
+        .filter(|one| text_of(one).is_some())
+        .or_else(|| keyword(placed.node, "default"));
+    let name = if from == Source::File && words::judge(&name).is_none() {
+        words::judge_path(&name).map(|_| name.clone()).unwrap_or(name)
+    } else {
+        name
+    };
+    let fallback = fallback.filter(|_| from != Source::File);
+    one(names, out, &place, at, Some(name), &load, fallback.map(|one| (one, false)));
+    if from == Source::File && !out.has(Kind::EnvLoad, at) {
+        let (scope, hot) = when(names, &place, false);
+        let path = names.text(given, placed.scope).unwrap_or_default();
+        let Some(class) = words::judge_path(&path) else { return };
+        out.load(&Loaded {
+            at,
+            rule: "python/file-load",
+            name: &path,
+            under: placed.under,
+            class,
+            source: Source::File,
+            scope,
+            hot,
+            confidence: Confidence::Medium,
+        });
+    }
+}
+
+/// A call of a function that no rule knows, whose name and argument say that it gives a key.
+pub(super) fn by_stranger<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Call<'a>,
+    callee: &Callee,
+) {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    if callee.function.is_some() || callee.class.is_some() {
+        return;
+    }
+    let Some(first) = placed.node.arguments.args.first() else { return };
+    if files::reads_key_file(name, first) {
+        let Some(path) = tail(first) else { return };
+        if let Some((of, place)) = parameter_in(names, first, placed.scope) {
+            wraps.add(of, place, Reaches::Loader(Source::File));
+        }
+        let (scope, hot) = when(names, &placing(names, placed), false);
+        out.load(&Loaded {
+            at: tail_start(&placed.node.func),
+            rule: "python/file-load",
+            name: path,
+            under: placed.under,
+            class: words::judge(path).unwrap_or(Class::Key),
+            source: Source::File,
+            scope,
+            hot,
+            confidence: Confidence::Low,
+        });
+        return;
+    }
+    if !words::may_load(name) && !gives_constant(placed, name) {
+        return;
+    }
+    let key = match first {
+        Expr::FString(_) => names.setting_name(first, placed.scope),
+        other => names.text(other, placed.scope),
+    };
+    let Some(key) = key else { return };
+    let is_speaking = name.to_ascii_lowercase().contains("secret") || words::may_name_key(&key);
+    let place = placing(names, placed);
+    let lexical = names.when(placed.scope);
+    let is_lasting = lexical != Scope::Call
+        || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
+        || place.is_kept_local;
+    if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
+        return;
+    }
+    let load = Load {
+        call: String::new(),
+        setting: 0,
+        fallback: Some(1),
+        fallback_keywords: vec!["default".to_owned()],
+        from: Source::Unknown,
+        live: false,
+    };
+    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    let at = tail_start(&placed.node.func);
+    one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
+}
+
+/// Whether a call by whatever name gives a constant that is named as a key; with the name of a key
+/// as its argument it is a load.
+fn gives_constant(placed: &Call<'_>, name: &str) -> bool {
+    let is_constant = placed.under.is_some_and(|under| {
+        under.bytes().all(|byte| !byte.is_ascii_lowercase()) && words::judge(under).is_some()
+    });
+    let is_other = ["column", "field", "relationship", "gettext", "_", "reverse", "lazy", "url"];
+    is_constant
+        && placed.into == Into::Name
+        && name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && !words::passes_argument(name)
+        && !is_other.iter().any(|part| name == *part || (part.len() > 1 && name.contains(part)))
+}
+
+/// An option of a command or an entry of a schema that says which variable of the environment gives
+/// its value: `@click.option("--secret-key", envvar="APP_SECRET_KEY")`.
+pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
+    let says = ["envvar", "env_var", "environ_name", "env_name", "env_key"];
+    let Some(text) = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of)
+    else {
+        return;
+    };
+    let Some(class) = words::judge_loaded(&text) else { return };
+    let at = tail_start(&placed.node.func);
+    out.load(&Loaded {
+        at,
+        rule: "python/env-declared",
+        name: &text,
+        under: placed.under,
+        class,
+        source: Source::Environment,
+        scope: names.when(placed.scope),
+        hot: Hot::No,
+        confidence: Confidence::Medium,
+    });
+}
+
+/// Settings that are copied to where they outlive the call.
+pub(super) fn copy<'a>(names: &Names<'a>, out: &mut Out<'_>, copy: &Assigned<'a>) {
+    let lexical = names.when(copy.scope);
+    let (under, into) = match copy.target {
+        Expr::Name(name) => (name.id.as_str(), Into::Name),
+        Expr::Attribute(attribute) => {
+            let is_own = names.class_of_self(&attribute.value, copy.scope).is_some();
+            (attribute.attr.as_str(), if is_own { Into::Kept } else { Into::Entry })
+        }
+        Expr::Subscript(subscript) => match subscript.slice.as_ref() {
+            Expr::StringLiteral(key) => (key.value.to_str(), Into::Entry),
+            _ => return,
+        },
+        _ => return,
+    };
+    if into == Into::Name && !matches!(lexical, Scope::Module | Scope::Class) {
+        return;
+    }
+    if !may_hold_key(copy.value) && !words::may_name_key(under) {
+        return;
+    }
+    let local = root_name(copy.value).filter(|_| into == Into::Kept);
+    let defs = local.and_then(|local| names.scopes.lookup(local, copy.scope));
+    if let Some((at, defs)) = defs.filter(|(at, _)| *at != 0) {
+        // A local that ends here: each of its values is one.
+        for def in defs.iter().take(8) {
+            if let Bound::Value(value) = def.bound {
+                let origin = names.origin(value, at);
+                settings_copy(names, out, &origin, copy, under, into);
+            }
+        }
+        return;
+    }
+    // An object that is made with a key is a use of it.
+    if let Expr::Call(call) = copy.value {
+        let (rules, _) = names.rules(call, copy.scope);
+        if rules.iter().any(|rule| matches!(rule, Rule::Sink(_))) {
+            return;
+        }
+    }
+    let origin = names.origin(copy.value, copy.scope);
+    settings_copy(names, out, &origin, copy, under, into);
+}
+
+fn settings_copy(
+    names: &Names<'_>,
+    out: &mut Out<'_>,
+    origin: &Origin<'_>,
+    copy: &Assigned<'_>,
+    under: &str,
+    into: Into,
+) {
+    let (Some(at), Some(name)) = (origin.at, origin.name.as_deref()) else { return };
+    let is_settings = origin.source == Source::Settings && origin.hold == Hold::Live;
+    let local = origin.hold == Hold::Frozen && origin.source == Source::Settings;
+    let class = origin.class.or_else(|| words::judge(under));
+    let Some(class) = class.filter(|_| is_settings || local) else { return };
+    // The settings are read here, or in the function whose local ends here.
+    let start = match names.scopes.function_of(copy.scope) {
+        Some((_, function)) => function.start().to_usize(),
+        None => copy.value.start().to_usize(),
+    };
+    let end = copy.value.range().end().to_usize();
+    if at < start || at >= end || out.has(Kind::EnvLoad, at) {
+        return;
+    }
+    if words::names_a_path(name) || into == Into::Entry && words::judge(under).is_none() {
+        return;
+    }
+    let lexical = names.when(copy.scope);
+    let scope = match lexical {
+        Scope::Call if into == Into::Kept => Scope::Instance,
+        other => other,
+    };
+    let is_call = scope == Scope::Call;
+    out.load(&Loaded {
+        at,
+        rule: "python/settings-copy",
+        name,
+        under: Some(under),
+        class,
+        source: Source::Settings,
+        scope,
+        hot: if is_call && !names.is_factory(copy.scope) { Hot::Unknown } else { Hot::No },
+        confidence: Confidence::Medium,
+    });
+}
+
+/// Settings handed to an object by arguments that are written like settings.
+pub(super) fn arguments<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
+    for given in &placed.node.arguments.keywords {
+        let Some(under) = given.arg.as_ref().map(ast::Identifier::as_str) else { continue };
+        let is_constant = under.bytes().all(|byte| !byte.is_ascii_lowercase());
+        if !is_constant || words::judge(under).is_none_or(|class| class != Class::Key) {
+            continue;
+        }
+        let origin = names.origin(&given.value, placed.scope);
+        let (Some(at), Some(name)) = (origin.at, origin.name.as_deref()) else { continue };
+        let is_own = tail(base_of(&given.value)).is_some_and(|base| base != "self");
+        if origin.source != Source::Settings && !(is_own && origin.is_key()) {
+            continue;
+        }
+        if out.has(Kind::EnvLoad, at) || !given.value.range().contains_inclusive(offset(at)) {
+            continue;
+        }
+        out.load(&Loaded {
+            at,
+            rule: "python/settings-copy",
+            name,
+            under: Some(under),
+            class: Class::Key,
+            source: Source::Settings,
+            scope: names.when(placed.scope),
+            hot: Hot::No,
+            confidence: Confidence::Medium,
+        });
+    }
+}
+
+fn offset(at: usize) -> super::parse::TextSize {
+    u32::try_from(at).unwrap_or(u32::MAX).into()
+}
+
+fn base_of(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Attribute(attribute) => &attribute.value,
+        other => other,
+    }
+}
+
+/// Whether the end of an expression could name a key: what is cheap to ask of every assignment.
+fn may_hold_key(expr: &Expr) -> bool {
+    match expr {
+        Expr::Attribute(attribute) => words::may_name_key(attribute.attr.as_str()),
+        Expr::Subscript(subscript) => {
+            text_of(&subscript.slice).is_some_and(|key| words::may_name_key(&key))
+        }
+        Expr::Call(call) => match call.func.as_ref() {
+            Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
+                may_hold_key(&method.value)
+            }
+            _ => call.arguments.args.first().is_some_and(|first| {
+                may_hold_key(first) || text_of(first).is_some_and(|text| words::may_name_key(&text))
+            }),
+        },
+        Expr::BoolOp(choice) => choice.values.first().is_some_and(may_hold_key),
+        Expr::If(choice) => may_hold_key(&choice.body),
+        Expr::List(list) => list.elts.first().is_some_and(may_hold_key),
+        _ => false,
+    }
+}

@@ -1,0 +1,412 @@
+//! Calls that use a key: those of the rules, with a key that they are given or with the setting that
+//! they take by themselves.
+
+use super::flow::{Hold, Origin};
+use super::out::{Out, Used};
+use super::parse::ast::{self, Expr};
+use super::parse::{Ranged, argument, keyword, tail, tail_start, text_of};
+use super::resolve::Names;
+use super::scopes::{Bound, Into, Placed, ScopeId};
+use super::table::Rule;
+use super::words;
+use super::wraps::Wraps;
+use crate::finding::{Class, Confidence, Does, Scope, Source};
+use crate::rules::{Implicit, Sink};
+use crate::site::{Hot, Reaches};
+
+/// As many calls after an assignment as are looked at for a use of it.
+const MOST_LOOKED_AT: usize = 300;
+
+type Call<'a> = Placed<'a, ast::ExprCall>;
+
+/// Whether a call uses a key by these rules, which it then says.
+pub(super) fn at<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Call<'a>,
+    rules: &[&'a Rule],
+) -> bool {
+    for rule in rules {
+        let is_one = match rule {
+            Rule::Sink(sink) => explicit(names, out, wraps, placed, sink),
+            Rule::Implicit(rule) => implicit(names, out, wraps, placed, rule),
+            Rule::Load(_) | Rule::Timer(_) => false,
+        };
+        if is_one {
+            return true;
+        }
+    }
+    false
+}
+
+fn explicit<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Call<'a>,
+    sink: &Sink,
+) -> bool {
+    if sink.unless.as_deref().is_some_and(|unless| says(placed.node, unless)) {
+        return false;
+    }
+    let Some((key, scope_of_key)) = key_of(names, placed, sink) else { return false };
+    let key = if sink.does == Does::Authenticates {
+        // Two values are compared; the key is the one that is known as one.
+        let both = placed.node.arguments.args.iter().take(2).filter(|one| {
+            let name = tail(one).unwrap_or_default();
+            !["hash", "digest", "signature"].iter().any(|end| name.ends_with(end))
+        });
+        let known = both.map(|one| (one, names.origin(one, placed.scope))).find(|(_, origin)| {
+            let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
+            origin.class.is_some_and(|class| class != Class::Password) && is_held
+        });
+        let Some((key, _)) = known else { return false };
+        key
+    } else {
+        key
+    };
+    if key.is_none_literal_expr() || text_of(key).is_some_and(|text| text.is_empty()) {
+        return false;
+    }
+    let mut origin = names.origin(key, scope_of_key);
+    if sink.call.starts_with("keywheel.") {
+        let ring = names.setting_name(key, scope_of_key).unwrap_or_default();
+        origin = Origin::of_setting(&ring, Source::Ring, Hold::Live);
+    }
+    if scope_of_key != placed.scope {
+        // Options that were put together before.
+        origin.hold = Hold::Frozen;
+    }
+    if let Some((of, place)) = origin.parameter
+        && (sink.certain || origin.is_key())
+    {
+        wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
+    }
+    let is_told = origin.is_key() || origin.is_loaded();
+    // Keys of others are hashed to store them; what was loaded is not.
+    let is_hash = sink.call.starts_with("hashlib.") && !sink.certain;
+    if is_hash && !(origin.is_key() && origin.is_loaded()) {
+        return false;
+    }
+    let is_sure = is_told || origin.source == Source::Literal;
+    if !(sink.certain || is_told) || is_other(&origin) {
+        return false;
+    }
+    literal_at(names, out, &origin, None, placed.scope);
+    let (scope, hot) = when(names, placed, sink.keeps, &origin);
+    let hot = match () {
+        () if is_app_wide(placed) => Hot::No,
+        // A function that gives the key may be asked for it at each use.
+        () if gives_later(names, key, scope_of_key) => Hot::Unknown,
+        () => hot,
+    };
+    let class = match origin.class {
+        Some(Class::Public) if !sink.public => Class::Key,
+        Some(class) => class,
+        None => Class::Key,
+    };
+    let used = Used {
+        at: tail_start(called(placed)),
+        rule: "python/key-use",
+        sink: &short_name(&sink.call),
+        does: sink.does,
+        scope,
+        hot,
+        class,
+        confidence: if is_sure { Confidence::High } else { Confidence::Medium },
+        remedy: sink.remedy.as_deref(),
+    };
+    out.usage(&used, &origin);
+    true
+}
+
+/// A call of a function that no rule knows, whose name says that it signs or encrypts, with a key
+/// that was loaded among its arguments.
+pub(super) fn by_stranger<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    let Some(does) = does_by_name(name) else { return false };
+    let all = placed.node.arguments.args.iter();
+    let by_keyword = placed.node.arguments.keywords.iter().map(|keyword| &keyword.value);
+    for given in all.chain(by_keyword) {
+        if !matches!(given, Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) | Expr::Subscript(_))
+        {
+            continue;
+        }
+        let origin = names.origin(given, placed.scope);
+        let is_own = origin.class == Some(Class::Key) && origin.source != Source::Unknown;
+        if is_own && (origin.is_loaded() || origin.hold == Hold::Frozen) {
+            let (scope, hot) = when(names, placed, name.starts_with(char::is_uppercase), &origin);
+            let used = Used {
+                at: tail_start(called(placed)),
+                rule: "python/named-use",
+                sink: name,
+                does,
+                scope,
+                hot,
+                class: Class::Key,
+                confidence: Confidence::Low,
+                remedy: None,
+            };
+            out.usage(&used, &origin);
+            return true;
+        }
+    }
+    false
+}
+
+fn does_by_name(name: &str) -> Option<Does> {
+    let words = crate::names::words(name);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let is_class = name.starts_with(char::is_uppercase);
+    let makes = ["create", "make", "generate", "encode", "issue", "build"];
+    let checks = ["decode", "verify", "parse", "check", "validate", "read"];
+    let is_token = has(&["jwt", "token", "jws"]);
+    Some(match () {
+        () if is_class && has(&["signer", "verifier", "serializer"]) => Does::SignsAndVerifies,
+        () if is_class && has(&["cipher", "encryptor", "crypto", "fernet", "aes"]) => {
+            Does::EncryptsAndDecrypts
+        }
+        () if is_class => return None,
+        () if has(&["hmac", "sign", "signature", "signed"]) => Does::Signs,
+        () if has(&["encrypt", "encipher"]) => Does::Encrypts,
+        () if has(&["decrypt", "decipher"]) => Does::Decrypts,
+        () if is_token && has(&makes) => Does::Signs,
+        () if is_token && has(&checks) => Does::Verifies,
+        () if has(&["derive", "hkdf", "pbkdf2"]) => Does::Derives,
+        () => return None,
+    })
+}
+
+/// Whether a function stands in a key's place.
+fn gives_later(names: &Names<'_>, key: &Expr, scope: ScopeId) -> bool {
+    match key {
+        Expr::Lambda(_) => true,
+        Expr::Name(name) => {
+            let found = names.scopes.lookup(name.id.as_str(), scope);
+            found.is_some_and(|(_, defs)| {
+                defs.iter().any(|def| matches!(def.bound, Bound::Function(_)))
+            })
+        }
+        _ => false,
+    }
+}
+
+/// What a call calls: of `add_middleware(C, …)` that is still the method, where the call stands.
+fn called<'a>(placed: &Call<'a>) -> &'a Expr {
+    &placed.node.func
+}
+
+fn is_app_wide(placed: &Call<'_>) -> bool {
+    matches!(tail(&placed.node.func), Some("add_middleware" | "Middleware"))
+}
+
+fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<(&'a Expr, ScopeId)> {
+    let position = sink.key.filter(|_| !is_app_wide(placed));
+    if let Some(key) = argument(placed.node, position, &sink.keywords) {
+        return Some((key, placed.scope));
+    }
+    // `**options`, where the options stand in this file.
+    let spread = placed.node.arguments.keywords.iter().find(|keyword| keyword.arg.is_none())?;
+    entry_of(names, &spread.value, &sink.keywords, placed.scope)
+}
+
+fn entry_of<'a>(
+    names: &Names<'a>,
+    expr: &'a Expr,
+    keys: &[String],
+    scope: ScopeId,
+) -> Option<(&'a Expr, ScopeId)> {
+    let (dict, scope) = match expr {
+        Expr::Dict(dict) => (dict, scope),
+        Expr::Name(name) => {
+            let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
+            let dict = defs.iter().find_map(|def| match def.bound {
+                Bound::Value(Expr::Dict(dict)) => Some(dict),
+                _ => None,
+            })?;
+            (dict, at)
+        }
+        _ => return None,
+    };
+    dict.items.iter().find_map(|item| {
+        let key = text_of(item.key.as_ref()?)?;
+        keys.iter().any(|one| *one == *key).then_some((&item.value, scope))
+    })
+}
+
+/// Whether what stands for a key is plainly something else: a password of a user, a name.
+fn is_other(origin: &Origin<'_>) -> bool {
+    if origin.class == Some(Class::Password) && !origin.is_loaded() {
+        return true;
+    }
+    let name = origin.name.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if ["hash", "digest", "signature"].iter().any(|end| name.ends_with(end)) {
+        return true;
+    }
+    let is_name = ["username", "email", "user_id", "message", "payload", "body", "url", "filename"];
+    origin.class.is_none() && is_name.contains(&name.as_str())
+}
+
+fn implicit<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    wraps: &mut Wraps,
+    placed: &Call<'a>,
+    rule: &Implicit,
+) -> bool {
+    let is_other = rule.call.starts_with("*.") && !is_of_django(names, placed, &rule.call);
+    if is_other && !rule.call.ends_with("_cookie") {
+        return false;
+    }
+    let own = argument(placed.node, rule.key, &rule.keywords);
+    let own = own.filter(|own| !own.is_none_literal_expr());
+    let origin = match own {
+        Some(own) => names.origin(own, placed.scope),
+        // Other frameworks have methods of the same name, and keys of their own.
+        None if is_other => Origin::unknown(None),
+        None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
+    };
+    if let Some((of, place)) = origin.parameter {
+        wraps.add(of, place, Reaches::Sink(short_name(&rule.call), rule.does));
+    }
+    literal_at(names, out, &origin, None, placed.scope);
+    let (scope, hot) = when(names, placed, rule.keeps, &origin);
+    // What keeps no key of its own may be made once and ask at each use.
+    let hot = if rule.keeps || scope == Scope::Call { hot } else { Hot::Unknown };
+    let used = Used {
+        at: tail_start(called(placed)),
+        rule: if own.is_some() { "python/key-use" } else { "python/implicit-key" },
+        sink: &short_name(&rule.call),
+        does: rule.does,
+        scope,
+        hot,
+        class: origin.class.unwrap_or(Class::Key),
+        confidence: Confidence::High,
+        remedy: rule.remedy.as_deref(),
+    };
+    out.usage(&used, &origin);
+    true
+}
+
+/// Whether a method that others have too is that of Django.
+fn is_of_django(names: &Names<'_>, placed: &Call<'_>, call: &str) -> bool {
+    let needs_user = call.ends_with("_token") && placed.node.arguments.args.is_empty();
+    names.scopes.packages.contains("django") && !needs_user
+}
+
+/// When a use runs, and whether it takes a new key.
+pub(super) fn when(
+    names: &Names<'_>,
+    placed: &Call<'_>,
+    keeps: bool,
+    origin: &Origin<'_>,
+) -> (Scope, Hot) {
+    let lexical = names.when(placed.scope);
+    let is_factory = names.is_factory(placed.scope);
+    let is_kept_on = placed.into == Into::Kept || (placed.into == Into::Entry && is_factory);
+    let scope = if lexical == Scope::Call && keeps && placed.into == Into::Kept {
+        Scope::Instance
+    } else {
+        lexical
+    };
+    if origin.source == Source::Ring {
+        return (scope, Hot::Yes);
+    }
+    if scope != Scope::Call {
+        let is_rebuilt = scope == Scope::Instance && is_used_at_once(names, placed);
+        return if is_rebuilt { (Scope::Call, of_hold(origin)) } else { (scope, Hot::No) };
+    }
+    let is_global = placed
+        .under
+        .is_some_and(|name| placed.into == Into::Name && names.scopes.rebound.contains(name));
+    if is_global || (is_kept_on && keeps) || (is_factory && (keeps || is_kept_on)) {
+        return (scope, Hot::No);
+    }
+    let is_once = is_factory || names.runs_at_start(placed.scope);
+    (scope, if is_once && origin.hold == Hold::Live { Hot::Unknown } else { of_hold(origin) })
+}
+
+const fn of_hold(origin: &Origin<'_>) -> Hot {
+    match origin.hold {
+        Hold::Live => Hot::Yes,
+        Hold::Frozen => Hot::No,
+        Hold::Unknown => Hot::Unknown,
+    }
+}
+
+/// Whether an attribute that is set in an ordinary method is made anew for a use in that method.
+fn is_used_at_once(names: &Names<'_>, placed: &Call<'_>) -> bool {
+    let Some((id, function)) = names.scopes.function_of(placed.scope) else { return false };
+    if super::resolve::is_constructor(function.name.as_str()) {
+        return false;
+    }
+    let Some(attribute) = placed.under else { return false };
+    let after = placed.node.range().end().to_usize();
+    let calls = &names.scopes.calls;
+    let first = calls.partition_point(|call| call.node.start().to_usize() <= after);
+    let next = calls.iter().skip(first).take(MOST_LOOKED_AT);
+    next.filter(|call| call.scope == id).any(|call| names_attribute(call.node, attribute))
+}
+
+fn names_attribute(call: &ast::ExprCall, attribute: &str) -> bool {
+    let of = |expr: &Expr| match expr {
+        Expr::Attribute(one) => {
+            one.attr.as_str() == attribute
+                || matches!(&*one.value, Expr::Attribute(two) if two.attr.as_str() == attribute)
+        }
+        _ => false,
+    };
+    of(&call.func) || call.arguments.args.iter().any(of)
+}
+
+/// Says of a literal that is given as a key.
+pub(super) fn literal_at(
+    names: &Names<'_>,
+    out: &mut Out<'_>,
+    origin: &Origin<'_>,
+    name: Option<&str>,
+    scope: ScopeId,
+) {
+    let Some(literal) = origin.literal else { return };
+    if text_of(literal).is_some_and(|text| words::may_be_value(&text, name.unwrap_or_default())) {
+        let class = name.and_then(words::judge).unwrap_or(Class::Key);
+        out.literal(literal, "python/literal-argument", name, class, names.when(scope));
+    }
+}
+
+/// Whether a call says one of these things, such as `verify=False|options.verify_signature=False`.
+fn says(call: &ast::ExprCall, conditions: &str) -> bool {
+    conditions.split('|').any(|condition| {
+        let Some((path, value)) = condition.split_once('=') else { return false };
+        let mut parts = path.split('.');
+        let first = parts.next().unwrap_or_default();
+        let Some(given) = keyword(call, first) else { return false };
+        let given = match parts.next() {
+            None => Some(given),
+            Some(key) => match given {
+                Expr::Dict(dict) => dict.items.iter().find_map(|item| {
+                    let name = text_of(item.key.as_ref()?)?;
+                    (name == key).then_some(&item.value)
+                }),
+                _ => None,
+            },
+        };
+        given.is_some_and(|given| match given {
+            Expr::BooleanLiteral(literal) => literal.value == (value == "True"),
+            _ => false,
+        })
+    })
+}
+
+/// The last two parts of a rule's name, which say enough.
+pub(super) fn short_name(call: &str) -> String {
+    let call = call.trim_start_matches("*.").replace("()", "");
+    let parts: Vec<_> = call.rsplit('.').take(2).collect();
+    let is_class = parts.first().is_some_and(|last| last.starts_with(char::is_uppercase));
+    match parts.as_slice() {
+        [last, ..] if is_class => (*last).to_owned(),
+        [last, before] => format!("{before}.{last}"),
+        _ => call,
+    }
+}

@@ -1,0 +1,419 @@
+//! The run: every file once, by as many threads as asked for, then once more those that call
+//! functions of the scanned code which hand keys on. The result does not depend on the threads.
+//!
+//! Memory is bounded: a thread holds one file, at most [`MAX_PARSED_BYTES`] of it, and sites are
+//! counted. What a limit cut off is said in the report.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use crate::file::{self, Opened};
+use crate::finding::Class;
+use crate::gate::Gate;
+use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError, Inline};
+use crate::join::{Joined, Read, join};
+use crate::language::{self, Language};
+use crate::literal::Marker;
+use crate::purpose;
+use crate::reader::Readers;
+use crate::report::{Note, NoteKind, Report, Stats, VERSION};
+use crate::rules::Rules;
+use crate::site::{Reaches, Wrapper};
+use crate::walk::{Found, Roots, WalkError, Walked, walk};
+
+/// Longer files are read in pieces, by lines.
+pub const MAX_PARSED_BYTES: usize = 4 << 20;
+/// More sites of one file are left out: it is a list that a program wrote.
+pub const MAX_SITES_PER_FILE: usize = 1_000;
+/// With more findings than that, the rest is left out: nobody reads them, and they must fit.
+pub const MAX_FINDINGS: usize = 100_000;
+/// More notes than that are counted only.
+pub const MAX_NOTES: usize = 1_000;
+/// How often wrappers of wrappers are followed.
+pub const MAX_ROUNDS: usize = 3;
+/// More functions of one language that hand a key on are not followed.
+pub const MAX_WRAPPERS: usize = 500;
+/// More sets of wrappers get all of them: making rules of each costs more than reading with more.
+const MAX_SETS: usize = 64;
+/// How many files are taken at a time; between them, limits are looked at.
+const FILES_AT_A_TIME: usize = 2_048;
+/// Parsers may go deep; the system gives a thread only what it touches of this.
+const STACK_BYTES: usize = 32 << 20;
+
+/// What to scan, and how.
+pub struct Scan {
+    /// Where.
+    pub roots: Roots,
+    /// How many files are read at the same time; at least one.
+    pub threads: usize,
+    /// Whether passwords are reported too.
+    pub passwords: bool,
+    /// The day that it is, for ignores that end.
+    pub today: Day,
+    /// Compares values.
+    pub marker: Marker,
+    /// What is known of functions and libraries.
+    pub rules: Rules,
+    /// Who reads what.
+    pub readers: Readers,
+    /// What was read elsewhere: a live database.
+    pub also: Vec<Read>,
+    /// What has to be said of that.
+    pub also_notes: Vec<Note>,
+}
+
+/// How far a scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Files that are read.
+    pub done: usize,
+    /// All of them.
+    pub files: usize,
+}
+
+/// Why a scan cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// A path that was given cannot be read.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// The file of ignores cannot be read.
+    #[error("{} cannot be used", .0.display())]
+    Ignores(PathBuf, #[source] IgnoreFileError),
+    /// The file of ignores is there and cannot be opened.
+    #[error("{} cannot be read", .0.display())]
+    IgnoresUnreadable(PathBuf, #[source] std::io::Error),
+    /// The rules have so many words that they do not fit.
+    #[error("the rules have too many calls")]
+    TooManyRules(#[source] aho_corasick::BuildError),
+    /// The machine gives no threads.
+    #[error("threads cannot be started")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// Scans.
+///
+/// # Errors
+/// When a root or a file of the user's cannot be used. Files below the roots that cannot be read
+/// are notes.
+pub fn scan(scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, ScanError> {
+    let ignores = ignore_file(&scan.roots)?;
+    let gate = Gate::new(scan.passwords, []).map_err(ScanError::TooManyRules)?;
+    let words = scan.rules.words_beyond(&gate);
+    let gate = Gate::new(scan.passwords, words.iter().map(String::as_str));
+    let gate = gate.map_err(ScanError::TooManyRules)?;
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(scan.threads.max(1));
+    let pool = threads.stack_size(STACK_BYTES).build()?;
+    let Walked { files, notes } = walk(&scan.roots)?;
+    let (all, gated, stats) = (Vec::new(), BTreeSet::new(), Stats::default());
+    let mut run = Run { scan: &scan, gate, files, all, gated, notes, stats };
+    pool.install(|| {
+        run.first_pass(progress);
+        run.follow_wrappers();
+    });
+    let Run { all, notes, stats, .. } = run;
+    let all: Vec<Read> = all.into_iter().map(|(_, read)| read).collect();
+    Ok(reported(scan, all, notes, stats, &ignores))
+}
+
+/// A file with sites, by its place in the list of files.
+type Kept = (usize, Read);
+
+struct Run<'a> {
+    scan: &'a Scan,
+    gate: Gate,
+    files: Vec<Found>,
+    all: Vec<Kept>,
+    /// The files that speak of keys.
+    gated: BTreeSet<usize>,
+    notes: Vec<Note>,
+    stats: Stats,
+}
+
+impl Run<'_> {
+    fn first_pass(&mut self, progress: &(dyn Fn(Progress) + Sync)) {
+        let files = std::mem::take(&mut self.files);
+        let done = AtomicUsize::new(0);
+        let mut sites = 0_usize;
+        for (start, some) in (0..).step_by(FILES_AT_A_TIME).zip(files.chunks(FILES_AT_A_TIME)) {
+            if sites >= MAX_FINDINGS {
+                let left = files.len().saturating_sub(start);
+                let says =
+                    format!("{MAX_FINDINGS} findings are enough: {left} files were not read");
+                self.notes.push(Note { kind: NoteKind::Limit, path: None, says });
+                break;
+            }
+            let each = some.par_iter().map_init(Vec::new, |buffer, found| {
+                let opened = self.read(found, buffer);
+                let done = done.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                progress(Progress { done, files: files.len() });
+                opened
+            });
+            let each: Vec<Opened> = each.collect();
+            for (index, opened) in (start..).zip(each) {
+                self.stats.files += usize::from(opened.bytes.is_some());
+                self.stats.bytes += opened.bytes.unwrap_or_default();
+                self.stats.files_with_keys += usize::from(opened.was_read);
+                self.gated.extend(Some(index).filter(|_| opened.was_read));
+                self.notes.extend(opened.notes);
+                sites = sites.saturating_add(opened.read.sites.found.len());
+                if opened.read.has_something() {
+                    self.all.push((index, opened.read));
+                }
+            }
+        }
+        self.files = files;
+    }
+
+    fn read(&self, found: &Found, buffer: &mut Vec<u8>) -> Opened {
+        let mut opened =
+            file::open(found, buffer, &self.gate, &self.scan.readers, &self.scan.rules);
+        self.finish(found, &mut opened);
+        opened
+    }
+
+    /// What holds for every reader.
+    fn finish(&self, found: &Found, opened: &mut Opened) {
+        let read = &mut opened.read;
+        read.path.clone_from(&found.shown);
+        read.in_tests = purpose::is_aside(found.below_root());
+        if !self.scan.passwords {
+            read.sites.found.retain(|site| site.class != Class::Password);
+        }
+        for site in &mut read.sites.found {
+            site.name.take_if(|name| name.is_empty());
+            site.links.retain(|link| !link.name().is_empty());
+        }
+        let more = read.sites.found.len().saturating_sub(MAX_SITES_PER_FILE);
+        if more > 0 {
+            read.sites.found.sort_by_key(|site| site.at);
+            read.sites.found.truncate(MAX_SITES_PER_FILE);
+            let says = format!("{MAX_SITES_PER_FILE} findings, and {more} more");
+            opened.notes.push(Note::of(NoteKind::Limit, found.shown.clone(), says));
+        }
+    }
+
+    /// Reads again the files that call functions of other files which hand keys on.
+    fn follow_wrappers(&mut self) {
+        let mut before: BTreeMap<&'static str, BTreeSet<Elsewhere>> = BTreeMap::new();
+        for _ in 0..MAX_ROUNDS {
+            let mut known = before.clone();
+            self.gather(&mut known);
+            let mut has_fresh = false;
+            for (language, wrappers) in &known {
+                let old = before.get(language);
+                let is_fresh = |one: &&Elsewhere| old.is_none_or(|old| !old.contains(*one));
+                let wrappers: Vec<&Elsewhere> = wrappers.iter().take(MAX_WRAPPERS).collect();
+                let fresh: Vec<bool> = wrappers.iter().map(is_fresh).collect();
+                if fresh.contains(&true) {
+                    has_fresh = true;
+                    self.read_again(language, &wrappers, &fresh);
+                }
+            }
+            if !has_fresh {
+                return;
+            }
+            before = known;
+        }
+    }
+
+    fn gather(&self, known: &mut BTreeMap<&'static str, BTreeSet<Elsewhere>>) {
+        for (index, read) in &self.all {
+            let Some(found) = self.files.get(*index) else { continue };
+            let Some(language) = rules_of(found) else { continue };
+            for wrapper in &read.sites.wrappers {
+                let home = home(&found.shown);
+                known
+                    .entry(language)
+                    .or_default()
+                    .insert(Elsewhere { wrapper: wrapper.clone(), home });
+            }
+        }
+    }
+
+    /// Reads again the files of a language that call at least one wrapper that is fresh.
+    fn read_again(&mut self, language: &str, wrappers: &[&Elsewhere], fresh: &[bool]) {
+        let mut names: Vec<String> =
+            wrappers.iter().map(|one| one.wrapper.function.clone()).collect();
+        names.extend(wrappers.iter().map(|one| one.home.clone()));
+        // An empty word would be met everywhere; no text has this one.
+        names.iter_mut().filter(|name| name.is_empty()).for_each(|name| name.push('\0'));
+        let Ok(gate) = Gate::of_names(&names) else { return };
+        // A file that calls a function with a word of the gate in its name speaks of keys, and so
+        // does one that gives the name of a key to a loader.
+        let is_quiet = |one: &&Elsewhere| {
+            matches!(one.wrapper.reaches, Reaches::Sink(..))
+                && !self.gate.lets(one.wrapper.function.as_bytes())
+        };
+        let with_quiet = wrappers.iter().zip(fresh).any(|(one, fresh)| *fresh && is_quiet(one));
+        let is_candidate = |(index, found): &(usize, &Found)| {
+            (with_quiet || self.gated.contains(index)) && rules_of(found) == Some(language)
+        };
+        let candidates: Vec<usize> =
+            (0..).zip(&self.files).filter(is_candidate).map(|(index, _)| index).collect();
+        let extended = Extended::default();
+        let scan = self.scan;
+        let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
+            let found = self.files.get(*index)?;
+            file::fill(found, buffer).ok()?;
+            let words = gate.which(buffer);
+            let called = called(&words, wrappers);
+            if !called.iter().any(|index| fresh.get(*index) == Some(&true)) {
+                return None;
+            }
+            let rules = extended.rules(&scan.rules, language, wrappers, called);
+            let mut opened = file::read_whole(found, buffer, &scan.readers, &rules);
+            self.finish(found, &mut opened);
+            Some((*index, opened.read))
+        });
+        let again: Vec<Kept> = again.flatten().collect();
+        let mut all: BTreeMap<usize, Read> = std::mem::take(&mut self.all).into_iter().collect();
+        all.extend(again.into_iter().filter(|(_, read)| read.has_something()));
+        self.all = all.into_iter().collect();
+    }
+}
+
+/// The language of a file by its name, as rules know it.
+fn rules_of(found: &Found) -> Option<&'static str> {
+    language::of(&found.path, b"").and_then(Language::of_rules)
+}
+
+/// A function that hands a key on, and the word by which files that use it name its file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Elsewhere {
+    wrapper: Wrapper,
+    home: String,
+}
+
+/// The last part of a file's name that says something: imports name it.
+fn home(path: &str) -> String {
+    let parts = path.rsplit('/').map(|part| part.split('.').next().unwrap_or(part));
+    let mut said = parts.filter(|part| {
+        !matches!(*part, "" | "__init__" | "index" | "mod" | "main" | "lib" | "init")
+    });
+    said.next().unwrap_or_default().to_owned()
+}
+
+/// Which wrappers a file calls, judged by the words in it: the name of the function, and that of
+/// its file. Some languages need no import, so a name that hardly anything else has is enough.
+fn called(words: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
+    let has = |index: usize| words.binary_search(&index).is_ok();
+    let is_called = |(index, one): &(usize, &&Elsewhere)| {
+        let home = index.saturating_add(wrappers.len());
+        has(*index) && (has(home) || one.home.is_empty() || is_distinct(&one.wrapper.function))
+    };
+    wrappers.iter().enumerate().filter(is_called).map(|(index, _)| index).collect()
+}
+
+/// Whether a function's name is so long and of so many words that another one hardly has it.
+fn is_distinct(function: &str) -> bool {
+    function.len() >= 10 && crate::names::words(function).len() >= 2
+}
+
+/// Rules with wrappers, one for each set of them.
+#[derive(Default)]
+struct Extended {
+    by_set: std::sync::Mutex<BTreeMap<Vec<usize>, Arc<Rules>>>,
+}
+
+impl Extended {
+    fn rules(
+        &self,
+        base: &Rules,
+        language: &str,
+        wrappers: &[&Elsewhere],
+        called: Vec<usize>,
+    ) -> Arc<Rules> {
+        let make = |called: &[usize]| {
+            let called = called.iter().filter_map(|index| wrappers.get(*index));
+            Arc::new(base.with_wrappers(language, called.map(|one| &one.wrapper)))
+        };
+        match self.by_set.lock() {
+            Ok(mut by_set) => {
+                let is_full = by_set.len() >= MAX_SETS && !by_set.contains_key(&called);
+                let called = if is_full { (0..wrappers.len()).collect() } else { called };
+                let rules = by_set.get(&called).cloned().unwrap_or_else(|| make(&called));
+                by_set.insert(called, Arc::clone(&rules));
+                rules
+            }
+            Err(_) => make(&called),
+        }
+    }
+}
+
+/// The ignores of the folder where the user stands, or of the only folder that is scanned.
+fn ignore_file(roots: &Roots) -> Result<IgnoreFile, ScanError> {
+    let only = roots.paths.first().filter(|_| roots.paths.len() == 1).filter(|path| path.is_dir());
+    for folder in std::iter::once(&roots.base).chain(only) {
+        let path = folder.join(FILE_NAME);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                return IgnoreFile::read(&text).map_err(|error| ScanError::Ignores(path, error));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(ScanError::IgnoresUnreadable(path, error)),
+        }
+    }
+    Ok(IgnoreFile::default())
+}
+
+fn reported(
+    scan: Scan,
+    mut all: Vec<Read>,
+    mut notes: Vec<Note>,
+    mut stats: Stats,
+    ignores: &IgnoreFile,
+) -> Report {
+    all.extend(scan.also);
+    notes.extend(scan.also_notes);
+    all.sort_by(|one, other| one.path.cmp(&other.path));
+    let mut joined = join(&all, &scan.marker);
+    stats.ignored = take_out_inline(&mut joined, &all, scan.today, &mut notes);
+    let (taken, said) = ignores.take_out(&mut joined.findings, scan.today);
+    stats.ignored += taken;
+    notes.extend(said);
+    stats.dropped = joined.findings.len().saturating_sub(MAX_FINDINGS);
+    if stats.dropped > 0 {
+        joined.findings.truncate(MAX_FINDINGS);
+        let says = format!("{MAX_FINDINGS} findings, and {} more", stats.dropped);
+        notes.push(Note { kind: NoteKind::Limit, path: None, says });
+    }
+    notes.sort();
+    notes.dedup();
+    let more = notes.len().saturating_sub(MAX_NOTES);
+    if more > 0 {
+        notes.truncate(MAX_NOTES);
+        notes.push(Note { kind: NoteKind::Limit, path: None, says: format!("{more} more notes") });
+    }
+    let keys = joined.summaries();
+    let findings = joined.findings;
+    let mut report = Report { version: VERSION, findings, keys, notes, stats };
+    report.count();
+    report
+}
+
+/// Takes out what comments ignore. One that is wrong or has ended is worth a note only where there
+/// is a finding; elsewhere it may be a text about ignores.
+fn take_out_inline(joined: &mut Joined, all: &[Read], today: Day, notes: &mut Vec<Note>) -> usize {
+    let by_path: BTreeMap<&str, &[Inline]> = all
+        .iter()
+        .filter(|read| !read.inline.is_empty())
+        .map(|read| (read.path.as_str(), read.inline.as_slice()))
+        .collect();
+    let before = joined.findings.len();
+    joined.findings.retain(|finding| {
+        let here = by_path.get(finding.path.as_str()).copied().unwrap_or_default();
+        let meeting: Vec<&Inline> = here.iter().filter(|one| one.meets(finding.line)).collect();
+        notes.extend(meeting.iter().filter_map(|one| one.note(&finding.path, today)));
+        !meeting.iter().any(|one| one.takes_out(finding, today))
+    });
+    before.saturating_sub(joined.findings.len())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! A real PostgreSQL, started here on a socket in a temporary folder: what its definitions and
+//! columns say of keys is found, nothing is written, and no value leaves the server.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use keywheel_scan::database::{DatabaseError, DatabaseScan, Login, scan};
+use keywheel_scan::finding::{Class, Source};
+use keywheel_scan::site::Site;
+use postgres::{Client, NoTls};
+
+/// A server that ends with the test.
+struct Server {
+    folder: tempfile::TempDir,
+    programs: PathBuf,
+    user: Option<(u32, u32)>,
+    child: Option<Child>,
+}
+
+/// Whom a server runs as that refuses root: its own user where there is one.
+fn other_user(folder: &Path) -> Option<(u32, u32)> {
+    if fs::metadata(folder).unwrap().uid() != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let of = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    of("postgres").or_else(|| of("nobody"))
+}
+
+/// Where Debian keeps the programs of the newest version.
+fn programs() -> PathBuf {
+    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .expect("apt-get install postgresql")
+        .map(|entry| entry.unwrap().path().join("bin"))
+        .filter(|bin| bin.join("initdb").exists())
+        .collect();
+    versions.sort();
+    versions.pop().expect("apt-get install postgresql")
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let user = other_user(folder.path());
+        if let Some((uid, gid)) = user {
+            chown(folder.path(), Some(uid), Some(gid)).unwrap();
+        }
+        let mut server = Self { folder, programs: programs(), user, child: None };
+        let made = server
+            .program("initdb")
+            .args(["-D", "data", "-U", "owner", "--auth=trust", "--no-sync", "-E", "UTF8"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut program = server.program("postgres");
+        program.args(["-D", "data", "-F", "-c", "listen_addresses=", "-c", "autovacuum=off", "-k"]);
+        let child = program.arg(server.folder.path()).stderr(Stdio::null()).spawn().unwrap();
+        server.child = Some(child);
+        server
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.current_dir(self.folder.path()).env("TZ", "UTC").env("LC_ALL", "C");
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    fn url(&self, user: &str) -> String {
+        format!("postgresql://{user}:url-password@/postgres?host={}", self.folder.path().display())
+    }
+
+    /// A connection, once the server takes one.
+    fn client(&mut self) -> Client {
+        let url = self.url("owner");
+        loop {
+            match Client::connect(&url, NoTls) {
+                Ok(client) => return client,
+                Err(error) => {
+                    let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+                    assert!(ended.is_none(), "the server ended: {ended:?}, {error}");
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "stop"]).output();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Every kind of object, each with a key in one of the ways in which one can be there. The
+/// functions of pgcrypto are stood in for, so that its package is not needed.
+const SCHEMA: &str = r#"
+CREATE SCHEMA crypto;
+CREATE FUNCTION crypto.pgp_sym_encrypt(text, text) RETURNS bytea IMMUTABLE LANGUAGE sql
+    AS $$ SELECT convert_to($1, 'UTF8') $$;
+CREATE FUNCTION crypto.pgp_sym_decrypt(bytea, text) RETURNS text IMMUTABLE LANGUAGE sql
+    AS $$ SELECT convert_from($1, 'UTF8') $$;
+CREATE FUNCTION crypto.hmac(text, text, text) RETURNS bytea IMMUTABLE LANGUAGE sql
+    AS $$ SELECT convert_to($1, 'UTF8') $$;
+
+CREATE TABLE people (
+    id int PRIMARY KEY,
+    name text,
+    sealed bytea DEFAULT crypto.pgp_sym_encrypt('', 'planted-default'),
+    mark bytea GENERATED ALWAYS AS (crypto.hmac(name, 'planted-generated', 'sha256')) STORED,
+    note text,
+    armored text,
+    photo bytea,
+    CONSTRAINT sound CHECK (crypto.hmac(name, 'planted-check', 'sha256') IS NOT NULL)
+);
+CREATE FUNCTION seal_literal(a text) RETURNS bytea LANGUAGE plpgsql AS $f$
+BEGIN
+    RETURN crypto.pgp_sym_encrypt(a, 'planted-literal');
+END $f$;
+CREATE FUNCTION seal_setting(a text) RETURNS bytea LANGUAGE sql AS $f$
+    SELECT crypto.pgp_sym_encrypt(a, current_setting('app.data_key'));
+$f$;
+CREATE PROCEDURE seal_argument(a text, data_key text) LANGUAGE plpgsql AS $f$
+BEGIN
+    PERFORM crypto.pgp_sym_encrypt(a, data_key);
+END $f$;
+CREATE FUNCTION seal_standard(a text) RETURNS bytea LANGUAGE sql
+    RETURN crypto.pgp_sym_encrypt(a, 'planted-standard');
+CREATE FUNCTION harmless(a text) RETURNS text LANGUAGE sql AS $f$ SELECT upper(a) $f$;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN RETURN NEW; END $f$;
+CREATE VIEW open_people AS
+    SELECT id, crypto.pgp_sym_decrypt(sealed, 'planted-view') AS name FROM people;
+CREATE MATERIALIZED VIEW kept_people AS
+    SELECT id, crypto.pgp_sym_decrypt(sealed, current_setting('app.data_key', true)) AS name
+    FROM people WITH NO DATA;
+CREATE TRIGGER watch AFTER UPDATE ON people FOR EACH ROW
+    WHEN (NEW.mark = crypto.hmac(NEW.name, 'planted-trigger', 'sha256')) EXECUTE FUNCTION touch();
+CREATE INDEX by_name ON people (crypto.hmac(name, 'planted-index', 'sha256'));
+CREATE POLICY own ON people USING (crypto.pgp_sym_decrypt(sealed, 'planted-policy') = 'a');
+CREATE RULE twice AS ON DELETE TO people
+    DO ALSO SELECT crypto.pgp_sym_encrypt('a', 'planted-rule');
+COMMENT ON TABLE people IS 'SELECT crypto.pgp_sym_decrypt(sealed, ''planted-comment'') FROM people';
+ALTER DATABASE postgres SET app.jwt_secret TO 'planted-setting';
+ALTER DATABASE postgres SET work_mem TO '4MB';
+ALTER FUNCTION harmless(text) SET app.signing_key TO 'planted-function-setting';
+
+INSERT INTO people (id, name, sealed, note, armored, photo)
+    SELECT n, 'a', '\xc30d04070302'::bytea || decode(repeat('5a', 40), 'hex'),
+           'a note that is long enough',
+           'ww0EBwMC' || repeat('YWJj', 10), decode(repeat('89504e47', 10), 'hex')
+    FROM generate_series(1, 30) n;
+CREATE ROLE auditor LOGIN;
+GRANT pg_read_all_data TO auditor;
+CREATE ROLE stranger LOGIN;
+"#;
+
+/// The sites of the objects whose path has this in it.
+fn of<'s>(scan: &'s DatabaseScan, part: &str) -> Vec<&'s Site> {
+    let objects = scan.objects.iter();
+    let objects = objects.filter(|object| object.path.to_string_lossy().contains(part));
+    objects.flat_map(|object| &object.sites.found).collect()
+}
+
+fn changes(client: &mut Client) -> i64 {
+    let sql = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint \
+               FROM pg_stat_user_tables";
+    client.query_one(sql, &[]).unwrap().get(0)
+}
+
+#[test]
+fn every_kind_of_object_is_read_and_nothing_leaves_or_changes() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    client.batch_execute(SCHEMA).unwrap();
+    client.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
+    let before = changes(&mut client);
+
+    let found = scan(&server.url("auditor"), &Login::default()).unwrap();
+    assert_eq!(found.notes, [""; 0]);
+    for (object, source) in [
+        ("public.seal_literal(", Source::Literal),
+        ("public.seal_setting(", Source::Database),
+        ("public.seal_argument(", Source::Argument),
+        ("public.seal_standard(", Source::Literal),
+        ("public.open_people", Source::Literal),
+        ("public.kept_people", Source::Database),
+        ("(trigger watch)", Source::Literal),
+        ("people.sealed (default)", Source::Literal),
+        ("people.mark (default)", Source::Literal),
+        ("(policy own)", Source::Literal),
+        ("(check sound)", Source::Literal),
+        ("by_name (index)", Source::Literal),
+        ("(rule twice)", Source::Literal),
+        ("(comment)", Source::Literal),
+        ("database postgres, role *", Source::Database),
+    ] {
+        let sites = of(&found, object);
+        assert!(
+            sites.iter().any(|site| site.source == source && site.class == Class::Key),
+            "{object}: {} sites, {:?}",
+            sites.len(),
+            found.objects.iter().map(|object| &object.path).collect::<Vec<_>>()
+        );
+        let is_setting = object.starts_with("database");
+        let marks = sites.iter().any(|site| site.literal.is_some());
+        assert_eq!(marks, source == Source::Literal && !is_setting, "{object}");
+    }
+    let literal = of(&found, "public.seal_literal(");
+    assert_eq!(literal.first().unwrap().at.line, 6, "the line within the definition");
+    let settings = of(&found, "harmless");
+    assert_eq!(settings.first().unwrap().name.as_deref(), Some("app.signing_key"));
+    assert!(of(&found, "public.touch").is_empty());
+    assert!(of(&found, "work_mem").is_empty());
+
+    // Columns: two hold ciphertext, the others do not.
+    for (column, holds) in [
+        ("people.sealed", true),
+        ("people.armored", true),
+        ("people.photo", false),
+        ("people.note", false),
+    ] {
+        let sites = of(&found, &format!("postgresql:public.{column}"));
+        let some = sites.iter().any(|site| site.rule == "sql/ciphertext");
+        assert_eq!(some, holds, "{column}");
+    }
+
+    // Whatever was planted is nowhere in what can be shown.
+    let mut shown = found.notes.join("\n");
+    for object in &found.objects {
+        shown += &object.path.to_string_lossy();
+        for site in &object.sites.found {
+            shown += &format!("{} {:?} {} {:?}", site.rule, site.name, site.reason, site.remedy);
+        }
+    }
+    for planted in ["planted", "url-password", "ww0E", "c30d0407"] {
+        assert!(!shown.contains(planted), "{planted} leaves the server");
+    }
+
+    client.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
+    assert_eq!(changes(&mut client), before, "the scan writes nothing");
+
+    // Who may see little gets little, not an error.
+    let little = scan(&server.url("stranger"), &Login::default()).unwrap();
+    assert!(of(&little, "public.seal_literal(").len() == 1);
+    assert!(
+        of(&little, "postgresql:public.people.sealed")
+            .iter()
+            .all(|site| site.rule != "sql/ciphertext")
+    );
+}
+
+#[test]
+fn errors_say_what_to_do_and_nothing_of_the_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().display();
+    for (url, wanted) in [
+        ("mysql://a:planted@localhost/x".to_owned(), "not one of PostgreSQL"),
+        ("postgresql://a:planted@localhost:nope/x".to_owned(), "not one of PostgreSQL"),
+        ("postgresql://a:planted@/x?sslmode=require".to_owned(), "TLS"),
+        (format!("postgresql://a:planted@/x?host={socket}"), "cannot be asked"),
+    ] {
+        let Err(error) = scan(&url, &Login::default()) else { panic!("{wanted}: it was scanned") };
+        let text = format!("{error} {error:?} {}", error.remedy());
+        assert!(text.contains(wanted), "{text}");
+        assert!(!text.contains("planted"), "{text}");
+        assert!(!matches!(error, DatabaseError::Query(_)));
+    }
+}

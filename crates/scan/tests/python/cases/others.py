@@ -1,0 +1,164 @@
+"""What looks like keys and is none."""
+
+# --- tokens that come with a request
+def view(request):
+    token = request.headers["Authorization"].split(" ")[1]
+    key = request.args.get("key")
+    csrf_token = request.form["csrf_token"]
+    return token, key, csrf_token
+
+# --- tokens that are made for one use
+import secrets
+
+
+def invite():
+    token = secrets.token_hex(16)
+    session_key = secrets.token_urlsafe()
+    return token, session_key
+
+# --- dictionaries
+def view(rows, cache):
+    for key, value in rows.items():
+        cache.set(key, value)
+    keys = rows.keys()
+    return sorted(keys, key=lambda row: row.key)
+
+# --- models and forms
+from django import forms
+from django.db import models
+
+
+class Login(forms.Form):
+    password = forms.CharField(widget=forms.PasswordInput)
+    secret_key = forms.CharField(label="Secret key")
+
+
+class Row(models.Model):
+    api_key = models.CharField(max_length=64)
+    private_key = models.TextField(blank=True)
+
+# --- models of requests
+from pydantic import BaseModel
+
+
+class Credentials(BaseModel):
+    client_id: str
+    client_secret: str
+    password: str
+
+# --- dataclasses
+from dataclasses import dataclass
+
+
+@dataclass
+class Key:
+    secret_key: str
+    created_at: int
+
+# --- arguments that are kept
+class Client:
+    def __init__(self, api_key, secret):
+        self.api_key = api_key
+        self.secret = secret
+
+# --- clients of others, with their credentials
+from openai import OpenAI
+
+from app import settings
+
+
+def client():
+    return OpenAI(api_key=settings.OPENAI_API_KEY)
+
+# --- passwords
+from passlib.context import CryptContext
+
+context = CryptContext(schemes=["bcrypt"])
+
+
+def check(password, hashed_password):
+    return context.verify(password, hashed_password)
+
+# --- translations
+from gettext import gettext as _
+
+LABEL = _("Secret key")
+TITLE = _("api_key_title")
+
+# --- keyboards, primary keys, sort keys
+from sqlalchemy import Column, ForeignKey, Integer
+
+id = Column(Integer, primary_key=True)
+owner = Column(Integer, ForeignKey("owner.id"))
+key_code = 13
+
+# --- tests that assert
+def test_settings(settings):
+    assert settings.SECRET_KEY
+    assert "secret" in settings.JWT_SECRET
+
+# --- schemas of an interface
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
+
+api_key_header = APIKeyHeader(name="X-Api-Key")
+oauth2_scheme = OAuth2PasswordBearer(tokenUrl="token")
+
+# --- a command's arguments
+import argparse
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--secret-key", help="the key", default="")
+
+# --- columns with names of keys
+def row(cursor):
+    cursor.execute("select api_key, secret from account where key = %s", ("x",))
+    return cursor.fetchone()["api_key"]
+
+# --- hashing without a key
+import hashlib
+
+
+def digest(body):
+    return hashlib.sha256(body).hexdigest()
+
+# --- copies of what a row holds
+def view(account):
+    key = account.private_key
+    return key
+
+# --- a generic loader alone
+import os
+
+
+def get(name, default=None):
+    return os.environ.get(name, default)
+
+
+def flag(name):
+    return get(name) == "1"
+
+
+DEBUG = flag("DEBUG")
+
+# --- where something is stored
+SESSION_KEY = "_auth_user_id"
+CSRF_SESSION_KEY = "_csrftoken"
+EXCLUDE_FROM_AUTH_KEY = "exclude_from_auth"
+
+# --- dictionaries that are put together by their names
+def access():
+    return dict(key="asdf", secret="qwer")
+
+# --- signed cookies of another framework
+import tornado.web
+
+
+class View(tornado.web.RequestHandler):
+    def get(self):
+        self.set_signed_cookie("a", "b")  #! key_use call unknown -
+
+# --- variables that run over names
+import os
+
+for env_key in ("A", "B"):
+    print(os.environ.get(env_key))
