@@ -12,6 +12,7 @@ pub mod oauth;
 pub mod problem;
 pub mod revocation;
 pub mod ring;
+pub mod scan;
 pub mod sign;
 pub mod token;
 pub mod watch;

@@ -176,6 +176,9 @@ pub struct GateStatus {
     /// Who is missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Laggard>,
+    /// Gate `findings`, failed: the first places in code that would break, each with its scan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<String>,
 }
 
 /// An instance that a gate waits for.
@@ -361,11 +364,18 @@ pub struct Verb {
 pub struct Waive {
     /// Why, in words.
     pub reason: String,
-    /// For how long, for example `10m`. At most `24h`.
+    /// For how long, for example `10m`. At most `24h`, for one finding at most `90d`.
     pub lasts: String,
     /// Only for this instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// Gate `findings`: only this finding, by its id; over new reports and over rotations, and for
+    /// at most `90d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
+    /// The code base whose finding it is, should several have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<String>,
     /// For which version; the one that stands before the gate when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod findings;
 mod health;
+
+pub(crate) use findings::foreseen;
 
 use crate::guard::{Guard, Guards};
 use crate::id::{ConsumerName, GateName, InstanceId, Revision, VersionNumber};
@@ -31,6 +34,10 @@ pub const BUILT_IN: &[&str] = &[
     "drop",
     "destroy_after",
 ];
+
+/// The gate of scans. A policy asks for it by name, as for a gate of the user's own; keywheel judges
+/// it where a scan was reported.
+pub const FINDINGS: &str = "findings";
 
 /// How strongly something is known, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -334,8 +341,10 @@ impl Scene<'_> {
                 && (record.revision >= since || !self.guards.has(Guard::FreshEvidence))
         };
         let records: Vec<_> = self.ring.evidence.iter().filter(fresh).collect();
-        let mut gates = Vec::new();
-        for name in &self.ring.policy.required_gates {
+        let said = records.iter().find(|record| record.gate.as_str() == FINDINGS);
+        let mut gates: Vec<_> = self.findings(said.copied()).into_iter().collect();
+        let of_others = |name: &GateName| name.as_str() != FINDINGS;
+        for name in self.ring.policy.required_gates.iter().filter(|name| of_others(name)) {
             let record = records.iter().find(|record| record.gate == *name);
             gates.push(match record.map(|record| (&record.verdict, record.level)) {
                 None => Gate::waiting(name.as_str(), "evidence from outside"),
@@ -347,6 +356,7 @@ impl Scene<'_> {
             if let Verdict::Fail { why } = &record.verdict
                 && !self.ring.policy.required_gates.contains(&record.gate)
                 && record.gate.as_str() != "reencryption"
+                && of_others(&record.gate)
             {
                 gates.push(Gate::failed(record.gate.as_str(), why));
             }

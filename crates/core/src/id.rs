@@ -82,6 +82,10 @@ name!(
     /// The name of a gate: `instances`, `propagation`, or one of the user's own.
     GateName, "a gate", 64
 );
+name!(
+    /// The name of a code base whose scans are reported: `shop-backend`.
+    ScanName, "a scan", 64
+);
 
 /// Which life of a ring this is. Random; a ring that is recreated or restored gets another one, so
 /// that nothing said about the former life counts in this one.

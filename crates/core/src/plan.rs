@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::EvidenceLevel;
+use crate::gate::{EvidenceLevel, FINDINGS, foreseen};
 use crate::id::ConsumerName;
 use crate::policy::{Consumer, OnCompromise, OnStall, Policy, Role};
 use crate::ring::Ring;
 use crate::schedule::Cause;
-use crate::time::{Span, WallTime};
+use crate::time::{Now, Span, WallTime};
 use crate::view::View;
 
 /// A rotation foretold.
@@ -38,9 +38,10 @@ pub struct PlannedStage {
 }
 
 /// Foretells the next rotation of a ring.
-pub fn plan(ring: &Ring, view: &View, now: WallTime) -> Plan {
+pub fn plan(ring: &Ring, view: &View, now: Now) -> Plan {
     let policy = &ring.policy;
-    let begins = crate::rotation::scheduled(ring, view).map(|(at, cause)| (at.max(now), cause));
+    let begins =
+        crate::rotation::scheduled(ring, view).map(|(at, cause)| (at.max(now.wall), cause));
     let propagated = policy.propagation();
     let drained = propagated.plus(policy.promises().accepted_for());
     let mut stages = stages(policy, propagated, drained);
@@ -53,7 +54,11 @@ pub fn plan(ring: &Ring, view: &View, now: WallTime) -> Plan {
         ),
         None => planned("destroy", Span::ZERO, vec!["never by itself".into()], "data is lost"),
     });
-    Plan { begins, stages, warnings: warnings(policy) }
+    let mut warnings = warnings(policy);
+    if let Some(why) = foreseen(view, now) {
+        warnings.push(format!("The gate findings would be closed today: {why}"));
+    }
+    Plan { begins, stages, warnings }
 }
 
 fn stages(policy: &Policy, propagated: Span, drained: Span) -> Vec<PlannedStage> {
@@ -132,7 +137,10 @@ fn confirm_waits(policy: &Policy) -> Vec<String> {
         })
         .collect();
     waits.extend(policy.passive.iter().map(|(name, passive)| passive.why_it_learns(name)));
-    waits.extend(policy.required_gates.iter().map(|gate| format!("evidence for gate {gate}")));
+    waits.extend(policy.required_gates.iter().map(|gate| match gate.as_str() {
+        FINDINGS => findings_wait(policy),
+        _ => format!("evidence for gate {gate}"),
+    }));
     if policy.kind.is_encryption() {
         waits.push("a tested second wrap of the material".into());
     }
@@ -140,6 +148,14 @@ fn confirm_waits(policy: &Policy) -> Vec<String> {
         waits.push("an operator's approval".into());
     }
     waits
+}
+
+fn findings_wait(policy: &Policy) -> String {
+    let wait = "a scan of each code base that names no place that would break";
+    match policy.findings_max_age {
+        Some(most) => format!("{wait}, not older than {most}"),
+        None => wait.into(),
+    }
 }
 
 fn drain_waits(policy: &Policy) -> Vec<String> {

@@ -58,6 +58,10 @@ pub struct Policy {
     pub approval: bool,
     /// Gates of the user's own (`probes`, `findings`, …) that must have passed before promotion.
     pub required_gates: BTreeSet<GateName>,
+    /// Where the gate `findings` is required, a scan that is older than this must be reported
+    /// again; nothing when its age does not matter.
+    #[serde(default = "findings_max_age")]
+    pub findings_max_age: Option<Span>,
     /// When rejections of the new primary count as a failed promotion.
     pub health: Health,
     /// Consumers that cannot report, with the times after which they surely know.
@@ -87,6 +91,12 @@ pub struct Consumer {
     /// Its instances must have been shown to hold a version at least this strongly.
     #[serde(default = "least_evidence")]
     pub min_evidence: EvidenceLevel,
+}
+
+/// How long a scan says enough about code that people go on to change.
+#[expect(clippy::unnecessary_wraps, reason = "it stands in for a field that may have none")]
+const fn findings_max_age() -> Option<Span> {
+    Some(Span::from_secs(30 * 86_400))
 }
 
 /// What every instance gives: its word. Rings of before this could be asked for ask for no more.

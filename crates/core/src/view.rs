@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::EvidenceLevel;
-use crate::id::{ConsumerName, InstanceId, Revision, VersionNumber};
-use crate::ring::Ring;
+use crate::id::{ConsumerName, InstanceId, Revision, ScanName, VersionNumber};
+use crate::ring::{Attribution, Ring};
 use crate::time::{ClusterTime, Span, WallTime};
 
 /// Everything a tick looks at besides the ring itself, read after the ring was and before the
@@ -26,6 +26,9 @@ pub struct View {
     pub uses: u64,
     /// When the primary last protected, as reported.
     pub last_use: Option<WallTime>,
+    /// What scans of code bases found that uses the ring, by name.
+    #[serde(default)]
+    pub scans: Vec<Scan>,
     /// A digest of the evidence above, for the record of what a gate opened on.
     pub digest: String,
 }
@@ -104,6 +107,38 @@ pub struct Server {
     pub id: String,
     /// The newest keyset revision of this ring that it serves.
     pub serves: Revision,
+}
+
+/// What the last scan of one code base says about a ring.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Scan {
+    /// The code base.
+    pub name: ScanName,
+    /// When it was reported.
+    pub at: Moment,
+    /// Places that a rotation would break: those without a waiver first, then those whose waivers
+    /// end first. A view need not have all of them.
+    pub blocking: Vec<BlockingPlace>,
+    /// How many more there are without a waiver.
+    pub more: usize,
+}
+
+/// A place that a rotation would break.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BlockingPlace {
+    /// Where it is and why it breaks, in words.
+    pub place: String,
+    /// Who takes it upon himself.
+    pub waiver: Option<PlaceWaiver>,
+}
+
+/// A person's word that a place may break.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlaceWaiver {
+    /// Who and why.
+    pub by: Attribution,
+    /// Until when.
+    pub until: ClusterTime,
 }
 
 /// Whether a process still counts.

@@ -168,7 +168,7 @@ impl Engine {
         Ok(audit::newest(&self.records)?.1)
     }
 
-    /// Commits writes together with one audit entry.
+    /// Commits writes together with one audit entry that is about no ring.
     fn with_audit(
         &self,
         action: &str,
@@ -176,16 +176,26 @@ impl Engine {
         context: &Context,
         writes: impl Fn() -> Result<Vec<Write>, EngineError>,
     ) -> Result<(), EngineError> {
+        let event = Event {
+            actor: context.actor.clone(),
+            ring: None,
+            action: action.into(),
+            detail: detail.clone(),
+        };
+        self.with_audits(&[event], writes)
+    }
+
+    /// Commits writes together with audit entries. That another writer was faster with the first
+    /// write is the caller's to judge.
+    pub(crate) fn with_audits(
+        &self,
+        events: &[Event],
+        writes: impl Fn() -> Result<Vec<Write>, EngineError>,
+    ) -> Result<(), EngineError> {
         let at = self.clock.wall().to_string();
         for _ in 0..TRIES_MAX {
-            let event = Event {
-                actor: context.actor.clone(),
-                ring: None,
-                action: action.into(),
-                detail: detail.clone(),
-            };
             let _turn = lock(&self.turn);
-            let appended = audit::append(&self.records, &at, vec![event])?;
+            let appended = audit::append(&self.records, &at, events.to_vec())?;
             let mut all = writes()?;
             let first = all.first().map(|write| write.key.clone());
             all.extend(appended.writes);

@@ -42,6 +42,7 @@ pub struct AuditPage {
 }
 
 /// Something to be written into the record.
+#[derive(Clone)]
 pub(crate) struct Event {
     pub(crate) actor: String,
     pub(crate) ring: Option<RingName>,

@@ -12,6 +12,7 @@ use crate::agenda::Agenda;
 use crate::cluster_time::ClusterClock;
 use crate::document::SecretText;
 use crate::error::EngineError;
+use crate::findings::{self, Findings};
 use crate::ports::{
     Clock, Commit, Elapsed, Entropy, Expect, Fence, HighWater, Key, Mark, Seal, Seq, Store, Write,
 };
@@ -53,6 +54,7 @@ pub struct Engine {
     pub(crate) keep_notices: bool,
     pub(crate) secrets: Secrets,
     pub(crate) presence: Presence,
+    pub(crate) findings: Findings,
     pub(crate) cache: Mutex<HashMap<RingName, Arc<Loaded>>>,
     pub(crate) tokens: Mutex<HashMap<String, Arc<StoredToken>>>,
     pub(crate) revocations: Revocations,
@@ -166,6 +168,7 @@ impl Engine {
         let (wall, monotonic) = (parts.clock.wall(), parts.clock.monotonic());
         let record = read_time(&records)?.map(|record| record.value);
         let recorded = record.map_or(ClusterTime::default(), |record| record.cluster);
+        let findings = Findings::load(&records, Now { cluster: recorded, wall })?;
         let longest = record.map_or(parts.lease_ttl, |record| record.longest_lease);
         let clock = ClusterClock::start(recorded, wall, monotonic, parts.lease_ttl);
         let engine = Self {
@@ -177,6 +180,7 @@ impl Engine {
             keep_notices: parts.keep_notices,
             secrets,
             presence,
+            findings,
             cache: Mutex::default(),
             tokens: Mutex::default(),
             revocations: Revocations::default(),
@@ -510,6 +514,12 @@ impl Engine {
                 if let Some((ring, _)) = name.split_once('/')
                     && let Ok(ring) = ring.parse::<RingName>()
                 {
+                    self.enlist_if_moving(&ring);
+                }
+            }
+            findings::FAMILY => {
+                let now = self.now();
+                if let Some(ring) = self.findings.follow(&self.records, key, seq, now)? {
                     self.enlist_if_moving(&ring);
                 }
             }

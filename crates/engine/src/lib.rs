@@ -19,6 +19,7 @@ mod document;
 mod eject;
 mod engine;
 mod error;
+mod findings;
 mod journal;
 mod ledger;
 mod mint;
@@ -28,6 +29,7 @@ mod records;
 mod revocations;
 mod ring_log;
 mod rings;
+mod scans;
 mod serving;
 mod signing;
 mod tidying;
@@ -44,6 +46,7 @@ pub use consumers::{
 pub use eject::Ejected;
 pub use engine::{Engine, Health, Parts};
 pub use error::EngineError;
+pub use findings::{Place, ScanRecord, Tie, TiedPlace, WaivedPlace};
 pub use journal::JournalEntry;
 pub use ledger::{ISSUED_MAX, Issued};
 pub use mint::ImportedKey;
@@ -51,6 +54,9 @@ pub use outbox::PendingNotice;
 pub use presence::InstanceInfo;
 pub use revocations::{REVOCATIONS_MAX, Recorded, RevocationCount, RevocationPage};
 pub use rings::{Snapshot, notice_name};
+pub use scans::{
+    FINDING_WAIVER_MAX, FINDINGS_MAX, FoundPlace, ReportedScan, ScanNonce, TEXT_BYTES_MAX, TiedRing,
+};
 pub use serving::{Served, ServerUse};
 pub use signing::SignedToken;
 pub use tokens::{Caller, Cidr, NewToken, Peer, RingScope, Role, TokenInfo};

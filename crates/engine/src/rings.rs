@@ -12,7 +12,7 @@ use keywheel_core::ring::{Ring, Stage};
 use keywheel_core::rotation::{self, Effect, Input, Notice, Step};
 use keywheel_core::schedule::Cause;
 use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
-use keywheel_core::view::{Instance, Server, View};
+use keywheel_core::view::{Instance, Scan, Server, View};
 use keywheel_jose::Material;
 
 use crate::after_rotation::{AfterRotation, Wish};
@@ -220,9 +220,11 @@ impl Engine {
             let signed = self.serving.signed(&ring.name, number);
             self.presence.uses(&ring.name, number).and(signed)
         });
+        let scans = self.findings.of(&ring.name);
         Ok(View {
-            digest: Self::convergence(ring, &instances)?,
+            digest: Self::convergence(ring, &instances, &scans)?,
             instances,
+            scans,
             servers: self.servers(loaded, servers),
             settled_at: self.leads_since().after(ring.policy.lease_ttl),
             uses: uses.map_or(0, |uses| uses.count),
@@ -231,11 +233,19 @@ impl Engine {
     }
 
     /// The digest of what a promotion would be based on; of use at that stage only.
-    fn convergence(ring: &Ring, instances: &[Instance]) -> Result<String, EngineError> {
+    fn convergence(
+        ring: &Ring,
+        instances: &[Instance],
+        scans: &[Scan],
+    ) -> Result<String, EngineError> {
         if ring.path.as_ref().is_none_or(|path| path.stage != Stage::Confirm) {
             return Ok(String::new());
         }
-        let evidence = serde_json::to_vec(instances).map_err(EngineError::defect)?;
+        let evidence = match scans {
+            [] => serde_json::to_vec(instances),
+            scans => serde_json::to_vec(&(instances, scans)),
+        };
+        let evidence = evidence.map_err(EngineError::defect)?;
         Ok(audit::hex(digest::digest(&digest::SHA256, &evidence).as_ref()))
     }
 

@@ -129,7 +129,7 @@ impl Engine {
     pub fn plan(&self, ring: &RingName) -> Result<Plan, EngineError> {
         let loaded = self.load(ring)?;
         let view = self.view(&loaded)?;
-        Ok(plan(&loaded.document.ring, &view, self.clock.wall()))
+        Ok(plan(&loaded.document.ring, &view, self.now()))
     }
 
     /// The journal of a ring's latest transitions, oldest first.
@@ -238,6 +238,11 @@ impl Engine {
             self.transition(ring, context, &request, None, revoke, |engine, loaded| {
                 engine.input(verb, loaded, context)
             })?;
+        if matches!(verb, Verb::Delete { .. })
+            && let Err(cause) = self.drop_scans(ring)
+        {
+            tracing::warn!(%ring, %cause, "what scans reported about a deleted ring stays stored");
+        }
         self.enlist(ring);
         Ok(snapshot)
     }

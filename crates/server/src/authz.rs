@@ -11,6 +11,7 @@
 
 use keywheel_api::problem::Kind;
 use keywheel_api::revocation::Revoke;
+use keywheel_core::gate::FINDINGS;
 use keywheel_core::id::RingName;
 use keywheel_core::policy::Policy;
 use keywheel_core::revocation::Revocation;
@@ -37,6 +38,10 @@ pub(crate) enum Right {
     BreakGlass,
     /// Report to a gate.
     GiveEvidence,
+    /// Report what a scan found, to the gate `findings`.
+    ReportScan,
+    /// See what scans found: where keys are used, and where they stand.
+    ReadFindings,
     /// Report what happened in the application.
     SendEvent,
     /// Register processes, report proofs, fetch keys.
@@ -63,7 +68,7 @@ pub(crate) enum Right {
 }
 
 /// The table.
-pub(crate) const fn allows(role: &Role, right: Right) -> bool {
+pub(crate) fn allows(role: &Role, right: Right) -> bool {
     use Role::{Admin, Auditor, Breakglass, Consumer, Evidence, Operator, Signer};
     match right {
         Right::ReadStatus => true,
@@ -76,6 +81,10 @@ pub(crate) const fn allows(role: &Role, right: Right) -> bool {
         Right::Operate => matches!(role, Admin | Operator),
         Right::BreakGlass => matches!(role, Breakglass),
         Right::GiveEvidence => matches!(role, Evidence(_)),
+        Right::ReportScan => is_of_findings(role),
+        Right::ReadFindings => {
+            matches!(role, Admin | Operator | Breakglass | Auditor) || is_of_findings(role)
+        }
         Right::SendEvent | Right::Revoke | Right::ReportIssued => {
             matches!(role, Admin | Operator | Consumer)
         }
@@ -87,6 +96,15 @@ pub(crate) const fn allows(role: &Role, right: Right) -> bool {
         // Not the administrator either: whoever signs does it with a token made for it.
         Right::Sign => matches!(role, Signer),
     }
+}
+
+fn is_of_findings(role: &Role) -> bool {
+    matches!(role, Role::Evidence(gate) if gate.as_str() == FINDINGS)
+}
+
+/// Whether a role may see where in the code keys stand; others see that a gate is closed.
+pub(crate) fn sees_places(role: &Role) -> bool {
+    allows(role, Right::ReadFindings)
 }
 
 /// The roles that hold a right, as they are written.
@@ -101,11 +119,12 @@ pub(crate) fn roles(right: Right) -> Vec<&'static str> {
     ];
     let mut named: Vec<_> =
         all.iter().filter(|(_, role)| allows(role, right)).map(|(name, _)| *name).collect();
-    // What holds for one gate holds for all.
-    if let Ok(gate) = "probes".parse()
-        && allows(&Role::Evidence(gate), right)
-    {
-        named.push("evidence:<gate>");
+    // What holds for a gate of the user's own holds for all.
+    let holds = |gate: &str| gate.parse().is_ok_and(|gate| allows(&Role::Evidence(gate), right));
+    match (holds("probes"), holds(FINDINGS)) {
+        (true, _) => named.push("evidence:<gate>"),
+        (false, true) => named.push("evidence:findings"),
+        (false, false) => {}
     }
     named
 }

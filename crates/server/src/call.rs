@@ -9,7 +9,7 @@ use hyper::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
 };
 use keywheel_api::problem::Kind;
-use keywheel_core::id::{GateName, InstanceId, Revision, RingName, VersionNumber};
+use keywheel_core::id::{GateName, InstanceId, Revision, RingName, ScanName, VersionNumber};
 use keywheel_engine::{Caller, Context, Engine, EngineError, Peer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,6 +73,13 @@ impl Call {
     pub(crate) fn gate(&self) -> Result<GateName, Refusal> {
         self.segment("gate").parse().map_err(|error: keywheel_core::id::NameError| {
             Refusal::new(Kind::NotFound, error.to_string(), "Check the gate's name")
+        })
+    }
+
+    /// The code base of the path.
+    pub(crate) fn scan(&self) -> Result<ScanName, Refusal> {
+        self.segment("scan").parse().map_err(|error: keywheel_core::id::NameError| {
+            Refusal::new(Kind::NotFound, error.to_string(), "Name the code base, as shop-backend")
         })
     }
 

@@ -71,7 +71,7 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let body = match operation.body {
         Body::Nothing => None,
         Body::Optional(of) => Some((of, false, "application/json")),
-        Body::Required(of) => Some((of, true, "application/json")),
+        Body::Required(of) | Body::Large(of) => Some((of, true, "application/json")),
         Body::Form(of) => Some((of, true, "application/x-www-form-urlencoded")),
     };
     if let (Some((of, required, media)), Some(fields)) = (body, described.as_object_mut()) {

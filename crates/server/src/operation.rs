@@ -21,7 +21,7 @@ pub(crate) struct Operation {
     /// Its stable name, for clients that are generated, and for metrics.
     pub(crate) id: &'static str,
     pub(crate) method: Method,
-    /// With `{ring}`, `{version}`, `{gate}`, `{instance}` and `{token}` where they stand.
+    /// With `{ring}`, `{version}`, `{gate}`, `{instance}`, `{scan}` and `{token}` where they stand.
     pub(crate) path: &'static str,
     /// One sentence.
     pub(crate) summary: &'static str,
@@ -66,12 +66,17 @@ pub(crate) enum Shape {
     Span { most_secs: u64 },
 }
 
+/// The most bytes of a large body.
+pub(crate) const LARGE_BODY_BYTES: usize = 4 * 1024 * 1024;
+
 /// What a request carries.
 #[derive(Clone, Copy)]
 pub(crate) enum Body {
     Nothing,
     Optional(SchemaOf),
     Required(SchemaOf),
+    /// As `Required`, but it may be longer than other bodies: [`LARGE_BODY_BYTES`].
+    Large(SchemaOf),
     /// A form, as OAuth has it (`application/x-www-form-urlencoded`).
     Form(SchemaOf),
 }
@@ -107,6 +112,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
         routes::verbs::OPERATIONS,
         routes::versions::OPERATIONS,
         routes::gates::OPERATIONS,
+        routes::scans::OPERATIONS,
         routes::events::OPERATIONS,
         routes::plan::OPERATIONS,
         routes::instances::OPERATIONS,
@@ -152,6 +158,11 @@ impl Operation {
         }
     }
 
+    /// The most bytes of its body, where others take `usual`.
+    pub(crate) fn body_bytes(&self, usual: usize) -> usize {
+        if matches!(self.body, Body::Large(_)) { usual.max(LARGE_BODY_BYTES) } else { usual }
+    }
+
     /// The statuses that it can refuse with, and why, in order.
     pub(crate) fn all_refusals(&self) -> Vec<Kind> {
         let mut kinds = vec![Kind::Internal, Kind::StoreUnavailable, Kind::StoreRefused];
@@ -164,12 +175,8 @@ impl Operation {
         kinds.push(Kind::Malformed);
         match self.body {
             Body::Nothing => kinds.push(Kind::TooLarge),
-            Body::Optional(_) | Body::Required(_) | Body::Form(_) => kinds.extend([
-                Kind::Invalid,
-                Kind::TooLarge,
-                Kind::UnsupportedMediaType,
-                Kind::Timeout,
-            ]),
+            Body::Optional(_) | Body::Required(_) | Body::Large(_) | Body::Form(_) => kinds
+                .extend([Kind::Invalid, Kind::TooLarge, Kind::UnsupportedMediaType, Kind::Timeout]),
         }
         if self.conditional {
             kinds.extend([

@@ -117,8 +117,8 @@ fn check_bounds(app: &App, operation: &Operation, headers: &HeaderMap) -> Result
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
         .unwrap_or(0);
-    if announced > app.limits.body_bytes {
-        return Err(too_large(app));
+    if announced > operation.body_bytes(app.limits.body_bytes) {
+        return Err(too_large(app, operation));
     }
     let carries = announced > 0 || headers.contains_key(TRANSFER_ENCODING);
     if carries && matches!(operation.body, Body::Nothing) {
@@ -131,10 +131,11 @@ fn check_bounds(app: &App, operation: &Operation, headers: &HeaderMap) -> Result
     Ok(())
 }
 
-fn too_large(app: &App) -> Refusal {
+fn too_large(app: &App, operation: &Operation) -> Refusal {
+    let most = operation.body_bytes(app.limits.body_bytes);
     Refusal::new(
         Kind::TooLarge,
-        format!("the body is longer than {} bytes", app.limits.body_bytes),
+        format!("the body is longer than {most} bytes"),
         "Send less at once",
     )
 }
@@ -224,14 +225,16 @@ async fn read_body(
     let required = match operation.body {
         Body::Nothing => return Ok(Zeroizing::default()),
         Body::Optional(_) => false,
-        Body::Required(_) | Body::Form(_) => true,
+        Body::Required(_) | Body::Large(_) | Body::Form(_) => true,
     };
     let is_form = matches!(operation.body, Body::Form(_));
-    let reading = Limited::new(body, app.limits.body_bytes).collect();
+    let reading = Limited::new(body, operation.body_bytes(app.limits.body_bytes)).collect();
     // Half of the time that the whole request has: the other half is for the store.
     let collected = match tokio::time::timeout(app.limits.request_timeout / 2, reading).await {
         Ok(Ok(collected)) => collected,
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(app)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(too_large(app, operation));
+        }
         Ok(Err(_)) => {
             let detail = "the body broke off";
             return Err(Refusal::new(Kind::Malformed, detail, "Send the whole request"));

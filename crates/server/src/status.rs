@@ -13,7 +13,7 @@ use keywheel_core::policy::Role;
 use keywheel_core::ring::{Attribution, Direction, Exception, Law, Origin, State, Version};
 use keywheel_core::schedule::Cause;
 use keywheel_core::time::{Span, WallTime};
-use keywheel_core::view::{Instance, Standing};
+use keywheel_core::view::{BlockingPlace, Instance, Standing};
 use keywheel_engine::{InstanceInfo, Snapshot};
 
 /// How a ring stands, for a caller who may see all of it.
@@ -82,6 +82,16 @@ pub(crate) fn for_consumer(mut status: RingStatus, own: &ConsumerName) -> RingSt
         version.exposure.retain(|exposure| exposure.consumer == own);
     }
     status
+}
+
+/// Takes out where in the code a key stands; that the gate is closed may be known.
+pub(crate) fn hide_places(status: &mut RingStatus) {
+    for gate in status.gates.iter_mut().flat_map(|stage| &mut stage.gates) {
+        if gate.name == gate::FINDINGS && gate.status == "failed" {
+            gate.detail = Some("see `keywheel ring findings` with a token that may".into());
+            gate.places.clear();
+        }
+    }
 }
 
 /// Whether the scheduled moment has passed without a rotation.
@@ -207,6 +217,7 @@ fn gate_status(
         detail: None,
         remaining: None,
         missing: Vec::new(),
+        places: Vec::new(),
     };
     match &gate.status {
         gate::GateStatus::Open { level } => {
@@ -235,6 +246,9 @@ fn gate_status(
         gate::GateStatus::Failed { why } => {
             status.status = "failed".into();
             status.detail = Some(why.clone());
+            if gate.name == gate::FINDINGS {
+                status.places = places(snapshot);
+            }
         }
         gate::GateStatus::Waived { by, until } => {
             status.status = "waived".into();
@@ -243,6 +257,20 @@ fn gate_status(
         }
     }
     status
+}
+
+/// The places without a waiver, as far as the view has them.
+fn places(snapshot: &Snapshot) -> Vec<String> {
+    let now = snapshot.now.cluster;
+    let mut places = Vec::new();
+    for scan in &snapshot.view.scans {
+        let stands = |place: &&BlockingPlace| {
+            !place.waiver.as_ref().is_some_and(|waiver| now < waiver.until)
+        };
+        let open = scan.blocking.iter().filter(stands);
+        places.extend(open.map(|place| format!("{}: {}", scan.name, place.place)));
+    }
+    places
 }
 
 fn consumers(snapshot: &Snapshot) -> Vec<ConsumerStatus> {

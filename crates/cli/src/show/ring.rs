@@ -190,7 +190,7 @@ fn gates(lines: &mut Vec<Line>, stage: &StageGates) {
             Piece::new(gate_tone(gate), &gate.status),
             gate.level.as_deref().unwrap_or("-").into(),
             gate.remaining.as_deref().unwrap_or("-").into(),
-            gate.detail.as_deref().unwrap_or("").into(),
+            why(gate).into(),
         ]);
     }
     let mut rows = table.lines().into_iter();
@@ -198,7 +198,19 @@ fn gates(lines: &mut Vec<Line>, stage: &StageGates) {
     for (gate, row) in stage.gates.iter().zip(rows) {
         lines.push(row);
         lines.extend(gate.missing.iter().map(laggard));
+        lines.extend(gate.places.iter().map(|place| {
+            let mark = Piece::new(Tone::Bad, "    would break: ");
+            Line::new(vec![mark, Piece::from(place)])
+        }));
     }
+}
+
+/// Why a gate is closed, without the places that stand below it.
+fn why(gate: &GateStatus) -> &str {
+    let detail = gate.detail.as_deref().unwrap_or("");
+    let first = gate.places.first().and_then(|place| detail.find(place.as_str()));
+    let head = first.and_then(|start| detail.get(..start));
+    head.map_or(detail, |head| head.trim_end_matches(": "))
 }
 
 fn laggard(missing: &Laggard) -> Line {
@@ -379,6 +391,35 @@ mod tests {
         };
         assert_eq!(heading(3).last().unwrap(), "revoked  2, up to number 3");
         assert!(!heading(0).iter().any(|line| line.starts_with("revoked")));
+    }
+
+    #[test]
+    fn each_place_that_would_break_has_a_line() {
+        let stage: StageGates = serde_json::from_value(serde_json::json!({
+            "version": 2, "stage": "confirm",
+            "gates": [
+                { "name": "instances", "status": "open", "level": "held" },
+                {
+                    "name": "findings", "status": "failed",
+                    "detail": "2 places would break: shop: a.py:1 (K, x); shop: b.py:2 (K, y)",
+                    "places": ["shop: a.py:1 (K, x)", "shop: b.py:2 (K, y)"]
+                },
+            ]
+        }))
+        .unwrap();
+        let mut lines = Vec::new();
+        gates(&mut lines, &stage);
+        let text: Vec<_> = lines.iter().map(|line| line.plain().trim_end().to_owned()).collect();
+        assert_eq!(
+            text,
+            [
+                "  GATE       STATUS  EVIDENCE  LEFT  WHY",
+                "  instances  open    held      -",
+                "  findings   failed  -         -     2 places would break",
+                "    would break: shop: a.py:1 (K, x)",
+                "    would break: shop: b.py:2 (K, y)",
+            ]
+        );
     }
 
     #[test]

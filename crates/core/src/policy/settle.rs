@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Consumer, ConsumerSpec, Health, OnCompromise, OnStall, Passive, Policy, Spec};
-use crate::gate::EvidenceLevel;
+use crate::gate::{EvidenceLevel, FINDINGS};
 use crate::id::{ConsumerName, GateName};
 use crate::kind::{EncryptionAlgorithm, Kind, RsaBits, SecretEncoding, SigningAlgorithm};
 use crate::schedule::{Cron, QuietHours, Triggers};
@@ -101,6 +101,7 @@ impl TryFrom<&Spec> for Policy {
             on_compromise: on_compromise(spec, &mut faults),
             approval: spec.approval,
             required_gates: required_gates(spec, &mut faults),
+            findings_max_age: findings_max_age(spec, &mut faults),
             health: Health {
                 max_rejected_percent: spec.max_rejected_percent.unwrap_or(5),
                 min_samples: 20,
@@ -356,6 +357,28 @@ fn required_gates(spec: &Spec, faults: &mut Faults) -> BTreeSet<GateName> {
         }
     }
     gates
+}
+
+fn findings_max_age(spec: &Spec, faults: &mut Faults) -> Option<Span> {
+    let text = spec.findings_max_age.as_deref();
+    if text.is_some() && !spec.require.iter().any(|gate| gate == FINDINGS) {
+        faults.add(
+            "findings_max_age",
+            "has no meaning where the gate `findings` is not required",
+            "Add findings to require, or remove it",
+        );
+    }
+    match text {
+        Some("never") => None,
+        Some(text) => {
+            let most = faults.optional_span("findings_max_age", Some(text));
+            if most == Some(Span::ZERO) {
+                faults.add("findings_max_age", "is zero", "No scan would ever be new enough");
+            }
+            most
+        }
+        None => super::findings_max_age(),
+    }
 }
 
 /// `profile`, `name=5m` (both waits), or `name=5m/1h` (to learn of a key, and to forget one).

@@ -102,9 +102,14 @@ pub struct Spec {
     /// Whether a person must approve each promotion. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approval: bool,
-    /// Gates of your own that must have passed before promotion, for example `probes`.
+    /// Gates of your own that must have passed before promotion, for example `probes`; and
+    /// `findings`, which `keywheel scan --report` answers: no place is known that would break.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<String>,
+    /// Where `require` names `findings`, a scan that is older than this must be reported again.
+    /// `never` when its age does not matter. Default `30d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings_max_age: Option<String>,
     /// After a promotion, more rejections than this share are a failure, 0 to 100 percent.
     /// Default 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]

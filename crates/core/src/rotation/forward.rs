@@ -2,7 +2,7 @@
 //! stages.
 
 use super::{Minted, Notice, Refused, RefusedKind, Work};
-use crate::gate::{Gate, GateStatus};
+use crate::gate::{FINDINGS, Gate, GateStatus};
 use crate::guard::Guard;
 use crate::id::VersionNumber;
 use crate::policy::Promises;
@@ -345,7 +345,10 @@ impl Work {
             )
         });
         let late = self.now.cluster.since(path.since.cluster) >= self.ring.policy.stall_after;
-        if path.stalled.is_some() || !stuck || !(late || failed.is_some()) {
+        // What a scan found stood there before the rotation began. Were the policy to take that back
+        // at once, the schedule would begin it again at once.
+        let at_once = failed.as_ref().is_some_and(|(gate, _)| gate != FINDINGS);
+        if path.stalled.is_some() || !stuck || !(late || at_once) {
             return;
         }
         if let Some(path) = &mut self.ring.path {

@@ -33,6 +33,7 @@ pub(crate) fn policy() -> Policy {
         on_compromise: OnCompromise::SwitchFirst { within: Span::from_secs(60) },
         approval: false,
         required_gates: BTreeSet::new(),
+        findings_max_age: None,
         health: Health { max_rejected_percent: 5, min_samples: 20 },
         passive: BTreeMap::new(),
         consumers: BTreeMap::from([

@@ -10,6 +10,7 @@
 
 mod common;
 mod evidence;
+mod findings;
 mod health;
 mod plan;
 mod policy;

@@ -9,7 +9,7 @@ use crate::common::{Driver, policy};
 
 fn told(policy: Policy) -> String {
     let driver = Driver::new(policy);
-    let plan = plan(&driver.ring, &driver.view(), driver.now.wall);
+    let plan = plan(&driver.ring, &driver.view(), driver.now);
     let mut text = match plan.begins {
         Some((at, cause)) => format!("begins {at} ({cause:?})\n"),
         None => "begins when somebody asks\n".into(),
@@ -83,7 +83,7 @@ destroy +0s: never by itself
 #[test]
 fn the_foretold_times_are_kept() {
     let mut driver = Driver::new(policy());
-    let drain = plan(&driver.ring, &driver.view(), driver.now.wall)
+    let drain = plan(&driver.ring, &driver.view(), driver.now)
         .stages
         .into_iter()
         .find(|stage| stage.stage == "drain")

@@ -41,7 +41,7 @@ fn a_plain_ring_is_accepted() {
 }
 
 refused! {
-    unknown_field: {"rotate_evry": "7d"} => @"unreadable: unknown field `rotate_evry`, expected one of `kind`, `algorithm`, `rsa_bits`, `length_bytes`, `encoding`, `alphabet`, `rotate_every`, `cron`, `time_zone`, `max_age_at_use`, `max_uses`, `on_event`, `jitter`, `quiet_hours`, `longest_lifetime`, `skew`, `hold`, `quiet_use`, `retire_after`, `max_accepted`, `stall_after`, `on_stall`, `lease_ttl`, `offline_max`, `destroy_after`, `on_compromise`, `switch_within`, `approval`, `require`, `max_rejected_percent`, `revocations_stale_after`, `ledger`, `passive`, `consumer`";
+    unknown_field: {"rotate_evry": "7d"} => @"unreadable: unknown field `rotate_evry`, expected one of `kind`, `algorithm`, `rsa_bits`, `length_bytes`, `encoding`, `alphabet`, `rotate_every`, `cron`, `time_zone`, `max_age_at_use`, `max_uses`, `on_event`, `jitter`, `quiet_hours`, `longest_lifetime`, `skew`, `hold`, `quiet_use`, `retire_after`, `max_accepted`, `stall_after`, `on_stall`, `lease_ttl`, `offline_max`, `destroy_after`, `on_compromise`, `switch_within`, `approval`, `require`, `findings_max_age`, `max_rejected_percent`, `revocations_stale_after`, `ledger`, `passive`, `consumer`";
     unknown_consumer_field: {"consumer": [{"name": "web", "role": "protect", "min": 2}]} => @"unreadable: unknown field `min`, expected one of `name`, `role`, `min_instances`, `max_instances`, `one_slot`, `cutover`, `min_evidence`";
     assumed_evidence: {"consumer": [{"name": "web", "role": "protect", "min_evidence": "assumed"}]} => @"consumer.web.min_evidence: `assumed` is what holds when nobody has shown anything. Use attested, held, exercised or probed";
     unknown_evidence: {"consumer": [{"name": "web", "role": "protect", "min_evidence": "sure"}]} => @"unreadable: unknown variant `sure`, expected one of `assumed`, `attested`, `held`, `exercised`, `probed`";
@@ -71,6 +71,8 @@ refused! {
     rotation_faster_than_caches: {"rotate_every": "5m", "passive": ["social-core"], "max_accepted": 64} => @"rotate_every: 5m is shorter than the propagation of passive consumers (1d). Rotate more slowly than your slowest cache learns";
     narrow: {"max_accepted": 1} => @"max_accepted: 1 is outside 2 to 64. A rotation needs two accepted versions: the old and the new";
     offline_before_lost: {"offline_max": "10s"} => @"offline_max: 10s is shorter than lease_ttl (30s). An instance must be lost before it can be gone; raise offline_max";
+    findings_age_without_the_gate: {"findings_max_age": "1d"} => @"findings_max_age: has no meaning where the gate `findings` is not required. Add findings to require, or remove it";
+    findings_age_of_nothing: {"require": ["findings"], "findings_max_age": "0s"} => @"findings_max_age: is zero. No scan would ever be new enough";
     too_many_percent: {"max_rejected_percent": 101} => @"max_rejected_percent: is more than 100. Give 0 to 100";
     duplicate_consumer: {"consumer": [{"name": "web", "role": "protect"}, {"name": "web", "role": "process"}]} => @"consumer.name: `web` is declared twice. One consumer is one service; count its processes with min_instances";
     consumer_name: {"consumer": [{"name": "Web Shop", "role": "protect"}]} => @"consumer.name: `Web Shop` cannot name a consumer; use 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit. Rename it";

@@ -12,7 +12,9 @@ use keywheel_core::ring::Ring;
 use keywheel_core::rotation::{self, Input};
 use keywheel_core::schedule::{Cause, Cron, QuietHours};
 use keywheel_core::time::{ClusterTime, Now, Span, WallTime};
-use keywheel_core::view::{Counts, Held, Instance, Moment, Server, View};
+use keywheel_core::view::{
+    BlockingPlace, Counts, Held, Instance, Moment, PlaceWaiver, Scan, Server, View,
+};
 use proptest::prelude::*;
 
 /// One random thing that happens: numbers that are read in the light of the ring as it then is.
@@ -54,7 +56,8 @@ fn policies() -> Vec<Policy> {
     encryption.destroy_after = None;
     let mut strict = policy();
     strict.approval = true;
-    strict.required_gates = ["probes".parse().unwrap()].into();
+    strict.required_gates = ["probes", "findings"].map(|gate| gate.parse().unwrap()).into();
+    strict.findings_max_age = Some(Span::from_secs(100));
     strict.passive =
         [("cache".to_owned(), Passive::declared(Span::from_secs(300), Span::from_secs(300)))]
             .into();
@@ -112,15 +115,31 @@ fn view(ring: &Ring, now: Now, roll: &Roll) -> View {
         settled_at: ClusterTime(now.cluster.0 + u64::from(roll.choice % 9 == 8) * 30_000),
         uses: u64::from(roll.choice % 5),
         last_use: (roll.choice.is_multiple_of(4)).then_some(now.wall),
+        scans: scans(now, roll.choice),
         digest: "digest".into(),
     }
+}
+
+/// None, or one that is clean, or has a place with or without a waiver.
+fn scans(now: Now, choice: u8) -> Vec<Scan> {
+    let until = now.cluster.after(Span::from_secs(5));
+    let waiver = (choice % 8 > 5).then(|| PlaceWaiver { by: by(), until });
+    let place = BlockingPlace { place: "app.py:1".into(), waiver };
+    let scan = Scan {
+        name: "shop".parse().unwrap(),
+        at: Moment { cluster: now.cluster, wall: now.wall },
+        blocking: if choice.is_multiple_of(8) { Vec::new() } else { vec![place] },
+        more: usize::from(choice % 8 == 1),
+    };
+    if (4..=5).contains(&(choice % 8)) { Vec::new() } else { vec![scan] }
 }
 
 fn input(ring: &Ring, now: Now, roll: &Roll) -> Input {
     let view = view(ring, now, roll);
     let version = VersionNumber(roll.version);
     let fresh = minted(&ring.policy.kind, ring.next_number().0);
-    let gates = ["instances", "protectors", "expiry", "drop", "probes", "capacity", "health"];
+    let gates =
+        ["instances", "protectors", "expiry", "drop", "probes", "capacity", "health", "findings"];
     let gate: GateName = gates[usize::from(roll.choice) % gates.len()].parse().unwrap();
     let verdicts = [Verdict::Pass, Verdict::Fail { why: "no".into() }];
     match roll.verb {
@@ -264,7 +283,7 @@ proptest! {
                     prop_assert!(!gate.name.is_empty());
                 }
             }
-            let foretold = plan(ring, view, now.wall);
+            let foretold = plan(ring, view, now);
             prop_assert_eq!(foretold.stages.len(), 7);
             Ok(())
         })?;

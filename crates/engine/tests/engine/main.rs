@@ -20,6 +20,7 @@ mod restore;
 mod revocations;
 mod rotation;
 mod scale;
+mod scans;
 mod serving;
 mod support;
 mod tampering;

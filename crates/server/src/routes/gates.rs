@@ -4,16 +4,16 @@ use axum::response::Response;
 use hyper::Method;
 use keywheel_api::problem::Kind;
 use keywheel_api::ring::{Evidence, RingStatus, Waive};
-use keywheel_core::gate::{EvidenceLevel, Verdict};
-use keywheel_core::id::{InstanceId, VersionNumber};
+use keywheel_core::gate::{EvidenceLevel, FINDINGS, Verdict};
+use keywheel_core::id::{InstanceId, ScanName, VersionNumber};
 use keywheel_core::time::Span;
 use keywheel_engine::Verb;
 
 use crate::authz::{self, Right};
-use crate::call::{Call, REASON_MAX};
+use crate::call::{Call, REASON_MAX, ring_json};
 use crate::operation::{Access, Answer, Body, Operation, schema};
 use crate::refusal::Refusal;
-use crate::routes::verbs;
+use crate::routes::{rings, verbs};
 
 /// The longest waiver.
 const WAIVER_MAX: Span = Span::from_secs(24 * 3_600);
@@ -36,7 +36,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         id: "waiveGate",
         method: Method::POST,
         path: "/v1/rings/{ring}/gates/{gate}/waive",
-        summary: "Opens a gate for a while, or excuses one instance at it; needs a reason.",
+        summary: "Opens a gate for a while, or excuses one instance or one finding at it; needs a \
+                  reason.",
         access: Access::Right(Right::BreakGlass),
         query: &[],
         conditional: true,
@@ -96,6 +97,20 @@ async fn waive(call: Call) -> Result<Response, Refusal> {
         .lasts
         .parse()
         .map_err(|error| Refusal::invalid("lasts", error, "Write for example 10m"))?;
+    if let Some(finding) = wire.finding {
+        let alone = wire.instance.is_none() && wire.version.is_none() && gate.as_str() == FINDINGS;
+        if !alone {
+            return Err(Refusal::invalid(
+                "finding",
+                "a finding is waived at the gate findings, for every instance and version",
+                "Leave out instance and version, or leave out finding",
+            ));
+        }
+        return waive_finding(call, finding, wire.scan, lasts, wire.reason).await;
+    }
+    if wire.scan.is_some() {
+        return Err(Refusal::invalid("scan", "it means nothing without a finding", "Leave it out"));
+    }
     if lasts == Span::ZERO || lasts > WAIVER_MAX {
         return Err(Refusal::invalid(
             "lasts",
@@ -108,4 +123,22 @@ async fn waive(call: Call) -> Result<Response, Refusal> {
         instance.map_err(|error| Refusal::invalid("instance", error, "Give its id from status"))?;
     let version = wire.version.map(VersionNumber);
     verbs::act(call, Verb::Waive { gate, version, instance, lasts }, Some(wire.reason)).await
+}
+
+/// Waives one place that a scan found. That is kept with what was found and not with the rotation.
+async fn waive_finding(
+    call: Call,
+    finding: String,
+    scan: Option<String>,
+    lasts: Span,
+    reason: String,
+) -> Result<Response, Refusal> {
+    let ring = call.ring()?;
+    let scan = scan.map(|name| name.parse::<ScanName>()).transpose();
+    let scan = scan.map_err(|error| Refusal::invalid("scan", error, "Give its name"))?;
+    let context = call.context(Some(reason))?;
+    let snapshot = call
+        .engine(move |engine| engine.waive_finding(&ring, &finding, scan.as_ref(), lasts, &context))
+        .await?;
+    ring_json(&rings::visible(call.caller()?, &snapshot)?)
 }

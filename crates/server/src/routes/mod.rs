@@ -16,6 +16,7 @@ pub(crate) mod reports;
 pub(crate) mod revocations;
 pub(crate) mod rings;
 pub(crate) mod root;
+pub(crate) mod scans;
 pub(crate) mod sign;
 pub(crate) mod tokens;
 pub(crate) mod verbs;

@@ -93,7 +93,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// What a caller may see of a ring. A consumer sees the rings that declare it, without the
 /// processes of others.
 pub(crate) fn visible(caller: &Caller, snapshot: &Snapshot) -> Result<RingStatus, Refusal> {
-    let status = status::ring_status(snapshot);
+    let mut status = status::ring_status(snapshot);
+    if !authz::sees_places(&caller.role) {
+        status::hide_places(&mut status);
+    }
     match (&caller.role, &caller.consumer) {
         (Role::Consumer, Some(own)) if snapshot.ring.policy.consumers.contains_key(own) => {
             Ok(status::for_consumer(status, own))

@@ -13,5 +13,6 @@ mod notices;
 mod overload;
 mod revocations;
 mod rights;
+mod scans;
 mod surface;
 mod transport;

@@ -30,6 +30,19 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
         ("endInstance", (breakglass.clone(), Some(json!({ "reason": "a test" })))),
         ("waiveGate", (breakglass, Some(json!({ "reason": "a test", "lasts": "1m" })))),
         ("putEvidence", (vec!["evidence:probes"], Some(json!({ "verdict": "pass" })))),
+        ("beginScan", (vec!["evidence:findings"], None)),
+        (
+            "reportScan",
+            (
+                vec!["evidence:findings"],
+                Some(json!({ "nonce": "none", "tool": "test", "findings": [] })),
+            ),
+        ),
+        ("forgetScan", (vec!["evidence:findings"], None)),
+        (
+            "readFindings",
+            (vec!["admin", "operator", "breakglass", "auditor", "evidence:findings"], None),
+        ),
         ("sendEvent", (vec!["admin", "operator", "consumer"], Some(json!({ "name": "login" })))),
         ("planRing", (vec!["admin", "operator", "breakglass", "auditor"], None)),
         (
@@ -112,7 +125,7 @@ impl Operation {
     fn request(&self, ring: &str, token: Option<&str>, body: Option<&Value>) -> Request {
         let mut path = self.path.replace("{ring}", ring).replace("{version}", "1");
         path = path.replace("{gate}", "probes").replace("{token}", "0123456789abcdef");
-        path = path.replace("{instance}", "none");
+        path = path.replace("{instance}", "none").replace("{scan}", "shop");
         path += match self.id.as_str() {
             "watch" => "?wait=1ms",
             "fetchMaterial" => "?instance=none",
@@ -149,6 +162,9 @@ fn the_document_names_the_roles_of_the_table() {
         let Some((allowed, _)) = table.get(operation.id.as_str()) else { continue };
         let mut allowed: BTreeSet<_> =
             allowed.iter().map(|role| role.replace("probes", "<gate>")).collect();
+        if allowed.contains("evidence:<gate>") {
+            allowed.remove("evidence:findings");
+        }
         if ["putRing", "deleteRing"].contains(&operation.id.as_str()) {
             allowed.insert("breakglass".into());
         }

@@ -12,6 +12,7 @@ mod delete;
 mod destroy;
 mod event;
 mod evidence;
+mod findings;
 mod import;
 mod source;
 
@@ -38,6 +39,8 @@ enum Task {
     Delete(delete::Args),
     /// Erases a retired version now
     Destroy(destroy::Args),
+    /// Shows who is declared to use a ring, and what scans of code bases found
+    Findings(findings::Args),
     /// Reports evidence to a gate
     Evidence(evidence::Args),
     /// Reports an application event that may start a rotation
@@ -57,6 +60,7 @@ pub fn run(invocation: &Invocation, args: Args) -> Outcome {
         Task::Import(args) => import::run(invocation, &args),
         Task::Delete(args) => delete::run(invocation, &args),
         Task::Destroy(args) => destroy::run(invocation, &args),
+        Task::Findings(args) => findings::run(invocation, &args),
         Task::Evidence(args) => evidence::run(invocation, &args),
         Task::Event(args) => event::run(invocation, &args),
     }

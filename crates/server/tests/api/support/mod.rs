@@ -24,8 +24,16 @@ use serde_json::{Value, json};
 pub(crate) use http::{Answer, Request};
 
 /// Every role, as tokens name it.
-pub(crate) const ROLES: [&str; 7] =
-    ["admin", "operator", "breakglass", "consumer", "auditor", "signer", "evidence:probes"];
+pub(crate) const ROLES: [&str; 8] = [
+    "admin",
+    "operator",
+    "breakglass",
+    "consumer",
+    "auditor",
+    "signer",
+    "evidence:probes",
+    "evidence:findings",
+];
 
 /// A server and everything behind it.
 pub(crate) struct World {
