@@ -62,12 +62,11 @@ const PACKAGES: &[Package] = &[
 ];
 
 /// Packages that start a service when they are installed, which nobody asked for here.
-const SERVICES: &[(&str, &str)] =
-    &[
-        ("nginx", "nginx.service"),
-        ("redis-server", "redis-server.service"),
-        ("postgresql", "postgresql.service"),
-    ];
+const SERVICES: &[(&str, &str)] = &[
+    ("nginx", "nginx.service"),
+    ("redis-server", "redis-server.service"),
+    ("postgresql", "postgresql.service"),
+];
 
 /// Where systemd keeps its state while it runs.
 const SYSTEMD: &str = "/run/systemd/system";
