@@ -85,6 +85,37 @@ fn a_use_at_too_great_an_age_begins_a_rotation() {
     assert_eq!(cause(&world), Some(Cause::AgeAtUse));
 }
 
+/// What `ensure_fresh` of a consumer goes by.
+#[test]
+fn a_consumer_is_told_for_how_long_the_primary_is_young_enough() {
+    let fresh_secs = |world: &World, api: &Worker| {
+        let material = world.engine.material(&ring(), &api.consumer, &api.id).unwrap();
+        material.fresh_for.map(|left| left.as_millis().div_ceil(1_000))
+    };
+    let world = World::new();
+    let (api, _) = world.settled(&spec("secret"));
+    assert_eq!(fresh_secs(&world, &api), None, "its policy has no such age");
+
+    let world = World::new();
+    let spec = with("secret", json!({ "max_age_at_use": "60s" }));
+    let (mut api, mut edge) = world.settled(&spec);
+    let first = fresh_secs(&world, &api).unwrap();
+    assert!(first <= 60, "{first}");
+    world.live(&mut [&mut api, &mut edge], 20);
+    let later = fresh_secs(&world, &api).unwrap();
+    assert!((18..=22).contains(&(first - later)), "{first} {later}");
+    world.live(&mut [&mut api, &mut edge], 45);
+    assert_eq!(fresh_secs(&world, &api), Some(0));
+    assert_eq!(cause(&world), None, "nobody has used it");
+    // The next primary is young, and a version that is only published is not what counts.
+    used(&world, &mut api, 1);
+    assert_eq!(cause(&world), Some(Cause::AgeAtUse));
+    assert_eq!(fresh_secs(&world, &api), Some(0));
+    world.live(&mut [&mut api, &mut edge], 30);
+    assert_eq!(world.primary(), Some(version(2)));
+    assert!(fresh_secs(&world, &api).unwrap() > 20);
+}
+
 #[test]
 fn quiet_hours_put_a_rotation_off() {
     let world = World::new();
