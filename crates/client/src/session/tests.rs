@@ -97,7 +97,7 @@ fn a_ring_that_is_refused_is_asked_for_again_and_keeps_no_other_one() {
             Action::Extend(indices) => {
                 assert_eq!(indices, [0, 1, 2]);
                 asked += 1;
-                session.not_extended(&indices, now, u64::MAX);
+                session.not_extended(&indices, now, 9_999);
             }
             Action::Rest { until } => {
                 assert!(until > now);
@@ -109,7 +109,9 @@ fn a_ring_that_is_refused_is_asked_for_again_and_keeps_no_other_one() {
     assert!((5..20).contains(&asked), "{asked} times in a minute");
     assert!(reported >= 6, "the leases of the others are renewed");
 
-    // Whoever hears of the ring asks at once.
+    // Whoever hears of the ring asks at once, also where nothing else is due.
+    session.not_extended(&[1], now, 9_999);
+    session.report_failed(&[0, 2], false, now, 9_999);
     session.changed(41, "r1", &Incarnation("a".into()), Revision(5), Some(9));
     assert_eq!(session.next(now, |_| None), Action::Extend(vec![0, 1, 2]));
     session.registered(&[0, 1, 2], vec![vec![1]; 3], now);

@@ -16,7 +16,7 @@ fn proves(ring: &RingHandle) {
 
 /// What is said of a ring that is refused.
 fn refusal(ring: &RingHandle) -> String {
-    let error = ring.current().unwrap_err();
+    let error = ring.current().err().unwrap();
     assert!(matches!(&error, ClientError::Refused { ring: named, .. } if named == ring.name()));
     let text = error.to_string();
     assert!(text.contains(ring.name()), "{text}");
@@ -40,7 +40,7 @@ fn the_others_go_on_and_each_refused_one_says_why_until_it_is_there() {
     assert!(refusal(&absent).contains("there is no such ring"));
     assert!(refusal(&foreign).contains("does not declare consumer api"));
     assert!(matches!(
-        absent.guard().unwrap_err(),
+        absent.guard().err().unwrap(),
         keywheel_client::ProtectError::Client(ClientError::Refused { .. })
     ));
     assert!(absent.health().trouble.unwrap().contains("no such ring"));
