@@ -199,8 +199,7 @@ impl Groups {
     /// such as `secret_key` in a table of options, joins nothing with a setting of another name.
     fn join_settings(&mut self, files: &[Read]) {
         let names = pairs(files).flat_map(|(_, one, other)| [one, other]);
-        let constants: HashSet<String> =
-            names.filter_map(constant).map(|name| names::folded(name)).collect();
+        let constants: HashSet<String> = names.filter_map(constant).map(names::folded).collect();
         let is_known = |node: &Node| match node {
             Node::Everywhere(name) => constants.contains(name),
             _ => false,
