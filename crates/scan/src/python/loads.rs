@@ -392,6 +392,9 @@ pub(super) fn by_stranger<'a>(
         });
         return;
     }
+    if placed.into == Into::Elsewhere {
+        return;
+    }
     if !words::may_load(name) && !gives_constant(placed, name) {
         return;
     }
