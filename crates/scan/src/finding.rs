@@ -160,7 +160,8 @@ pub struct LiteralMark {
 /// One place that consumes a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// Names the finding over changes elsewhere in the file: of rule, path, key and its how many-th.
+    /// Names the finding over changes elsewhere in the file: of rule, path, key and how many-th it
+    /// is.
     pub id: String,
     /// What kind of place it is.
     pub kind: Kind,
