@@ -55,6 +55,12 @@ const USES: &[&str] = &[
 const NAMES: &[&str] =
     &["key", "secret", "token", "passphrase", "password", "passwd", "salt", "pepper", "auth"];
 
+/// Words of what loads settings or runs by a timer. Some names are those of keys only there.
+const LOADS: &[&str] = &[
+    "env", "Env", "config", "Config", "settings", "Settings", "secrets", "Timer", "schedul",
+    "asyncio", "celery", "cron",
+];
+
 /// As many different names as are judged; a file with more is read.
 const MOST: usize = 2_000;
 
@@ -71,6 +77,7 @@ pub(super) fn is_worth(text: &str, index: &Index) -> bool {
     });
     let Some(words) = words else { return true };
     let mut judged = HashSet::new();
+    let mut may_be_loaded = false;
     for found in words.find_iter(text) {
         if found.pattern().as_usize() < USES.len() {
             return true;
@@ -79,11 +86,13 @@ pub(super) fn is_worth(text: &str, index: &Index) -> bool {
         if !judged.insert(name) {
             continue;
         }
-        if judged.len() > MOST || words::judge_loaded(name).is_some() {
+        if judged.len() > MOST || words::judge(name).is_some() {
             return true;
         }
+        may_be_loaded = may_be_loaded || words::judge_loaded(name).is_some();
     }
-    index.added().any(|tail| memchr::memmem::find(text.as_bytes(), tail.as_bytes()).is_some())
+    let holds = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    (may_be_loaded && LOADS.iter().any(|word| holds(word))) || index.added().any(holds)
 }
 
 /// The name in which a part of it stands.

@@ -1,5 +1,5 @@
-//! Calls that use a key: those of the rules, with a key that they are given or with the setting that
-//! they take by themselves.
+//! Calls that use a key: those of the rules, with a key that they are given or with the setting
+//! that they take by themselves.
 
 use super::flow::{Hold, Origin};
 use super::out::{Out, Used};

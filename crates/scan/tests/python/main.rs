@@ -1,7 +1,7 @@
 //! What the reader of Python says of small files of our own, and whether that is true.
 //!
 //! A case is a piece of a `.py` file below `cases/`, from a line `# --- name` to the next. Where a
-//! line is a place, a comment says which: `#! env_load module no SECRET_KEY` is its kind, its scope,
+//! line is a place, a comment says which: `#! env_load module no SECRET_KEY` is its kind, scope,
 //! whether it takes a new key, and its name (`-` stands for none, and what is left out is not
 //! asked). Several are parted by `;`. A line without such a comment must be none.
 //!
