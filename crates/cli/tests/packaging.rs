@@ -99,3 +99,12 @@ fn the_wheels_have_the_version_of_the_workspace_and_one_builder() {
         assert!(manifest.exists(), "{}", manifest.display());
     }
 }
+
+#[test]
+fn the_hook_for_commits_calls_keywheel_with_arguments_that_it_knows() {
+    let text = read(".pre-commit-hooks.yaml");
+    let entry = text.lines().find_map(|line| line.trim().strip_prefix("entry: ")).unwrap();
+    let words: Vec<&str> = entry.split_whitespace().collect();
+    assert_eq!(words.first(), Some(&"keywheel"));
+    parses(&words);
+}

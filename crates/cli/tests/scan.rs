@@ -149,3 +149,23 @@ fn rules_of_ones_own_are_heeded() {
         report["findings"].as_array().unwrap().iter().map(|one| &one["sink"]).collect();
     assert_eq!(sinks, ["acme.sealing.seal"]);
 }
+
+#[test]
+fn the_ignores_and_rules_of_the_page_are_ones_that_are_read() {
+    let page = include_str!("../../../docs/how-to/scan.md");
+    let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let world = World::new();
+    world.write("a.py", "");
+    let mut read = 0;
+    for block in blocks {
+        if block.starts_with("[[ignore]]") {
+            world.write(".keywheel-scan.toml", block);
+            world.ok(&["scan"]);
+        } else {
+            world.write("rules.toml", block);
+            world.ok(&["scan", "--rules", "rules.toml"]);
+        }
+        read += 1;
+    }
+    assert_eq!(read, 2);
+}

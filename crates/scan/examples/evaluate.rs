@@ -1,11 +1,12 @@
 //! Compares a scan with labels that people made:
 //! `evaluate LABELS TEXTS [first|second|NAME…] [--list]`.
 //!
-//! The folder of labels has `labels*.jsonl` (one place a line), `files*.jsonl` (the files that were labelled
-//! from their first line to their last, with where their texts are) and `doubtful*.jsonl` (places
-//! about which people disagree; they count neither way). `first` and `second` are the halves of the
-//! repositories by name: rules are made with the first, and measured with the second. What is
-//! printed is Markdown; with `--list`, each miss and each false finding too.
+//! The folder of labels has `labels*.jsonl` (one place a line), `files*.jsonl` (the files that were
+//! labelled from their first line to their last, with where their texts are below TEXTS) and
+//! `doubtful*.jsonl` (lines about which people disagree; they count neither way). `first` and
+//! `second` are the halves of the repositories of each set by name: rules are made with the first,
+//! and measured with the second. What is printed is Markdown; with `--list`, each miss and each
+//! false finding too.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 

@@ -2,8 +2,8 @@
 //! and one finding a place.
 //!
 //! Two sites are of one key when they share a name. A name of a setting joins all files; the name
-//! of a variable, and a name that says too little ([`names::is_weak`]), its own file only, and never
-//! two keys that have settings of their own: `key` may be one thing here and another there.
+//! of a variable, and a name that says too little ([`names::is_weak`]), its own file only, and
+//! never two keys that have settings of their own: `key` may be one thing here and another there.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -127,6 +127,8 @@ struct Groups {
     parents: Vec<usize>,
     /// Whether a group has a name that is known everywhere.
     anchored: Vec<bool>,
+    /// Names that stand for several keys in their file.
+    ambiguous: HashSet<Node>,
 }
 
 /// What the groups are called.
@@ -160,6 +162,10 @@ impl Groups {
         index
     }
 
+    fn is_ambiguous(&self, file: usize, name: &str) -> bool {
+        self.ambiguous.contains(&Node::InFile(file, name.to_owned()))
+    }
+
     fn is_anchored(&self, root: usize) -> bool {
         self.anchored.get(root).copied().unwrap_or_default()
     }
@@ -167,10 +173,16 @@ impl Groups {
     /// Joins two names, unless a name of a variable would join two keys with settings.
     fn unite(&mut self, one: Node, other: Node) {
         let by_settings = is_everywhere(&one, &other);
+        let local = [&one, &other].into_iter().find(|node| matches!(node, Node::InFile(..)));
+        let local = local.cloned();
         let (one, other) = (self.index(one), self.index(other));
         let (one, other) = (self.root(one), self.root(other));
         let both_anchored = self.is_anchored(one) && self.is_anchored(other);
-        if one == other || (both_anchored && !by_settings) {
+        if one == other {
+            return;
+        }
+        if both_anchored && !by_settings {
+            self.ambiguous.extend(local);
             return;
         }
         let anchored = self.is_anchored(one) || self.is_anchored(other);
@@ -231,7 +243,13 @@ impl Groups {
         let mut spellings: HashMap<usize, BTreeMap<(u8, String), usize>> = HashMap::new();
         for (index, file) in files.iter().enumerate() {
             for site in &file.sites.found {
-                let own = self.index(Self::of_site(index, site, marker));
+                let own = match Self::of_site(index, site, marker) {
+                    Node::InFile(file, name) if self.is_ambiguous(file, &name) => {
+                        Node::Place(file, name)
+                    }
+                    node => node,
+                };
+                let own = self.index(own);
                 let root = self.root(own);
                 roots.push((root, index));
                 let of_root = spellings.entry(root).or_default();
@@ -535,9 +553,10 @@ pub(crate) mod tests {
             vec![
                 site(Kind::KeyUse, 1, &[setting("A_SECRET"), local("key")]),
                 site(Kind::KeyUse, 2, &[setting("B_SECRET"), local("key")]),
+                site(Kind::KeyUse, 3, &[local("key")]),
             ],
         );
-        assert_eq!(keys(&joined(&[file])), ["A_SECRET", "B_SECRET"]);
+        assert_eq!(keys(&joined(&[file])), ["A_SECRET", "B_SECRET", "key"]);
     }
 
     #[test]

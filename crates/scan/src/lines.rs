@@ -22,7 +22,7 @@ use crate::source::SourceFile;
 const PIECE_BYTES_MAX: usize = 16 * 1024;
 
 /// How many places of one file are said at most.
-const SITES_MAX: usize = 10_000;
+const SITES_MAX: usize = 2000;
 
 /// Before the name of a setting: how languages ask their environment for it.
 const LOADS: &[(&str, Source)] = &[
@@ -154,8 +154,9 @@ fn closes_comment(line: &str) -> bool {
 }
 
 fn is_comment(line: &str) -> bool {
-    let begins =
-        ["#", "//", "* ", "--", ";", "<!--", "{#", "/*", "%", "{{/*", "<%#", "rem ", "REM ", "dnl "];
+    let begins = [
+        "#", "//", "* ", "--", ";", "<!--", "{#", "/*", "%", "{{/*", "<%#", "rem ", "REM ", "dnl ",
+    ];
     let is_directive = line.starts_with("#define") || line.starts_with("--set");
     !is_directive && begins.iter().any(|begin| line.starts_with(begin))
 }
@@ -204,14 +205,13 @@ impl Reader<'_, '_> {
                 continue;
             }
             last_end = found.end();
-            match LOADS.get(index) {
-                Some((_, source)) => self.load(start, piece, (found.start(), found.end()), *source),
-                None => {
-                    let sink = index.checked_sub(LOADS.len()).and_then(|index| SINKS.get(index));
-                    if let Some((name, does)) = sink {
-                        self.sink(start, piece, (found.start(), found.end()), (name, *does));
-                    }
-                }
+            let span = (found.start(), found.end());
+            if let Some((_, source)) = LOADS.get(index) {
+                self.load(start, piece, span, *source);
+            } else if let Some((name, does)) =
+                index.checked_sub(LOADS.len()).and_then(|index| SINKS.get(index))
+            {
+                self.sink(start, piece, span, (name, *does));
             }
         }
         if self.said == before {
@@ -230,7 +230,9 @@ impl Reader<'_, '_> {
         }
         let mut site = self.site(Kind::EnvLoad, "lines/env-load", start + at, name, class);
         site.source = source;
-        site.sink = piece.get(at..end).map(|call| call.trim_end_matches(['(', '[', '.', ' ', '{']).to_owned());
+        site.sink = piece
+            .get(at..end)
+            .map(|call| call.trim_end_matches(['(', '[', '.', ' ', '{']).to_owned());
         let is_top = !piece.starts_with([' ', '\t']);
         site.scope = is_top.then_some(Scope::Module);
         site.hot = if is_top { Hot::No } else { Hot::Unknown };
@@ -245,7 +247,8 @@ impl Reader<'_, '_> {
         let Some(skip) = rest.find(name).map(|at| at + name.len()) else { return };
         let Some(after) = rest.get(skip..) else { return };
         let tail = after.trim_start_matches(['"', '\'', ']', ')', ' ', '`', '}']);
-        let Some(tail) = ["||", "??", ",", "or ", "?:"].iter().find_map(|sign| tail.strip_prefix(sign))
+        let Some(tail) =
+            ["||", "??", ",", "or ", "?:"].iter().find_map(|sign| tail.strip_prefix(sign))
         else {
             return;
         };
@@ -268,7 +271,9 @@ impl Reader<'_, '_> {
         let Some(rest) = piece.get(end..) else { return };
         let before = piece.get(..at).unwrap_or_default().trim_end();
         // The definition of a function of this name is no call.
-        if ["def", "function", "func", "fn", "import", "class"].iter().any(|word| before.ends_with(word))
+        if ["def", "function", "func", "fn", "import", "class"]
+            .iter()
+            .any(|word| before.ends_with(word))
         {
             return;
         }
@@ -292,15 +297,21 @@ impl Reader<'_, '_> {
         while let Some(found) = piece.get(at..).and_then(|rest| rest.find(['=', ':'])) {
             let sign = at + found;
             at = sign + 1;
-            let (Some(left), Some(right)) = (piece.get(..sign), piece.get(sign + 1..)) else { return };
+            let (Some(left), Some(right)) = (piece.get(..sign), piece.get(sign + 1..)) else {
+                return;
+            };
             if left.ends_with(['=', '!', '<', '>', ':']) {
                 continue;
             }
             let right = right.trim_start_matches(['=', '>']).trim_start();
-            if piece.get(sign + 1..).is_some_and(|rest| rest.starts_with("==") || rest.starts_with(':')) {
+            if piece
+                .get(sign + 1..)
+                .is_some_and(|rest| rest.starts_with("==") || rest.starts_with(':'))
+            {
                 continue;
             }
-            let right = right.strip_prefix("b\"").map_or(right, |_| right.get(1..).unwrap_or(right));
+            let right =
+                right.strip_prefix("b\"").map_or(right, |_| right.get(1..).unwrap_or(right));
             let Some(text) = quoted(right) else { continue };
             let name = last_name(left);
             let Some(class) = judge(name) else { continue };
@@ -348,18 +359,24 @@ fn begins_word(piece: &str, at: usize) -> bool {
 fn is_only_asked(piece: &str, at: usize, after: &str) -> bool {
     let before = piece.get(..at).unwrap_or_default().trim_end_matches([' ', '(']);
     let after = after.trim_start_matches(['"', '\'', ')', ']', '}']);
-    let asks = before.ends_with('!') || before.ends_with("defined?") || before.ends_with("isset")
+    let asks = before.ends_with('!')
+        || before.ends_with("defined?")
+        || before.ends_with("isset")
         || before.ends_with(" not");
     let is_condition = ["if", "unless", "elsif"].iter().any(|word| before.ends_with(word));
-    let is_written = after.trim_start().strip_prefix('=').is_some_and(|rest| !rest.starts_with(['=', '~']));
-    asks || (is_condition && (after.trim().is_empty() || after.trim_start().starts_with(['%', '{'])))
+    let is_written =
+        after.trim_start().strip_prefix('=').is_some_and(|rest| !rest.starts_with(['=', '~']));
+    asks || (is_condition
+        && (after.trim().is_empty() || after.trim_start().starts_with(['%', '{'])))
         || after.starts_with(".present?")
         || is_written
 }
 
 /// The word at the beginning of a text.
 fn word(text: &str) -> &str {
-    let end = text.find(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-')));
+    let end = text.find(|letter: char| {
+        !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-'))
+    });
     text.get(..end.unwrap_or(text.len())).unwrap_or_default().trim_end_matches('.')
 }
 
@@ -378,7 +395,8 @@ fn last_name(text: &str) -> &str {
         text = before.trim_end();
     }
     let text = text.trim_end_matches(['"', '\'', ']', '?', ' ', ')']);
-    let start = text.rfind(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-')));
+    let start =
+        text.rfind(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-')));
     text.get(start.map_or(0, |at| at + 1)..).unwrap_or_default()
 }
 

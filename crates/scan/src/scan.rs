@@ -22,7 +22,7 @@ use crate::purpose;
 use crate::reader::Readers;
 use crate::report::{Note, NoteKind, Report, Stats, VERSION};
 use crate::rules::Rules;
-use crate::site::Wrapper;
+use crate::site::{Reaches, Wrapper};
 use crate::walk::{Found, Roots, WalkError, Walked, walk};
 
 /// Longer files are read in pieces, by lines.
@@ -110,7 +110,8 @@ pub fn scan(scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, 
     let threads = rayon::ThreadPoolBuilder::new().num_threads(scan.threads.max(1));
     let pool = threads.stack_size(STACK_BYTES).build()?;
     let Walked { files, notes } = walk(&scan.roots)?;
-    let mut run = Run { scan: &scan, gate, files, all: Vec::new(), notes, stats: Stats::default() };
+    let (all, gated, stats) = (Vec::new(), BTreeSet::new(), Stats::default());
+    let mut run = Run { scan: &scan, gate, files, all, gated, notes, stats };
     pool.install(|| {
         run.first_pass(progress);
         run.follow_wrappers();
@@ -128,6 +129,8 @@ struct Run<'a> {
     gate: Gate,
     files: Vec<Found>,
     all: Vec<Kept>,
+    /// The files that speak of keys.
+    gated: BTreeSet<usize>,
     notes: Vec<Note>,
     stats: Stats,
 }
@@ -156,6 +159,7 @@ impl Run<'_> {
                 self.stats.files += usize::from(opened.bytes.is_some());
                 self.stats.bytes += opened.bytes.unwrap_or_default();
                 self.stats.files_with_keys += usize::from(opened.was_read);
+                self.gated.extend(Some(index).filter(|_| opened.was_read));
                 self.notes.extend(opened.notes);
                 sites = sites.saturating_add(opened.read.sites.found.len());
                 if opened.read.has_something() {
@@ -196,17 +200,25 @@ impl Run<'_> {
 
     /// Reads again the files that call functions of other files which hand keys on.
     fn follow_wrappers(&mut self) {
-        let mut known: BTreeMap<&'static str, BTreeSet<Elsewhere>> = BTreeMap::new();
+        let mut before: BTreeMap<&'static str, BTreeSet<Elsewhere>> = BTreeMap::new();
         for _ in 0..MAX_ROUNDS {
-            let before: usize = known.values().map(BTreeSet::len).sum();
+            let mut known = before.clone();
             self.gather(&mut known);
-            if known.values().map(BTreeSet::len).sum::<usize>() == before {
+            let mut has_fresh = false;
+            for (language, wrappers) in &known {
+                let old = before.get(language);
+                let is_fresh = |one: &&Elsewhere| old.is_none_or(|old| !old.contains(*one));
+                let wrappers: Vec<&Elsewhere> = wrappers.iter().take(MAX_WRAPPERS).collect();
+                let fresh: Vec<bool> = wrappers.iter().map(is_fresh).collect();
+                if fresh.contains(&true) {
+                    has_fresh = true;
+                    self.read_again(language, &wrappers, &fresh);
+                }
+            }
+            if !has_fresh {
                 return;
             }
-            for (language, wrappers) in &known {
-                let wrappers: Vec<&Elsewhere> = wrappers.iter().take(MAX_WRAPPERS).collect();
-                self.read_again(language, &wrappers);
-            }
+            before = known;
         }
     }
 
@@ -224,22 +236,34 @@ impl Run<'_> {
         }
     }
 
-    fn read_again(&mut self, language: &str, wrappers: &[&Elsewhere]) {
+    /// Reads again the files of a language that call at least one wrapper that is fresh.
+    fn read_again(&mut self, language: &str, wrappers: &[&Elsewhere], fresh: &[bool]) {
         let mut names: Vec<String> =
             wrappers.iter().map(|one| one.wrapper.function.clone()).collect();
         names.extend(wrappers.iter().map(|one| one.home.clone()));
+        // An empty word would be met everywhere; no text has this one.
+        names.iter_mut().filter(|name| name.is_empty()).for_each(|name| name.push('\0'));
         let Ok(gate) = Gate::of_names(&names) else { return };
-        let is_of = |found: &Found| rules_of(found) == Some(language);
+        // A file that calls a function with a word of the gate in its name speaks of keys, and so
+        // does one that gives the name of a key to a loader.
+        let is_quiet = |one: &&Elsewhere| {
+            matches!(one.wrapper.reaches, Reaches::Sink(..))
+                && !self.gate.lets(one.wrapper.function.as_bytes())
+        };
+        let with_quiet = wrappers.iter().zip(fresh).any(|(one, fresh)| *fresh && is_quiet(one));
+        let is_candidate = |(index, found): &(usize, &Found)| {
+            (with_quiet || self.gated.contains(index)) && rules_of(found) == Some(language)
+        };
         let candidates: Vec<usize> =
-            (0..).zip(&self.files).filter(|(_, found)| is_of(found)).map(|(at, _)| at).collect();
+            (0..).zip(&self.files).filter(is_candidate).map(|(index, _)| index).collect();
         let extended = Extended::default();
         let scan = self.scan;
         let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
             let found = self.files.get(*index)?;
             file::fill(found, buffer).ok()?;
-            let named = gate.which(buffer);
-            let called = called(&named, wrappers);
-            if called.is_empty() {
+            let words = gate.which(buffer);
+            let called = called(&words, wrappers);
+            if !called.iter().any(|index| fresh.get(*index) == Some(&true)) {
                 return None;
             }
             let rules = extended.rules(&scan.rules, language, wrappers, called);
@@ -277,8 +301,8 @@ fn home(path: &str) -> String {
 
 /// Which wrappers a file calls, judged by the words in it: the name of the function, and that of
 /// its file. Some languages need no import, so a name that hardly anything else has is enough.
-fn called(named: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
-    let has = |index: usize| named.binary_search(&index).is_ok();
+fn called(words: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
+    let has = |index: usize| words.binary_search(&index).is_ok();
     let is_called = |(index, one): &(usize, &&Elsewhere)| {
         let home = index.saturating_add(wrappers.len());
         has(*index) && (has(home) || one.home.is_empty() || is_distinct(&one.wrapper.function))
@@ -300,22 +324,22 @@ struct Extended {
 impl Extended {
     fn rules(
         &self,
-        rules: &Rules,
+        base: &Rules,
         language: &str,
         wrappers: &[&Elsewhere],
         called: Vec<usize>,
     ) -> Arc<Rules> {
         let make = |called: &[usize]| {
             let called = called.iter().filter_map(|index| wrappers.get(*index));
-            Arc::new(rules.with_wrappers(language, called.map(|one| &one.wrapper)))
+            Arc::new(base.with_wrappers(language, called.map(|one| &one.wrapper)))
         };
         match self.by_set.lock() {
             Ok(mut by_set) => {
                 let is_full = by_set.len() >= MAX_SETS && !by_set.contains_key(&called);
                 let called = if is_full { (0..wrappers.len()).collect() } else { called };
-                let made = by_set.get(&called).cloned().unwrap_or_else(|| make(&called));
-                by_set.insert(called, Arc::clone(&made));
-                made
+                let rules = by_set.get(&called).cloned().unwrap_or_else(|| make(&called));
+                by_set.insert(called, Arc::clone(&rules));
+                rules
             }
             Err(_) => make(&called),
         }

@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use super::dialect::Dialect;
 use super::token::{Kind, Tokens};
 
+/// How many definitions of one name are looked at.
+const SAME_NAME_MAX: usize = 64;
+
 /// How a name gets its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -68,6 +71,27 @@ impl<'a> Facts<'a> {
         tokens: &Tokens<'a>,
         name: &str,
     ) -> impl DoubleEndedIterator<Item = &'s Definition> + use<'s, 'a> {
+        let numbers = self.numbers(tokens, name);
+        numbers.iter().take(SAME_NAME_MAX).filter_map(|number| self.definitions.get(*number))
+    }
+
+    /// The nearest of them before a token, the last one first.
+    pub(super) fn before<'s>(
+        &'s self,
+        tokens: &Tokens<'a>,
+        name: &str,
+        at: usize,
+    ) -> impl Iterator<Item = &'s Definition> + use<'s, 'a> {
+        let numbers = self.numbers(tokens, name);
+        let is_before = |number: &usize| {
+            self.definitions.get(*number).is_some_and(|definition| definition.name < at)
+        };
+        let end = numbers.partition_point(is_before);
+        let nearest = numbers.get(..end).unwrap_or_default().iter().rev().take(SAME_NAME_MAX);
+        nearest.filter_map(|number| self.definitions.get(*number))
+    }
+
+    fn numbers(&self, tokens: &Tokens<'a>, name: &str) -> &[usize] {
         let map = self.by_name.get_or_init(|| {
             let mut map: HashMap<&'a str, Vec<usize>> = HashMap::new();
             for (number, definition) in self.definitions.iter().enumerate() {
@@ -75,8 +99,7 @@ impl<'a> Facts<'a> {
             }
             map
         });
-        let numbers = map.get(name).map(Vec::as_slice).unwrap_or_default();
-        numbers.iter().filter_map(|number| self.definitions.get(*number))
+        map.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The type that this name is declared with somewhere.
@@ -99,7 +122,7 @@ struct Gatherer<'t, 'a> {
     facts: Facts<'a>,
 }
 
-impl<'a> Gatherer<'_, 'a> {
+impl Gatherer<'_, '_> {
     fn look(&mut self, at: usize) {
         match self.tokens.kind(at) {
             Some(Kind::Op) => match self.tokens.text(at) {
@@ -131,7 +154,6 @@ impl<'a> Gatherer<'_, 'a> {
         let tokens = self.tokens;
         let Some(before) = at.checked_sub(1) else { return };
         let name = match tokens.kind(before) {
-            Some(Kind::Word) => self.typed_name(before),
             Some(Kind::Close) if tokens.is(before, "]") => {
                 let inside = before.saturating_sub(1);
                 let is_name = matches!(tokens.kind(inside), Some(Kind::Str | Kind::Symbol))
@@ -188,11 +210,16 @@ impl<'a> Gatherer<'_, 'a> {
                     let before = at.checked_sub(1)?;
                     if tokens.is(before, ":") && !tokens.is(before.saturating_sub(1), ")") {
                         let name = before.checked_sub(1)?;
-                        let name = if matches!(tokens.text(name), "?" | "!") { name - 1 } else { name };
+                        let name =
+                            if matches!(tokens.text(name), "?" | "!") { name - 1 } else { name };
                         return tokens.is_word(name).then_some(name);
                     }
-                    let is_of_type = tokens.is_word(before) && !DECLARES.contains(&tokens.text(before))
-                        || matches!(tokens.text(before), "." | "<" | ">" | "[" | "]" | "|" | "?" | ",");
+                    let is_of_type = tokens.is_word(before)
+                        && !DECLARES.contains(&tokens.text(before))
+                        || matches!(
+                            tokens.text(before),
+                            "." | "<" | ">" | "[" | "]" | "|" | "?" | ","
+                        );
                     if !is_of_type || tokens.starts_line(at) {
                         break;
                     }
@@ -251,9 +278,7 @@ impl<'a> Gatherer<'_, 'a> {
         let begins = tokens.starts_line(name) || matches!(before, "{" | "," | "(" | "|" | "[");
         let is_entry = match self.dialect {
             Dialect::JavaScript | Dialect::Go => begins && before != "?",
-            Dialect::Ruby => {
-                tokens.at(at).is_some_and(|colon| !colon.spaced) && before != "?"
-            }
+            Dialect::Ruby => tokens.at(at).is_some_and(|colon| !colon.spaced) && before != "?",
             Dialect::Php => before == "(" || before == ",",
             Dialect::Java | Dialect::Kotlin => false,
         };
@@ -347,7 +372,8 @@ impl<'a> Gatherer<'_, 'a> {
                 let name = at + 1;
                 let is_type = tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
                 let ends = matches!(tokens.text(name + 1), "=" | ";" | ")" | ",");
-                let is_variable = self.dialect == Dialect::Java || tokens.text(name).starts_with('$');
+                let is_variable =
+                    self.dialect == Dialect::Java || tokens.text(name).starts_with('$');
                 if is_type && tokens.is_word(name) && ends && is_variable {
                     self.facts.types.push((name, at));
                 }
@@ -378,6 +404,22 @@ fn module(name: &str) -> &str {
 }
 
 const DECLARES: &[&str] = &[
-    "const", "let", "var", "val", "public", "private", "protected", "static", "readonly", "final",
-    "export", "declare", "override", "lateinit", "type", "return", "case", "internal",
+    "const",
+    "let",
+    "var",
+    "val",
+    "public",
+    "private",
+    "protected",
+    "static",
+    "readonly",
+    "final",
+    "export",
+    "declare",
+    "override",
+    "lateinit",
+    "type",
+    "return",
+    "case",
+    "internal",
 ];

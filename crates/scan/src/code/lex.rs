@@ -86,7 +86,7 @@ pub(super) fn is_word(byte: u8) -> bool {
 }
 
 /// The tokens of a text.
-pub fn tokens<'a>(text: &'a str, dialect: Dialect, is_component: bool) -> Tokens<'a> {
+pub fn tokens(text: &str, dialect: Dialect, is_component: bool) -> Tokens<'_> {
     let islands = match dialect {
         Dialect::Php => Islands::Php,
         _ if is_component => Islands::Script,
@@ -191,7 +191,7 @@ impl<'a> Lexer<'a> {
         if nest.braces > 0 {
             nest.braces -= 1;
         } else if let Some(nest) = self.nests.pop() {
-            self.go_on(nest);
+            self.go_on(&nest);
         }
     }
 
@@ -219,7 +219,8 @@ impl<'a> Lexer<'a> {
     fn number(&mut self) {
         let start = self.at;
         let mut at = start;
-        while is_word(self.byte(at)) || (self.byte(at) == b'.' && self.byte(at + 1).is_ascii_digit())
+        while is_word(self.byte(at))
+            || (self.byte(at) == b'.' && self.byte(at + 1).is_ascii_digit())
         {
             at += 1;
         }
@@ -245,7 +246,8 @@ impl<'a> Lexer<'a> {
             b'<' if next == b'<' && self.may_be_here_document() => self.here_document(),
             b'%' if self.dialect == Dialect::Ruby && self.percent_string() => {}
             b'?' if next == b'>' && self.islands == Islands::Php => self.leave_island(2),
-            b'<' if self.islands == Islands::Script && self.rest(self.at).starts_with(b"</script") =>
+            b'<' if self.islands == Islands::Script
+                && self.rest(self.at).starts_with(b"</script") =>
             {
                 self.leave_island(8);
             }
@@ -256,9 +258,10 @@ impl<'a> Lexer<'a> {
     fn is_sigil(&self, byte: u8, next: u8) -> bool {
         match (byte, self.dialect) {
             (b'$', Dialect::JavaScript | Dialect::Java) => true,
-            (b'$', Dialect::Php | Dialect::Ruby) | (b'#', Dialect::JavaScript) => is_word(next),
+            (b'$', Dialect::Php | Dialect::Ruby)
+            | (b'#', Dialect::JavaScript)
+            | (b'\\', Dialect::Php) => is_word(next),
             (b'@', Dialect::Ruby) => is_word(next) || next == b'@',
-            (b'\\', Dialect::Php) => is_word(next),
             _ => false,
         }
     }
@@ -298,21 +301,22 @@ impl<'a> Lexer<'a> {
     }
 
     fn operator(&mut self, byte: u8, next: u8) {
-        let third = self.byte(self.at + 2);
-        let length = match [byte, next, third] {
-            [b'=', b'=', b'='] | [b'!', b'=', b'='] | [b'.', b'.', b'.'] => 3,
-            [b'|', b'|', b'='] | [b'&', b'&', b'='] | [b'?', b'?', b'='] => 3,
-            [b'?', b'-', b'>'] | [b'<', b'=', b'>'] | [b'*', b'*', b'='] => 3,
-            [b'=', b'>' | b'=' | b'~', _] | [b'-', b'>' | b'=' | b'-', _] => 2,
-            [b':', b':' | b'=', _] | [b'?', b'?', _] | [b'&', b'&' | b'.', _] => 2,
-            [b'?', b'.', _] if !third.is_ascii_digit() => 2,
-            [b'?', b':', _] if self.dialect != Dialect::JavaScript => 2,
-            [b'|', b'|' | b'=', _] | [b'!', b'=' | b'!', _] | [b'+', b'=' | b'+', _] => 2,
-            [b'*', b'=' | b'*', _] | [b'<', b'=' | b'<' | b'-', _] | [b'>', b'=', _] => 2,
-            [b'.', b'=' | b'.', _] => 2,
-            _ => 1,
-        };
+        let length = if next.is_ascii_punctuation() { self.operator_bytes(byte, next) } else { 1 };
         self.push(Kind::Op, self.at, self.at + length, 0);
+    }
+
+    fn operator_bytes(&self, byte: u8, next: u8) -> usize {
+        let third = self.byte(self.at + 2);
+        let is_javascript = self.dialect == Dialect::JavaScript;
+        if OPERATORS_OF_THREE.contains(&&[byte, next, third]) {
+            return 3;
+        }
+        let is_pair = match [byte, next] {
+            [b'?', b'.'] => !third.is_ascii_digit(),
+            [b'?', b':'] => !is_javascript,
+            pair => OPERATORS_OF_TWO.contains(&&pair),
+        };
+        if is_pair { 2 } else { 1 }
     }
 
     fn leave_island(&mut self, skip: usize) {
@@ -337,7 +341,8 @@ impl<'a> Lexer<'a> {
         self.at += found + mark.len();
         let rest = self.rest(self.at);
         if is_php {
-            let length = if rest.starts_with(b"php") { 3 } else { usize::from(rest.starts_with(b"=")) };
+            let length =
+                if rest.starts_with(b"php") { 3 } else { usize::from(rest.starts_with(b"=")) };
             self.at += length;
         } else {
             self.at += memchr::memchr(b'>', rest).map_or(rest.len(), |end| end + 1);
@@ -358,8 +363,17 @@ impl<'a> Lexer<'a> {
     }
 }
 
+const OPERATORS_OF_THREE: &[&[u8; 3]] =
+    &[b"===", b"!==", b"...", b"||=", b"&&=", b"??=", b"?->", b"<=>", b"**="];
+
+const OPERATORS_OF_TWO: &[&[u8; 2]] = &[
+    b"=>", b"->", b"::", b":=", b"||", b"&&", b"??", b"&.", b"==", b"!=", b"=~", b"+=", b"-=",
+    b"*=", b".=", b"|=", b"<=", b">=", b"<<", b"<-", b"++", b"--", b"**", b"..", b"!!",
+];
+
 /// Keywords after which a value begins.
 const BEFORE_VALUES: &[&str] = &[
-    "return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do", "await",
-    "yield", "if", "unless", "when", "and", "or", "not", "while", "until", "elsif", "then",
+    "return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do",
+    "await", "yield", "if", "unless", "when", "and", "or", "not", "while", "until", "elsif",
+    "then",
 ];

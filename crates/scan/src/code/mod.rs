@@ -19,7 +19,7 @@ mod tree;
 mod value;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 
 use crate::finding::{Does, Source};
 use crate::rules::{Load, Rules, Sink};
@@ -32,7 +32,6 @@ pub use token::{Kind, Token, Tokens};
 
 pub(crate) use find::literals::is_plausible;
 pub(crate) use reader::judge;
-
 
 /// The longest file that is read whole; longer ones are read by lines.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
@@ -81,12 +80,14 @@ pub fn read(
             facts: &facts,
             index: &index,
             reached: RefCell::default(),
+            fuel: Cell::default(),
+            parts: OnceCell::new(),
         };
         let mut again = find::Finder::run(&reader);
         drop(reader);
         let is_new = |one: &&Wrapper| !found.wrappers.contains(one);
         let own = extended(again.wrappers.iter().filter(is_new), &more, dialect);
-        again.wrappers.extend(found.wrappers.drain(..));
+        again.wrappers.append(&mut found.wrappers);
         again.wrappers.sort();
         again.wrappers.dedup();
         found = again;

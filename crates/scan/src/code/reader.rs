@@ -2,8 +2,8 @@
 //! calls are written in its language.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::finding::{Class, Scope};
 use crate::names;
@@ -20,6 +20,9 @@ const CHAIN_MAX: usize = 24;
 /// How many arguments of a call are looked at.
 const ARGUMENTS_MAX: usize = 64;
 
+/// How many tokens of a list are looked at.
+const SPLIT_TOKENS_MAX: usize = 4096;
+
 /// One file that is being read.
 pub(super) struct Reader<'f, 'a> {
     pub(super) file: &'f SourceFile<'a>,
@@ -30,12 +33,30 @@ pub(super) struct Reader<'f, 'a> {
     pub(super) index: &'f Index<'f>,
     /// Loads whose value reaches a sink, whatever their names.
     pub(super) reached: RefCell<BTreeSet<usize>>,
+    /// How many more expressions may be looked at for the value in hand.
+    pub(super) fuel: Cell<u16>,
+    /// The parts of the file by their names; the first of each.
+    pub(super) parts: OnceCell<HashMap<&'a str, usize>>,
 }
 
 /// A range of tokens: the first, and the one past the last.
 pub(super) type Range = (usize, usize);
 
 impl<'f, 'a> Reader<'f, 'a> {
+    /// The function or class of this name.
+    pub(super) fn named_frame(&self, name: &str) -> Option<usize> {
+        let parts = self.parts.get_or_init(|| {
+            let mut parts = HashMap::new();
+            for (number, frame) in self.tree.frames.iter().enumerate() {
+                if let Some(name) = frame.name {
+                    parts.entry(self.tokens.name(name)).or_insert(number);
+                }
+            }
+            parts
+        });
+        parts.get(name).copied()
+    }
+
     /// The names of the chain that ends with the word at `at`, first to last, and where it begins.
     pub(super) fn chain(&self, at: usize) -> (Vec<&'a str>, usize) {
         let tokens = self.tokens;
@@ -46,9 +67,9 @@ impl<'f, 'a> Reader<'f, 'a> {
             // Calls and subscripts of the receiver.
             let mut is_open_ended = false;
             for _ in 0..4 {
-                let Some(open) = tokens.mate(before).filter(|_| {
-                    tokens.kind(before) == Some(Kind::Close)
-                }) else {
+                let Some(open) =
+                    tokens.mate(before).filter(|_| tokens.kind(before) == Some(Kind::Close))
+                else {
                     break;
                 };
                 if tokens.is(before, "]")
@@ -83,7 +104,11 @@ impl<'f, 'a> Reader<'f, 'a> {
             return None;
         }
         let before = dot.checked_sub(1)?;
-        if tokens.is(before, "!") || tokens.is(before, "!!") { before.checked_sub(1) } else { Some(before) }
+        if tokens.is(before, "!") || tokens.is(before, "!!") {
+            before.checked_sub(1)
+        } else {
+            Some(before)
+        }
     }
 
     pub(super) fn is_dot(&self, at: usize) -> bool {
@@ -176,9 +201,9 @@ impl<'f, 'a> Reader<'f, 'a> {
         }
         let (chain, start) = self.chain(at);
         let readings = self.readings(&chain);
-        let found = candidates.iter().filter(|(call, _)| {
-            readings.iter().any(|reading| matches(call, reading))
-        });
+        let found = candidates
+            .iter()
+            .filter(|(call, _)| readings.iter().any(|reading| matches(call, reading)));
         (found.map(|(_, rule)| *rule).collect(), start)
     }
 
@@ -246,7 +271,8 @@ impl<'f, 'a> Reader<'f, 'a> {
         let tokens = self.tokens;
         let mut parts = Vec::new();
         let (mut start, mut at) = (from, from);
-        while at < to && parts.len() < ARGUMENTS_MAX {
+        let last = to.min(from.saturating_add(SPLIT_TOKENS_MAX));
+        while at < last && parts.len() < ARGUMENTS_MAX {
             if tokens.is(at, ",") {
                 parts.push((start, at));
                 start = at + 1;

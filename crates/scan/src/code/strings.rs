@@ -89,7 +89,7 @@ impl Lexer<'_> {
     }
 
     /// Goes on with a string after the end of an interpolation.
-    pub(super) fn go_on(&mut self, nest: Nest) {
+    pub(super) fn go_on(&mut self, nest: &Nest) {
         let start = self.at;
         let delimiter = nest.delimiter;
         match self.seek(start, delimiter) {
@@ -217,7 +217,11 @@ impl Lexer<'_> {
             times: 1,
             has_escapes: true,
             spans_lines: true,
-            interpolation: if matches!(letter, b'Q' | b'W' | b'x' | b'r') { *b"#{" } else { [0, 0] },
+            interpolation: if matches!(letter, b'Q' | b'W' | b'x' | b'r') {
+                *b"#{"
+            } else {
+                [0, 0]
+            },
         };
         self.string(start, skip, delimiter);
         true

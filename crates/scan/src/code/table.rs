@@ -88,9 +88,9 @@ pub(super) fn matches(call: &str, path: &[&str]) -> bool {
     }
     if let Some((first, last)) = call.split_once("..") {
         let Some((end, before)) = path.split_last() else { return false };
-        return *end == last && (1..=before.len()).any(|to| {
-            before.get(..to).is_some_and(|before| ends_with(before, first))
-        });
+        return *end == last
+            && (1..=before.len())
+                .any(|to| before.get(..to).is_some_and(|before| ends_with(before, first)));
     }
     // A function without a receiver is no method of the same name.
     if call.contains('.') { ends_with(path, call) } else { matches!(path, [only] if *only == call) }

@@ -59,6 +59,11 @@ impl<'a> Tokens<'a> {
         self.all.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// One of them.
     pub fn at(&self, index: usize) -> Option<Token> {
         self.all.get(index).copied()
@@ -88,8 +93,7 @@ impl<'a> Tokens<'a> {
     /// Whether it is an operator or bracket with this text.
     pub fn is(&self, index: usize, text: &str) -> bool {
         self.all.get(index).is_some_and(|token| {
-            matches!(token.kind, Kind::Op | Kind::Open | Kind::Close)
-                && self.text(index) == text
+            matches!(token.kind, Kind::Op | Kind::Open | Kind::Close) && self.text(index) == text
         })
     }
 
@@ -124,10 +128,13 @@ impl<'a> Tokens<'a> {
                     return self.text.get(start..end);
                 }
                 let end = (token.end as usize).checked_sub(quote.min(3))?;
-                let end = if self.text(index).starts_with('%') { token.end as usize - 1 } else { end };
+                let end =
+                    if self.text(index).starts_with('%') { token.end as usize - 1 } else { end };
                 self.text.get((token.start as usize).saturating_add(quote)..end)
             }
-            Kind::Symbol => Some(self.text(index).trim_start_matches(':').trim_matches(['"', '\''])),
+            Kind::Symbol => {
+                Some(self.text(index).trim_start_matches(':').trim_matches(['"', '\'']))
+            }
             _ => None,
         }
     }

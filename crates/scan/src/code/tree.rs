@@ -1,6 +1,8 @@
 //! The structure of a program as far as it matters for when a place runs: which brackets belong
 //! together, and where functions, constructors and classes begin and end.
 
+use std::collections::HashSet;
+
 use super::dialect::Dialect;
 use super::token::{Kind, Tokens};
 
@@ -44,6 +46,10 @@ pub(super) struct Frame {
 pub(super) struct Tree {
     /// The file first, then in the order of their beginnings.
     pub(super) frames: Vec<Frame>,
+    /// The tokens that name a part.
+    names: HashSet<usize>,
+    /// The tokens with which the body of a part begins.
+    bodies: HashSet<usize>,
 }
 
 impl Tree {
@@ -62,7 +68,10 @@ impl Tree {
         let finder = Finder { tokens, dialect };
         frames.extend((0..tokens.len()).filter_map(|at| finder.frame(at)));
         frames.sort_by_key(|frame| (frame.start, usize::MAX - frame.end));
-        Self { frames: nested(frames) }
+        let frames = nested(frames);
+        let names = frames.iter().filter_map(|frame| frame.name).collect();
+        let bodies = frames.iter().map(|frame| frame.body).collect();
+        Self { frames, names, bodies }
     }
 
     /// The innermost part in which a token stands, by its number.
@@ -76,6 +85,27 @@ impl Tree {
             number = frame.parent;
         }
         number
+    }
+
+    /// Whether a token is the name in the declaration of a function or class.
+    pub(super) fn is_declared(&self, token: usize) -> bool {
+        self.names.contains(&token)
+    }
+
+    /// Whether the body of a function or class begins with a token.
+    pub(super) fn begins_body(&self, token: usize) -> bool {
+        self.bodies.contains(&token)
+    }
+
+    /// The parts that begin within a range of tokens, with their numbers.
+    pub(super) fn starting_in(
+        &self,
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = (usize, &Frame)> {
+        let first = self.frames.partition_point(|frame| frame.start < from);
+        let frames = self.frames.iter().enumerate().skip(first);
+        frames.take_while(move |(_, frame)| frame.start <= to)
     }
 
     pub(super) fn frame(&self, number: usize) -> Option<&Frame> {
@@ -189,8 +219,18 @@ fn ruby_block(tokens: &Tokens<'_>, at: usize, is_loop: bool) -> Block {
     let word = tokens.text(at);
     if !matches!(
         word,
-        "class" | "module" | "def" | "begin" | "case" | "do" | "if" | "unless" | "while" | "until"
-            | "for" | "end"
+        "class"
+            | "module"
+            | "def"
+            | "begin"
+            | "case"
+            | "do"
+            | "if"
+            | "unless"
+            | "while"
+            | "until"
+            | "for"
+            | "end"
     ) {
         return Block::Neither;
     }
@@ -290,7 +330,7 @@ impl Finder<'_, '_> {
             return None;
         }
         match (self.dialect, word) {
-            (Dialect::Ruby, "def") => self.ruby_def(at),
+            (Dialect::Ruby, "def") => Some(self.ruby_def(at)),
             (Dialect::Ruby, "class" | "module") => {
                 let end = tokens.mate(at)?;
                 Some(frame(FrameKind::Class, Some(at + 1), None, at, (at, end)))
@@ -303,9 +343,8 @@ impl Finder<'_, '_> {
             {
                 self.ruby_lambda(at)
             }
-            (Dialect::Ruby, _) => None,
             (Dialect::Go, "func") => self.go(at),
-            (Dialect::Go, _) => None,
+            (Dialect::Ruby | Dialect::Go, _) => None,
             (Dialect::Kotlin, "fun" | "constructor") | (_, "function" | "fn") => self.function(at),
             (Dialect::Kotlin, "init") if tokens.is(at + 1, "{") => {
                 let end = tokens.mate(at + 1)?;
@@ -346,8 +385,7 @@ impl Finder<'_, '_> {
         let name = Some(open - 1).filter(|name| *name > at && tokens.is_word(*name));
         let is_constructor = tokens.text(at) == "constructor"
             || name.is_some_and(|name| tokens.text(name) == "__construct");
-        let kind =
-            if is_constructor { FrameKind::Constructor } else { FrameKind::Function };
+        let kind = if is_constructor { FrameKind::Constructor } else { FrameKind::Function };
         let (body, end) = self.body(close)?;
         Some(frame(kind, name, Some((open, close)), body, (open, end)))
     }
@@ -420,16 +458,18 @@ impl Finder<'_, '_> {
             Kind::Word => {
                 // Of `(a): Type => …` the brackets stand before the type.
                 let from = before.saturating_sub(8);
-                let close = (from..before).rev().find(|close| {
-                    tokens.is(*close, ")") && tokens.is(close + 1, ":")
-                });
-                close.and_then(|close| Some((tokens.mate(close)?, close))).unwrap_or((before, before))
+                let close = (from..before)
+                    .rev()
+                    .find(|close| tokens.is(*close, ")") && tokens.is(close + 1, ":"));
+                close
+                    .and_then(|close| Some((tokens.mate(close)?, close)))
+                    .unwrap_or((before, before))
             }
             _ => {
                 let from = before.saturating_sub(16);
-                let close = (from..before).rev().find(|close| {
-                    tokens.is(*close, ")") && tokens.is(close + 1, ":")
-                })?;
+                let close = (from..before)
+                    .rev()
+                    .find(|close| tokens.is(*close, ")") && tokens.is(close + 1, ":"))?;
                 (tokens.mate(close)?, close)
             }
         };
@@ -468,7 +508,8 @@ impl Finder<'_, '_> {
         let close = tokens.mate(open)?;
         let mut body = close + 1;
         while !tokens.is(body, "{") || matches!(tokens.before(body), "interface" | "struct") {
-            let ends = tokens.starts_line(body) || matches!(tokens.text(body), ")" | "," | "" | ";");
+            let ends =
+                tokens.starts_line(body) || matches!(tokens.text(body), ")" | "," | "" | ";");
             if ends || body > close + HEAD_TOKENS_MAX {
                 return None;
             }
@@ -478,7 +519,7 @@ impl Finder<'_, '_> {
         Some(frame(FrameKind::Function, name, Some((open, close)), body, (open, end)))
     }
 
-    fn ruby_def(&self, at: usize) -> Option<Frame> {
+    fn ruby_def(&self, at: usize) -> Frame {
         let tokens = self.tokens;
         let mut name = at + 1;
         while tokens.is(name + 1, ".") {
@@ -494,7 +535,7 @@ impl Finder<'_, '_> {
         };
         let is_constructor = tokens.text(name) == "initialize";
         let kind = if is_constructor { FrameKind::Constructor } else { FrameKind::Function };
-        Some(frame(kind, Some(name), params, body, (at, end)))
+        frame(kind, Some(name), params, body, (at, end))
     }
 
     fn ruby_lambda(&self, at: usize) -> Option<Frame> {
@@ -519,13 +560,46 @@ fn frame(
 
 /// Calls of Ruby whose blocks run later and often.
 const RUNS_LATER: &[&str] = &[
-    "test", "it", "specify", "before", "after", "let", "let!", "setup", "subject", "scenario", "task",
-    "get", "post", "put", "patch", "delete", "helpers", "before_action", "scope", "after_commit",
+    "test",
+    "it",
+    "specify",
+    "before",
+    "after",
+    "let",
+    "let!",
+    "setup",
+    "subject",
+    "scenario",
+    "task",
+    "get",
+    "post",
+    "put",
+    "patch",
+    "delete",
+    "helpers",
+    "before_action",
+    "scope",
+    "after_commit",
 ];
 
 const NO_METHODS: &[&str] = &[
-    "if", "for", "while", "switch", "catch", "with", "function", "return", "super", "synchronized",
-    "try", "else", "do", "await", "yield", "typeof", "import",
+    "if",
+    "for",
+    "while",
+    "switch",
+    "catch",
+    "with",
+    "function",
+    "return",
+    "super",
+    "synchronized",
+    "try",
+    "else",
+    "do",
+    "await",
+    "yield",
+    "typeof",
+    "import",
 ];
 
 const MODIFIERS: &[&str] =

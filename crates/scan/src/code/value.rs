@@ -13,6 +13,12 @@ use super::tree::{FrameKind, expression_end};
 /// How many names and functions a value is followed through.
 const DEPTH_MAX: u8 = 7;
 
+/// How many expressions are looked at for one value.
+const STEPS_MAX: u16 = 200;
+
+/// How far into a function it is looked for what it returns.
+const BODY_TOKENS_MAX: usize = 2000;
+
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Origin<'a> {
@@ -61,9 +67,8 @@ impl<'a> Value<'a> {
 
     /// Whether a name or the origin says that it is a key.
     pub(super) fn is_key(&self) -> bool {
-        let is_named = |name: &&str| {
-            judge(name).is_some_and(|class| class != crate::finding::Class::Password)
-        };
+        let is_named =
+            |name: &&str| judge(name).is_some_and(|class| class != crate::finding::Class::Password);
         self.names.iter().any(is_named)
             || matches!(self.origin, Origin::Load { setting: Some(name), .. } if is_named(&name))
             || matches!(
@@ -89,9 +94,10 @@ impl<'a> Value<'a> {
     pub(super) fn hot(&self) -> Hot {
         match (self.is_kept, self.origin) {
             (_, Origin::Literal(_) | Origin::Generated) | (Some(true), _) => Hot::No,
-            (Some(false), Origin::Load { is_live: true, .. } | Origin::Setting { is_live: true }) => {
-                Hot::Yes
-            }
+            (
+                Some(false),
+                Origin::Load { is_live: true, .. } | Origin::Setting { is_live: true },
+            ) => Hot::Yes,
             _ => Hot::Unknown,
         }
     }
@@ -100,13 +106,16 @@ impl<'a> Value<'a> {
 impl<'a> Reader<'_, 'a> {
     /// The value of an expression.
     pub(super) fn value(&self, range: Range) -> Value<'a> {
+        self.fuel.set(STEPS_MAX);
         self.evaluate(range, 0)
     }
 
     fn evaluate(&self, range: Range, depth: u8) -> Value<'a> {
-        if depth > DEPTH_MAX || range.0 >= range.1 {
+        let fuel = self.fuel.get();
+        if depth > DEPTH_MAX || range.0 >= range.1 || fuel == 0 {
             return Value::new(Origin::Unknown);
         }
+        self.fuel.set(fuel - 1);
         let mut best: Option<Value<'a>> = None;
         for part in self.parts(range) {
             let value = self.primary(part, depth);
@@ -115,7 +124,13 @@ impl<'a> Reader<'_, 'a> {
                 Origin::Argument { .. } | Origin::Setting { .. } => 3,
                 Origin::Literal(_) => 2,
                 Origin::Generated => 1,
-                Origin::Unknown => if value.is_key() { 3 } else { 0 },
+                Origin::Unknown => {
+                    if value.is_key() {
+                        3
+                    } else {
+                        0
+                    }
+                }
             };
             if best.as_ref().is_none_or(|best| rank(&value) > rank(best)) {
                 best = Some(value);
@@ -144,7 +159,8 @@ impl<'a> Reader<'_, 'a> {
             } else if is_op && matches!(text, "?" | "&&") || (is_word && text == "and") {
                 in_choice |= text == "?";
                 start = at + 1;
-            } else if is_op && matches!(text, "===" | "==" | "!==" | "!=" | ">" | "<" | "=>")
+            } else if is_op
+                && matches!(text, "===" | "==" | "!==" | "!=" | ">" | "<" | "=>")
                 && self.call_open(at.saturating_sub(1)).is_none()
             {
                 // A comparison is no key; before a choice it is only its condition.
@@ -217,9 +233,9 @@ impl<'a> Reader<'_, 'a> {
         let has_dollars = matches!(self.dialect, Dialect::Php | Dialect::Kotlin)
             && self.tokens.text(at).starts_with('"');
         let is_plain = !has_dollars
-            || !text.as_bytes().windows(2).any(|pair| {
-                matches!(pair, [b'$', next] if next.is_ascii_alphabetic() || *next == b'{')
-            });
+            || !text.as_bytes().windows(2).any(
+                |pair| matches!(pair, [b'$', next] if next.is_ascii_alphabetic() || *next == b'{'),
+            );
         is_plain.then_some(text)
     }
 
@@ -296,8 +312,7 @@ impl<'a> Reader<'_, 'a> {
             }
         }
         let last = words.last().copied().unwrap_or(from);
-        self.called(&words, (from, to), depth)
-            .unwrap_or_else(|| self.member(&words, last, depth))
+        self.called(&words, (from, to), depth).unwrap_or_else(|| self.member(&words, last, depth))
     }
 
     /// The value of a chain that ends with a call.
@@ -330,7 +345,9 @@ impl<'a> Reader<'_, 'a> {
         {
             return Some(self.evaluate(first, depth + 1));
         }
-        if self.is_own(words) && let Some(value) = self.returned(name, depth) {
+        if self.is_own(words)
+            && let Some(value) = self.returned(name, depth)
+        {
             return Some(value);
         }
         // A getter: `properties.getSecret()`, `secret()`.
@@ -351,9 +368,8 @@ impl<'a> Reader<'_, 'a> {
             [holder, _] => {
                 let holder = tokens.text(*holder);
                 matches!(holder, "this" | "self" | "$this" | "static")
-                    || self.tree.frames.iter().any(|frame| {
-                        frame.kind == FrameKind::Class
-                            && frame.name.is_some_and(|name| tokens.text(name) == holder)
+                    || self.named_frame(holder).is_some_and(|number| {
+                        self.tree.frame(number).is_some_and(|one| one.kind == FrameKind::Class)
                     })
             }
             _ => false,
@@ -366,9 +382,8 @@ impl<'a> Reader<'_, 'a> {
         if depth + 2 > DEPTH_MAX {
             return None;
         }
-        let is_it = |frame: &super::tree::Frame| frame.name.is_some_and(|at| tokens.name(at) == name);
-        let (number, frame) =
-            self.tree.frames.iter().enumerate().find(|(_, frame)| is_it(frame))?;
+        let number = self.named_frame(name)?;
+        let frame = self.tree.frame(number)?;
         if frame.kind != FrameKind::Function {
             return None;
         }
@@ -377,7 +392,7 @@ impl<'a> Reader<'_, 'a> {
             let value = self.evaluate((frame.body, frame.end + 1), depth + 2);
             return Some(value.named(name));
         }
-        let returns = (frame.body..frame.end)
+        let returns = (frame.body..frame.end.min(frame.body + BODY_TOKENS_MAX))
             .filter(|at| tokens.text(*at) == "return" && self.tree.at(*at) == number)
             .take(4);
         for at in returns {
@@ -391,12 +406,10 @@ impl<'a> Reader<'_, 'a> {
             return None;
         }
         let first = if tokens.mate(frame.start).is_some() {
-            let last = (frame.body..frame.end).rev().find(|at| {
-                tokens.starts_line(*at) && tokens.text(*at) != "end"
-            })?;
-            last
+            let mut lines = (frame.body..frame.end).rev().take(BODY_TOKENS_MAX);
+            lines.find(|at| tokens.starts_line(*at) && tokens.text(*at) != "end")?
         } else {
-            (frame.body..frame.end).find(|at| tokens.is(*at, "="))? + 1
+            (frame.body..frame.end.min(frame.body + 8)).find(|at| tokens.is(*at, "="))? + 1
         };
         Some(self.evaluate((first, frame.end), depth + 2).named(name))
     }
@@ -477,7 +490,7 @@ impl<'a> Reader<'_, 'a> {
                     && self.tree.at(definition.name) == number
                     && definition.value != at
             };
-            let found = self.facts.of(tokens, name).filter(here).filter(|d| d.name < at).next_back();
+            let found = self.facts.before(tokens, name, at).find(here);
             let found = found.or_else(|| self.facts.of(tokens, name).find(here));
             if let Some(definition) = found {
                 let is_kept = match frame.kind {
@@ -551,13 +564,13 @@ impl<'a> Reader<'_, 'a> {
     /// An entry of an object that this file makes.
     fn entry_of(&self, root: &str, name: &str, at: usize, depth: u8) -> Option<Value<'a>> {
         let tokens = self.tokens;
-        let object = self.facts.of(tokens, root).find(|definition| {
-            definition.form == Form::Assigned && definition.name < at
-        })?;
+        let object = self
+            .facts
+            .of(tokens, root)
+            .find(|definition| definition.form == Form::Assigned && definition.name < at)?;
         let end = expression_end(tokens, self.dialect, object.value);
         let entry = self.facts.of(tokens, name).find(|definition| {
-            matches!(definition.form, Form::Entry)
-                && (object.value..end).contains(&definition.name)
+            matches!(definition.form, Form::Entry) && (object.value..end).contains(&definition.name)
         })?;
         let is_same = self.tree.at(object.name) == self.tree.at(at);
         Some(self.defined(entry, depth).kept(if is_same { None } else { Some(true) }))
@@ -566,9 +579,7 @@ impl<'a> Reader<'_, 'a> {
     /// The function around `at` that has a parameter of this name.
     pub(super) fn parameter(&self, name: &str, at: usize) -> Option<(usize, usize)> {
         let around = self.tree.around(self.tree.at(at));
-        around
-            .filter_map(|(number, _)| Some((number, self.position_in(number, name)?.0)))
-            .next()
+        around.take(16).find_map(|(number, _)| Some((number, self.position_in(number, name)?.0)))
     }
 
     /// The position and the token of a parameter.
@@ -605,31 +616,145 @@ impl<'a> Reader<'_, 'a> {
 
 /// Methods whose result is their receiver in another form.
 const RECEIVERS: &[&str] = &[
-    "trim", "toString", "getBytes", "encode", "toCharArray", "strip", "to_s", "chomp", "toByteArray",
-    "trimEnd", "trimStart", "freeze", "dup", "presence", "orElse", "orElseThrow", "get", "replace",
-    "replaceAll", "gsub", "slice", "substring", "unpack", "unpack1", "Bytes", "to_str", "b", "to_sym",
-    "first", "join", "byteslice", "split", "force_encoding", "buffer", "toArray", "Bytes", "String", "value",
-    "unwrap", "asString", "toLowerCase", "padEnd", "digest", "update", "decode", "subarray", "toURI",
+    "trim",
+    "toString",
+    "getBytes",
+    "encode",
+    "toCharArray",
+    "strip",
+    "to_s",
+    "chomp",
+    "toByteArray",
+    "trimEnd",
+    "trimStart",
+    "freeze",
+    "dup",
+    "presence",
+    "orElse",
+    "orElseThrow",
+    "get",
+    "replace",
+    "replaceAll",
+    "gsub",
+    "slice",
+    "substring",
+    "unpack",
+    "unpack1",
+    "Bytes",
+    "to_str",
+    "b",
+    "to_sym",
+    "first",
+    "join",
+    "byteslice",
+    "split",
+    "force_encoding",
+    "buffer",
+    "toArray",
+    "Bytes",
+    "String",
+    "value",
+    "unwrap",
+    "asString",
+    "toLowerCase",
+    "padEnd",
+    "digest",
+    "update",
+    "decode",
+    "subarray",
+    "toURI",
 ];
 
 /// Functions whose result is their first argument in another form.
 const WRAPPERS: &[&str] = &[
-    "from", "String", "Uint8Array", "encode", "base64_decode", "hex2bin", "decode64", "atob", "decode",
-    "decodeBase64", "importPKCS8", "importSPKI", "importJWK", "createSecretKey", "createPrivateKey",
-    "createPublicKey", "plainText", "base64Encoded", "SecretKeySpec", "hmacShaKeyFor", "DESKeySpec",
-    "Key", "byte", "string", "DecodeString", "requireNonNull", "sha256", "sha1", "md5", "hexdigest",
-    "strval", "trim", "parse", "strict_decode64", "urlsafe_decode64", "parseBase64Binary",
-    "secretOrPrivateKey", "stringToBytes", "hexToBytes", "Sum256", "utf8ToBytes", "Some", "pack",
-    "ParseRSAPrivateKeyFromPEM", "ParseECPrivateKeyFromPEM", "ParseRSAPublicKeyFromPEM", "hash",
-    "OctetSequenceKey", "PKCS8EncodedKeySpec", "HmacKey", "from_string", "new", "toByteArray",
-    "generateSecret", "generatePrivate", "decodeFromString", "TrimSpace", "Secret", "must", "Must",
-    "freeze", "fromString", "fromBase64", "fromBase64String", "Buffer", "TrimRight", "getBytes",
+    "from",
+    "String",
+    "Uint8Array",
+    "encode",
+    "base64_decode",
+    "hex2bin",
+    "decode64",
+    "atob",
+    "decode",
+    "decodeBase64",
+    "importPKCS8",
+    "importSPKI",
+    "importJWK",
+    "createSecretKey",
+    "createPrivateKey",
+    "createPublicKey",
+    "plainText",
+    "base64Encoded",
+    "SecretKeySpec",
+    "hmacShaKeyFor",
+    "DESKeySpec",
+    "Key",
+    "byte",
+    "string",
+    "DecodeString",
+    "requireNonNull",
+    "sha256",
+    "sha1",
+    "md5",
+    "hexdigest",
+    "strval",
+    "trim",
+    "parse",
+    "strict_decode64",
+    "urlsafe_decode64",
+    "parseBase64Binary",
+    "secretOrPrivateKey",
+    "stringToBytes",
+    "hexToBytes",
+    "Sum256",
+    "utf8ToBytes",
+    "Some",
+    "pack",
+    "ParseRSAPrivateKeyFromPEM",
+    "ParseECPrivateKeyFromPEM",
+    "ParseRSAPublicKeyFromPEM",
+    "hash",
+    "OctetSequenceKey",
+    "PKCS8EncodedKeySpec",
+    "HmacKey",
+    "from_string",
+    "new",
+    "toByteArray",
+    "generateSecret",
+    "generatePrivate",
+    "decodeFromString",
+    "TrimSpace",
+    "Secret",
+    "must",
+    "Must",
+    "freeze",
+    "fromString",
+    "fromBase64",
+    "fromBase64String",
+    "Buffer",
+    "TrimRight",
+    "getBytes",
 ];
 
 /// Functions that make random values.
 const GENERATORS: &[&str] = &[
-    "randomBytes", "random_bytes", "GenerateRandomKey", "openssl_random_pseudo_bytes", "randomUUID",
-    "uuidv4", "nanoid", "urlsafe_base64", "secretKeyFor", "generateKey", "generateKeyPairSync",
-    "generateSecretSync", "GenerateKey", "hex", "uuid", "sodium_crypto_secretbox_keygen",
-    "generateSecretKey", "getRandomValues", "random",
+    "randomBytes",
+    "random_bytes",
+    "GenerateRandomKey",
+    "openssl_random_pseudo_bytes",
+    "randomUUID",
+    "uuidv4",
+    "nanoid",
+    "urlsafe_base64",
+    "secretKeyFor",
+    "generateKey",
+    "generateKeyPairSync",
+    "generateSecretSync",
+    "GenerateKey",
+    "hex",
+    "uuid",
+    "sodium_crypto_secretbox_keygen",
+    "generateSecretKey",
+    "getRandomValues",
+    "random",
 ];

@@ -383,7 +383,7 @@ impl<'a> Names<'a> {
         let name = tail(&call.func).unwrap_or_default();
         let (rules, callee) = self.rules(call, scope);
         if let Some(load) = rules.iter().find_map(|rule| match rule {
-            Rule::Load(load) => Some(load),
+            Rule::Load(load) if fits(load, call) => Some(load),
             _ => None,
         }) {
             let setting = argument(call, Some(load.setting), NAMELESS);
@@ -510,13 +510,12 @@ impl<'a> Names<'a> {
                 origin.named_by = by;
             }
         }
-        if let Some((of, place)) = origin.parameter {
-            if of == function {
-                let given = argument(call, Some(place), NAMELESS);
-                let passed = given.map(|given| self.follow(given, scope, fuel));
-                if let Some(passed) = passed {
-                    origin = passed;
-                }
+        if origin.parameter.is_some_and(|(of, _)| of == function) {
+            // Which of its parameters it gives, it may decide by their values.
+            let all = call.arguments.args.iter().filter(|one| !one.is_literal_expr());
+            let passed = self.any(all, scope, fuel);
+            if passed.is_key() || passed.is_loaded() || passed.parameter.is_some() {
+                origin = passed;
             }
             origin.parameter = origin.parameter.filter(|(of, _)| *of != function);
         }
@@ -560,6 +559,9 @@ impl<'a> Names<'a> {
             }
             Expr::Subscript(subscript) => self.reads_settings(&subscript.value, scope),
             Expr::Call(call) => self.gives_settings_call(call, scope),
+            Expr::BoolOp(choice) => {
+                choice.values.iter().take(MOST).any(|one| self.reads_settings(one, scope))
+            }
             _ => false,
         }
     }
@@ -687,6 +689,13 @@ impl Origin<'_> {
         self.literal = None;
         self
     }
+}
+
+/// Whether a rule for any receiver is about a call: its setting is named by something like a name.
+pub(super) fn fits(load: &crate::rules::Load, call: &ast::ExprCall) -> bool {
+    let named = argument(call, Some(load.setting), NAMELESS);
+    let is_other = matches!(named, Some(Expr::List(_) | Expr::Dict(_) | Expr::Subscript(_)));
+    !(load.call.starts_with("*.") && is_other)
 }
 
 /// What a rule says of a load whose setting is not known yet.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::files;
-use super::flow::{Hold, Origin};
+use super::flow::{Hold, Origin, fits};
 use super::out::{Loaded, Out};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, keyword, tail, tail_start, text_of};
@@ -80,7 +80,7 @@ pub(super) fn at<'a>(
     rules: &[&'a Rule],
 ) -> bool {
     let load = rules.iter().find_map(|rule| match rule {
-        Rule::Load(load) => Some(load),
+        Rule::Load(load) if fits(load, placed.node) => Some(load),
         _ => None,
     });
     let Some(load) = load else { return false };
@@ -297,7 +297,10 @@ pub(super) fn by_wrapper<'a>(
 ) {
     if let Some((of, place)) = parameter_in(names, given, placed.scope) {
         wraps.add(of, place, Reaches::Loader(from));
-        return;
+        // A path may be made of an argument and still be named as that of a key.
+        if from != Source::File || tail(given).and_then(words::judge).is_none() {
+            return;
+        }
     }
     let at = tail_start(&placed.node.func);
     if out.has(Kind::EnvLoad, at) || out.has(Kind::KeyUse, at) {
@@ -310,7 +313,7 @@ pub(super) fn by_wrapper<'a>(
         return;
     }
     let is_lasting = names.when(placed.scope) != Scope::Call
-        || matches!(place.into, Into::Kept | Into::Entry | Into::Item)
+        || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
     if from == Source::Settings && !is_lasting {
         return;
@@ -385,7 +388,7 @@ pub(super) fn by_stranger<'a>(
         });
         return;
     }
-    if !words::may_load(name) {
+    if !words::may_load(name) && !gives_constant(placed, name) {
         return;
     }
     let key = match first {
@@ -397,7 +400,7 @@ pub(super) fn by_stranger<'a>(
     let place = placing(names, placed);
     let lexical = names.when(placed.scope);
     let is_lasting = lexical != Scope::Call
-        || matches!(place.into, Into::Kept | Into::Entry | Into::Item)
+        || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
     if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
         return;
@@ -413,6 +416,20 @@ pub(super) fn by_stranger<'a>(
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let at = tail_start(&placed.node.func);
     one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
+}
+
+/// Whether a call by whatever name gives a constant that is named as a key; with the name of a key
+/// as its argument it is a load.
+fn gives_constant(placed: &Call<'_>, name: &str) -> bool {
+    let is_constant = placed.under.is_some_and(|under| {
+        under.bytes().all(|byte| !byte.is_ascii_lowercase()) && words::judge(under).is_some()
+    });
+    let is_other = ["column", "field", "relationship", "gettext", "_", "reverse", "lazy", "url"];
+    is_constant
+        && placed.into == Into::Name
+        && name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && !words::passes_argument(name)
+        && !is_other.iter().any(|part| name == *part || (part.len() > 1 && name.contains(part)))
 }
 
 /// An option of a command or an entry of a schema that says which variable of the environment gives

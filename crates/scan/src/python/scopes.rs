@@ -74,6 +74,8 @@ pub(super) enum Into {
     Argument,
     /// An entry of a dictionary.
     Item,
+    /// An entry of a dictionary that holds settings.
+    Setting,
 }
 
 /// An expression with where it stands.
@@ -129,6 +131,7 @@ pub(super) fn gather(module: &ast::ModModule, with_strings: bool) -> Scopes<'_> 
         under: None,
         into: Into::Elsewhere,
         with_strings,
+        in_settings: false,
         loop_start: None,
     };
     walk.found.all.push(scope(Body::Module, 0));
@@ -146,6 +149,8 @@ struct Walk<'a> {
     under: Option<&'a str>,
     into: Into,
     with_strings: bool,
+    /// Whether what is walked goes on as settings.
+    in_settings: bool,
     /// Where the comprehension begins whose loops are walked: its names are known from there on.
     loop_start: Option<usize>,
 }
@@ -228,7 +233,10 @@ impl<'a> Walk<'a> {
             }
         }
         let (under, into) = targets.last().map_or((None, Into::Elsewhere), under);
+        let before = self.in_settings;
+        self.in_settings = under.is_some_and(words::holds_settings);
         self.value(value, under, into);
+        self.in_settings = before;
         for target in targets {
             // An entry that is written is no load; what stands in its brackets may be one.
             match target {
@@ -370,8 +378,7 @@ impl<'a> Walk<'a> {
     }
 
     fn dict(&mut self, dict: &'a ast::ExprDict) {
-        let is_entry = |item: &ast::DictItem| matches!(&item.key, Some(Expr::StringLiteral(key)) if key.value.to_str() == "schedule");
-        if dict.items.iter().any(is_entry) {
+        if dict.items.iter().any(is_schedule) {
             let placed = self.placed(dict);
             self.found.dicts.push(placed);
         }
@@ -384,7 +391,8 @@ impl<'a> Walk<'a> {
                 }
                 None => None,
             };
-            self.value(&item.value, under, Into::Item);
+            let into = if self.in_settings { Into::Setting } else { Into::Item };
+            self.value(&item.value, under, into);
         }
     }
 
@@ -583,6 +591,14 @@ impl<'a> Walk<'a> {
                 (self.under, self.into) = before;
             }
         }
+    }
+}
+
+/// Whether an entry says when something is to run.
+fn is_schedule(item: &ast::DictItem) -> bool {
+    match &item.key {
+        Some(Expr::StringLiteral(key)) => key.value.to_str() == "schedule",
+        _ => false,
     }
 }
 

@@ -56,7 +56,10 @@ impl Index {
     /// The rules whose call ends so and is this one; those for any receiver come last.
     pub(super) fn matching(&self, tail: &str, dotted: &str) -> Vec<&Rule> {
         let all = self.by_tail.get(tail).map(Vec::as_slice).unwrap_or_default();
-        let exact = all.iter().filter(|rule| is_call(rule.call(), dotted));
+        let exact = all.iter().filter(|rule| match rule {
+            Rule::Sink(sink) => is_call(&sink.call, dotted) || is_inside(&sink.call, dotted),
+            other => is_call(other.call(), dotted),
+        });
         exact.chain(all.iter().filter(|rule| rule.call().starts_with("*."))).collect()
     }
 }
@@ -78,8 +81,14 @@ fn is_call(rule: &str, dotted: &str) -> bool {
         return rule.get(..root(rule)) == dotted.get(..root(dotted))
             && tail_of(rule) == tail_of(dotted);
     }
-    let is_of_project = dotted.starts_with('.') && rule.matches('.').count() > 0;
-    is_of_project && dotted.strip_suffix(rule).is_some_and(|before| before.ends_with('.'))
+    dotted.starts_with('.') && is_inside(rule, dotted)
+}
+
+/// Whether a call is that of a module which a project has inside one of its own.
+fn is_inside(rule: &str, dotted: &str) -> bool {
+    rule.contains('.')
+        && !rule.contains('(')
+        && dotted.strip_suffix(rule).is_some_and(|before| before.ends_with('.'))
 }
 
 #[cfg(test)]

@@ -50,10 +50,13 @@ fn explicit<'a>(
     if sink.unless.as_deref().is_some_and(|unless| says(placed.node, unless)) {
         return false;
     }
-    let Some((key, scope)) = key_of(names, placed, sink) else { return false };
+    let Some((key, scope_of_key)) = key_of(names, placed, sink) else { return false };
     let key = if sink.does == Does::Authenticates {
         // Two values are compared; the key is the one that is known as one.
-        let both = placed.node.arguments.args.iter().take(2);
+        let both = placed.node.arguments.args.iter().take(2).filter(|one| {
+            let name = tail(one).unwrap_or_default();
+            !["hash", "digest", "signature"].iter().any(|end| name.ends_with(end))
+        });
         let known = both.map(|one| (one, names.origin(one, placed.scope))).find(|(_, origin)| {
             let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
             origin.class.is_some_and(|class| class != Class::Password) && is_held
@@ -66,12 +69,12 @@ fn explicit<'a>(
     if key.is_none_literal_expr() || text_of(key).is_some_and(|text| text.is_empty()) {
         return false;
     }
-    let mut origin = names.origin(key, scope);
+    let mut origin = names.origin(key, scope_of_key);
     if sink.call.starts_with("keywheel.") {
-        let ring = names.setting_name(key, scope).unwrap_or_default();
+        let ring = names.setting_name(key, scope_of_key).unwrap_or_default();
         origin = Origin::of_setting(&ring, Source::Ring, Hold::Live);
     }
-    if scope != placed.scope {
+    if scope_of_key != placed.scope {
         // Options that were put together before.
         origin.hold = Hold::Frozen;
     }
@@ -81,13 +84,23 @@ fn explicit<'a>(
         wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
     }
     let is_told = origin.is_key() || origin.is_loaded();
+    // Keys of others are hashed to store them; what was loaded is not.
+    let is_hash = sink.call.starts_with("hashlib.") && !sink.certain;
+    if is_hash && !(origin.is_key() && origin.is_loaded()) {
+        return false;
+    }
     let is_sure = is_told || origin.source == Source::Literal;
     if !(sink.certain || is_told) || is_other(&origin) {
         return false;
     }
     literal_at(names, out, &origin, None, placed.scope);
     let (scope, hot) = when(names, placed, sink.keeps, &origin);
-    let hot = if is_app_wide(placed) { Hot::No } else { hot };
+    let hot = match () {
+        () if is_app_wide(placed) => Hot::No,
+        // A function that gives the key may be asked for it at each use.
+        () if gives_later(names, key, scope_of_key) => Hot::Unknown,
+        () => hot,
+    };
     let class = match origin.class {
         Some(Class::Public) if !sink.public => Class::Key,
         Some(class) => class,
@@ -123,7 +136,7 @@ pub(super) fn by_stranger<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Cal
         let origin = names.origin(given, placed.scope);
         let is_own = origin.class == Some(Class::Key) && origin.source != Source::Unknown;
         if is_own && (origin.is_loaded() || origin.hold == Hold::Frozen) {
-            let (scope, hot) = when(names, placed, false, &origin);
+            let (scope, hot) = when(names, placed, name.starts_with(char::is_uppercase), &origin);
             let used = Used {
                 at: tail_start(called(placed)),
                 rule: "python/named-use",
@@ -145,20 +158,38 @@ pub(super) fn by_stranger<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Cal
 fn does_by_name(name: &str) -> Option<Does> {
     let words = crate::names::words(name);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    if has(&["signer", "signing"]) && name.starts_with(char::is_lowercase) {
-        return None;
-    }
+    let is_class = name.starts_with(char::is_uppercase);
+    let makes = ["create", "make", "generate", "encode", "issue", "build"];
+    let checks = ["decode", "verify", "parse", "check", "validate", "read"];
+    let is_token = has(&["jwt", "token", "jws"]);
     Some(match () {
-        () if has(&["hmac", "sign", "signature", "jws"]) => Does::Signs,
+        () if is_class && has(&["signer", "verifier", "serializer"]) => Does::SignsAndVerifies,
+        () if is_class && has(&["cipher", "encryptor", "crypto", "fernet", "aes"]) => {
+            Does::EncryptsAndDecrypts
+        }
+        () if is_class => return None,
+        () if has(&["hmac", "sign", "signature", "signed"]) => Does::Signs,
         () if has(&["encrypt", "encipher"]) => Does::Encrypts,
         () if has(&["decrypt", "decipher"]) => Does::Decrypts,
-        () if has(&["jwt"]) && has(&["create", "make", "generate", "encode", "issue"]) => {
-            Does::Signs
-        }
-        () if has(&["jwt"]) && has(&["decode", "verify", "parse", "check"]) => Does::Verifies,
+        () if is_token && has(&makes) => Does::Signs,
+        () if is_token && has(&checks) => Does::Verifies,
         () if has(&["derive", "hkdf", "pbkdf2"]) => Does::Derives,
         () => return None,
     })
+}
+
+/// Whether a function stands in a key's place.
+fn gives_later(names: &Names<'_>, key: &Expr, scope: ScopeId) -> bool {
+    match key {
+        Expr::Lambda(_) => true,
+        Expr::Name(name) => {
+            let found = names.scopes.lookup(name.id.as_str(), scope);
+            found.is_some_and(|(_, defs)| {
+                defs.iter().any(|def| matches!(def.bound, Bound::Function(_)))
+            })
+        }
+        _ => false,
+    }
 }
 
 /// What a call calls: of `add_middleware(C, …)` that is still the method, where the call stands.
@@ -224,14 +255,16 @@ fn implicit<'a>(
     placed: &Call<'a>,
     rule: &Implicit,
 ) -> bool {
+    let is_other = rule.call.starts_with("*.") && !is_of_django(names, placed, &rule.call);
+    if is_other && !rule.call.ends_with("_cookie") {
+        return false;
+    }
     let own = argument(placed.node, rule.key, &rule.keywords);
     let own = own.filter(|own| !own.is_none_literal_expr());
     let origin = match own {
         Some(own) => names.origin(own, placed.scope),
         // Other frameworks have methods of the same name, and keys of their own.
-        None if rule.call.starts_with("*.") && !names.scopes.packages.contains("django") => {
-            Origin::unknown(None)
-        }
+        None if is_other => Origin::unknown(None),
         None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
     };
     if let Some((of, place)) = origin.parameter {
@@ -239,6 +272,8 @@ fn implicit<'a>(
     }
     literal_at(names, out, &origin, None, placed.scope);
     let (scope, hot) = when(names, placed, rule.keeps, &origin);
+    // What keeps no key of its own may be made once and ask at each use.
+    let hot = if rule.keeps || scope == Scope::Call { hot } else { Hot::Unknown };
     let used = Used {
         at: tail_start(called(placed)),
         rule: if own.is_some() { "python/key-use" } else { "python/implicit-key" },
@@ -252,6 +287,12 @@ fn implicit<'a>(
     };
     out.usage(&used, &origin);
     true
+}
+
+/// Whether a method that others have too is that of Django.
+fn is_of_django(names: &Names<'_>, placed: &Call<'_>, call: &str) -> bool {
+    let needs_user = call.ends_with("_token") && placed.node.arguments.args.is_empty();
+    names.scopes.packages.contains("django") && !needs_user
 }
 
 /// When a use runs, and whether it takes a new key.

@@ -32,7 +32,9 @@ fn is_fixture_name(name: &str) -> bool {
     const BEFORE: [&str; 9] =
         ["is_", "has_", "use_", "test_", "num_", "n_", "no_", "require_", "allow_"];
     let lower = name.to_ascii_lowercase();
-    BEFORE.iter().any(|start| lower.starts_with(start)) || lower.contains(' ')
+    BEFORE.iter().any(|start| lower.starts_with(start))
+        || lower.contains(' ')
+        || lower.starts_with("__")
 }
 
 /// The same of a name under which something is loaded from outside: there a `…_TOKEN` or `…_KEY`

@@ -184,8 +184,8 @@ fn a_file_with_a_list_of_keys_is_cut_off_and_says_so() {
 fn functions_of_other_files_that_hand_keys_on_are_followed() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "app/vault.py", "# secret\ndef use_key(name): ...\n");
-    write(folder.path(), "app/uses.py", "from app.vault import use_key\nuse_key('a')\n");
-    write(folder.path(), "app/another.py", "use_key('a')\n");
+    write(folder.path(), "app/uses.py", "from app.vault import use_key\nuse_key('A_SECRET')\n");
+    write(folder.path(), "app/another.py", "use_key('A_SECRET')\n");
     let report = run(folder.path());
     assert_eq!(places(&report), ["app/uses.py:2:1"]);
 }

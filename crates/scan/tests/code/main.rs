@@ -91,7 +91,11 @@ fn check(table: &str, extension: &str) {
     }
     assert!(wrong.is_empty(), "\n{wrong}");
     let with = cases.iter().filter(|case| !case.expected.is_empty()).count();
-    assert!(with >= 20 && cases.len() - with >= 20, "{with} of {} cases find something", cases.len());
+    assert!(
+        with >= 20 && cases.len() - with >= 20,
+        "{with} of {} cases find something",
+        cases.len()
+    );
 }
 
 #[test]

@@ -16,8 +16,21 @@ use super::Finder;
 const BACK_MAX: usize = 60;
 
 /// Functions of these names, or of names that begin so, set something up.
-const MAKERS: &[&str] =
-    &["main", "init", "setup", "configure", "bootstrap", "boot", "register", "load", "start", "run"];
+const MAKERS: &[&str] = &[
+    "main",
+    "init",
+    "setup",
+    "configure",
+    "bootstrap",
+    "boot",
+    "register",
+    "load",
+    "start",
+    "run",
+];
+
+/// How far the uses of a variable are looked for.
+const USES_TOKENS_MAX: usize = 2000;
 
 /// The values that `name ||= value` keeps.
 pub(super) fn kept(reader: &Reader<'_, '_>) -> Vec<(usize, usize)> {
@@ -69,8 +82,8 @@ impl Finder<'_, '_, '_> {
                             return None;
                         }
                     }
-                    "," | ";" | "->" => return None,
-                    "||" | "??" | "?:" | "?" | "." | "::" | "&" | "*" | "!" | "+" | "&&" | "?." => {}
+                    "||" | "??" | "?:" | "?" | "." | "::" | "&" | "*" | "!" | "+" | "&&" | "?." => {
+                    }
                     _ => return None,
                 },
                 Kind::Open if matches!(tokens.text(at), "(" | "[" | "`" | "${" | "\"") => {}
@@ -106,7 +119,14 @@ impl Finder<'_, '_, '_> {
         if self.reader.is_dot(end)
             && matches!(
                 tokens.text(end + 1),
-                "present?" | "blank?" | "nil?" | "empty?" | "length" | "isEmpty" | "isBlank" | "any?"
+                "present?"
+                    | "blank?"
+                    | "nil?"
+                    | "empty?"
+                    | "length"
+                    | "isEmpty"
+                    | "isBlank"
+                    | "any?"
             )
         {
             return true;
@@ -117,7 +137,8 @@ impl Finder<'_, '_, '_> {
     /// Whether a place stands in a condition, directly or beside `&&` and `||`.
     fn is_condition(&self, start: usize) -> bool {
         let tokens = self.reader.tokens;
-        let asks = ["if", "while", "isset", "empty", "expect", "assert", "isBlank", "isEmpty", "elseif"];
+        let asks =
+            ["if", "while", "isset", "empty", "expect", "assert", "isBlank", "isEmpty", "elseif"];
         let mut at = start;
         for _ in 0..BACK_MAX {
             let Some(before) = at.checked_sub(1) else { return false };
@@ -136,11 +157,9 @@ impl Finder<'_, '_, '_> {
                         return false;
                     }
                 }
-                (Some(Kind::Open), _) => return false,
-                (Some(Kind::Op), "=" | ":=" | "," | ";" | "?" | "=>" | ":" | "||=" | "??=") => {
-                    return false;
-                }
-                (Some(Kind::Word), "return") => return false,
+                (Some(Kind::Op), "=" | ":=" | "," | ";" | "?" | "=>" | ":" | "||=" | "??=")
+                | (Some(Kind::Word), "return")
+                | (Some(Kind::Open), _) => return false,
                 (Some(Kind::Word), "if" | "unless" | "elsif" | "while") => return true,
                 _ => {}
             }
@@ -172,7 +191,9 @@ impl Finder<'_, '_, '_> {
 
     /// Whether the place stands in a value that is kept once it was made.
     pub(super) fn is_kept(&self, at: usize) -> bool {
-        self.kept.iter().any(|(from, to)| (*from..*to).contains(&at))
+        let end = self.kept.partition_point(|(from, _)| *from <= at);
+        let nearest = self.kept.get(..end).unwrap_or_default().iter().rev().take(4);
+        nearest.into_iter().any(|(from, to)| (*from..*to).contains(&at))
     }
 
     /// Whether a load that runs at each call gives a new value to whoever takes it there.
@@ -248,12 +269,17 @@ impl Finder<'_, '_, '_> {
                     }
                 }
                 (Some(Kind::Open), "{") => {
-                    return if self.is_block(at) { self.last_of_method(start) } else { Goes::Elsewhere };
+                    return if self.is_block(at) {
+                        self.last_of_method(start)
+                    } else {
+                        Goes::Elsewhere
+                    };
                 }
                 _ => {}
             }
             if tokens.starts_line(at) && reader.dialect == Dialect::Ruby {
-                let is_command = reader.rules_at(at).0.iter().any(|rule| matches!(rule, Rule::Sink(_)));
+                let is_command =
+                    reader.rules_at(at).0.iter().any(|rule| matches!(rule, Rule::Sink(_)));
                 return if is_command { Goes::Used } else { self.last_of_method(start) };
             }
         }
@@ -263,7 +289,11 @@ impl Finder<'_, '_, '_> {
     /// A statement of its own is what a method of Ruby returns when it is the last one.
     fn last_of_method(&self, start: usize) -> Goes {
         let is_ruby = self.reader.dialect == Dialect::Ruby;
-        if is_ruby && self.reader.scope(start) == Scope::Call { Goes::Returned } else { Goes::Elsewhere }
+        if is_ruby && self.reader.scope(start) == Scope::Call {
+            Goes::Returned
+        } else {
+            Goes::Elsewhere
+        }
     }
 
     fn goes_into_call(&self, callee: usize) -> Option<Goes> {
@@ -304,7 +334,9 @@ impl Finder<'_, '_, '_> {
                     let goes = self.goes_into_call(at.saturating_sub(1));
                     return goes.unwrap_or(Goes::Elsewhere);
                 }
-                Some(Kind::Open) if !matches!(tokens.before(at), "(" | ",") => return Goes::Elsewhere,
+                Some(Kind::Open) if !matches!(tokens.before(at), "(" | ",") => {
+                    return Goes::Elsewhere;
+                }
                 _ => {}
             }
         }
@@ -315,7 +347,7 @@ impl Finder<'_, '_, '_> {
     fn is_block(&self, open: usize) -> bool {
         let before = self.reader.tokens.before(open);
         matches!(before, ")" | "=>" | "else" | "try" | "finally" | "do" | "")
-            || self.reader.tree.frames.iter().any(|frame| frame.body == open)
+            || self.reader.tree.begins_body(open)
     }
 
     /// Whether a variable is handed to a sink by the function that has it, and to nothing else that
@@ -326,7 +358,8 @@ impl Finder<'_, '_, '_> {
         let Some(frame) = reader.tree.frame(reader.tree.at(name)) else { return false };
         let text = tokens.text(name);
         let mut is_used = false;
-        for at in (name + 1..frame.end).filter(|at| tokens.text(*at) == text) {
+        let last = frame.end.min(name + USES_TOKENS_MAX);
+        for at in (name + 1..last).filter(|at| tokens.text(*at) == text) {
             if reader.is_dot(at.saturating_sub(1)) || tokens.is(at + 1, ":") {
                 continue;
             }
@@ -343,7 +376,20 @@ impl Finder<'_, '_, '_> {
 fn is_transparent(name: &str) -> bool {
     matches!(
         name,
-        "from" | "String" | "encode" | "byte" | "decode" | "base64_decode" | "trim" | "decode64"
-            | "if" | "string" | "parse" | "strval" | "hmacShaKeyFor" | "createSecretKey" | "strict_decode64"
+        "from"
+            | "String"
+            | "encode"
+            | "byte"
+            | "decode"
+            | "base64_decode"
+            | "trim"
+            | "decode64"
+            | "if"
+            | "string"
+            | "parse"
+            | "strval"
+            | "hmacShaKeyFor"
+            | "createSecretKey"
+            | "strict_decode64"
     )
 }

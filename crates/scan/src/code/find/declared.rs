@@ -121,13 +121,15 @@ impl Finder<'_, '_, '_> {
         let mut site = self.site(Kind::EnvLoad, "settings-field", at);
         site.name = Some(setting.to_owned());
         site.links = vec![link(setting, true)];
-        site.links.extend(field.filter(|field| judge(field).is_some()).map(|name| link(name, false)));
+        site.links
+            .extend(field.filter(|field| judge(field).is_some()).map(|name| link(name, false)));
         site.class = class;
         site.scope = Some(Scope::Class);
         site.hot = Hot::No;
         site.source = Source::Settings;
         site.reason = Cow::Borrowed("the framework fills it in once, when the object is made");
-        site.remedy = Some(Cow::Borrowed("Ask the source at each use instead of keeping the value"));
+        site.remedy =
+            Some(Cow::Borrowed("Ask the source at each use instead of keeping the value"));
         self.sites.found.push(site);
     }
 
@@ -155,9 +157,8 @@ impl Finder<'_, '_, '_> {
         if reader.dialect == Dialect::Kotlin {
             self.properties_of_data_class(at);
         }
-        let Some(frame) = reader.tree.frames.iter().find(|frame| {
-            frame.kind == FrameKind::Class && frame.start > at && frame.start < last
-        }) else {
+        let mut classes = reader.tree.starting_in(at, last);
+        let Some((_, frame)) = classes.find(|(_, frame)| frame.kind == FrameKind::Class) else {
             return;
         };
         let prefix = (at..frame.start).find_map(|at| tokens.string(at)).unwrap_or_default();
@@ -181,7 +182,8 @@ impl Finder<'_, '_, '_> {
         for field in fields {
             let name = tokens.text(field);
             let Some(class) = judge(name) else { continue };
-            let setting = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+            let setting =
+                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             self.setting_of_class(field, &setting, class, Some(name));
         }
     }
@@ -202,7 +204,8 @@ impl Finder<'_, '_, '_> {
         for field in fields {
             let name = tokens.text(field);
             let Some(class) = judge(name) else { continue };
-            let setting = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+            let setting =
+                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             self.setting_of_class(field, &setting, class, Some(name));
         }
     }
@@ -217,9 +220,10 @@ impl Finder<'_, '_, '_> {
         }
         let of = |tag: &str| {
             let from = text.find(&format!("{tag}:\""))?;
-            let is_whole = text.as_bytes().get(from.checked_sub(1)?).is_some_and(|byte| {
-                matches!(byte, b'`' | b' ' | b'\t')
-            });
+            let is_whole = text
+                .as_bytes()
+                .get(from.checked_sub(1)?)
+                .is_some_and(|byte| matches!(byte, b'`' | b' ' | b'\t'));
             let value = text.get(from + tag.len() + 2..)?.split('"').next()?;
             is_whole.then_some(value)
         };
@@ -250,7 +254,9 @@ impl Finder<'_, '_, '_> {
         let tokens = reader.tokens;
         let name = tokens.text(at);
         let is_constant = name.len() > 3
-            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
         if !is_constant || reader.is_dot(at.saturating_sub(1)) {
             return;
         }
@@ -265,7 +271,16 @@ impl Finder<'_, '_, '_> {
         let root = tokens.text(colon + 1);
         let is_validator = matches!(
             root,
-            "z" | "Joi" | "joi" | "yup" | "v" | "str" | "t" | "Type" | "S" | "makeValidator" | "envalid"
+            "z" | "Joi"
+                | "joi"
+                | "yup"
+                | "v"
+                | "str"
+                | "t"
+                | "Type"
+                | "S"
+                | "makeValidator"
+                | "envalid"
         ) && matches!(tokens.text(colon + 2), "." | "(");
         let number = reader.tree.at(at);
         let kind = reader.tree.frame(number).map(|frame| frame.kind);
@@ -284,12 +299,14 @@ impl Finder<'_, '_, '_> {
         site.scope = Some(scope);
         site.hot = if scope == Scope::Call { Hot::Unknown } else { Hot::No };
         site.source = Source::Environment;
-        site.reason = Cow::Borrowed("the environment is checked and copied once, and the copy is kept");
+        site.reason =
+            Cow::Borrowed("the environment is checked and copied once, and the copy is kept");
         site.remedy = Some(Cow::Borrowed("Read the key at each use, from its ring or its source"));
         self.sites.found.push(site);
         // `.default("literal")`
         let end = super::super::tree::expression_end(tokens, reader.dialect, colon + 1);
-        let default = (colon + 1..end).find(|at| tokens.text(*at) == "default" && tokens.is(at + 1, "("));
+        let default =
+            (colon + 1..end).find(|at| tokens.text(*at) == "default" && tokens.is(at + 1, "("));
         if let Some(default) = default.filter(|default| tokens.is(default + 3, ")")) {
             self.hardcoded(default + 2, "default-literal", Some(name), class);
         }
@@ -336,11 +353,7 @@ impl Finder<'_, '_, '_> {
         site.name = Some(setting.to_owned());
         site.links = vec![link(setting, true)];
         site.class = class;
-        let scope = match self.reader.scope(at) {
-            Scope::Call => Scope::Call,
-            Scope::Instance => Scope::Instance,
-            other => other,
-        };
+        let scope = self.reader.scope(at);
         site.scope = Some(scope);
         site.hot = if scope == Scope::Call { Hot::Unknown } else { Hot::No };
         site.source = Source::Environment;

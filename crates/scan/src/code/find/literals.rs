@@ -20,7 +20,9 @@ impl Finder<'_, '_, '_> {
         let reader = self.reader;
         for definition in &reader.facts.definitions {
             let name = reader.defined_name(definition);
-            let Some(class) = judge(name).or_else(|| self.salt_of(definition, name)) else { continue };
+            let Some(class) = judge(name).or_else(|| self.salt_of(definition, name)) else {
+                continue;
+            };
             let end = expression_end(reader.tokens, reader.dialect, definition.value);
             let before = self.literals.len();
             self.literals_in((definition.value, end), definition, name, class);
@@ -32,8 +34,8 @@ impl Finder<'_, '_, '_> {
 
     /// Salts beside keys are keys of their own: `salt: "…"` next to `secret: …`.
     fn salt_of(&self, definition: &Definition, name: &str) -> Option<Class> {
-        let is_php_define = self.reader.tokens.before(definition.name) == "("
-            && WORDPRESS.contains(&name);
+        let is_php_define =
+            self.reader.tokens.before(definition.name) == "(" && WORDPRESS.contains(&name);
         is_php_define.then_some(Class::Key)
     }
 
@@ -43,7 +45,16 @@ impl Finder<'_, '_, '_> {
         if definition.property.is_some() {
             return;
         }
-        for part in reader.parts(range) {
+        let mut parts = reader.parts(range);
+        // `encode(given ?? "default")`
+        if let [(from, to)] = parts.as_slice()
+            && tokens.is_word(*from)
+            && tokens.is(from + 1, "(")
+            && tokens.past(from + 1) == *to
+        {
+            parts.extend(reader.parts((from + 2, to - 1)).into_iter().skip(1));
+        }
+        for part in parts {
             let (from, to) = part;
             let is_default = from > range.0;
             let mut candidates = Vec::new();
@@ -75,7 +86,10 @@ impl Finder<'_, '_, '_> {
         let tokens = reader.tokens;
         let (from, to) = range;
         if from + 1 == to {
-            return tokens.string(from).filter(|_| !tokens.text(from).starts_with(':')).map(|_| from);
+            return tokens
+                .string(from)
+                .filter(|_| !tokens.text(from).starts_with(':'))
+                .map(|_| from);
         }
         // Only a string somewhere in it can make it one.
         let has_string = (from..to.min(from + 12)).any(|at| tokens.string(at).is_some());
@@ -105,7 +119,8 @@ impl Finder<'_, '_, '_> {
             tokens.is_word(at)
                 && reader.rules_at(at).0.iter().any(|rule| matches!(rule, Rule::Sink(_)))
         });
-        let is_of_settings = (range.0..range.1).any(|at| tokens.is_word(at) && self.is_settings(at));
+        let is_of_settings =
+            (range.0..range.1).any(|at| tokens.is_word(at) && self.is_settings(at));
         if !is_of_settings && !is_entry {
             return;
         }
@@ -113,8 +128,8 @@ impl Finder<'_, '_, '_> {
         let value = reader.value(range);
         let is_setting = matches!(value.origin, Origin::Setting { .. });
         let origin = value.names.last().copied().unwrap_or_default();
-        let is_chain = (range.0..range.1).any(|at| reader.is_dot(at))
-            || tokens.is(range.0 + 1, "[");
+        let is_chain =
+            (range.0..range.1).any(|at| reader.is_dot(at)) || tokens.is(range.0 + 1, "[");
         if has_load || !is_setting || !is_chain || judge(origin).is_none() {
             return;
         }
@@ -166,8 +181,14 @@ impl Finder<'_, '_, '_> {
 }
 
 /// Constants of WordPress whose names alone do not say that they are keys.
-pub(super) const WORDPRESS: &[&str] =
-    &["LOGGED_IN_KEY", "NONCE_KEY", "LOGGED_IN_SALT", "NONCE_SALT", "AUTH_SALT", "SECURE_AUTH_SALT"];
+pub(super) const WORDPRESS: &[&str] = &[
+    "LOGGED_IN_KEY",
+    "NONCE_KEY",
+    "LOGGED_IN_SALT",
+    "NONCE_SALT",
+    "AUTH_SALT",
+    "SECURE_AUTH_SALT",
+];
 
 /// Whether a literal that is assigned to this name may be a secret: not the name of a setting, a
 /// header or a field, and no text for people.
@@ -209,23 +230,37 @@ pub(crate) fn is_plausible(name: &str, text: &str) -> bool {
     !reads_as_text && !is_rule && !is_path && !is_name(name, value, has_digit)
 }
 
+/// Parts of values that stand for a key, though they read as a name.
+const STAND_INS: &[&str] = &[
+    "your", "my-", "my_", "mysec", "super", "change", "replace", "test", "dev", "dummy", "default",
+    "example", "insecure", "top-", "top_", "very", "some", "local", "fake", "not-", "not_", "this",
+    "shh", "foo",
+];
+
+/// Words that are types, names of fields or flags.
+const PLAIN_WORDS: &[&str] = &[
+    "string", "text", "password", "apikey", "bearer", "hidden", "jwt", "header", "cookie", "none",
+    "null", "true", "false", "env", "auto", "token", "required",
+];
+
 /// Whether a value is itself a name: `JWT_SECRET`, `x-api-key`, `secretKey`, `auth.jwt.secret`.
 fn is_name(name: &str, value: &str, has_digit: bool) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+    let is_word =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
     if has_digit || !value.bytes().all(is_word) {
         return false;
     }
     let lower = value.to_ascii_lowercase();
-    let is_stand_in = ["your", "my-", "my_", "mysec", "super", "change", "replace", "test", "dev", "dummy", "default", "example", "insecure", "top-", "top_", "very", "some", "local", "fake", "not-", "not_", "this", "shh", "foo"]
-        .iter()
-        .any(|part| lower.contains(part));
-    if is_stand_in {
+    if STAND_INS.iter().any(|part| lower.contains(part)) {
         return false;
     }
-    let has_parts = value.contains(['_', '-', '.', ':'])
-        || value.bytes().skip(1).zip(value.bytes()).any(|(this, before)| {
-            this.is_ascii_uppercase() && before.is_ascii_lowercase()
-        });
+    let has_separator = value.contains(['_', '-', '.', ':']);
+    let has_parts = has_separator
+        || value
+            .bytes()
+            .skip(1)
+            .zip(value.bytes())
+            .any(|(this, before)| this.is_ascii_uppercase() && before.is_ascii_lowercase());
     let is_constant = value.len() > 3
         && value.contains('_')
         && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
@@ -236,19 +271,33 @@ fn is_name(name: &str, value: &str, has_digit: bool) -> bool {
         && parts.next().is_some_and(|prior| {
             matches!(
                 prior.as_str(),
-                "session" | "cookie" | "cookies" | "token" | "tokens" | "data" | "server" | "shared"
-                    | "auth" | "hash" | "account" | "service"
+                "session"
+                    | "cookie"
+                    | "cookies"
+                    | "token"
+                    | "tokens"
+                    | "data"
+                    | "server"
+                    | "shared"
+                    | "auth"
+                    | "hash"
+                    | "account"
+                    | "service"
             )
         });
     let is_lower = value.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-.:".contains(&byte));
-    if is_of_store && is_lower {
+    if is_of_store && is_lower && (has_separator || value.len() < 6) {
         return true;
     }
     let is_part_of_name = names::folded(name).contains(&names::folded(value)) && has_parts;
     is_constant
         || is_part_of_name
-        || (has_parts && (judge(value).is_some() || lower.contains("key") || lower.contains("token") || lower.contains("secret")))
-        || matches!(lower.as_str(), "string" | "text" | "password" | "apikey" | "bearer" | "hidden" | "jwt" | "header" | "cookie" | "none" | "null" | "true" | "false" | "env" | "auto" | "token" | "required")
+        || (has_parts
+            && (judge(value).is_some()
+                || lower.contains("key")
+                || lower.contains("token")
+                || lower.contains("secret")))
+        || PLAIN_WORDS.contains(&lower.as_str())
 }
 
 #[cfg(test)]
@@ -257,12 +306,21 @@ mod tests {
 
     #[test]
     fn values_of_keys() {
-        for value in ["changeme", "keyboard cat", "my-secret-key", "k3f9qz81mvb2", "s3cr3t", "secret"] {
+        for value in
+            ["changeme", "keyboard cat", "my-secret-key", "k3f9qz81mvb2", "s3cr3t", "secret"]
+        {
             assert!(is_plausible("jwtSecret", value), "{value}");
         }
         for value in [
-            "JWT_SECRET", "x-api-key", "The secret of your application", "jwtSecret", "",
-            "/run/secrets/jwt", "auth.jwt.secret", "Enter your secret:", "${JWT_SECRET}",
+            "JWT_SECRET",
+            "x-api-key",
+            "The secret of your application",
+            "jwtSecret",
+            "",
+            "/run/secrets/jwt",
+            "auth.jwt.secret",
+            "Enter your secret:",
+            "${JWT_SECRET}",
         ] {
             assert!(!is_plausible("jwtSecret", value), "{value}");
         }

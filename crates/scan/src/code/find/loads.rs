@@ -114,7 +114,15 @@ impl<'f, 'a> Reader<'f, 'a> {
             }
             other => other,
         };
-        Some(Loaded { rule, start, end, setting, named: Some(named), fallback: None, is_member: true })
+        Some(Loaded {
+            rule,
+            start,
+            end,
+            setting,
+            named: Some(named),
+            fallback: None,
+            is_member: true,
+        })
     }
 
     fn load_by_call(
@@ -132,9 +140,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         };
         // `credentials.dig(:jwt, :secret)`: the last one.
         let setting = match (setting, arguments.last()) {
-            (Setting::Known(_), Some(last))
-                if tokens.kind(last.0) == Some(TokenKind::Symbol) =>
-            {
+            (Setting::Known(_), Some(last)) if tokens.kind(last.0) == Some(TokenKind::Symbol) => {
                 self.setting_name(*last)
             }
             (setting, _) => setting,
@@ -152,9 +158,9 @@ impl<'f, 'a> Reader<'f, 'a> {
         // `ENV.fetch("KEY") { "default" }`
         if self.dialect == Dialect::Ruby && tokens.is(end, "{") {
             let close = tokens.mate(end)?;
-            fallback = fallback.or_else(|| Some(end + 1).filter(|at| {
-                *at + 1 == close && self.plain(*at).is_some()
-            }));
+            fallback = fallback.or_else(|| {
+                Some(end + 1).filter(|at| *at + 1 == close && self.plain(*at).is_some())
+            });
             end = close + 1;
         }
         Some(Loaded { rule, start, end, setting, named, fallback, is_member: false })
@@ -176,7 +182,7 @@ impl<'f, 'a> Reader<'f, 'a> {
                 return None;
             }
             let name = tokens.name(at);
-            if judge(name).is_some_and(|class| class != Class::Password) {
+            if judge_file(name).is_some() {
                 return Some(name);
             }
             let constant = self.facts.of(tokens, name).next()?;
@@ -198,7 +204,8 @@ impl<'f, 'a> Reader<'f, 'a> {
                 let name = tokens.name(from);
                 let constant = self.facts.of(tokens, name).find_map(|definition| {
                     tokens.string(definition.value).filter(|_| {
-                        expression_end(tokens, self.dialect, definition.value) == definition.value + 1
+                        expression_end(tokens, self.dialect, definition.value)
+                            == definition.value + 1
                     })
                 });
                 if let Some(text) = constant {
@@ -207,7 +214,11 @@ impl<'f, 'a> Reader<'f, 'a> {
                 if let Some((frame, position)) = self.parameter(name, from) {
                     return Setting::Parameter(frame, position);
                 }
-                return if judge(name).is_some() { Setting::Known(name) } else { Setting::Computed };
+                return if judge(name).is_some() {
+                    Setting::Known(name)
+                } else {
+                    Setting::Computed
+                };
             }
             return Setting::Computed;
         }
@@ -244,7 +255,10 @@ impl<'a> Finder<'_, '_, 'a> {
         let target_name = target.as_ref().map(|target| reader.defined_name(target));
         let Some(class) = self.class_of_load(&load, target_name, is_reached) else { return };
         self.loads.insert(at);
-        if load.is_member && load.rule.from == Source::Settings && self.is_local(&load, target.as_ref()) {
+        if load.is_member
+            && load.rule.from == Source::Settings
+            && self.is_local(&load, target.as_ref())
+        {
             return;
         }
         let name = load.known().or(target_name);
@@ -273,11 +287,13 @@ impl<'a> Finder<'_, '_, 'a> {
 
     /// A key file by its path, or by what it is assigned to.
     fn class_of_file(&self, load: &Loaded<'_, 'a>, target: Option<&str>) -> Option<Class> {
-        let by_path = self.reader.file_of(load).and_then(|name| {
-            file_class(name).or_else(|| judge(name).filter(|class| *class != Class::Password))
-        });
-        by_path
-            .or_else(|| target.and_then(judge).filter(|class| matches!(class, Class::Key | Class::Public)))
+        let by_path = self
+            .reader
+            .file_of(load)
+            .and_then(|name| file_class(name).or_else(|| judge_file(name)));
+        by_path.or_else(|| {
+            target.and_then(judge).filter(|class| matches!(class, Class::Key | Class::Public))
+        })
     }
 
     fn env_load(
@@ -330,7 +346,8 @@ impl<'a> Finder<'_, '_, 'a> {
             _ => "it is read at each call, but what takes it may keep it",
         });
         if site.hot != Hot::Yes {
-            site.remedy = Some(Cow::Borrowed("Read the key at each use, from its ring or its source"));
+            site.remedy =
+                Some(Cow::Borrowed("Read the key at each use, from its ring or its source"));
         }
         self.sites.found.push(site);
     }
@@ -361,7 +378,11 @@ impl<'a> Finder<'_, '_, 'a> {
                 literal = literal.or(Some(at + 1));
                 break;
             }
-            at = self.reader.parts((at + 1, tokens.len().min(at + 60))).first().map_or(at, |part| part.1);
+            at = self
+                .reader
+                .parts((at + 1, tokens.len().min(at + 60)))
+                .first()
+                .map_or(at, |part| part.1);
         }
         if let Some(literal) = literal {
             self.hardcoded(literal, "default-literal", name, class);
@@ -371,18 +392,17 @@ impl<'a> Finder<'_, '_, 'a> {
     /// `const { JWT_SECRET, KEY: key = "default" } = process.env`
     fn taken_apart(&mut self, at: usize) {
         let reader = self.reader;
-        if reader.dialect != Dialect::JavaScript || !reader.tokens.is(at + 1, ";") && !reader.tokens.starts_line(at + 1) {
+        if reader.dialect != Dialect::JavaScript
+            || !reader.tokens.is(at + 1, ";") && !reader.tokens.starts_line(at + 1)
+        {
             return;
         }
         let Some(rule) = reader.load_rule(at) else { return };
         let start = reader.chain(at).1;
-        let properties: Vec<_> = reader
-            .facts
-            .definitions
-            .iter()
-            .filter(|one| one.value == start && one.property.is_some())
-            .copied()
-            .collect();
+        let definitions = &reader.facts.definitions;
+        let first = definitions.partition_point(|one| one.value < start);
+        let of_value = definitions.iter().skip(first).take_while(|one| one.value == start);
+        let properties: Vec<_> = of_value.filter(|one| one.property.is_some()).copied().collect();
         for definition in properties {
             let Some(property) = definition.property else { continue };
             let setting = reader.tokens.name(property);
@@ -429,6 +449,16 @@ impl<'a> Finder<'_, '_, 'a> {
     }
 }
 
+/// What a file holds, by the name of the variable that has its path.
+fn judge_file(name: &str) -> Option<Class> {
+    let ends =
+        ["Location", "Path", "File", "Resource", "Bytes", "Stream", "_location", "_resource"];
+    let bare = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let is_store = crate::names::folded(bare).ends_with("keystore");
+    let class = judge(bare).or(is_store.then_some(Class::Key));
+    class.filter(|class| *class != Class::Password)
+}
+
 /// What a file holds, by its path.
 fn file_class(path: &str) -> Option<Class> {
     let lower = path.to_ascii_lowercase();
@@ -440,10 +470,6 @@ fn file_class(path: &str) -> Option<Class> {
         || name.starts_with("id_ed25519")
         || lower.contains("/run/secrets/")
         || judge(name.split('.').next().unwrap_or(name)) == Some(Class::Key);
-    match (is_key, is_public) {
-        (true, true) if name.contains("pub") => Some(Class::Public),
-        (true, true) => None,
-        (true, false) => Some(Class::Key),
-        _ => None,
-    }
+    let class = if name.contains("pub") { Class::Public } else { Class::Key };
+    (is_key && (!is_public || class == Class::Public)).then_some(class)
 }

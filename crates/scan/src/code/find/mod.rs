@@ -19,6 +19,9 @@ use super::reader::{Reader, judge};
 use super::table::Rule;
 use super::token::Kind as TokenKind;
 
+/// How many places of one file are said at most.
+const SITES_MAX: usize = 2000;
+
 /// The places of one file, while they are gathered.
 pub(super) struct Finder<'r, 'f, 'a> {
     pub(super) reader: &'r Reader<'f, 'a>,
@@ -43,6 +46,9 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
             kept,
         };
         for at in 0..reader.tokens.len() {
+            if finder.sites.found.len() >= SITES_MAX {
+                return finder.sites;
+            }
             match reader.tokens.kind(at) {
                 Some(TokenKind::Word) => finder.word(at),
                 Some(TokenKind::Str) => finder.string(at),
@@ -95,8 +101,10 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         site.source = Source::Literal;
         site.literal = Some(Literal::new(text));
         site.confidence = Confidence::High;
-        site.reason = Cow::Borrowed("a literal stands where a key belongs, so a new key is a new release");
-        site.remedy = Some(Cow::Borrowed("Load the key from its ring or from the environment at each use"));
+        site.reason =
+            Cow::Borrowed("a literal stands where a key belongs, so a new key is a new release");
+        site.remedy =
+            Some(Cow::Borrowed("Load the key from its ring or from the environment at each use"));
         self.sites.found.push(site);
     }
 }

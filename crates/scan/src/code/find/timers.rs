@@ -46,7 +46,8 @@ impl Finder<'_, '_, '_> {
             return false;
         }
         let name = tokens.text(at).to_ascii_lowercase();
-        let changes = ["rotat", "regenerat", "renew", "refresh"].iter().any(|word| name.contains(word));
+        let changes =
+            ["rotat", "regenerat", "renew", "refresh"].iter().any(|word| name.contains(word));
         let of_keys = ["key", "secret", "signing"].iter().any(|word| name.contains(word));
         changes && of_keys
     }

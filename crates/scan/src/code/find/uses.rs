@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::finding::{Class, Confidence, Does, Kind, Scope};
+use crate::names;
 use crate::rules::{Implicit, Sink};
 use crate::site::{Hot, Link, Reaches, Wrapper};
 
@@ -21,7 +22,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let tokens = reader.tokens;
         let Some((arguments, is_attribute)) = self.arguments_of(at, sink) else { return false };
         // The declaration of a function of this name is no call.
-        if reader.tree.frames.iter().any(|frame| frame.name == Some(at)) {
+        if reader.tree.is_declared(at) {
             return false;
         }
         if self.is_unless(sink, &arguments) {
@@ -43,14 +44,19 @@ impl<'a> Finder<'_, '_, 'a> {
             return false;
         }
         let is_nothing = range.0 + 1 == range.1
-            && matches!(text, "nil" | "null" | "undefined" | "None" | "false" | "true" | "\"\"" | "''");
+            && matches!(
+                text,
+                "nil" | "null" | "undefined" | "None" | "false" | "true" | "\"\"" | "''"
+            );
         if is_nothing {
             return false;
         }
         let names_key = |keyword: &String| judge(keyword).is_some();
         let is_literal = matches!(value.origin, Origin::Literal(_));
-        let is_key = value.is_key() && self.is_sure_enough(sink, &value);
-        if !sink.certain && !is_key && !(is_literal && sink.keywords.iter().any(names_key)) {
+        let is_key = (value.is_key() && self.is_sure_enough(sink, &value))
+            || (sink.does == Does::Derives && self.is_derived(start, &value));
+        let is_named_literal = is_literal && sink.keywords.iter().any(names_key);
+        if !(sink.certain || is_key || is_named_literal) {
             return false;
         }
         if let Origin::Load { at, .. } = value.origin {
@@ -66,10 +72,20 @@ impl<'a> Finder<'_, '_, 'a> {
             start
         };
         // The line is that of the call's own name, also within a chain over several lines.
-        let place = if tokens.at(start).map(|token| token.starts_line) == Some(true) { at } else { head };
-        let place = if line_differs(tokens.text, tokens.at(place), tokens.at(at)) { at } else { place };
+        let place = if tokens.at(start).is_some_and(|token| token.starts_line) { at } else { head };
+        let place =
+            if line_differs(tokens.text, tokens.at(place), tokens.at(at)) { at } else { place };
         self.key_use(place, (start, at), sink, &value);
         true
+    }
+
+    /// `keyBytes = sha256(key)`: the weak name of the argument and that of the result together.
+    fn is_derived(&self, start: usize, value: &Value<'a>) -> bool {
+        let is_weak = value.names.iter().any(|name| matches!(*name, "key" | "secret"));
+        let target = self.target(start).filter(|_| is_weak);
+        target.is_some_and(|target| {
+            names::words(self.reader.defined_name(&target)).iter().any(|word| word == "key")
+        })
     }
 
     /// A credential that somebody hands in is no key of the application; and what is compared must
@@ -77,7 +93,9 @@ impl<'a> Finder<'_, '_, 'a> {
     fn is_sure_enough(&self, sink: &Sink, value: &Value<'a>) -> bool {
         let is_held = match value.origin {
             Origin::Load { .. } => true,
-            Origin::Setting { .. } => value.is_kept == Some(true) || self.reader.dialect != Dialect::Java,
+            Origin::Setting { .. } => {
+                value.is_kept == Some(true) || self.reader.dialect != Dialect::Java
+            }
             _ => value.is_kept == Some(true),
         };
         let is_credential = class_of(value.names.iter().copied()) == Some(Class::Credential);
@@ -104,7 +122,8 @@ impl<'a> Finder<'_, '_, 'a> {
     /// `unless = "name=value"`, or `"2=false"` by the position of the argument.
     fn is_unless(&self, sink: &Sink, arguments: &[Range]) -> bool {
         let reader = self.reader;
-        let Some((name, value)) = sink.unless.as_deref().and_then(|text| text.split_once('=')) else {
+        let Some((name, value)) = sink.unless.as_deref().and_then(|text| text.split_once('='))
+        else {
             return false;
         };
         let range = match name.parse::<usize>() {
@@ -119,23 +138,17 @@ impl<'a> Finder<'_, '_, 'a> {
         let reader = self.reader;
         let tokens = reader.tokens;
         let (from, to) = range;
-        let inner = reader.tree.frames.iter().enumerate().find(|(_, frame)| {
-            frame.kind == FrameKind::Function
-                && frame.start >= from
-                && frame.start <= from + 2
-                && frame.end < to.saturating_add(1)
-                && to <= frame.end + 2
+        let inner = reader.tree.starting_in(from, from + 2).find(|(_, frame)| {
+            frame.kind == FrameKind::Function && frame.end <= to && to <= frame.end + 2
         });
         let Some((number, frame)) = inner else { return reader.value(range) };
         if !tokens.is(frame.body, "{") && reader.dialect != Dialect::Ruby {
             return reader.value((frame.body, frame.end + 1));
         }
-        for at in frame.body..frame.end {
+        for at in frame.body..frame.end.min(frame.body + BODY_TOKENS_MAX) {
             let is_here = reader.tree.at(at) == number;
             let range = match tokens.text(at) {
-                "return" if is_here => {
-                    (at + 1, expression_end(tokens, reader.dialect, at + 1))
-                }
+                "return" if is_here => (at + 1, expression_end(tokens, reader.dialect, at + 1)),
                 "done" | "cb" | "callback" | "resolve" if is_here && tokens.is(at + 1, "(") => {
                     match reader.arguments(at).and_then(|all| all.get(1).copied()) {
                         Some(range) => range,
@@ -225,8 +238,9 @@ impl<'a> Finder<'_, '_, 'a> {
     /// When a use runs: a signature that is assigned to the object is made at each call all the
     /// same, unlike what keeps a key.
     fn scope_of_use(&self, place: usize, start: usize, does: Does) -> Scope {
-        let makes = matches!(does, Does::Derives | Does::SignsAndVerifies | Does::EncryptsAndDecrypts)
-            || self.reader.dialect == Dialect::Java;
+        let makes =
+            matches!(does, Does::Derives | Does::SignsAndVerifies | Does::EncryptsAndDecrypts)
+                || self.reader.dialect == Dialect::Java;
         let target = self.target(start).filter(|_| makes);
         self.scope_of(place, target.as_ref())
     }
@@ -268,7 +282,9 @@ impl<'a> Finder<'_, '_, 'a> {
             return;
         }
         let has_keywords = match reader.dialect {
-            Dialect::JavaScript => !tokens.is(name.saturating_sub(1), "(") && in_braces(self, frame.params, name),
+            Dialect::JavaScript => {
+                !tokens.is(name.saturating_sub(1), "(") && in_braces(self, frame.params, name)
+            }
             Dialect::Ruby => tokens.is(name + 1, ":"),
             Dialect::Kotlin | Dialect::Php => true,
             Dialect::Go | Dialect::Java => false,
@@ -279,7 +295,7 @@ impl<'a> Finder<'_, '_, 'a> {
             keyword: has_keywords.then(|| tokens.name(name).to_owned()),
             reaches: Reaches::Sink(function.to_owned(), sink.does),
         };
-        if !self.sites.wrappers.contains(&wrapper) {
+        if self.sites.wrappers.len() < WRAPPERS_MAX && !self.sites.wrappers.contains(&wrapper) {
             self.sites.wrappers.push(wrapper);
         }
     }
@@ -299,18 +315,48 @@ fn in_braces(finder: &Finder<'_, '_, '_>, params: Option<Range>, name: usize) ->
     false
 }
 
+/// How far into a function that finds the key it is looked at.
+const BODY_TOKENS_MAX: usize = 2000;
+
+/// How many functions of a file that hand keys on are said.
+const WRAPPERS_MAX: usize = 200;
+
 /// Names of functions that say too little to know their calls by.
 const TOO_COMMON: &[&str] = &[
-    "create", "get", "set", "new", "New", "init", "call", "run", "handle", "execute", "main", "build",
-    "make", "apply", "process", "start", "use", "perform", "parse", "read", "write", "update",
-    "constructor", "handler", "validate", "add", "send", "register", "configure", "load", "render",
+    "create",
+    "get",
+    "set",
+    "new",
+    "New",
+    "init",
+    "call",
+    "run",
+    "handle",
+    "execute",
+    "main",
+    "build",
+    "make",
+    "apply",
+    "process",
+    "start",
+    "use",
+    "perform",
+    "parse",
+    "read",
+    "write",
+    "update",
+    "constructor",
+    "handler",
+    "validate",
+    "add",
+    "send",
+    "register",
+    "configure",
+    "load",
+    "render",
 ];
 
-fn line_differs(
-    text: &str,
-    one: Option<Token>,
-    other: Option<Token>,
-) -> bool {
+fn line_differs(text: &str, one: Option<Token>, other: Option<Token>) -> bool {
     let (Some(one), Some(other)) = (one, other) else { return false };
     let between = text.as_bytes().get(one.start as usize..other.start as usize);
     between.is_some_and(|between| memchr::memchr(b'\n', between).is_some())

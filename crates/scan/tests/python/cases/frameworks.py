@@ -98,7 +98,7 @@ def use():
 from flask_jwt_extended import create_access_token, jwt_required
 
 
-@jwt_required()  #! key_use module no JWT_SECRET_KEY
+@jwt_required()  #! key_use module unknown JWT_SECRET_KEY
 def view():
     return create_access_token(identity="x")  #! key_use call yes JWT_SECRET_KEY
 
@@ -307,3 +307,17 @@ from app import settings
 
 def upgrade():
     return sa.Column("secret", EncryptedType(sa.Text, settings.DATA_SECRET_KEY))  #! key_use call yes DATA_SECRET_KEY
+
+# --- Django, reset links of a class of the project
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+
+
+class Activation(PasswordResetTokenGenerator):
+    pass
+
+
+activation = Activation()  #! key_use module unknown SECRET_KEY
+
+
+def view(user, token):
+    return activation.check_token(user, token)  #! key_use call yes SECRET_KEY

@@ -335,3 +335,15 @@ def signer():
 
 def use():
     return signer().sign(b"x")
+
+# --- a loader of another file with a name of its own
+from app.lib import from_outside, from_anywhere
+
+SECRET_KEY = from_outside("SECRET_KEY")  #! env_load module no SECRET_KEY
+WELCOME = from_outside("WELCOME")
+API_KEY = from_anywhere("no such thing")
+
+# --- settings that are chosen
+class Signer:
+    def __init__(self, app, settings=None):
+        self.key = (settings or app.settings).secret_key  #! env_load instance no secret_key

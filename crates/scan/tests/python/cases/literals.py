@@ -117,3 +117,12 @@ assert settings.JWT_SECRET != "secret"
 
 def view():
     """Needs JWT_SECRET="x" in the environment."""
+
+# --- a dictionary of settings
+import os
+
+config = {
+    "jwt": {"secret_key": "k3f9qz81mvb2", "algorithm": "HS256"},  #! hardcoded module no secret_key
+    "session": {"secret": os.environ.get("SESSION_SECRET") or "dev"},  #! env_load module no; hardcoded module no
+    "title": "secret",
+}

@@ -400,9 +400,49 @@ from app import settings
 def view(body):
     return hmac_of(body, settings.WEBHOOK_SECRET)  #! key_use call yes WEBHOOK_SECRET
 
-# --- SQL in strings, whole and put together
-def read(connection, key, table):
-    connection.execute("SELECT pgp_sym_decrypt(a, %s) FROM t", [key])  #! sql call unknown
-    connection.execute(f"SELECT pgp_sym_decrypt(a, '{key}') FROM {table}")  #! sql call unknown
-    connection.execute("SELECT pgp_sym_encrypt(a, 'plum') FROM t")  #! sql call no
-    connection.execute("SELECT a FROM t")
+# --- a plain hash with a key in it | run settings settings.SECRET_KEY
+import hashlib
+
+import settings
+
+
+def use():
+    return hashlib.sha256(("x" + settings.SECRET_KEY).encode()).hexdigest()  #! key_use call yes SECRET_KEY
+
+# --- a plain hash of a key of somebody else
+import hashlib
+
+
+def stored(api_key):
+    return hashlib.sha256(api_key.encode()).hexdigest()
+
+# --- a function that gives the key of a column
+from sqlalchemy import Column, String
+from sqlalchemy_utils import EncryptedType
+
+from app import settings
+
+
+def column_key():
+    return settings.COLUMN_SECRET_KEY
+
+
+class Person:
+    name = Column(EncryptedType(String, column_key))  #! key_use class unknown
+    mail = Column(EncryptedType(String, lambda: settings.COLUMN_SECRET_KEY))  #! key_use class unknown
+
+# --- a signer of the project
+from app.lib import crypto
+
+from app import settings
+
+
+def view():
+    return crypto.TimestampSigner(settings.SESSION_SECRET, salt="session")  #! key_use call yes SESSION_SECRET
+
+# --- a cipher of the project
+from app.lib import PersonCipher
+
+from app import settings
+
+cipher = PersonCipher(settings.CIPHER_KEY)  #! key_use module no CIPHER_KEY
