@@ -104,6 +104,7 @@ pub fn read(file: &SourceFile<'_>, _: &Rules, sites: &mut Sites) -> Result<(), U
 }
 
 /// What a place holds.
+#[derive(Clone, Copy)]
 enum Held<'h> {
     Literal(&'h str),
     File,
@@ -134,11 +135,12 @@ fn directive(line: &str, at: usize, file: &SourceFile<'_>, sites: &mut Sites) {
             }
         }
         ("requestheader" | "header", [action, header, value, ..])
-            if matches!(*action, "set" | "add" | "append" | "setifempty") =>
+            if matches!(*action, "set" | "add" | "append" | "setifempty")
+                && is_credential(header)
+                && !value.contains("%{")
+                && value.len() > 3 =>
         {
-            if is_credential(header) && !value.contains("%{") && value.len() > 3 {
-                push("request-header", header, held(value, false), Some(Does::Authenticates));
-            }
+            push("request-header", header, held(value, false), Some(Does::Authenticates));
         }
         ("rewritecond" | "<if" | "setenvif", [subject, pattern, ..])
             if subject_of(subject).is_some_and(is_credential) =>
@@ -172,7 +174,7 @@ fn is_credential(header: &str) -> bool {
 }
 
 fn held(value: &str, is_file: bool) -> Held<'_> {
-    if value.starts_with("exec:") || value.starts_with("|") {
+    if value.starts_with("exec:") || value.starts_with('|') {
         return Held::Program;
     }
     if let Some(name) = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {

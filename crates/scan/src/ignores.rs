@@ -27,12 +27,12 @@ const MARKER: &str = "keywheel: ignore";
 pub struct Day {
     year: u16,
     month: u8,
-    day: u8,
+    of_month: u8,
 }
 
 impl Day {
     /// The last day that can be written.
-    pub const LAST: Self = Self { year: 9999, month: 12, day: 31 };
+    pub const LAST: Self = Self { year: 9999, month: 12, of_month: 31 };
 
     /// Reads `2027-01-31`.
     pub fn parse(text: &str) -> Option<Self> {
@@ -45,8 +45,11 @@ impl Day {
         if !is_written_so {
             return None;
         }
-        let day =
-            Self { year: year.parse().ok()?, month: month.parse().ok()?, day: day.parse().ok()? };
+        let day = Self {
+            year: year.parse().ok()?,
+            month: month.parse().ok()?,
+            of_month: day.parse().ok()?,
+        };
         let days = match day.month {
             2 if day.is_in_leap_year() => 29,
             2 => 28,
@@ -54,7 +57,7 @@ impl Day {
             1..=12 => 31,
             _ => 0,
         };
-        (1..=days).contains(&day.day).then_some(day)
+        (1..=days).contains(&day.of_month).then_some(day)
     }
 
     const fn is_in_leap_year(self) -> bool {
@@ -65,7 +68,7 @@ impl Day {
 
 impl std::fmt::Display for Day {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.of_month)
     }
 }
 

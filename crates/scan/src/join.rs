@@ -127,6 +127,8 @@ struct Groups {
     parents: Vec<usize>,
     /// Whether a group has a name that is known everywhere.
     anchored: Vec<bool>,
+    /// Names that stand for several keys in their file.
+    ambiguous: HashSet<Node>,
 }
 
 /// What the groups are called.
@@ -160,6 +162,10 @@ impl Groups {
         index
     }
 
+    fn is_ambiguous(&self, file: usize, name: &str) -> bool {
+        self.ambiguous.contains(&Node::InFile(file, name.to_owned()))
+    }
+
     fn is_anchored(&self, root: usize) -> bool {
         self.anchored.get(root).copied().unwrap_or_default()
     }
@@ -167,10 +173,16 @@ impl Groups {
     /// Joins two names, unless a name of a variable would join two keys with settings.
     fn unite(&mut self, one: Node, other: Node) {
         let by_settings = is_everywhere(&one, &other);
+        let local = [&one, &other].into_iter().find(|node| matches!(node, Node::InFile(..)));
+        let local = local.cloned();
         let (one, other) = (self.index(one), self.index(other));
         let (one, other) = (self.root(one), self.root(other));
         let both_anchored = self.is_anchored(one) && self.is_anchored(other);
-        if one == other || (both_anchored && !by_settings) {
+        if one == other {
+            return;
+        }
+        if both_anchored && !by_settings {
+            self.ambiguous.extend(local);
             return;
         }
         let anchored = self.is_anchored(one) || self.is_anchored(other);
@@ -187,8 +199,7 @@ impl Groups {
     /// such as `secret_key` in a table of options, joins nothing with a setting of another name.
     fn join_settings(&mut self, files: &[Read]) {
         let names = pairs(files).flat_map(|(_, one, other)| [one, other]);
-        let constants: HashSet<String> =
-            names.filter_map(constant).map(|name| names::folded(name)).collect();
+        let constants: HashSet<String> = names.filter_map(constant).map(names::folded).collect();
         let is_known = |node: &Node| match node {
             Node::Everywhere(name) => constants.contains(name),
             _ => false,
@@ -231,7 +242,13 @@ impl Groups {
         let mut spellings: HashMap<usize, BTreeMap<(u8, String), usize>> = HashMap::new();
         for (index, file) in files.iter().enumerate() {
             for site in &file.sites.found {
-                let own = self.index(Self::of_site(index, site, marker));
+                let own = match Self::of_site(index, site, marker) {
+                    Node::InFile(file, name) if self.is_ambiguous(file, &name) => {
+                        Node::Place(file, name)
+                    }
+                    node => node,
+                };
+                let own = self.index(own);
                 let root = self.root(own);
                 roots.push((root, index));
                 let of_root = spellings.entry(root).or_default();
@@ -535,9 +552,10 @@ pub(crate) mod tests {
             vec![
                 site(Kind::KeyUse, 1, &[setting("A_SECRET"), local("key")]),
                 site(Kind::KeyUse, 2, &[setting("B_SECRET"), local("key")]),
+                site(Kind::KeyUse, 3, &[local("key")]),
             ],
         );
-        assert_eq!(keys(&joined(&[file])), ["A_SECRET", "B_SECRET"]);
+        assert_eq!(keys(&joined(&[file])), ["A_SECRET", "B_SECRET", "key"]);
     }
 
     #[test]

@@ -278,7 +278,7 @@ fn by_look(text: &str) -> Option<Language> {
 
 /// Files whose names and looks say nothing.
 fn of_nameless(name: &str, folders: &str) -> Language {
-    let is_chart = folders.split('/').any(|one| one == "templates") && name.ends_with(".tpl");
+    let is_chart = folders.split('/').any(|one| one == "templates") && ending(name) == "tpl";
     if is_chart { Language::Config(Format::Yaml) } else { Language::Other }
 }
 

@@ -1,8 +1,13 @@
 //! A real PostgreSQL, started here on a socket in a temporary folder: what its definitions and
 //! columns say of keys is found, nothing is written, and no value leaves the server.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper of a test fails by panicking"
+)]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -110,7 +115,7 @@ impl Drop for Server {
 
 /// Every kind of object, each with a key in one of the ways in which one can be there. The
 /// functions of pgcrypto are stood in for, so that its package is not needed.
-const SCHEMA: &str = r#"
+const SCHEMA: &str = r"
 CREATE SCHEMA crypto;
 CREATE FUNCTION crypto.pgp_sym_encrypt(text, text) RETURNS bytea IMMUTABLE LANGUAGE sql
     AS $$ SELECT convert_to($1, 'UTF8') $$;
@@ -168,7 +173,7 @@ INSERT INTO people (id, name, sealed, note, armored, photo)
 CREATE ROLE auditor LOGIN;
 GRANT pg_read_all_data TO auditor;
 CREATE ROLE stranger LOGIN;
-"#;
+";
 
 /// The sites of the objects whose path has this in it.
 fn of<'s>(scan: &'s DatabaseScan, part: &str) -> Vec<&'s Site> {
@@ -181,6 +186,34 @@ fn changes(client: &mut Client) -> i64 {
     let sql = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint \
                FROM pg_stat_user_tables";
     client.query_one(sql, &[]).unwrap().get(0)
+}
+
+fn only_ciphertext_is_called_so(found: &DatabaseScan) {
+    for (column, holds) in [
+        ("people.sealed", true),
+        ("people.armored", true),
+        ("people.photo", false),
+        ("people.note", false),
+    ] {
+        let sites = of(found, &format!("postgresql:public.{column}"));
+        let some = sites.iter().any(|site| site.rule == "sql/ciphertext");
+        assert_eq!(some, holds, "{column}");
+    }
+}
+
+/// Whatever was planted is nowhere in what can be shown.
+fn nothing_planted_is_shown(found: &DatabaseScan) {
+    let mut shown = found.notes.join("\n");
+    for object in &found.objects {
+        shown += &object.path.to_string_lossy();
+        for site in &object.sites.found {
+            let Site { rule, name, reason, remedy, .. } = site;
+            write!(shown, "{rule} {name:?} {reason} {remedy:?}").unwrap();
+        }
+    }
+    for planted in ["planted", "url-password", "ww0E", "c30d0407"] {
+        assert!(!shown.contains(planted), "{planted} leaves the server");
+    }
 }
 
 #[test]
@@ -228,30 +261,8 @@ fn every_kind_of_object_is_read_and_nothing_leaves_or_changes() {
     assert!(of(&found, "public.touch").is_empty());
     assert!(of(&found, "work_mem").is_empty());
 
-    // Columns: two hold ciphertext, the others do not.
-    for (column, holds) in [
-        ("people.sealed", true),
-        ("people.armored", true),
-        ("people.photo", false),
-        ("people.note", false),
-    ] {
-        let sites = of(&found, &format!("postgresql:public.{column}"));
-        let some = sites.iter().any(|site| site.rule == "sql/ciphertext");
-        assert_eq!(some, holds, "{column}");
-    }
-
-    // Whatever was planted is nowhere in what can be shown.
-    let mut shown = found.notes.join("\n");
-    for object in &found.objects {
-        shown += &object.path.to_string_lossy();
-        for site in &object.sites.found {
-            shown += &format!("{} {:?} {} {:?}", site.rule, site.name, site.reason, site.remedy);
-        }
-    }
-    for planted in ["planted", "url-password", "ww0E", "c30d0407"] {
-        assert!(!shown.contains(planted), "{planted} leaves the server");
-    }
-
+    only_ciphertext_is_called_so(&found);
+    nothing_planted_is_shown(&found);
     client.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
     assert_eq!(changes(&mut client), before, "the scan writes nothing");
 

@@ -102,7 +102,7 @@ fn noise_is_read_as_it_is() {
 
 #[test]
 fn deep_nesting_is_read_or_refused_with_a_reason() {
-    let depth = if is_full() { 1_000_000 } else { 60_000 };
+    let depth = if is_full() { 1_000_000 } else { 5_000 };
     for (open, close) in [("(", ")"), ("[", "]"), ("{", "}"), ("{\"secret_key\":", "}")] {
         let text = format!("secret_key = {}1{}", open.repeat(depth), close.repeat(depth));
         each(text.as_bytes());
@@ -113,16 +113,16 @@ fn deep_nesting_is_read_or_refused_with_a_reason() {
     {
         each(format!("secret_key = {}", part.repeat(depth / 2)).as_bytes());
     }
-    let steps: String =
-        (0..1_500).map(|depth| format!("{}secret_key:\n", " ".repeat(depth))).collect();
-    each(steps.as_bytes());
+    let steps: Vec<String> =
+        (0..1_500).map(|depth| format!("{}secret_key:", " ".repeat(depth))).collect();
+    each(steps.join("\n").as_bytes());
 }
 
 #[test]
 fn one_long_line_is_read() {
-    let times = if is_full() { 10 } else { 1 };
+    let bytes = if is_full() { 10_000_000 } else { 200_000 };
     let part = "var a=process.env.JWT_SECRET||\"x\";f(a,'b');c={secret_key:\"d\"};";
-    let report = each(part.repeat(times * 1_000_000 / part.len()).as_bytes());
+    let report = each(part.repeat(bytes / part.len()).as_bytes());
     assert!(!report.findings.is_empty());
     // Too long to be parsed.
     let folder = tempfile::tempdir().unwrap();

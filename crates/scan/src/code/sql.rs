@@ -11,13 +11,14 @@ pub(super) fn embedded(reader: &Reader<'_, '_>, at: usize, sites: &mut Sites) {
     let tokens = reader.tokens;
     let Some(token) = tokens.at(at) else { return };
     let range = match token.kind {
-        Kind::Str => match tokens.bodies.iter().find(|body| body.0 == at) {
-            Some((_, start, end)) => Some((*start, *end)),
-            None => {
+        Kind::Str => {
+            let body = tokens.bodies.iter().find(|body| body.0 == at);
+            let quoted = || {
                 let start = token.start as usize + usize::from(token.quote);
                 tokens.string(at).map(|text| (start, start + text.len()))
-            }
-        },
+            };
+            body.map(|(_, start, end)| (*start, *end)).or_else(quoted)
+        }
         // All between the quotes: the reader of SQL knows interpolations.
         Kind::Open if tokens.text(at).ends_with(['`', '"']) => {
             let mate = tokens.mate(at).and_then(|mate| tokens.at(mate));

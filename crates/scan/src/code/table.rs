@@ -1,8 +1,30 @@
 //! The rules of one language, found by the last word of what they are about.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::rules::{Implicit, Load, Rules, Scheduler, Sink};
+
+/// FNV-1a: the words of rules are few, short and our own, and the map is made for each file.
+pub(super) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
 
 /// A rule that is about a word.
 #[derive(Clone, Copy)]
@@ -15,7 +37,7 @@ pub(super) enum Rule<'r> {
 
 /// The rules of one language.
 pub(super) struct Index<'r> {
-    by_word: HashMap<&'r str, Vec<(&'r str, Rule<'r>)>>,
+    by_word: HashMap<&'r str, Vec<(&'r str, Rule<'r>)>, BuildHasherDefault<Fnv>>,
     /// Which words may be in the map, by their length and first and last letters.
     filter: Box<[u64; 64]>,
 }
@@ -23,7 +45,10 @@ pub(super) struct Index<'r> {
 impl<'r> Index<'r> {
     /// The rules of a language, and `more` sinks and loads that a file has of its own.
     pub(super) fn new(rules: &'r Rules, language: &'r str, more: &'r More) -> Self {
-        let mut index = Self { by_word: HashMap::new(), filter: Box::new([0; 64]) };
+        let mut index = Self {
+            by_word: HashMap::with_capacity_and_hasher(256, BuildHasherDefault::default()),
+            filter: Box::new([0; 64]),
+        };
         for table in rules.of(language) {
             for rule in &table.sinks {
                 index.add(&rule.call, Rule::Sink(rule));

@@ -10,6 +10,9 @@ use super::token::{Kind, Tokens};
 const DEPTH_MAX: u16 = 64;
 /// How far the body of a function may stand from its parameters.
 const HEAD_TOKENS_MAX: usize = 40;
+/// How many tokens of the expression of an arrow function are looked at, besides what stands in
+/// brackets.
+const ARROW_TOKENS_MAX: usize = 120;
 /// How many tokens of an expression are looked at.
 pub(super) const EXPRESSION_TOKENS_MAX: usize = 800;
 
@@ -272,8 +275,12 @@ fn is_endless(tokens: &Tokens<'_>, def: usize) -> bool {
 
 /// The end of the expression that begins here: the first token past it.
 pub(super) fn expression_end(tokens: &Tokens<'_>, dialect: Dialect, start: usize) -> usize {
+    end_within(tokens, dialect, start, EXPRESSION_TOKENS_MAX)
+}
+
+fn end_within(tokens: &Tokens<'_>, dialect: Dialect, start: usize, most: usize) -> usize {
     let mut at = start;
-    let last = start.saturating_add(EXPRESSION_TOKENS_MAX).min(tokens.len());
+    let last = start.saturating_add(most).min(tokens.len());
     while at < last {
         if at > start && dialect.ends_with_line() && tokens.starts_line(at) {
             let before = at.saturating_sub(1);
@@ -476,7 +483,7 @@ impl Finder<'_, '_> {
         let end = if tokens.is(at + 1, "{") {
             tokens.mate(at + 1)?
         } else {
-            expression_end(tokens, self.dialect, at + 1).saturating_sub(1)
+            end_within(tokens, self.dialect, at + 1, ARROW_TOKENS_MAX).saturating_sub(1)
         };
         // `const name = (…) => …` and `name: (…) => …` give it their name.
         let mut name = params.0.checked_sub(1)?;

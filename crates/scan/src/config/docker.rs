@@ -59,15 +59,15 @@ fn variables(text: &str, at: usize, is_argument: bool, out: &mut Out<'_, '_>) {
         let rest = word.get(length..).unwrap_or_default();
         if let Some(value) = rest.strip_prefix('=') {
             let value = Value::of(value.trim_matches(['"', '\'']));
-            out.entry(Entry { at: at + word_at, name, above: "", value });
+            out.entry(&Entry { at: at + word_at, name, above: "", value });
         } else if is_argument {
             let value = Value::from(Source::Argument);
-            out.entry(Entry { at: at + word_at, name, above: "", value });
+            out.entry(&Entry { at: at + word_at, name, above: "", value });
         } else if is_first {
             // The old form: all that follows is the value.
             let value = text.get(word_at + word.len()..).unwrap_or_default();
             let value = Value::of(value.trim().trim_matches(['"', '\'']));
-            out.entry(Entry { at: at + word_at, name, above: "", value });
+            out.entry(&Entry { at: at + word_at, name, above: "", value });
             return;
         }
         is_first = false;
@@ -83,7 +83,7 @@ fn mounts(text: &str, at: usize, out: &mut Out<'_, '_>) {
         let id = mount.split(',').find_map(|part| part.strip_prefix("id="));
         if let Some(name) = id.filter(|_| mount.contains("type=secret")) {
             let value = Value::from(Source::SecretStore);
-            out.entry(Entry { at: at + start, name, above: "", value });
+            out.entry(&Entry { at: at + start, name, above: "", value });
         }
     }
 }

@@ -44,7 +44,7 @@ fn entry(text: &str, at: usize, line: &str, out: &mut Out<'_, '_>) -> Option<usi
     let trimmed = given.trim_start_matches([' ', '\t']);
     let value_at = given_at + given.len() - trimmed.len();
     let (value, end) = value_of(text, value_at, trimmed);
-    out.entry(Entry { at: start, name, above: "", value: Value::of(value) });
+    out.entry(&Entry { at: start, name, above: "", value: Value::of(value) });
     end
 }
 

@@ -62,7 +62,7 @@ impl Block<'_> {
             }
             _ => return,
         };
-        out.entry(Entry { at: self.at, name, above: "", value });
+        out.entry(&Entry { at: self.at, name, above: "", value });
     }
 }
 
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
         let mut quotes = 0_usize;
         while let Some(byte) = self.byte(0) {
             match byte {
-                b'\n' | b',' | b'}' | b']' => break,
+                b'\n' | b',' | b'}' | b']' | b'#' => break,
                 b'"' => {
                     quotes += 1;
                     self.take();
@@ -225,7 +225,6 @@ impl<'a> Reader<'a> {
                 b'{' | b'[' if self.text.as_bytes().get(self.at.wrapping_sub(1)) == Some(&b'(') => {
                     return self.enter(node);
                 }
-                b'#' => break,
                 _ => self.at += 1,
             }
         }

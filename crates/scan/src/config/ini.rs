@@ -52,7 +52,7 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
         out.depth = out.depth.saturating_sub(1);
         // The name as a whole, because half of a dotted one says too little.
         let (above, name) = if section.is_empty() { (above, last) } else { (section, name) };
-        out.entry(Entry { at: start + offset, name, above, value });
+        out.entry(&Entry { at: start + offset, name, above, value });
     }
 }
 

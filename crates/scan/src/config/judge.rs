@@ -122,7 +122,7 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         return None;
     }
     if let Some(class) = names::judge(name) {
-        return sure(class, &words);
+        return Some((class, sure(class, &words)));
     }
     let rest = without_place(&words);
     let (last, before) = rest.split_last()?;
@@ -161,9 +161,9 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
 }
 
 /// A name that the judge of names knows; a lone `secret` could also be the name of one.
-fn sure(class: Class, words: &[String]) -> Option<(Class, Confidence)> {
+fn sure(class: Class, words: &[String]) -> Confidence {
     let is_lone = words.len() == 1 && class != Class::Password;
-    Some((class, if is_lone { Confidence::Medium } else { Confidence::High }))
+    if is_lone { Confidence::Medium } else { Confidence::High }
 }
 
 /// The words without those at the end that say in which form or where a key is.

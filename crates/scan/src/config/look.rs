@@ -108,8 +108,7 @@ impl<'a> Looker<'_, 'a> {
         let nearest = self.above.first().copied().unwrap_or_default();
         match self.node.key {
             None => self.item(nearest, out),
-            Some("name" | "Name") if self.named_entry(nearest, out) => {}
-            Some("key") if self.named_entry(nearest, out) => {}
+            Some("name" | "Name" | "key") if self.named_entry(nearest, out) => {}
             Some("value") if self.sibling("key").is_some() => {}
             Some("source") if nearest == "secrets" => {
                 let value = Value::from(Source::SecretStore);
@@ -129,7 +128,7 @@ impl<'a> Looker<'_, 'a> {
         let style = style_of(name);
         let mut out = out.within(0, out.rule, style);
         out.depth = out.depth.saturating_sub(1);
-        out.entry(Entry { at, name, above: &joined(&self.above), value })
+        out.entry(&Entry { at, name, above: &joined(&self.above), value })
     }
 
     /// `- name: X` with a value, as lists of variables have them.
@@ -208,7 +207,7 @@ impl<'a> Looker<'_, 'a> {
                 let name = reference.trim_start_matches("{{ secrets.");
                 let name = name.get(..name_length(name)).unwrap_or_default();
                 let value = Value::of(reference);
-                out.entry(Entry { at: start, name, above: "", value });
+                out.entry(&Entry { at: start, name, above: "", value });
             }
         }
     }

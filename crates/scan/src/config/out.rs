@@ -52,14 +52,14 @@ impl<'f> Out<'_, 'f> {
     }
 
     /// Makes a site of an entry if it is named as a key, or refers to one; says whether it did.
-    pub(super) fn entry(&mut self, entry: Entry<'_>) -> bool {
+    pub(super) fn entry(&mut self, entry: &Entry<'_>) -> bool {
         let judged = judge(entry.name, entry.above, self.style);
         let is_pem = entry.value.literal.is_some_and(is_private_key);
         let (class, confidence, name) = match (judged, entry.value.secret_reference()) {
             (Some((class, confidence)), _) if class != Class::Password => {
                 (class, confidence, entry.name)
             }
-            (None, Some((reference, class))) if self.hands_on(&entry) => {
+            (None, Some((reference, class))) if self.hands_on(entry) => {
                 (class, Confidence::Medium, reference.name)
             }
             (Some(_), Some((reference, class))) if reference.from == Source::SecretStore => {
@@ -73,11 +73,11 @@ impl<'f> Out<'_, 'f> {
             return false;
         }
         let mut site = Site::new(Kind::ConfigFile, self.rule, self.position(entry.at));
-        site.links = links(&entry);
+        site.links = links(entry);
         if name != entry.name {
             site.links.insert(0, Link::Setting(name.to_owned()));
         }
-        site.name = Some(shown(name, &entry).into_owned());
+        site.name = Some(shown(name, entry).into_owned());
         site.class = class;
         site.confidence = confidence;
         site.source = entry.value.source;

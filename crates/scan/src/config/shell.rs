@@ -77,9 +77,8 @@ impl<'a> Words<'a> {
         let start = self.at;
         while let Some(byte) = self.byte(0) {
             match byte {
-                b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&' | b'|' => break,
                 b'\\' if self.byte(1) != Some(b'\n') => self.at += 2,
-                b'\\' => break,
+                b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&' | b'|' | b'\\' => break,
                 b'"' | b'\'' => self.quoted(byte),
                 b'$' if self.byte(1) == Some(b'{') && self.byte(2) == Some(b'{') => {
                     self.nested(b"}}");
@@ -169,11 +168,11 @@ impl<'a> Command<'a> {
         let is_name = !name.is_empty() && rest.trim_end_matches(['"', '\'']).is_empty();
         let hands_on = matches!(previous, "-e" | "--env" | "--build-arg");
         if is_name && (matches!(command, "export" | "readonly") || hands_on) {
-            out.entry(Entry { at, name, above: "", value: Value::from(Source::Environment) });
+            out.entry(&Entry { at, name, above: "", value: Value::from(Source::Environment) });
         } else if command == ":" && bare.starts_with("${") {
             let value = Value::of(bare.trim_end_matches(['"', '\'']));
             let name = value.references.first().map_or("", |reference| reference.name);
-            out.entry(Entry { at, name, above: "", value });
+            out.entry(&Entry { at, name, above: "", value });
         } else if command == "openssl" {
             openssl(at, bare, previous, out);
         } else {
@@ -188,7 +187,7 @@ fn variable(at: usize, name: &str, value: &str, out: &mut Out<'_, '_>) {
     // What a function was called with is told where it is called.
     let is_argument = value.len() == 2 && value.starts_with('$');
     if !is_argument {
-        out.entry(Entry { at, name, above: "", value: Value::of(value) });
+        out.entry(&Entry { at, name, above: "", value: Value::of(value) });
     }
 }
 
@@ -219,7 +218,7 @@ fn flag(at: usize, word: &str, previous: &str, out: &mut Out<'_, '_>) {
     let mut out = out.within(0, out.rule, style);
     out.depth = out.depth.saturating_sub(1);
     let value = Value::of(value.trim_matches(['"', '\'']));
-    out.entry(Entry { at, name: last, above, value });
+    out.entry(&Entry { at, name: last, above, value });
 }
 
 /// A key among the arguments of `openssl`.
@@ -233,5 +232,5 @@ fn openssl(at: usize, word: &str, previous: &str, out: &mut Out<'_, '_>) {
         _ => return,
     };
     let value = Value::of(value.trim_matches(['"', '\'']));
-    out.entry(Entry { at, name: "passphrase", above: "openssl", value });
+    out.entry(&Entry { at, name: "passphrase", above: "openssl", value });
 }

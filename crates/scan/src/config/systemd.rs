@@ -19,7 +19,7 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
             "PassEnvironment" => {
                 words(rest, |word_at, word| {
                     let value = Value::from(Source::Environment);
-                    out.entry(Entry { at: rest_at + word_at, name: word, above: "", value });
+                    out.entry(&Entry { at: rest_at + word_at, name: word, above: "", value });
                 });
             }
             "LoadCredential" | "LoadCredentialEncrypted" | "ImportCredential" => {
@@ -35,7 +35,12 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
             "EnvironmentFile" => {
                 let name = rest.trim().rsplit('/').next().unwrap_or_default();
                 let name = name.split('.').next().unwrap_or_default();
-                out.entry(Entry { at: rest_at, name, above: "", value: Value::from(Source::File) });
+                out.entry(&Entry {
+                    at: rest_at,
+                    name,
+                    above: "",
+                    value: Value::from(Source::File),
+                });
             }
             key if key.starts_with("Exec") => {
                 shell::read(rest, &mut out.within(rest_at, out.rule, Style::Environment));
@@ -44,7 +49,7 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
             "Secret" => {
                 let name = rest.split(',').next().unwrap_or_default().trim();
                 let value = Value::from(Source::SecretStore);
-                out.entry(Entry { at: rest_at, name, above: "", value });
+                out.entry(&Entry { at: rest_at, name, above: "", value });
             }
             _ => {}
         }
@@ -57,7 +62,7 @@ fn environment(text: &str, at: usize, out: &mut Out<'_, '_>) {
         let name = word.get(..length).unwrap_or_default();
         if let Some(value) = word.get(length..).and_then(|rest| rest.strip_prefix('=')) {
             let value = Value::of(value.trim_matches(['"', '\'']));
-            out.entry(Entry { at: at + word_at, name, above: "", value });
+            out.entry(&Entry { at: at + word_at, name, above: "", value });
         }
     });
 }
@@ -73,7 +78,7 @@ fn credential<'t>(
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     let style = style_of(name);
     let mut out = out.within(0, out.rule, style);
-    out.entry(Entry { at, name, above: "", value: given(rest) });
+    out.entry(&Entry { at, name, above: "", value: given(rest) });
 }
 
 /// The words of a line without the quotes around them.

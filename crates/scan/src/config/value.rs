@@ -74,7 +74,8 @@ impl<'v> Value<'v> {
         for token in text
             .split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '_' | '.' | '-')))
         {
-            if token.ends_with(".arn") || token.ends_with(".id") || token.ends_with(".name") {
+            let last = token.rsplit('.').next().unwrap_or_default();
+            if matches!(last, "arn" | "id" | "name") && last != token {
                 continue;
             }
             for part in token.split('.') {
@@ -192,6 +193,9 @@ fn is_path(text: &str) -> bool {
     !has_space && text.len() < 300 && (is_absolute || ends.iter().any(|end| text.ends_with(end)))
 }
 
+/// How what stands between the marks of a notation is read.
+type Read<'v> = fn(&mut Found<'v>, &'v str);
+
 #[derive(Default)]
 struct Found<'v> {
     references: Vec<Reference<'v>>,
@@ -219,7 +223,7 @@ impl<'v> Found<'v> {
 
     /// Reads a reference at the start of a text and says how long it is; 0 where there is none.
     fn reference(&mut self, text: &'v str, is_after_less: bool) -> usize {
-        let dialects: [(&str, &str, fn(&mut Self, &'v str)); 6] = [
+        let dialects: [(&str, &str, Read<'v>); 6] = [
             ("${{", "}}", |found, inner| found.template(inner)),
             ("${", "}", |found, inner| found.variable(inner)),
             ("$(", ")", |found, inner| found.command(inner)),

@@ -39,7 +39,7 @@ struct Reader<'a> {
     document: usize,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn line(&mut self) -> Result<(), Unreadable> {
         let start = self.at;
         let end = self.line_end(start);

@@ -25,10 +25,10 @@ pub(super) fn strings(names: &Names<'_>, out: &mut Out<'_>) {
         let (start, end) = (range.start().to_usize(), range.end().to_usize());
         let whole = out.file.text.get(start..end).unwrap_or_default();
         let letters = whole.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let quoted = whole.get(letters..).unwrap_or_default();
-        let quotes = if quoted.starts_with("\"\"\"") || quoted.starts_with("'''") { 3 } else { 1 };
-        let last = quoted.len().saturating_sub(quotes);
-        let Some(text) = quoted.get(quotes..last) else { continue };
+        let rest = whole.get(letters..).unwrap_or_default();
+        let quotes = if rest.starts_with("\"\"\"") || rest.starts_with("'''") { 3 } else { 1 };
+        let last = rest.len().saturating_sub(quotes);
+        let Some(text) = rest.get(quotes..last) else { continue };
         let before = out.sites.found.len();
         sql::read_string(out.file, start + letters + quotes, text, out.sites);
         let scope = names.when(placed.scope);

@@ -307,7 +307,11 @@ pub(super) fn by_wrapper<'a>(
         return;
     }
     let place = placing(names, placed);
-    let Some(name) = names.setting_name(given, placed.scope) else { return };
+    let name = match from {
+        Source::File => names.setting_name(given, placed.scope),
+        _ => setting_of(names, given, placed.scope),
+    };
+    let Some(name) = name else { return };
     // A file's name that is no text is named by its variable.
     if from == Source::File && words::judge(&name).is_none() && words::judge_path(&name).is_none() {
         return;
@@ -386,6 +390,9 @@ pub(super) fn by_stranger<'a>(
             hot,
             confidence: Confidence::Low,
         });
+        return;
+    }
+    if placed.into == Into::Elsewhere {
         return;
     }
     if !words::may_load(name) && !gives_constant(placed, name) {

@@ -3,6 +3,7 @@
 //! with a key comes in as rules.
 //!
 //! ```text
+//! gate             whether the text is worth it
 //! parse, nesting   text → tree, or why not
 //! scopes           tree → definitions, calls, literals, each with what becomes of it
 //! resolve, table   a call → its full name and the rules about it
@@ -18,6 +19,7 @@ mod classes;
 mod embedded;
 mod files;
 mod flow;
+mod gate;
 mod literals;
 mod loads;
 mod nesting;
@@ -47,6 +49,9 @@ pub const TABLE: &str = include_str!("../../rules/python.toml");
 /// # Errors
 /// When it is not Python 3, or is nested too deeply to be read.
 pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(), Unreadable> {
+    if !gate::is_worth(file.text, rules.python()) {
+        return Ok(());
+    }
     let module = parse::parse(file)?;
     let with_strings = embedded::may_hold(file.text);
     let names = Names::new(scopes::gather(&module, with_strings), rules.python());

@@ -2,7 +2,7 @@
 //! aliases and instances, and the rule about it. An instance is written as the call that made it:
 //! `env` after `env = environ.Env()` is `environ.Env()`.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
 
 use super::parse::ast::{self, Expr};
@@ -37,12 +37,20 @@ pub(super) struct Names<'a> {
     /// As many steps as may still be taken: names that refer to each other branch at each.
     pub(super) steps: Cell<u32>,
     dots: Cell<u32>,
+    called_later: OnceCell<HashSet<&'a str>>,
 }
 
 impl<'a> Names<'a> {
     pub(super) fn new(scopes: Scopes<'a>, index: &'a Index) -> Self {
         let kept_locals = super::loads::kept_locals(&scopes);
-        Self { scopes, index, kept_locals, steps: Cell::new(0), dots: Cell::new(0) }
+        Self {
+            scopes,
+            index,
+            kept_locals,
+            steps: Cell::new(0),
+            dots: Cell::new(0),
+            called_later: OnceCell::new(),
+        }
     }
 
     /// The full dotted name of an expression, if it begins outside this file.
@@ -189,7 +197,8 @@ impl<'a> Names<'a> {
             return Callee { class: self.scopes.class_of(scope), ..Callee::default() };
         }
         let Some((_, defs)) = self.scopes.lookup(name, scope) else {
-            return Callee { dotted: Some(name.to_owned()), ..Callee::default() };
+            let dotted = self.index.knows(name).then(|| name.to_owned());
+            return Callee { dotted, ..Callee::default() };
         };
         let mut callee = Callee::default();
         for def in defs {
@@ -236,11 +245,20 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// The names that functions call.
+    fn called_later(&self) -> &HashSet<&'a str> {
+        self.called_later.get_or_init(|| {
+            let calls = self.scopes.calls.iter();
+            let later = calls.filter(|call| self.scopes.function_of(call.scope).is_some());
+            later.filter_map(|call| tail(&call.node.func)).collect()
+        })
+    }
+
     /// Whether a scope stands in a function that this file calls only while it is loaded.
     pub(super) fn runs_at_start(&self, scope: ScopeId) -> bool {
         let Some((_, function)) = self.scopes.function_of(scope) else { return false };
         let name = function.name.as_str();
-        self.scopes.called_at_start.contains(name) && !self.scopes.called_later.contains(name)
+        self.scopes.called_at_start.contains(name) && !self.called_later().contains(name)
     }
 
     /// Whether a scope stands in a function that makes the application, once for each process.

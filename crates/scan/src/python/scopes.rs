@@ -114,9 +114,8 @@ pub(super) struct Scopes<'a> {
     pub loops: Vec<(ScopeId, &'a ast::StmtWhile)>,
     /// Names of the module that functions set anew.
     pub rebound: HashSet<&'a str>,
-    /// Names that are called while the module is loaded, and in functions.
+    /// Names that are called while the module is loaded.
     pub called_at_start: HashSet<&'a str>,
-    pub called_later: HashSet<&'a str>,
     /// The packages that are imported.
     pub packages: HashSet<&'a str>,
     /// Modules of which everything is imported.
@@ -346,19 +345,19 @@ impl<'a> Walk<'a> {
         let placed = self.placed(call);
         self.found.calls.push(placed);
         let name = tail(&call.func).unwrap_or_default();
-        let is_later = self.found.function_of(self.scope).is_some();
-        let called =
-            if is_later { &mut self.found.called_later } else { &mut self.found.called_at_start };
-        called.insert(name);
+        if self.found.function_of(self.scope).is_none() {
+            self.found.called_at_start.insert(name);
+        }
         let is_method = call.func.is_attribute_expr();
         let (under, into) = (self.under, self.into);
-        let passes_receiver = is_method && words::passes_receiver(name);
+        // What goes on under no name goes on under none through a call either.
+        let passes_receiver = is_method && under.is_some() && words::passes_receiver(name);
         match call.func.as_ref() {
             Expr::Attribute(attribute) if passes_receiver => self.visit_expr(&attribute.value),
             Expr::Attribute(attribute) => self.aside(&attribute.value),
             other => self.aside(other),
         }
-        let passes_first = !passes_receiver && words::passes_argument(name);
+        let passes_first = !passes_receiver && under.is_some() && words::passes_argument(name);
         for (place, argument) in call.arguments.args.iter().enumerate() {
             if place == 0 && passes_first {
                 self.value(argument, under, into);

@@ -29,23 +29,33 @@ impl Rule {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     by_tail: HashMap<String, Vec<Rule>>,
+    /// The last parts of the calls that are not of the first table, which is keywheel's own.
+    added: Vec<String>,
 }
 
 impl Index {
     /// Of these tables; where two have a rule for one call, the later one counts.
     pub(crate) fn new<'t>(tables: impl Iterator<Item = &'t Table>) -> Self {
         let mut index = Self::default();
-        for table in tables {
+        for (place, table) in tables.enumerate() {
             let sinks = table.sinks.iter().cloned().map(Rule::Sink);
             let loads = table.sources.iter().cloned().map(Rule::Load);
             let implicit = table.implicit.iter().cloned().map(Rule::Implicit);
             let timers = table.schedulers.iter().cloned().map(Rule::Timer);
             for rule in sinks.chain(loads).chain(implicit).chain(timers) {
                 let tail = tail_of(rule.call()).to_owned();
+                if place > 0 {
+                    index.added.push(tail.trim_end_matches("()").to_owned());
+                }
                 index.by_tail.entry(tail).or_default().insert(0, rule);
             }
         }
         index
+    }
+
+    /// The last parts of the calls that were added to keywheel's own.
+    pub(super) fn added(&self) -> impl Iterator<Item = &str> {
+        self.added.iter().map(String::as_str)
     }
 
     /// Whether any rule's call ends so.

@@ -1,5 +1,5 @@
-//! Calls that use a key: those of the rules, with a key that they are given or with the setting that
-//! they take by themselves.
+//! Calls that use a key: those of the rules, with a key that they are given or with the setting
+//! that they take by themselves.
 
 use super::flow::{Hold, Origin};
 use super::out::{Out, Used};
@@ -156,6 +156,9 @@ pub(super) fn by_stranger<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Cal
 }
 
 fn does_by_name(name: &str) -> Option<Does> {
+    if !may_use_key(name) {
+        return None;
+    }
     let words = crate::names::words(name);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     let is_class = name.starts_with(char::is_uppercase);
@@ -175,6 +178,18 @@ fn does_by_name(name: &str) -> Option<Does> {
         () if is_token && has(&checks) => Does::Verifies,
         () if has(&["derive", "hkdf", "pbkdf2"]) => Does::Derives,
         () => return None,
+    })
+}
+
+/// Whether a name could say so: what is cheap to ask of every call.
+fn may_use_key(name: &str) -> bool {
+    let parts = [
+        "sign", "hmac", "token", "jwt", "jws", "crypt", "cipher", "derive", "hkdf", "pbkdf2",
+        "verif", "serializ", "fernet", "aes",
+    ];
+    let bytes = name.as_bytes();
+    parts.iter().any(|part| {
+        bytes.windows(part.len()).any(|here| here.eq_ignore_ascii_case(part.as_bytes()))
     })
 }
 

@@ -8,12 +8,21 @@ use crate::names;
 
 /// Whether a name could be that of a key at all: what is cheap to ask before it is judged.
 pub(super) fn may_name_key(name: &str) -> bool {
-    const PARTS: [&[u8]; 8] =
-        [b"key", b"secret", b"token", b"pass", b"salt", b"pepper", b"pwd", b"auth"];
     let bytes = name.as_bytes();
-    PARTS
-        .iter()
-        .any(|part| bytes.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part)))
+    bytes.iter().enumerate().any(|(at, byte)| {
+        let parts: &[&str] = match byte.to_ascii_lowercase() {
+            b'k' => &["key"],
+            b's' => &["secret", "salt"],
+            b't' => &["token"],
+            b'p' => &["pass", "pepper", "pwd"],
+            b'a' => &["auth"],
+            _ => return false,
+        };
+        parts.iter().any(|part| {
+            let here = bytes.get(at..at.saturating_add(part.len()));
+            here.is_some_and(|here| here.eq_ignore_ascii_case(part.as_bytes()))
+        })
+    })
 }
 
 /// What sort of secret has this name.

@@ -173,7 +173,9 @@ fn a_sparse_file_costs_its_first_bytes() {
 #[test]
 fn a_file_with_a_list_of_keys_is_cut_off_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let text: String = (0..MAX_SITES_PER_FILE + 7).map(|n| format!("N{n}_SECRET = v\n")).collect();
+    let lines: Vec<String> =
+        (0..MAX_SITES_PER_FILE + 7).map(|number| format!("N{number}_SECRET = v")).collect();
+    let text = lines.join("\n");
     write(folder.path(), "many.py", text);
     let report = run(folder.path());
     assert_eq!(report.findings.len(), MAX_SITES_PER_FILE);
@@ -213,7 +215,7 @@ fn what_is_not_readable_is_said() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.py", "A_SECRET = b\n");
     let path = folder.path().join("a.py");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(&path).is_ok() {
         return; // Root reads everything.
     }

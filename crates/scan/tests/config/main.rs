@@ -5,6 +5,8 @@
 //! taken away before the file is read. Logins' passwords are reported only where they are asked
 //! for, so they count as nothing here.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use keywheel_scan::finding::{Class, Kind};
@@ -23,6 +25,7 @@ fn sql(file: &SourceFile<'_>, sites: &mut Sites) -> Result<(), Unreadable> {
 }
 
 /// Each line as the content of a string of a program.
+#[expect(clippy::unnecessary_wraps, reason = "it has the type of all readers")]
 fn sql_in_strings(file: &SourceFile<'_>, sites: &mut Sites) -> Result<(), Unreadable> {
     for (start, line) in file.lines() {
         keywheel_scan::sql::read_string(file, start, line, sites);

@@ -1,7 +1,7 @@
 //! What the reader of Python says of small files of our own, and whether that is true.
 //!
 //! A case is a piece of a `.py` file below `cases/`, from a line `# --- name` to the next. Where a
-//! line is a place, a comment says which: `#! env_load module no SECRET_KEY` is its kind, its scope,
+//! line is a place, a comment says which: `#! env_load module no SECRET_KEY` is its kind, scope,
 //! whether it takes a new key, and its name (`-` stands for none, and what is left out is not
 //! asked). Several are parted by `;`. A line without such a comment must be none.
 //!
@@ -192,10 +192,9 @@ fn what_cannot_be_read_is_said_and_harms_nobody() {
     let deep = format!("SECRET_KEY = {}'x'{}\n", "(".repeat(100_000), ")".repeat(100_000));
     let chain = format!("SECRET_KEY = {}'x'\n", "'a' + ".repeat(400_000));
     let lines: Vec<_> = (0..3_000).map(|at| " ".repeat(at) + "if a:").collect();
-    let indented = lines.join("\n");
+    let indented = "SECRET_KEY = 1\n".to_owned() + &lines.join("\n");
     let long = format!("SECRET_KEYS = [{}]\n", "'k3f9qz81mvb2', ".repeat(700_000));
-    let old =
-        "import os\nprint \"a\"\nexec \"b\"\ntry:\n    pass\nexcept ValueError, error:\n    pass\n";
+    let old = "SECRET_KEY = 1\nprint \"a\"\nexec \"b\"\ntry:\n    pass\nexcept ValueError, error:\n    pass\n";
     for text in [deep.as_str(), &chain, &indented, &long, old] {
         let file = SourceFile::new("a.py".as_ref(), text);
         let mut sites = Sites::default();

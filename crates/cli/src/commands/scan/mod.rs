@@ -31,7 +31,6 @@ const FINGERPRINT_KEY_BYTES_MIN: usize = 16;
 
 /// The arguments of `keywheel scan`.
 #[derive(clap::Args, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Files and folders; a file given by name is always read
     #[arg(value_name = "PATH", default_value = ".")]

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use keywheel_scan::finding::{Finding, HotReload};
 use keywheel_scan::report::{KeySummary, Note, NoteKind, Report};
@@ -10,7 +11,6 @@ use crate::show::{Line, Piece, Table, Tone, counted};
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub(super) struct Detail {
     /// Why each place is one, what to do about it, and all notes.
     pub(super) why: bool,
@@ -146,7 +146,8 @@ fn hints(report: &Report, detail: Detail, keys_left_out: usize) -> Vec<Line> {
     if !detail.tests && report.stats.in_tests > 0 {
         let mut hint = format!("{} in tests and examples", report.stats.in_tests);
         if keys_left_out > 0 {
-            hint.push_str(&format!(", with {} of their own", counted(keys_left_out, "key")));
+            // Writing to a string cannot fail.
+            let _ = write!(hint, ", with {} of their own", counted(keys_left_out, "key"));
         }
         hints.push(hint + "; --tests shows them");
     }

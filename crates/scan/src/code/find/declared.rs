@@ -2,9 +2,10 @@
 //! schemas of the environment, constants of PHP.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::finding::{Class, Kind, Scope, Source};
-use crate::site::Hot;
+use crate::site::{Hot, Site};
 
 use super::super::dialect::Dialect;
 use super::super::reader::judge;
@@ -22,8 +23,8 @@ impl Finder<'_, '_, '_> {
         match self.reader.dialect {
             Dialect::JavaScript => self.schema_entry(at),
             Dialect::Php if self.reader.tokens.text(at) == "define" => self.define(at),
-            Dialect::Java | Dialect::Kotlin | Dialect::Ruby => self.put(at),
-            _ => {}
+            Dialect::Php => {}
+            Dialect::Java | Dialect::Kotlin | Dialect::Ruby | Dialect::Go => self.put(at),
         }
     }
 
@@ -215,6 +216,7 @@ impl Finder<'_, '_, '_> {
         let reader = self.reader;
         let tokens = reader.tokens;
         let text = tokens.text(at);
+        self.flag(at);
         if !text.starts_with('`') || !text.contains(":\"") || text.len() > 1024 {
             return;
         }
@@ -246,6 +248,35 @@ impl Finder<'_, '_, '_> {
         if let Some(default) = default.filter(|default| is_plausible(name, default)) {
             self.hardcoded_default(at, default, name, class);
         }
+    }
+
+    /// `EnvVars: []string{"JWT_SECRET"}` of a flag
+    fn flag(&mut self, at: usize) {
+        let tokens = self.reader.tokens;
+        let Some(setting) = tokens.string(at) else { return };
+        let is_flag = (2..7).filter_map(|back| at.checked_sub(back)).any(|before| {
+            matches!(tokens.text(before), "EnvVars" | "EnvVar") && tokens.is(before + 1, ":")
+        });
+        let Some(class) = judge(setting).filter(|_| is_flag) else { return };
+        self.setting_of_class(at, setting, class, None);
+        if let Some(site) = self.sites.found.last_mut() {
+            site.source = Source::Environment;
+            site.scope = Some(self.reader.scope(at));
+        }
+    }
+
+    /// Names of a schema that the file reads from the environment itself are told there.
+    pub(super) fn settle_schemas(&mut self) {
+        let is_schema = |site: &Site| site.rule.ends_with("/env-schema");
+        let read: BTreeSet<String> = self
+            .sites
+            .found
+            .iter()
+            .filter(|site| site.kind == Kind::EnvLoad && !is_schema(site))
+            .filter_map(|site| site.name.clone())
+            .collect();
+        let is_read = |site: &Site| site.name.as_ref().is_some_and(|name| read.contains(name));
+        self.sites.found.retain(|site| !is_schema(site) || !is_read(site));
     }
 
     /// `JWT_SECRET: z.string()` in a schema of the environment, `@IsString() JWT_SECRET: string`.
@@ -329,7 +360,7 @@ impl Finder<'_, '_, '_> {
     /// `properties.put("jwt.secret", "literal")`, `set :session_secret, "literal"`
     fn put(&mut self, at: usize) {
         let reader = self.reader;
-        if !matches!(reader.tokens.text(at), "put" | "setProperty" | "of" | "set") {
+        if !matches!(reader.tokens.text(at), "put" | "setProperty" | "of" | "set" | "SetDefault") {
             return;
         }
         let Some(arguments) = reader.arguments(at) else { return };

@@ -59,6 +59,7 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         }
         finder.assigned_literals();
         finder.reached_loads();
+        finder.settle_schemas();
         finder.sites
     }
 
