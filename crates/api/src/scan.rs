@@ -1,7 +1,7 @@
 //! Scans of code bases: what the scanner reports, and what of it belongs to a ring.
 //!
-//! Material never travels: a literal is sent as HMAC-SHA256 under the server's nonce, and the server
-//! makes the same of its own keys.
+//! Material never travels: a literal is sent as HMAC-SHA256 under the server's nonce, and the
+//! server makes the same of its own keys.
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keywheel_api::scan::{Found, FoundLiteral, ReportScan, ReportedScan, ScanNonce};
-use keywheel_core::id::{RingName, ScanName};
+use keywheel_core::id::{NameError, RingName, ScanName};
 use keywheel_core::text::is_printable;
 use keywheel_engine::{FINDINGS_MAX, TEXT_BYTES_MAX};
 use keywheel_scan::finding::Finding;
@@ -45,7 +45,7 @@ pub fn ring_of_key(text: &str) -> Result<(RingName, Option<String>), String> {
         Some((ring, key)) => (ring, Some(key.to_owned())),
         None => (text, None),
     };
-    let ring = ring.parse().map_err(|error: keywheel_core::id::NameError| error.to_string())?;
+    let ring = ring.parse().map_err(|error: NameError| format!("the ring: {error}"))?;
     Ok((ring, key))
 }
 
@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    fn finding(id: &str, more: serde_json::Value) -> Finding {
+    fn finding(id: &str, more: &serde_json::Value) -> Finding {
         let mut one = serde_json::json!({
             "id": id, "kind": "hardcoded", "rule": "r", "key": "SECRET_KEY", "class": "key",
             "path": "a.py", "line": 1, "column": 1, "hot_reload": "no", "source": "literal",
@@ -212,17 +212,17 @@ mod tests {
         let literal = Literal::new("correct-horse-battery-staple");
         let mark = literal.mark(&Marker::new(b"nonce"));
         let more = serde_json::json!({ "literal": { "fingerprint": mark, "placeholder": false } });
-        let body = serde_json::to_string(&found(&finding("f1", more))).unwrap();
+        let body = serde_json::to_string(&found(&finding("f1", &more))).unwrap();
         assert!(body.contains(&mark) && !body.contains("correct-horse"), "{body}");
     }
 
     #[test]
     fn too_many_findings_leave_out_what_closes_no_gate() {
         let mut all: Vec<_> = (0..FINDINGS_MAX)
-            .map(|index| finding(&format!("t{index}"), serde_json::json!({ "in_tests": true })))
+            .map(|index| finding(&format!("t{index}"), &serde_json::json!({ "in_tests": true })))
             .collect();
-        all.push(finding("live", serde_json::json!({})));
-        all.push(finding("cold", serde_json::json!({ "blocking": true })));
+        all.push(finding("live", &serde_json::json!({})));
+        all.push(finding("cold", &serde_json::json!({ "blocking": true })));
         let told = most_telling(&all);
         assert_eq!(told.len(), FINDINGS_MAX);
         let first: Vec<_> = told.iter().take(2).map(|finding| finding.id.as_str()).collect();

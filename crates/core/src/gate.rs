@@ -35,8 +35,8 @@ pub const BUILT_IN: &[&str] = &[
     "destroy_after",
 ];
 
-/// The gate of scans. A policy asks for it by name, as for a gate of the user's own; keywheel judges
-/// it where a scan was reported.
+/// The gate of scans. A policy asks for it by name, as for a gate of the user's own; keywheel
+/// judges it where a scan was reported.
 pub const FINDINGS: &str = "findings";
 
 /// How strongly something is known, weakest first.

@@ -1,6 +1,6 @@
 //! A key as people paste it into code and configuration, to be recognised there by whoever holds
-//! it. Only marks leave this module: what is found elsewhere is marked under the same nonce, and two
-//! marks are equal when two texts are.
+//! it. Only marks leave this module: what is found elsewhere is marked under the same nonce, and
+//! two marks are equal when two texts are.
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;

@@ -345,8 +345,8 @@ impl Work {
             )
         });
         let late = self.now.cluster.since(path.since.cluster) >= self.ring.policy.stall_after;
-        // What a scan found stood there before the rotation began. Were the policy to take that back
-        // at once, the schedule would begin it again at once.
+        // What a scan found stood there before the rotation began. Were the policy to take that
+        // back at once, the schedule would begin it again at once.
         let at_once = failed.as_ref().is_some_and(|(gate, _)| gate != FINDINGS);
         if path.stalled.is_some() || !stuck || !(late || at_once) {
             return;

@@ -81,7 +81,7 @@ fn why(engine: &Engine) -> String {
 }
 
 /// A rotation that has nothing to wait for but a scan.
-fn confirming(more: serde_json::Value) -> World {
+fn confirming(more: &serde_json::Value) -> World {
     let world = World::new();
     let mut fields = json!({ "require": ["findings"], "passive": ["cdn=1s"], "consumer": [] });
     fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -99,7 +99,7 @@ fn named_mark(nonce: &[u8], text: &str) -> [u8; 32] {
 
 #[test]
 fn a_cold_place_holds_a_rotation_until_a_newer_report_is_clean() {
-    let world = confirming(json!({}));
+    let world = confirming(&json!({}));
     assert!(matches!(gate(&world.engine), GateStatus::Waiting { .. }));
     let tied = report(
         &world.engine,
@@ -126,7 +126,7 @@ fn a_cold_place_holds_a_rotation_until_a_newer_report_is_clean() {
 
 #[test]
 fn a_report_outlives_its_server_and_is_known_to_others() {
-    let world = confirming(json!({}));
+    let world = confirming(&json!({}));
     let other = world.second("b");
     report(&world.engine, vec![place("a", "SECRET_KEY", true)]);
     assert!(why(&other).contains("a.py:3"), "{}", why(&other));
@@ -143,7 +143,7 @@ fn a_report_outlives_its_server_and_is_known_to_others() {
 
 #[test]
 fn an_edited_report_closes_the_gate_until_it_is_reported_again() {
-    let world = confirming(json!({}));
+    let world = confirming(&json!({}));
     world.engine.act(&ring(), &keywheel_engine::Verb::Pause, &context()).unwrap();
     report(&world.engine, vec![place("a", "SECRET_KEY", false)]);
     assert!(matches!(gate(&world.engine), GateStatus::Open { .. }));
@@ -197,7 +197,7 @@ fn a_key_in_the_code_is_known_without_its_name_and_without_travelling() {
 
 #[test]
 fn a_waiver_is_of_one_place_and_outlives_reports_and_rotations() {
-    let world = confirming(json!({}));
+    let world = confirming(&json!({}));
     let both = || vec![place("a", "SECRET_KEY", true), place("b", "SECRET_KEY", true)];
     report(&world.engine, both());
     let waive = |id: &str, lasts: u64| {
@@ -228,7 +228,7 @@ fn a_waiver_is_of_one_place_and_outlives_reports_and_rotations() {
 
 #[test]
 fn a_place_of_two_code_bases_is_waived_by_the_name_of_one() {
-    let world = confirming(json!({}));
+    let world = confirming(&json!({}));
     report(&world.engine, vec![place("a", "SECRET_KEY", true)]);
     let site = ReportedScan {
         name: "site".parse().unwrap(),
@@ -246,7 +246,7 @@ fn a_place_of_two_code_bases_is_waived_by_the_name_of_one() {
 
 #[test]
 fn a_scan_grows_old() {
-    let world = confirming(json!({ "findings_max_age": "1m" }));
+    let world = confirming(&json!({ "findings_max_age": "1m" }));
     world.engine.act(&ring(), &keywheel_engine::Verb::Pause, &context()).unwrap();
     report(&world.engine, vec![place("a", "SECRET_KEY", false)]);
     assert!(matches!(gate(&world.engine), GateStatus::Open { .. }));
@@ -257,7 +257,7 @@ fn a_scan_grows_old() {
 
 #[test]
 fn a_nonce_serves_its_token_for_an_hour() {
-    let world = confirming(json!({}));
+    let world = confirming(&json!({}));
     let own = scan(&world.engine, Vec::new());
     let refused = |scan: &ReportedScan, token: &str| {
         let error = world.engine.report_scan(scan, &RingScope::All, token, &context());
@@ -278,7 +278,7 @@ fn a_nonce_serves_its_token_for_an_hour() {
 
 #[test]
 fn what_is_too_long_or_names_nothing_is_refused_whole() {
-    let world = confirming(json!({}));
+    let world = confirming(&json!({}));
     let good = scan(&world.engine, vec![place("a", "SECRET_KEY", true)]);
     let field = |scan: &ReportedScan| match send(&world.engine, scan) {
         Err(EngineError::Invalid { field, .. }) => field,
@@ -310,7 +310,7 @@ fn what_is_too_long_or_names_nothing_is_refused_whole() {
 
 #[test]
 fn writers_at_the_same_time_lose_nothing() {
-    let world = confirming(json!({}));
+    let world = confirming(&json!({}));
     let engines = [Arc::clone(&world.engine), world.second("b")];
     report(&world.engine, vec![place("a", "SECRET_KEY", true)]);
     std::thread::scope(|scope| {

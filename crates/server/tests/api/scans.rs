@@ -10,7 +10,7 @@ use crate::support::{Answer, Request, World, eventually, spec};
 
 const SCANNER: &str = "evidence:findings";
 
-fn policy(more: Value) -> Value {
+fn policy(more: &Value) -> Value {
     let mut policy = spec("secret");
     policy["require"] = json!(["findings"]);
     policy["consumer"].as_array_mut().unwrap().pop();
@@ -33,7 +33,8 @@ fn place(id: &str, path: &str, blocking: bool) -> Value {
 }
 
 fn body(nonce: &str, findings: &[Value]) -> Value {
-    json!({ "nonce": nonce, "tool": "test", "rings": { "web": ["SECRET_KEY"] }, "findings": findings })
+    let rings = json!({ "web": ["SECRET_KEY"] });
+    json!({ "nonce": nonce, "tool": "test", "rings": rings, "findings": findings })
 }
 
 fn send(world: &World, token: &str, body: &Value) -> Answer {
@@ -54,7 +55,7 @@ fn gate(world: &World) -> Value {
 }
 
 /// A ring whose rotation has nothing left to wait for but a scan.
-fn confirming(more: Value) -> (World, Process) {
+fn confirming(more: &Value) -> (World, Process) {
     let world = World::with(|_, _| {});
     world.declare("web", &policy(more));
     let mut api = Process::join(&world, &world.consumer("api", &["web"]), "api", "web");
@@ -79,7 +80,7 @@ fn promoted(world: &World, api: &mut Process) {
 
 #[test]
 fn a_rotation_waits_for_each_place_that_would_break() {
-    let (world, mut api) = confirming(json!({}));
+    let (world, mut api) = confirming(&json!({}));
     assert_eq!(gate(&world)["detail"], "a scan: none was reported for this ring");
     let told = report(&world, &[place("f1", "a.py", true), place("f2", "b.py", true)]);
     assert_eq!(told["rings"][0]["ring"], "web");
@@ -109,7 +110,7 @@ fn a_rotation_waits_for_each_place_that_would_break() {
 
 #[test]
 fn a_place_is_waived_for_a_time_with_a_reason() {
-    let (world, mut api) = confirming(json!({}));
+    let (world, mut api) = confirming(&json!({}));
     report(&world, &[place("f1", "a.py", true)]);
     let waive = |role: &str, body: Value| {
         world.tell(role, "POST", "/v1/rings/web/gates/findings/waive", &body)
@@ -157,7 +158,7 @@ fn a_place_is_waived_for_a_time_with_a_reason() {
 
 #[test]
 fn the_gate_shows_others_that_it_is_closed_and_not_where() {
-    let (world, _api) = confirming(json!({}));
+    let (world, _api) = confirming(&json!({}));
     report(&world, &[place("f1", "secret/place.py", true)]);
     let path = "/v1/rings/web";
     for role in ["admin", "operator", "breakglass", "auditor", SCANNER] {
@@ -177,9 +178,9 @@ fn a_live_key_is_known_by_its_mark_to_whom_the_ring_is_open() {
     const KEY: &str = "a-key-that-a-team-has-used-for-years";
     let world = World::with(|_, _| {});
     let import = json!({ "format": "text", "value": URL_SAFE_NO_PAD.encode(KEY) });
-    let ring = json!({ "policy": policy(json!({})), "import": import });
+    let ring = json!({ "policy": policy(&json!({})), "import": import });
     assert_eq!(world.tell("admin", "PUT", "/v1/rings/web", &ring).status, 200);
-    world.declare("elsewhere", &policy(json!({})));
+    world.declare("elsewhere", &policy(&json!({})));
     let ask = |token: &str| {
         let nonce = nonce(&world, token);
         let key = URL_SAFE_NO_PAD.decode(&nonce).unwrap();
