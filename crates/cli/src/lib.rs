@@ -23,7 +23,6 @@ pub mod progress;
 pub mod python;
 pub mod redact;
 pub mod remote;
-pub mod report_scan;
 pub mod show;
 pub mod state;
 

@@ -1,9 +1,11 @@
 //! `keywheel scan`: every place that consumes a key, and whether it takes a new one while the
 //! application runs. It needs no server and no configuration, runs nothing of what it reads, and
-//! shows no value. What is found and how is decided in `keywheel-scan`.
+//! shows no value. What is found and how is decided in `keywheel-scan`; what a server may learn of
+//! it, in [`report`].
 
 use std::path::{Path, PathBuf};
 
+use keywheel_core::id::{RingName, ScanName};
 use keywheel_engine::ports::{Clock as _, Entropy as _};
 use keywheel_scan::baseline::Baseline;
 use keywheel_scan::ignores::Day;
@@ -17,13 +19,16 @@ use keywheel_scan::walk::Roots;
 use keywheel_store::{SystemClock, SystemEntropy};
 use zeroize::Zeroizing;
 
+use self::report::{About, Reporting};
 use crate::console::REPORT;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, chain};
 use crate::invocation::Invocation;
 use crate::progress::FilesBar;
+use crate::show::Line;
 
 mod database;
+mod report;
 mod table;
 
 /// The shortest key of fingerprints: with fewer bytes, somebody could try them all.
@@ -77,6 +82,17 @@ pub struct Args {
     /// Default: with a key that nobody has
     #[arg(long, value_name = "FILE")]
     fingerprint_key_file: Option<PathBuf>,
+    /// Tells the server what was found, under this name of the code base and in place of what it
+    /// told before. No value travels
+    #[arg(long, value_name = "NAME", conflicts_with = "fingerprint_key_file")]
+    report: Option<ScanName>,
+    /// Gives a key to a ring by its name, as in web=SECRET_KEY; `web` alone reports on the ring with
+    /// the keys that are called like it. May be given again
+    #[arg(long, value_name = "RING[=KEY]", requires = "report", value_parser = report::ring_of_key)]
+    ring: Vec<(RingName, Option<String>)>,
+    /// Which state of the code was scanned, for the report
+    #[arg(long, value_name = "TEXT", requires = "report")]
+    commit: Option<String>,
 }
 
 /// What a report looks like.
@@ -136,7 +152,16 @@ impl From<Fails> for FailOn {
 /// an exit code, and only if it was asked for.
 pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
-    let mut report = make(invocation, args)?;
+    let reporting = match &args.report {
+        Some(_) => Some(Reporting::begin(invocation.remote()?)?),
+        None => None,
+    };
+    let marker = match &reporting {
+        Some(reporting) => reporting.marker(),
+        None => marker(args.fingerprint_key_file.as_deref())?,
+    };
+    let mut report = make(invocation, args, marker)?;
+    let told = reporting.as_ref().map(|reporting| tell(reporting, args, &report)).transpose()?;
     if let Some(path) = &args.write_baseline {
         write_baseline(path, &report)?;
     }
@@ -152,6 +177,9 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
         report.keep_key(key);
     }
     show(invocation, args, &report)?;
+    if let Some(lines) = told.filter(|_| !invocation.console.json()) {
+        invocation.console.lines(&lines)?;
+    }
     if report.notes.iter().any(Note::is_error) {
         return Ok(Exit::Usage);
     }
@@ -160,7 +188,7 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
 }
 
 /// Scans, with a bar where somebody watches.
-fn make(invocation: &Invocation, args: &Args) -> Result<Report, Failure> {
+fn make(invocation: &Invocation, args: &Args, marker: Marker) -> Result<Report, Failure> {
     let base = std::env::current_dir()
         .map_err(|error| Failure::io("found", Path::new("the current folder"), &error))?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -170,7 +198,7 @@ fn make(invocation: &Invocation, args: &Args) -> Result<Report, Failure> {
         threads: args.threads.map_or(cores, usize::from),
         passwords: args.passwords,
         today: today(),
-        marker: marker(args.fingerprint_key_file.as_deref())?,
+        marker,
         rules: rules(&args.rules)?,
         readers: Readers::built_in(),
         also: database.read,
@@ -184,6 +212,18 @@ fn make(invocation: &Invocation, args: &Args) -> Result<Report, Failure> {
     std::panic::set_hook(hook);
     bar.finish();
     report.map_err(|error| refused(&error))
+}
+
+/// Tells the server what was found.
+fn tell(reporting: &Reporting, args: &Args, report: &Report) -> Result<Vec<Line>, Failure> {
+    let Some(name) = &args.report else { return Ok(Vec::new()) };
+    let about = About {
+        commit: args.commit.clone(),
+        left_out: u64::try_from(report.stats.dropped).unwrap_or(u64::MAX),
+        ..About::default()
+    };
+    let reported = reporting.send(name, &report.findings, &about.with_rings(&args.ring))?;
+    Ok(report::lines(&reported))
 }
 
 fn refused(error: &ScanError) -> Failure {

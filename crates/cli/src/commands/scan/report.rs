@@ -18,7 +18,7 @@ use crate::remote::Remote;
 use crate::show::{Line, Piece, Tone, counted};
 
 /// A scan that is to be reported.
-pub struct Reporting {
+pub(super) struct Reporting {
     remote: Remote,
     nonce: String,
     key: Vec<u8>,
@@ -26,20 +26,20 @@ pub struct Reporting {
 
 /// What of a code base is to be told beside the findings.
 #[derive(Clone, Debug, Default)]
-pub struct About {
+pub(super) struct About {
     /// Which state of the code, for example a commit.
-    pub commit: Option<String>,
+    pub(super) commit: Option<String>,
     /// Which keys are of which ring, by name.
-    pub rings: BTreeMap<RingName, Vec<String>>,
+    pub(super) rings: BTreeMap<RingName, Vec<String>>,
     /// How many findings the scan itself has left out.
-    pub left_out: u64,
+    pub(super) left_out: u64,
 }
 
 /// Reads `--ring`: `web=SECRET_KEY` gives a key to a ring, `web` reports on the ring alone.
 ///
 /// # Errors
 /// When it names no ring, or an empty key.
-pub fn ring_of_key(text: &str) -> Result<(RingName, Option<String>), String> {
+pub(super) fn ring_of_key(text: &str) -> Result<(RingName, Option<String>), String> {
     let (ring, key) = match text.split_once('=') {
         Some((_, "")) => return Err("name the key after the `=`, as in web=SECRET_KEY".into()),
         Some((ring, key)) => (ring, Some(key.to_owned())),
@@ -51,7 +51,7 @@ pub fn ring_of_key(text: &str) -> Result<(RingName, Option<String>), String> {
 
 impl About {
     /// Takes in what [`ring_of_key`] read.
-    pub fn with_rings(mut self, given: &[(RingName, Option<String>)]) -> Self {
+    pub(super) fn with_rings(mut self, given: &[(RingName, Option<String>)]) -> Self {
         for (ring, key) in given {
             self.rings.entry(ring.clone()).or_default().extend(key.clone());
         }
@@ -64,7 +64,7 @@ impl Reporting {
     ///
     /// # Errors
     /// When the server refuses or cannot be reached.
-    pub fn begin(remote: Remote) -> Result<Self, Failure> {
+    pub(super) fn begin(remote: Remote) -> Result<Self, Failure> {
         let given: ScanNonce = remote.http().post("/v1/scans", None::<&()>, &[])?;
         let key = URL_SAFE_NO_PAD.decode(&given.nonce).map_err(|_| {
             Failure::failed(
@@ -76,7 +76,7 @@ impl Reporting {
     }
 
     /// With what this scan marks literals: only marks of this marker can be reported here.
-    pub fn marker(&self) -> Marker {
+    pub(super) fn marker(&self) -> Marker {
         Marker::new(&self.key)
     }
 
@@ -84,7 +84,7 @@ impl Reporting {
     ///
     /// # Errors
     /// When the server refuses or cannot be reached.
-    pub fn send(
+    pub(super) fn send(
         &self,
         name: &ScanName,
         findings: &[Finding],
@@ -162,7 +162,7 @@ fn fitting(text: &str) -> String {
 }
 
 /// What became of a report, for people.
-pub fn lines(reported: &ReportedScan) -> Vec<Line> {
+pub(super) fn lines(reported: &ReportedScan) -> Vec<Line> {
     let mut lines = Vec::new();
     for ring in &reported.rings {
         let (tone, gate) = match (ring.blocking, ring.waived) {
