@@ -96,6 +96,7 @@ impl Server {
                 Err(error) => {
                     let ended = self.child.as_mut().unwrap().try_wait().unwrap();
                     assert!(ended.is_none(), "the server ended: {ended:?}, {error}");
+                    // tidy: sleeps because the server says in no other way that it is ready.
                     std::thread::sleep(Duration::from_millis(50));
                 }
             }

@@ -107,10 +107,25 @@ const ABOVE_KEY: &[&str] = &[
 /// Words before `key` that make it the private key of a certificate.
 const OF_CERTIFICATES: &[&str] = &["tls", "ssl", "https", "cert", "certificate", "server"];
 
+/// Parts without one of which no name is that of a secret.
+const PARTS: &[&str] =
+    &["key", "secret", "token", "salt", "pepper", "pass", "pwd", "jwk", "cert", "credential"];
+
+/// Whether a name may be that of a secret at all: cheap, for it is asked of every entry.
+pub(super) fn may_be_secret(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    (0..bytes.len()).any(|at| {
+        let rest = bytes.get(at..).unwrap_or_default();
+        PARTS.iter().any(|part| {
+            rest.get(..part.len()).is_some_and(|start| start.eq_ignore_ascii_case(part.as_bytes()))
+        })
+    })
+}
+
 /// What sort of secret an entry of this name holds, if any. `above` is the name of what it stands
 /// in.
 pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Confidence)> {
-    if name.len() > 200 || name.contains("://") {
+    if name.len() > 200 || !may_be_secret(name) || name.contains("://") {
         return None;
     }
     let words = names::words(name);

@@ -1,7 +1,7 @@
 //! From a tree of values to entries: what a name, its value and where it stands mean to Compose,
 //! Kubernetes, CI services, Ansible and applications.
 
-use super::judge::{Style, style_of};
+use super::judge::{Style, may_be_secret, style_of};
 use super::out::{Entry, Out};
 use super::tree::{Node, Shape, Tree, joined};
 use super::value::{Value, name_length};
@@ -125,6 +125,11 @@ impl<'a> Looker<'_, 'a> {
     }
 
     fn entry(&self, at: usize, name: &str, value: Value<'_>, out: &mut Out<'_, '_>) -> bool {
+        let is_plain = value.references.is_empty()
+            && !value.literal.is_some_and(|text| text.contains("-----BEGIN"));
+        if is_plain && !may_be_secret(name) {
+            return false;
+        }
         let style = style_of(name);
         let mut out = out.within(0, out.rule, style);
         out.depth = out.depth.saturating_sub(1);
