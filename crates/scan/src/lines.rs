@@ -201,6 +201,9 @@ impl Reader<'_, '_> {
         let mut last_end = 0;
         for found in words.search.find_iter(piece) {
             let index = found.pattern().as_usize();
+            if self.said >= SITES_MAX {
+                return;
+            }
             if found.start() < last_end || !begins_word(piece, found.start()) {
                 continue;
             }
@@ -297,6 +300,9 @@ impl Reader<'_, '_> {
         while let Some(found) = piece.get(at..).and_then(|rest| rest.find(['=', ':'])) {
             let sign = at + found;
             at = sign + 1;
+            if self.said >= SITES_MAX {
+                return;
+            }
             let (Some(left), Some(right)) = (piece.get(..sign), piece.get(sign + 1..)) else {
                 return;
             };
@@ -347,7 +353,9 @@ impl Reader<'_, '_> {
 
     fn push(&mut self, site: Site) {
         self.said += 1;
-        self.sites.found.push(site);
+        if self.said <= SITES_MAX {
+            self.sites.found.push(site);
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use super::dialect::Dialect;
+use super::table::Fnv;
 use super::token::{Kind, Tokens};
 
 /// How many definitions of one name are looked at.
@@ -38,11 +40,11 @@ pub(super) struct Definition {
 /// The names of one file.
 pub(super) struct Facts<'a> {
     /// By the name in this file: the path of what it stands for.
-    pub(super) imports: HashMap<&'a str, Vec<&'a str>>,
+    pub(super) imports: HashMap<&'a str, Vec<&'a str>, BuildHasherDefault<Fnv>>,
     pub(super) definitions: Vec<Definition>,
     /// Variables and their types.
     types: Vec<(usize, usize)>,
-    by_name: OnceCell<HashMap<&'a str, Vec<usize>>>,
+    by_name: OnceCell<HashMap<&'a str, Vec<usize>, BuildHasherDefault<Fnv>>>,
     types_by_name: OnceCell<HashMap<&'a str, &'a str>>,
 }
 
@@ -57,7 +59,7 @@ impl<'a> Facts<'a> {
 
     fn empty() -> Self {
         Self {
-            imports: HashMap::new(),
+            imports: HashMap::default(),
             definitions: Vec::new(),
             types: Vec::new(),
             by_name: OnceCell::new(),
@@ -93,7 +95,7 @@ impl<'a> Facts<'a> {
 
     fn numbers(&self, tokens: &Tokens<'a>, name: &str) -> &[usize] {
         let map = self.by_name.get_or_init(|| {
-            let mut map: HashMap<&'a str, Vec<usize>> = HashMap::new();
+            let mut map: HashMap<&'a str, Vec<usize>, BuildHasherDefault<Fnv>> = HashMap::default();
             for (number, definition) in self.definitions.iter().enumerate() {
                 map.entry(name_of(tokens, definition.name)).or_default().push(number);
             }

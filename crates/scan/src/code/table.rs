@@ -73,7 +73,8 @@ impl<'r> Index<'r> {
     }
 
     fn add(&mut self, call: &'r str, rule: Rule<'r>) {
-        let last = call.rsplit('.').next().unwrap_or(call);
+        let from = call.bytes().rposition(|byte| byte == b'.').map_or(0, |at| at + 1);
+        let last = call.get(from..).unwrap_or(call);
         let bit = bit_of(last);
         if let Some(bits) = self.filter.get_mut(bit >> 6) {
             *bits |= 1 << (bit & 63);

@@ -142,7 +142,8 @@ impl<'a> Tokens<'a> {
     /// A name without sigil and namespace.
     pub fn name(&self, index: usize) -> &'a str {
         let word = self.text(index);
-        let word = word.rsplit('\\').next().unwrap_or(word);
+        let from = word.bytes().rposition(|byte| byte == b'\\').map_or(0, |at| at + 1);
+        let word = word.get(from..).unwrap_or(word);
         word.trim_start_matches(['$', '@', '#'])
     }
 }
