@@ -274,18 +274,18 @@ impl Findings {
             return Ok(None);
         }
         drop(rings);
-        match records.store.read(key)? {
-            Some(stored) => self.adopt(records, key, &stored.value, stored.seq, now),
-            None => {
-                let mut rings = lock(&self.rings);
-                if let Some(scans) = rings.get_mut(&ring) {
-                    scans.remove(&name);
-                    if scans.is_empty() {
-                        rings.remove(&ring);
-                    }
-                }
+        if let Some(stored) = records.store.read(key)? {
+            self.adopt(records, key, &stored.value, stored.seq, now);
+            return Ok(Some(ring));
+        }
+        let mut rings = lock(&self.rings);
+        if let Some(scans) = rings.get_mut(&ring) {
+            scans.remove(&name);
+            if scans.is_empty() {
+                rings.remove(&ring);
             }
         }
+        drop(rings);
         Ok(Some(ring))
     }
 

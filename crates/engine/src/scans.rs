@@ -413,7 +413,9 @@ impl Engine {
             };
             match self.with_audits(&events, || rings.iter().map(removal).collect()) {
                 Ok(()) => {
-                    rings.iter().for_each(|ring| self.enlist_if_moving(ring));
+                    for ring in &rings {
+                        self.enlist_if_moving(ring);
+                    }
                     return Ok(rings);
                 }
                 Err(EngineError::Contended(_)) => {}

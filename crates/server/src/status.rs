@@ -264,9 +264,8 @@ fn places(snapshot: &Snapshot) -> Vec<String> {
     let now = snapshot.now.cluster;
     let mut places = Vec::new();
     for scan in &snapshot.view.scans {
-        let stands = |place: &&BlockingPlace| {
-            !place.waiver.as_ref().is_some_and(|waiver| now < waiver.until)
-        };
+        let stands =
+            |place: &&BlockingPlace| place.waiver.as_ref().is_none_or(|waiver| now >= waiver.until);
         let open = scan.blocking.iter().filter(stands);
         places.extend(open.map(|place| format!("{}: {}", scan.name, place.place)));
     }

@@ -272,7 +272,7 @@ fn a_nonce_serves_its_token_for_an_hour() {
     send(&world.engine, &own).unwrap();
     // Any server of the cluster takes it.
     send(&world.second("b"), &own).unwrap();
-    world.clock.advance(std::time::Duration::from_secs(3_600));
+    world.clock.advance(std::time::Duration::from_hours(1));
     assert!(refused(&own, TOKEN).contains("older than 1h"));
 }
 

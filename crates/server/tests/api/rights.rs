@@ -80,7 +80,10 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
     all
 }
 
-fn of_scans() -> [(&'static str, (Vec<&'static str>, Option<Value>)); 4] {
+/// An operation, the roles that may do it, and a body.
+type Expected = (&'static str, (Vec<&'static str>, Option<Value>));
+
+fn of_scans() -> [Expected; 4] {
     let scanner = || vec!["evidence:findings"];
     let nothing = json!({ "nonce": "none", "tool": "test", "findings": [] });
     let readers = vec!["admin", "operator", "breakglass", "auditor", "evidence:findings"];

@@ -185,7 +185,8 @@ fn a_live_key_is_known_by_its_mark_to_whom_the_ring_is_open() {
         let nonce = nonce(&world, token);
         let key = URL_SAFE_NO_PAD.decode(&nonce).unwrap();
         let mark = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), KEY.as_bytes());
-        let hex: String = mark.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let pairs: Vec<_> = mark.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = pairs.concat();
         let mut found = place("f1", "tests/test_app.py", false);
         found["key"] = json!("UNRELATED");
         found["in_tests"] = json!(true);
