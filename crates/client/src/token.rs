@@ -156,7 +156,7 @@ impl RingHandle {
     /// primary.
     pub fn sign_token(&self, claims: &[u8]) -> Result<String, SignError> {
         let claims = Claims::parse(claims).map_err(IssueError::Claims)?;
-        self.make_token(claims, |signer, claims| signer.sign(claims))
+        self.make_token(claims, Signer::sign)
     }
 
     /// The same with more members in the header, a `typ` for example.
@@ -178,7 +178,7 @@ impl RingHandle {
     /// As those of [`RingHandle::sign_token`].
     pub fn sign_token_text(&self, claims: String) -> Result<String, SignError> {
         let claims = Claims::of_text(claims).map_err(IssueError::Claims)?;
-        self.make_token(claims, |signer, claims| signer.sign(claims))
+        self.make_token(claims, Signer::sign)
     }
 
     /// Whether every key that is held is symmetric, so that using one takes a microsecond; nothing

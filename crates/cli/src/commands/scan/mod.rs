@@ -25,6 +25,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, chain};
 use crate::invocation::Invocation;
 use crate::progress::FilesBar;
+use crate::remote::Remote;
 use crate::show::Line;
 
 mod database;
@@ -153,7 +154,7 @@ impl From<Fails> for FailOn {
 pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     let reporting = match &args.report {
-        Some(_) => Some(Reporting::begin(invocation.remote()?)?),
+        Some(_) => Some(Reporting::begin(Remote::open(invocation)?)?),
         None => None,
     };
     let marker = match &reporting {
