@@ -169,3 +169,44 @@ fn the_ignores_and_rules_of_the_page_are_ones_that_are_read() {
     }
     assert_eq!(read, 2);
 }
+
+const WEB: &str = "[ring.web]\nkind = \"secret\"\nlongest_lifetime = \"1h\"\nrequire = [\"findings\"]\n\
+                   [[ring.web.consumer]]\nname = \"app\"\nrole = \"protect\"\n";
+
+#[test]
+fn a_report_closes_the_gate_until_the_code_is_mended() {
+    let world = World::with(WEB);
+    let server = world.serve();
+    std::fs::create_dir(world.path("app")).unwrap();
+    let frozen = "import os\n\nWEB_KEY = os.environ[\"WEB_KEY\"]\n";
+    world.write("app/settings.py", frozen);
+    let report = || {
+        let about = ["--name", "shop", "--ring", "web=WEB_KEY", "--commit", "abc123"];
+        world.ok(&[&["scan", "app", "--report"], about.as_slice()].concat())
+    };
+    let told = report();
+    assert!(told.contains("ring web: 1 finding, 1 would break: the gate is closed"), "{told}");
+    let found = world.ok(&["ring", "findings", "web"]);
+    assert!(found.contains("app/settings.py:3") && found.contains("shop"), "{found}");
+    world.ok(&["rotate", "web"]);
+    let status = world.ok(&["status", "web"]);
+    assert!(status.contains("would break: shop: app/settings.py:3 (WEB_KEY"), "{status}");
+    let live = "import os\n\n\ndef key():\n    return os.environ[\"WEB_KEY\"]\n";
+    world.write("app/settings.py", live);
+    let told = report();
+    assert!(told.contains("ring web: 1 finding, no place would break"), "{told}");
+    let status = world.ok(&["status", "web"]);
+    assert!(!status.contains("would break:"), "{status}");
+    server.stop();
+}
+
+#[test]
+fn a_report_needs_a_name_and_a_server() {
+    let world = shop();
+    let told = world.run(&["scan", "--report"]);
+    assert_eq!(told.code, 2, "{}", told.stderr);
+    assert!(told.stderr.contains("--name"), "{}", told.stderr);
+    let told = world.run(&["scan", "--report", "--name", "shop"]);
+    assert_ne!(told.code, 0);
+    assert_eq!(told.stdout, "", "nothing is read before the server has given its nonce");
+}

@@ -83,10 +83,12 @@ pub struct Args {
     /// Default: with a key that nobody has
     #[arg(long, value_name = "FILE")]
     fingerprint_key_file: Option<PathBuf>,
-    /// Tells the server what was found, under this name of the code base and in place of what it
-    /// told before. No value travels
-    #[arg(long, value_name = "NAME", conflicts_with = "fingerprint_key_file")]
-    report: Option<ScanName>,
+    /// Tells the server what was found; no value travels
+    #[arg(long, requires = "name", conflicts_with = "fingerprint_key_file")]
+    report: bool,
+    /// The name of the code base, whose next report takes the place of this one
+    #[arg(long, value_name = "NAME", requires = "report")]
+    name: Option<ScanName>,
     /// Gives a key to a ring by its name, as in web=SECRET_KEY; `web` alone reports on the ring with
     /// the keys that are called like it. May be given again
     #[arg(long, value_name = "RING[=KEY]", requires = "report", value_parser = report::ring_of_key)]
@@ -153,10 +155,8 @@ impl From<Fails> for FailOn {
 /// an exit code, and only if it was asked for.
 pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
-    let reporting = match &args.report {
-        Some(_) => Some(Reporting::begin(Remote::open(invocation)?)?),
-        None => None,
-    };
+    let reporting =
+        if args.report { Some(Reporting::begin(Remote::open(invocation)?)?) } else { None };
     let marker = match &reporting {
         Some(reporting) => reporting.marker(),
         None => marker(args.fingerprint_key_file.as_deref())?,
@@ -217,7 +217,7 @@ fn make(invocation: &Invocation, args: &Args, marker: Marker) -> Result<Report, 
 
 /// Tells the server what was found.
 fn tell(reporting: &Reporting, args: &Args, report: &Report) -> Result<Vec<Line>, Failure> {
-    let Some(name) = &args.report else { return Ok(Vec::new()) };
+    let Some(name) = &args.name else { return Ok(Vec::new()) };
     let about = About {
         commit: args.commit.clone(),
         left_out: u64::try_from(report.stats.dropped).unwrap_or(u64::MAX),
