@@ -155,7 +155,8 @@ impl<'a> Command<'a> {
             && (is_first || is_shouted)
         {
             if !value.starts_with('=') {
-                variable(at, name, value, out);
+                let is_local = self.name == Some("local") || !is_shouted;
+                variable(at, name, value, is_local, out);
             }
             return;
         }
@@ -182,11 +183,11 @@ impl<'a> Command<'a> {
 }
 
 /// `NAME=value`.
-fn variable(at: usize, name: &str, value: &str, out: &mut Out<'_, '_>) {
+fn variable(at: usize, name: &str, value: &str, is_local: bool, out: &mut Out<'_, '_>) {
     let value = value.trim_matches(['"', '\'']);
     // What a function was called with is told where it is called.
-    let is_argument = value.len() == 2 && value.starts_with('$');
-    if !is_argument {
+    let is_argument = value.len() == 2 && value.starts_with('$') && value != "$(";
+    if !(is_argument && is_local) {
         out.entry(&Entry { at, name, above: "", value: Value::of(value) });
     }
 }

@@ -38,8 +38,8 @@ pub(super) fn at<'a>(
     if mode.is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']) && mode.len() < 5) {
         return;
     }
-    let Some(path) = path else { return };
-    let path = path_in(names, path, placed.scope);
+    let Some(given) = path else { return };
+    let path = path_in(names, given, placed.scope);
     if let Some((of, place)) = parameter_in(names, path, placed.scope) {
         wraps.add(of, place, Reaches::Loader(Source::File));
         let own = names.setting_name(path, placed.scope).unwrap_or_default();
@@ -67,7 +67,8 @@ pub(super) fn at<'a>(
         out.withhold(Kind::EnvLoad, inner.start().to_usize());
     }
     // Of a file that an argument names the calls tell more.
-    let is_fixed = parameter_in(names, path, placed.scope).is_none();
+    let is_made = given.is_name_expr() && matches!(path, Expr::BinOp(_) | Expr::FString(_));
+    let is_fixed = !is_made && parameter_in(names, path, placed.scope).is_none();
     let (scope, hot) = when(names, &placing(names, placed), is_fixed);
     out.load(&Loaded {
         at: tail_start(&call.func),
@@ -102,6 +103,8 @@ fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
                 {
                     path_in(names, value, scope)
                 }
+                // A path that was put together before.
+                Some(Bound::Value(value @ (Expr::BinOp(_) | Expr::FString(_)))) => value,
                 _ => expr,
             }
         }
@@ -115,6 +118,8 @@ fn last_text(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
         Expr::Call(call) if tail(&call.func) == Some("join") => {
             names.text(call.arguments.args.last()?, scope)
         }
+        // `"/data/%s.key" % name`
+        Expr::BinOp(sum) if sum.op == ast::Operator::Mod => names.text(&sum.left, scope),
         Expr::BinOp(sum) => names.text(&sum.right, scope),
         Expr::FString(_) => names.setting_name(expr, scope).filter(|text| text.contains('/')),
         _ => None,

@@ -148,3 +148,16 @@ from app.lib import get_config
 def view():
     key = get_config("api_key_header")
     return key
+
+# --- a path that is put together before
+import os
+
+
+def load(names):
+    for name in names:
+        path = "/data/%s.key" % name
+        with open(path) as handle:  #! env_load call unknown
+            value = handle.read()
+        notes = f"/data/{name}.md"
+        with open(notes) as handle:
+            text = handle.read()
