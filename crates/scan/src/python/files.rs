@@ -43,7 +43,7 @@ pub(super) fn at<'a>(
     if let Some((of, place)) = parameter_in(names, path, placed.scope) {
         wraps.add(of, place, Reaches::Loader(Source::File));
         let own = names.setting_name(path, placed.scope).unwrap_or_default();
-        if words::judge(&own).is_none() && !own.contains("secret") {
+        if words::judge(&own).is_none() && !own.contains("secret") && !is_key_file(placed) {
             return;
         }
     }
@@ -54,6 +54,7 @@ pub(super) fn at<'a>(
     } else {
         let name = names.setting_name(path, placed.scope).unwrap_or_default();
         let is_secret = words::names_a_path(&name) && name.contains("secret");
+        let is_secret = is_secret || is_key_file(placed);
         let class = words::judge(&name).or(is_secret.then_some(Class::Key));
         let class = class.filter(|class| *class != Class::Password);
         (name, class)
@@ -68,7 +69,8 @@ pub(super) fn at<'a>(
     }
     // Of a file that an argument names the calls tell more.
     let is_made = given.is_name_expr() && matches!(path, Expr::BinOp(_) | Expr::FString(_));
-    let is_fixed = !is_made && parameter_in(names, path, placed.scope).is_none();
+    let is_fixed =
+        !is_made && !is_key_file(placed) && parameter_in(names, path, placed.scope).is_none();
     let (scope, hot) = when(names, &placing(names, placed), is_fixed);
     out.load(&Loaded {
         at: tail_start(&call.func),
@@ -81,6 +83,15 @@ pub(super) fn at<'a>(
         hot,
         confidence: Confidence::Medium,
     });
+}
+
+/// `with open(path) as key_file`: what is opened is named as a file of a key.
+fn is_key_file(placed: &Call<'_>) -> bool {
+    let name = placed.under.unwrap_or_default();
+    let is_file = ["_file", "keyfile", "_fp", "_fh"].iter().any(|end| name.ends_with(end));
+    let is_of =
+        ["private_key", "secret", "signing_key"].iter().any(|start| name.starts_with(start));
+    matches!(name, "key_file" | "keyfile" | "pem_file") || (is_file && is_of)
 }
 
 fn is_module(names: &Names<'_>, expr: &Expr, placed: &Call<'_>) -> bool {

@@ -479,10 +479,16 @@ impl<'a> Visitor<'a> for Walk<'a> {
             }
             Stmt::With(with) => {
                 for item in &with.items {
-                    if let Some(target) = item.optional_vars.as_deref() {
+                    let target = item.optional_vars.as_deref();
+                    if let Some(target) = target {
                         self.bind(target, &item.context_expr, false);
                     }
-                    self.visit_expr(&item.context_expr);
+                    match target {
+                        Some(Expr::Name(name)) => {
+                            self.value(&item.context_expr, Some(name.id.as_str()), Into::Elsewhere);
+                        }
+                        _ => self.visit_expr(&item.context_expr),
+                    }
                 }
                 visitor::walk_body(self, &with.body);
             }

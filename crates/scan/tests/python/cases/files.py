@@ -161,3 +161,18 @@ def load(names):
         notes = f"/data/{name}.md"
         with open(notes) as handle:
             text = handle.read()
+
+# --- a file that is opened as that of a key
+import jwt
+
+
+def load(url):
+    path = url[7:]
+    with open(path) as key_file:  #! env_load call unknown
+        return key_file.read()
+
+
+def table(url):
+    path = url[7:]
+    with open(path) as key_table:
+        return key_table.read()
