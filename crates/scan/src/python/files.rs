@@ -57,6 +57,8 @@ pub(super) fn at<'a>(
         let is_secret = is_secret || is_key_file(placed);
         let class = words::judge(&name).or(is_secret.then_some(Class::Key));
         let class = class.filter(|class| *class != Class::Password);
+        // A path of which nothing is known is named by what it is opened as.
+        let name = if name.is_empty() { placed.under.unwrap_or_default().to_owned() } else { name };
         (name, class)
     };
     let Some(class) = class else { return };

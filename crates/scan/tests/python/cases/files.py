@@ -172,6 +172,11 @@ def load(url):
         return key_file.read()
 
 
+def either(first, second):
+    with open(first or second, "rb") as key_file:  #! env_load call unknown key_file
+        return key_file.read()
+
+
 def table(url):
     path = url[7:]
     with open(path) as key_table:
