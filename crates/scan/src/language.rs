@@ -123,6 +123,10 @@ pub fn of(path: &Path, text: &[u8]) -> Option<Language> {
         return None;
     }
     let head = text.get(..text.len().min(LOOK_BYTES)).unwrap_or_default();
+    if name.starts_with(".env.") {
+        // `.env.ci.pgsql`: what stands behind says for what it is, and not what.
+        return Some(Language::Config(Format::Env));
+    }
     if let Some(language) = by_name(path, bare, &folders, head) {
         return Some(language);
     }
@@ -136,6 +140,7 @@ pub fn of(path: &Path, text: &[u8]) -> Option<Language> {
     let text = String::from_utf8_lossy(head);
     let by_head = by_interpreter(head).or_else(|| by_look(&text));
     let by_head = by_head.or_else(|| of_server(path, &text));
+    let by_head = by_head.or_else(|| is_env(&text).then_some(Language::Config(Format::Env)));
     Some(by_head.unwrap_or_else(|| of_nameless(&name, &folders)))
 }
 
@@ -276,6 +281,23 @@ fn by_look(text: &str) -> Option<Language> {
     None
 }
 
+/// Whether a text has nothing but variables of an environment, and comments: at least three of
+/// them, one a line.
+fn is_env(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).take(400);
+    let mut count = 0_usize;
+    let is_all = lines.all(|line| {
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, _)) = line.split_once('=') else {
+            return line.is_empty() || line.starts_with('#');
+        };
+        count += usize::from(!line.starts_with('#'));
+        let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        line.starts_with('#') || (!name.is_empty() && name.bytes().all(is_part))
+    });
+    is_all && count >= 3
+}
+
 /// Files whose names and looks say nothing.
 fn of_nameless(name: &str, folders: &str) -> Language {
     let is_chart = folders.split('/').any(|one| one == "templates") && ending(name) == "tpl";
@@ -345,5 +367,13 @@ mod tests {
         assert_eq!(run("#!/usr/bin/env bash\n"), Some(Language::Config(Format::Shell)));
         assert_eq!(run("#!/usr/bin/python3.12 -u\n"), Some(Language::Python));
         assert_eq!(run("hello"), Some(Language::Other));
+        let variables = "# the shop\nPORT=80\n\nexport HOST=a\nSECRET_KEY=plum\n";
+        assert_eq!(run(variables), Some(Language::Config(Format::Env)));
+        assert_eq!(run("A=1\nB=2\n"), Some(Language::Other));
+        assert_eq!(run("A=1\nB=2\nC=3\nplain words = 4\n"), Some(Language::Other));
+        let sample = of("settings.example".as_ref(), variables.as_bytes());
+        assert_eq!(sample, Some(Language::Config(Format::Env)));
+        let of_database = of("tests/.env.ci.pgsql".as_ref(), b"A=1\n");
+        assert_eq!(of_database, Some(Language::Config(Format::Env)));
     }
 }

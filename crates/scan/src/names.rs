@@ -36,6 +36,7 @@ const ABOUT: &[&str] = &[
     "expires",
     "expiry",
     "field",
+    "fingerprint",
     "format",
     "header",
     "headers",
@@ -91,6 +92,8 @@ const ABOUT: &[&str] = &[
     "username",
     "valid",
     "validity",
+    "var",
+    "variable",
     "version",
 ];
 
@@ -245,8 +248,35 @@ const OTHER_TOKENS: &[&str] = &[
 
 /// Words before `token` that make it a standing credential; other tokens come and go.
 const BEFORE_TOKEN: &[&str] = &[
-    "admin", "api", "auth", "bearer", "bot", "deploy", "github", "gitlab", "npm", "personal",
-    "pypi", "registry", "secret", "sentry", "service", "slack", "telegram", "vault", "webhook",
+    "admin",
+    "api",
+    "auth",
+    "bearer",
+    "bot",
+    "cloudflare",
+    "codecov",
+    "deploy",
+    "discord",
+    "dockerhub",
+    "github",
+    "gitlab",
+    "heroku",
+    "huggingface",
+    "mapbox",
+    "maptiler",
+    "npm",
+    "personal",
+    "platform",
+    "pypi",
+    "registry",
+    "secret",
+    "sentry",
+    "service",
+    "slack",
+    "snyk",
+    "telegram",
+    "vault",
+    "webhook",
 ];
 
 /// Words after a key that change nothing about what it is.
@@ -327,6 +357,8 @@ fn judge_constant(words: &[String]) -> Option<Class> {
             return is_of_somebody.then_some(Class::Credential);
         }
         "salt" => return Some(Class::Key),
+        // `DATA_KEY_ENCRYPT`: what a key is for may stand behind it.
+        "encrypt" | "encryption" | "signing" if prior == "key" => return Some(Class::Key),
         "key" | "keys" | "tokens" | "secrets" => return None,
         word if ABOUT.contains(&word) => return None,
         _ => {}
@@ -367,6 +399,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 Some(Class::Key)
             } else if BEFORE_CREDENTIAL_KEY.contains(&prior) {
                 Some(Class::Credential)
+            } else if prior == "role" && before.iter().any(|word| word == "service") {
+                // `SUPABASE_SERVICE_ROLE_KEY`: that of a service, for the role that may do all.
+                Some(Class::Credential)
             } else {
                 let is_far = |word: &String| FAR_BEFORE_KEY.contains(&word.as_str());
                 let is_key = !OTHER_KEYS.contains(&prior) && before.iter().any(is_far);
@@ -375,7 +410,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
         }
         "passphrase" | "pepper" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
-        | "hmackey" | "appkey" | "masterkey" => Some(Class::Key),
+        | "hmackey" | "appkey" | "masterkey" | "certkey" | "sslkey" | "tlskey" => Some(Class::Key),
         "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }
@@ -546,6 +581,8 @@ mod tests {
             "jwt.private-key-location",
             "IP_SALT",
             "server.tls.key",
+            "ACME_SSL_CERTKEY",
+            "ACME_KEY_ENCRYPT",
         ] {
             assert_eq!(judge(name), Some(Class::Key), "{name}");
         }
@@ -558,6 +595,9 @@ mod tests {
             "DOCKERHUB_TOKEN",
             "FACEBOOK_ACCESS_TOKEN",
             "GEO_LICENSE_KEY",
+            "ACME_SERVICE_ROLE_KEY",
+            "mapbox.token",
+            "bearer_key",
         ] {
             assert_eq!(judge(name), Some(Class::Credential), "{name}");
         }
@@ -578,6 +618,9 @@ mod tests {
             "key",
             "sort_key",
             "api_key_header",
+            "CLIENT_SECRET_VAR",
+            "SIGNING_KEY_FINGERPRINT",
+            "role_key",
             "access_token",
             "refresh_token",
             "token",

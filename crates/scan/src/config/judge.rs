@@ -149,6 +149,7 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
     }
     match last.as_str() {
         "key" if before.is_empty() && rest.len() < words.len() => medium(Class::Key),
+        "keys" if words.iter().any(|word| word == "crypt") => medium(Class::Key),
         "key" | "keys" if before.is_empty() => match names::words(above).last() {
             Some(above) if ABOVE_KEY.contains(&above.as_str()) => medium(Class::Key),
             Some(above) if above == "api" => medium(Class::Credential),
@@ -167,6 +168,10 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         }
         "key" if style == Style::Environment && !OTHER_KEYS.contains(&prior) => {
             medium(Class::Credential)
+        }
+        // Those of a database are a login.
+        "credentials" if matches!(prior, "database" | "db" | "postgres" | "mysql" | "redis") => {
+            None
         }
         "credentials" if style == Style::Environment && !before.is_empty() => {
             medium(Class::Credential)

@@ -108,6 +108,11 @@ impl<'a> Looker<'_, 'a> {
         let nearest = self.above.first().copied().unwrap_or_default();
         match self.node.key {
             None => self.item(nearest, out),
+            // Where a secret is: the entry that takes it is the place.
+            Some("key" | "name" | "optional")
+                if matches!(nearest, "secretKeyRef" | "secret_key_ref" | "configMapKeyRef") => {}
+            // What is mounted is a file's name.
+            Some("secret") if self.above.contains(&"volumes") => {}
             Some("name" | "Name" | "key") if self.named_entry(nearest, out) => {}
             Some("value") if self.sibling("key").is_some() => {}
             Some("source") if nearest == "secrets" => {
@@ -116,6 +121,10 @@ impl<'a> Looker<'_, 'a> {
             }
             Some("value" | "Value") if self.sibling("name").or(self.sibling("Name")).is_some() => {}
             Some("value") if nearest == "output" => {}
+            // `type = object({ key = string })`: an attribute of a variable is declared.
+            Some(key) if self.above.contains(&"type") && out.rule == Format::Hcl.rule() => {
+                self.entry(self.node.at, key, Value::from(Source::Argument), out);
+            }
             Some(key) => self.keyed(key, nearest, out),
         }
     }
@@ -150,11 +159,14 @@ impl<'a> Looker<'_, 'a> {
             let secret = secret.or_else(|| self.tree.child(index, "secret_key_ref"));
             let key = secret.and_then(|(index, _)| self.tree.child(index, "key"));
             match key {
-                Some((_, key)) => Value::reference(key.value, Source::SecretStore),
-                None if secret.is_some() || from.shape != Shape::Nothing => {
+                // What a template puts there is a name, and none of a key.
+                Some((_, key)) if !key.value.contains("{{") => {
+                    Value::reference(key.value, Source::SecretStore)
+                }
+                _ if secret.is_some() || from.shape != Shape::Nothing => {
                     Value::from(Source::SecretStore)
                 }
-                None => Value::from(Source::Settings),
+                _ => Value::from(Source::Settings),
             }
         } else if ENVIRONMENTS.contains(&nearest)
             || of(["generateValue", "sync", "generator"]).is_some()
@@ -233,7 +245,15 @@ impl<'a> Looker<'_, 'a> {
             _ if self.kind == "SealedSecret" => Value::from(Source::SecretStore),
             _ => given(self.node, out),
         };
-        if key == "secretKey"
+        let is_of_secret = self.kind == "Secret"
+            && matches!(nearest, "data" | "stringData")
+            && matches!(key, "key" | "token");
+        if is_of_secret {
+            // In a Secret, what says little by itself is one.
+            let mut out = out.within(0, out.rule, Style::Tree);
+            out.depth = out.depth.saturating_sub(1);
+            out.entry(&Entry { at, name: key, above: "auth", value: value_of });
+        } else if key == "secretKey"
             && (self.kind == "ExternalSecret" || self.sibling("remoteRef").is_some())
         {
             self.entry(at, value, Value::from(Source::SecretStore), out);

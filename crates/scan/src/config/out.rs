@@ -69,7 +69,14 @@ impl<'f> Out<'_, 'f> {
             (None, _) if is_pem => (Class::Key, Confidence::High, entry.name),
             _ => return false,
         };
-        if matches!(entry.value.given, Given::Switch | Given::Prose) && !is_pem {
+        // A line of an environment may hold a sentence as its key; elsewhere one speaks to people.
+        let is_phrase = self.rule == super::Format::Env.rule() && class == Class::Key;
+        let is_none = match entry.value.given {
+            Given::Switch => true,
+            Given::Prose => !is_phrase,
+            _ => false,
+        };
+        if is_none && !is_pem {
             return false;
         }
         let mut site = Site::new(Kind::ConfigFile, self.rule, self.position(entry.at));

@@ -151,11 +151,15 @@ impl<'a> Command<'a> {
         let rest = bare.get(length..).unwrap_or_default();
         let is_first = self.name.is_none_or(|command| EXPORTS.contains(&command));
         let is_shouted = length > 2 && style_of(name) == super::judge::Style::Environment;
+        if word.starts_with(['"', '\'']) && previous != "=" {
+            of_database(at, bare, out);
+        }
         if let Some(value) = rest.strip_prefix('=').filter(|_| !name.is_empty())
             && (is_first || is_shouted)
         {
             if !value.starts_with('=') {
-                variable(at, name, value, out);
+                let is_local = self.name == Some("local") || !is_shouted;
+                variable(at, name, value, is_local, out);
             }
             return;
         }
@@ -169,6 +173,9 @@ impl<'a> Command<'a> {
         let hands_on = matches!(previous, "-e" | "--env" | "--build-arg");
         if is_name && (matches!(command, "export" | "readonly") || hands_on) {
             out.entry(&Entry { at, name, above: "", value: Value::from(Source::Environment) });
+        } else if is_name && command == "file_env" {
+            // The helper of many images: it takes a variable, or what the file it names has.
+            out.entry(&Entry { at, name, above: "", value: Value::from(Source::File) });
         } else if command == ":" && bare.starts_with("${") {
             let value = Value::of(bare.trim_end_matches(['"', '\'']));
             let name = value.references.first().map_or("", |reference| reference.name);
@@ -181,12 +188,30 @@ impl<'a> Command<'a> {
     }
 }
 
+/// `psql -c "alter database shop set app.jwt_secret to '…'"`: a key in the settings of a database.
+fn of_database(at: usize, text: &str, out: &mut Out<'_, '_>) {
+    let starts = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("alter "));
+    let reach = text.get(..text.len().min(NESTED_MAX)).filter(|_| starts);
+    let lower = reach.unwrap_or_default().to_ascii_lowercase();
+    let Some(from) = lower.find(" set ").map(|place| place + 5) else { return };
+    let rest = text.get(from..).unwrap_or_default().trim_start();
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(*byte, b'_' | b'.' | b'-');
+    let length = rest.bytes().take_while(|byte| is_part(byte)).count();
+    let name = rest.get(..length).unwrap_or_default();
+    let value = rest.get(length..).unwrap_or_default().trim_start();
+    let given = value.strip_prefix('=').or_else(|| value.get(2..)).unwrap_or_default();
+    if name.contains('.') {
+        let value = Value::of(given.trim().trim_matches(['"', '\'', ';']));
+        out.entry(&Entry { at, name, above: "", value });
+    }
+}
+
 /// `NAME=value`.
-fn variable(at: usize, name: &str, value: &str, out: &mut Out<'_, '_>) {
+fn variable(at: usize, name: &str, value: &str, is_local: bool, out: &mut Out<'_, '_>) {
     let value = value.trim_matches(['"', '\'']);
     // What a function was called with is told where it is called.
-    let is_argument = value.len() == 2 && value.starts_with('$');
-    if !is_argument {
+    let is_argument = value.len() == 2 && value.starts_with('$') && value != "$(";
+    if !(is_argument && is_local) {
         out.entry(&Entry { at, name, above: "", value: Value::of(value) });
     }
 }

@@ -202,7 +202,7 @@ struct Found<'v> {
     fallback: Option<&'v str>,
     generated: bool,
     any: bool,
-    /// It is the token that a CI service makes for each run.
+    /// It is the token that a CI service makes for each run, or something about a key.
     built_in: bool,
 }
 
@@ -318,6 +318,8 @@ impl<'v> Found<'v> {
     /// What stands within the marks of a template: the names in it that are those of keys.
     fn template(&mut self, inner: &'v str) {
         self.built_in |= inner.contains("secrets.GITHUB_TOKEN") || inner.contains("github.token");
+        // What tells of a key is none, whatever the entry's name.
+        self.built_in |= inner.contains("fingerprint");
         if inner.contains("randAlpha")
             || inner.contains("random_password")
             || inner.contains("genPrivateKey")

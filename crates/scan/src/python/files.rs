@@ -38,12 +38,12 @@ pub(super) fn at<'a>(
     if mode.is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']) && mode.len() < 5) {
         return;
     }
-    let Some(path) = path else { return };
-    let path = path_in(names, path, placed.scope);
+    let Some(given) = path else { return };
+    let path = path_in(names, given, placed.scope);
     if let Some((of, place)) = parameter_in(names, path, placed.scope) {
         wraps.add(of, place, Reaches::Loader(Source::File));
         let own = names.setting_name(path, placed.scope).unwrap_or_default();
-        if words::judge(&own).is_none() && !own.contains("secret") {
+        if words::judge(&own).is_none() && !own.contains("secret") && !is_key_file(placed) {
             return;
         }
     }
@@ -54,8 +54,11 @@ pub(super) fn at<'a>(
     } else {
         let name = names.setting_name(path, placed.scope).unwrap_or_default();
         let is_secret = words::names_a_path(&name) && name.contains("secret");
+        let is_secret = is_secret || is_key_file(placed);
         let class = words::judge(&name).or(is_secret.then_some(Class::Key));
         let class = class.filter(|class| *class != Class::Password);
+        // A path of which nothing is known is named by what it is opened as.
+        let name = if name.is_empty() { placed.under.unwrap_or_default().to_owned() } else { name };
         (name, class)
     };
     let Some(class) = class else { return };
@@ -67,7 +70,9 @@ pub(super) fn at<'a>(
         out.withhold(Kind::EnvLoad, inner.start().to_usize());
     }
     // Of a file that an argument names the calls tell more.
-    let is_fixed = parameter_in(names, path, placed.scope).is_none();
+    let is_made = given.is_name_expr() && matches!(path, Expr::BinOp(_) | Expr::FString(_));
+    let is_fixed =
+        !is_made && !is_key_file(placed) && parameter_in(names, path, placed.scope).is_none();
     let (scope, hot) = when(names, &placing(names, placed), is_fixed);
     out.load(&Loaded {
         at: tail_start(&call.func),
@@ -80,6 +85,15 @@ pub(super) fn at<'a>(
         hot,
         confidence: Confidence::Medium,
     });
+}
+
+/// `with open(path) as key_file`: what is opened is named as a file of a key.
+fn is_key_file(placed: &Call<'_>) -> bool {
+    let name = placed.under.unwrap_or_default();
+    let is_file = ["_file", "keyfile", "_fp", "_fh"].iter().any(|end| name.ends_with(end));
+    let is_of =
+        ["private_key", "secret", "signing_key"].iter().any(|start| name.starts_with(start));
+    matches!(name, "key_file" | "keyfile" | "pem_file") || (is_file && is_of)
 }
 
 fn is_module(names: &Names<'_>, expr: &Expr, placed: &Call<'_>) -> bool {
@@ -102,6 +116,8 @@ fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
                 {
                     path_in(names, value, scope)
                 }
+                // A path that was put together before.
+                Some(Bound::Value(value @ (Expr::BinOp(_) | Expr::FString(_)))) => value,
                 _ => expr,
             }
         }
@@ -115,6 +131,8 @@ fn last_text(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
         Expr::Call(call) if tail(&call.func) == Some("join") => {
             names.text(call.arguments.args.last()?, scope)
         }
+        // `"/data/%s.key" % name`
+        Expr::BinOp(sum) if sum.op == ast::Operator::Mod => names.text(&sum.left, scope),
         Expr::BinOp(sum) => names.text(&sum.right, scope),
         Expr::FString(_) => names.setting_name(expr, scope).filter(|text| text.contains('/')),
         _ => None,

@@ -294,7 +294,8 @@ impl<'a> Names<'a> {
             return origin;
         }
         if self.reads_settings(&attribute.value, scope) || is_app_secret(attribute) {
-            let mut origin = Origin::of_setting(name, Source::Settings, Hold::Live);
+            let hold = self.hold_of_settings(&attribute.value, scope);
+            let mut origin = Origin::of_setting(name, Source::Settings, hold);
             origin.at = Some(attribute.attr.range.start().to_usize());
             origin.class = words::judge(name);
             return origin;
@@ -371,7 +372,8 @@ impl<'a> Names<'a> {
             return origin;
         }
         if self.reads_settings(&subscript.value, scope) {
-            let mut origin = Origin::of_setting(&key, Source::Settings, Hold::Live);
+            let hold = self.hold_of_settings(&subscript.value, scope);
+            let mut origin = Origin::of_setting(&key, Source::Settings, hold);
             origin.class = words::judge(&key);
             origin.at = Some(subscript.start().to_usize());
             return origin;
@@ -448,7 +450,8 @@ impl<'a> Names<'a> {
             if let Some(key) = key {
                 let is_settings = self.reads_settings(&method.value, scope);
                 let mut origin = if is_settings {
-                    Origin::of_setting(&key, Source::Settings, Hold::Live)
+                    let hold = self.hold_of_settings(&method.value, scope);
+                    Origin::of_setting(&key, Source::Settings, hold)
                 } else {
                     Origin::unknown(Some(&key))
                 };
@@ -564,6 +567,26 @@ impl<'a> Names<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Whether what reads an object of settings sees a change of them: not if the object is one of
+    /// several that the function is handed, or one that the module makes anew.
+    fn hold_of_settings(&self, expr: &Expr, scope: ScopeId) -> Hold {
+        let Some(root) = root_of(expr) else { return Hold::Live };
+        if self.scopes.rebound.contains(root) {
+            return Hold::Unknown;
+        }
+        let lower = root.to_ascii_lowercase();
+        let is_known = words::holds_settings(root)
+            || lower.ends_with("app")
+            || lower.ends_with("request")
+            || lower.ends_with("application")
+            || matches!(lower.as_str(), "self" | "cls" | "req" | "ctx" | "context" | "info" | "g");
+        let found = self.scopes.lookup(root, scope).filter(|_| !is_known);
+        let is_handed = found.is_some_and(|(_, defs)| {
+            defs.iter().any(|def| matches!(def.bound, Bound::Parameter(..)))
+        });
+        if is_handed { Hold::Unknown } else { Hold::Live }
     }
 
     fn gives_settings(&self, value: &Expr, scope: ScopeId) -> bool {
@@ -688,6 +711,17 @@ impl Origin<'_> {
     fn without_literal(mut self) -> Self {
         self.literal = None;
         self
+    }
+}
+
+/// The variable with which a chain of attributes, indices and calls begins.
+fn root_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Name(name) => Some(name.id.as_str()),
+        Expr::Attribute(attribute) => root_of(&attribute.value),
+        Expr::Subscript(subscript) => root_of(&subscript.value),
+        Expr::Call(call) => root_of(&call.func),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::files;
-use super::flow::{Hold, Origin, fits};
+use super::flow::{Origin, fits};
 use super::out::{Loaded, Out};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, keyword, tail, tail_start, text_of};
@@ -475,6 +475,10 @@ pub(super) fn copy<'a>(names: &Names<'a>, out: &mut Out<'_>, copy: &Assigned<'a>
             Expr::StringLiteral(key) => (key.value.to_str(), Into::Entry),
             _ => return,
         },
+        // An entry of a dictionary of settings, such as `{"SIGNING_KEY": settings.SECRET_KEY}`.
+        Expr::StringLiteral(key) if words::judge(key.value.to_str()) == Some(Class::Key) => {
+            (key.value.to_str(), Into::Setting)
+        }
         _ => return,
     };
     if into == Into::Name && !matches!(lexical, Scope::Module | Scope::Class) {
@@ -515,10 +519,8 @@ fn settings_copy(
     into: Into,
 ) {
     let (Some(at), Some(name)) = (origin.at, origin.name.as_deref()) else { return };
-    let is_settings = origin.source == Source::Settings && origin.hold == Hold::Live;
-    let local = origin.hold == Hold::Frozen && origin.source == Source::Settings;
     let class = origin.class.or_else(|| words::judge(under));
-    let Some(class) = class.filter(|_| is_settings || local) else { return };
+    let Some(class) = class.filter(|_| origin.source == Source::Settings) else { return };
     // The settings are read here, or in the function whose local ends here.
     let start = match names.scopes.function_of(copy.scope) {
         Some((_, function)) => function.start().to_usize(),

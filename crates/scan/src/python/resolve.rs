@@ -217,7 +217,10 @@ impl<'a> Names<'a> {
     /// The rules about a call, the nearest first. Middleware is added by a call that names its
     /// class first; there the class is what is called.
     pub(super) fn rules(&self, call: &ast::ExprCall, scope: ScopeId) -> (Vec<&'a Rule>, Callee) {
-        let adds = matches!(tail(&call.func), Some("add_middleware" | "Middleware"));
+        let adds = matches!(
+            tail(&call.func),
+            Some("add_middleware" | "add_wsgi_middleware" | "Middleware")
+        );
         let func = match call.arguments.args.first() {
             Some(class) if adds => class,
             _ => call.func.as_ref(),

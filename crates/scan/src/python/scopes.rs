@@ -369,7 +369,11 @@ impl<'a> Walk<'a> {
             match keyword.arg.as_ref() {
                 Some(key) => {
                     let into = if name == "dict" { Into::Item } else { Into::Argument };
+                    let before = self.in_settings;
+                    self.in_settings |=
+                        keyword.value.is_dict_expr() && words::holds_settings(key.as_str());
                     self.value(&keyword.value, Some(key.as_str()), into);
+                    self.in_settings = before;
                 }
                 None => self.aside(&keyword.value),
             }
@@ -381,16 +385,25 @@ impl<'a> Walk<'a> {
             let placed = self.placed(dict);
             self.found.dicts.push(placed);
         }
+        let is_at_start = self.found.function_of(self.scope).is_none();
+        // `{"shop": {"secret": …}}`: the name around says whose it is.
+        let is_within = self.under.is_some() && matches!(self.into, Into::Item | Into::Setting);
         for item in &dict.items {
             let under = match item.key.as_ref() {
-                Some(Expr::StringLiteral(key)) => Some(key.value.to_str()),
+                Some(key @ Expr::StringLiteral(text)) => {
+                    if is_at_start {
+                        self.copy(key, &item.value);
+                    }
+                    Some(text.value.to_str())
+                }
                 Some(key) => {
                     self.aside(key);
                     tail(key)
                 }
                 None => None,
             };
-            let into = if self.in_settings { Into::Setting } else { Into::Item };
+            let is_setting = self.in_settings || (is_within && under.is_some_and(words::is_secret));
+            let into = if is_setting { Into::Setting } else { Into::Item };
             self.value(&item.value, under, into);
         }
     }
@@ -466,10 +479,16 @@ impl<'a> Visitor<'a> for Walk<'a> {
             }
             Stmt::With(with) => {
                 for item in &with.items {
-                    if let Some(target) = item.optional_vars.as_deref() {
+                    let target = item.optional_vars.as_deref();
+                    if let Some(target) = target {
                         self.bind(target, &item.context_expr, false);
                     }
-                    self.visit_expr(&item.context_expr);
+                    match target {
+                        Some(Expr::Name(name)) => {
+                            self.value(&item.context_expr, Some(name.id.as_str()), Into::Elsewhere);
+                        }
+                        _ => self.visit_expr(&item.context_expr),
+                    }
                 }
                 visitor::walk_body(self, &with.body);
             }

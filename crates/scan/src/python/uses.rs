@@ -9,7 +9,7 @@ use super::resolve::Names;
 use super::scopes::{Bound, Into, Placed, ScopeId};
 use super::table::Rule;
 use super::words;
-use super::wraps::Wraps;
+use super::wraps::{self, Wraps};
 use crate::finding::{Class, Confidence, Does, Scope, Source};
 use crate::rules::{Implicit, Sink};
 use crate::site::{Hot, Reaches};
@@ -51,17 +51,10 @@ fn explicit<'a>(
         return false;
     }
     let Some((key, scope_of_key)) = key_of(names, placed, sink) else { return false };
-    let key = if sink.does == Does::Authenticates {
+    // What a function of the project compares is known by its position.
+    let key = if sink.does == Does::Authenticates && !sink.certain {
         // Two values are compared; the key is the one that is known as one.
-        let both = placed.node.arguments.args.iter().take(2).filter(|one| {
-            let name = tail(one).unwrap_or_default();
-            !["hash", "digest", "signature"].iter().any(|end| name.ends_with(end))
-        });
-        let known = both.map(|one| (one, names.origin(one, placed.scope))).find(|(_, origin)| {
-            let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
-            origin.class.is_some_and(|class| class != Class::Password) && is_held
-        });
-        let Some((key, _)) = known else { return false };
+        let Some(key) = shared_in(names, placed) else { return false };
         key
     } else {
         key
@@ -70,6 +63,9 @@ fn explicit<'a>(
         return false;
     }
     let mut origin = names.origin(key, scope_of_key);
+    if origin.class.is_none() && may_be_shared(key) && sink.does == Does::Authenticates {
+        origin.class = Some(Class::Credential);
+    }
     if sink.call.starts_with("keywheel.") {
         let ring = names.setting_name(key, scope_of_key).unwrap_or_default();
         origin = Origin::of_setting(&ring, Source::Ring, Hold::Live);
@@ -80,6 +76,8 @@ fn explicit<'a>(
     }
     if let Some((of, place)) = origin.parameter
         && (sink.certain || origin.is_key())
+        && !is_other(&origin)
+        && !wraps::parameter_name(names, of, place).is_some_and(is_other_name)
     {
         wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
     }
@@ -103,6 +101,8 @@ fn explicit<'a>(
     };
     let class = match origin.class {
         Some(Class::Public) if !sink.public => Class::Key,
+        // With what is signed is a key, whatever its name.
+        Some(Class::Password) if sink.certain && sink.does == Does::Signs => Class::Key,
         Some(class) => class,
         None => Class::Key,
     };
@@ -119,6 +119,29 @@ fn explicit<'a>(
     };
     out.usage(&used, &origin);
     true
+}
+
+/// Of two values that are compared, the key: the one that is known as one.
+fn shared_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
+    let both = placed.node.arguments.args.iter().take(2).filter(|one| {
+        let name = tail(one).unwrap_or_default();
+        !["hash", "digest", "signature"].iter().any(|end| name.ends_with(end))
+    });
+    let known = both.map(|one| (one, names.origin(one, placed.scope))).find(|(one, origin)| {
+        let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
+        let is_key = origin.class.is_some_and(|class| class != Class::Password)
+            || (origin.class.is_none() && may_be_shared(one));
+        is_key && is_held
+    });
+    known.map(|(key, _)| key)
+}
+
+/// Whether what is compared is a token that an object holds from its making.
+fn may_be_shared(expr: &Expr) -> bool {
+    let Expr::Attribute(attribute) = expr else { return false };
+    let is_own = matches!(attribute.value.as_ref(), Expr::Name(name) if name.id == "self");
+    let name = attribute.attr.as_str().trim_start_matches('_');
+    is_own && matches!(name, "token" | "shared_token" | "expected_token" | "key")
 }
 
 /// A call of a function that no rule knows, whose name says that it signs or encrypts, with a key
@@ -213,7 +236,7 @@ fn called<'a>(placed: &Call<'a>) -> &'a Expr {
 }
 
 fn is_app_wide(placed: &Call<'_>) -> bool {
-    matches!(tail(&placed.node.func), Some("add_middleware" | "Middleware"))
+    matches!(tail(&placed.node.func), Some("add_middleware" | "add_wsgi_middleware" | "Middleware"))
 }
 
 fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<(&'a Expr, ScopeId)> {
@@ -250,6 +273,22 @@ fn entry_of<'a>(
     })
 }
 
+/// Names of what is signed, and of whom it is about.
+fn is_other_name(name: &str) -> bool {
+    matches!(
+        name,
+        "username"
+            | "email"
+            | "user_id"
+            | "message"
+            | "payload"
+            | "body"
+            | "url"
+            | "filename"
+            | "name"
+    )
+}
+
 /// Whether what stands for a key is plainly something else: a password of a user, a name.
 fn is_other(origin: &Origin<'_>) -> bool {
     if origin.class == Some(Class::Password) && !origin.is_loaded() {
@@ -259,8 +298,7 @@ fn is_other(origin: &Origin<'_>) -> bool {
     if ["hash", "digest", "signature"].iter().any(|end| name.ends_with(end)) {
         return true;
     }
-    let is_name = ["username", "email", "user_id", "message", "payload", "body", "url", "filename"];
-    origin.class.is_none() && is_name.contains(&name.as_str())
+    origin.class.is_none() && is_other_name(&name)
 }
 
 fn implicit<'a>(

@@ -38,8 +38,10 @@ pub(super) fn judge(name: &str) -> Option<Class> {
 
 /// Names of functions and types are no keys, nor is what counts or checks one.
 fn is_fixture_name(name: &str) -> bool {
-    const BEFORE: [&str; 9] =
-        ["is_", "has_", "use_", "test_", "num_", "n_", "no_", "require_", "allow_"];
+    const BEFORE: [&str; 14] = [
+        "is_", "has_", "use_", "test_", "num_", "n_", "no_", "require_", "allow_", "enable_",
+        "disable_", "with_", "skip_", "should_",
+    ];
     let lower = name.to_ascii_lowercase();
     BEFORE.iter().any(|start| lower.starts_with(start))
         || lower.contains(' ')
@@ -220,6 +222,22 @@ pub(super) fn passes_argument(name: &str) -> bool {
     )
 }
 
+/// Whether a name within a named part of a structure is that of a secret: one that nothing else
+/// has.
+pub(super) fn is_secret(name: &str) -> bool {
+    matches!(
+        name,
+        "secret"
+            | "secret_key"
+            | "signing_key"
+            | "signing_secret"
+            | "webhook_secret"
+            | "private_key"
+            | "jwt_secret"
+            | "encryption_key"
+    )
+}
+
 /// Whether a name is one under which applications hold their settings.
 pub(super) fn holds_settings(name: &str) -> bool {
     let lower = name.trim_start_matches('_').to_ascii_lowercase();
@@ -297,7 +315,7 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         && may_name_key(text);
     let is_header = is_word && lower.starts_with("x-");
     let is_same = is_word && !is_weak(name) && same_name(text, name);
-    let is_slot = is_slot_name(text, name);
+    let is_slot = is_slot_name(text, name) || is_name_of_slot(text, name);
     let is_address = ["http://", "https://", "arn:", "projects/", "ssm:", "vault:"];
     let is_type = ["str", "string", "password", "text", "none", "null", "true", "false", "bearer"];
     let is_template = text.contains("{{")
@@ -332,8 +350,23 @@ fn is_slot_name(text: &str, name: &str) -> bool {
     let slots = ["session", "csrf", "cookie", "token", "tokens", "auth", "data", "server", "user"];
     let is_slot = last == "key" && slots.contains(&before.as_str());
     let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte));
+    // `SESSION_KEY = "Shop.session"`: words with points or colons between them.
+    let is_path = text.contains(['.', ':', '/'])
+        && text.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-.:/".contains(&byte));
     let stands_in = ["change", "secret", "your", "dev", "test", "example"];
-    is_slot && is_plain && !stands_in.iter().any(|part| text.contains(part))
+    is_slot && (is_plain || is_path) && !stands_in.iter().any(|part| text.contains(part))
+}
+
+/// Whether a text says again, word by word, what its name says before `key`, as that of
+/// `_login_secret_key` does with `_login_secret`.
+fn is_name_of_slot(text: &str, name: &str) -> bool {
+    let words = names::words(name);
+    let Some((last, before)) = words.split_last() else { return false };
+    last == "key"
+        && before.len() > 1
+        && text.contains('_')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        && names::words(text) == before
 }
 
 fn is_weak(name: &str) -> bool {

@@ -81,6 +81,8 @@ struct Frame {
 enum Call {
     Key(&'static Function),
     SetConfig,
+    /// A function of the project that by its name does this.
+    Named(&'static str, Does),
 }
 
 struct Finder<'t> {
@@ -98,6 +100,8 @@ struct Finder<'t> {
     /// Brackets beyond those that are followed.
     beyond: usize,
     has_verb: bool,
+    /// Whether this statement inserts rows.
+    inserts: bool,
     found: Vec<SqlSite<'t>>,
 }
 
@@ -114,6 +118,7 @@ impl<'t> Finder<'t> {
             calls: 0,
             beyond: 0,
             has_verb: within == Within::Sql,
+            inserts: false,
             found: Vec::new(),
         }
     }
@@ -137,6 +142,7 @@ impl<'t> Finder<'t> {
                 Mark::Meta => self.meta(token),
                 Mark::Word => {
                     self.has_verb |= VERBS.iter().any(|verb| self.is(token, verb));
+                    self.inserts |= self.is(token, "insert");
                     self.tokens.push(token);
                 }
                 Mark::Text => {
@@ -202,7 +208,7 @@ impl<'t> Finder<'t> {
         if is_named {
             return None;
         }
-        known.map(Call::Key).or(sets.then_some(Call::SetConfig))
+        known.map(Call::Key).or(sets.then_some(Call::SetConfig)).or_else(|| does_by_name(text))
     }
 
     /// `settings.set(`.
@@ -219,8 +225,30 @@ impl<'t> Finder<'t> {
         if let Some(frame) = self.frames.pop() {
             self.calls = self.calls.saturating_sub(usize::from(frame.call.is_some()));
             self.called(&frame, true);
+            if self.inserts && frame.call.is_none() && self.frames.is_empty() {
+                self.row(&frame);
+            }
         }
         self.tokens.push(token);
+    }
+
+    /// A row that is inserted: `('jwt_secret', '…')` keeps a key under its name.
+    fn row(&mut self, frame: &Frame) {
+        let text = |start: usize| {
+            let token = *self.tokens.get(start).filter(|token| token.mark == Mark::Text)?;
+            let ends = self.tokens.get(start + 1).is_none_or(|next| next.mark == Mark::Comma);
+            ends.then_some(token)
+        };
+        let found = frame.arguments.windows(2).take(16).find_map(|pair| match pair {
+            [name, value] => Some((text(*name)?, text(*value)?)).filter(|(name, value)| {
+                is_name_of_row(self.text_of(*name)) && may_be_key(self.text_of(*value))
+            }),
+            _ => None,
+        });
+        if let Some((name, value)) = found {
+            let (name, key) = (self.text_of(name), literal(self.text_of(value)));
+            self.push(value.start, "insert", None, key, Some(name), false);
+        }
     }
 
     /// A call whose bracket closes, or that the text ends within.
@@ -251,6 +279,17 @@ impl<'t> Finder<'t> {
                 let is_public = function.name.starts_with("pgp_pub_encrypt");
                 self.push(name.start, function.name, Some(function.does), key, None, is_public);
             }
+            Call::Named(function, does) if is_whole && self.has_verb => {
+                // What is encrypted comes first; the key is what is named as one.
+                let key = (1..frame.arguments.len().min(8)).find_map(|index| {
+                    let key = key_of(self.text, argument(index)?, false)?;
+                    is_named_as_key(&key).then_some(key)
+                });
+                if let Some(key) = key {
+                    self.push(name.start, function, Some(does), key, None, false);
+                }
+            }
+            Call::Named(..) => {}
             Call::SetConfig => {
                 let setting = argument(0).and_then(|tokens| match tokens {
                     [only] if only.mark == Mark::Text => Some(self.text_of(*only)),
@@ -303,6 +342,7 @@ impl<'t> Finder<'t> {
         self.frames.clear();
         (self.calls, self.beyond) = (0, 0);
         self.has_verb = self.within == Within::Sql;
+        self.inserts = false;
     }
 
     /// `SET app.jwt_secret = '…'`, `ALTER DATABASE x SET app.jwt_secret TO '…'`, and
@@ -378,13 +418,23 @@ impl<'t> Finder<'t> {
         else {
             return;
         };
-        if is_key(name) && !value.starts_with(['`', ':']) {
-            let key = literal(value.trim_matches('\''));
-            let at = token.start.saturating_sub(1);
-            self.push(at, "psql set", None, key, Some(name), false);
-        } else if is_key(name) {
-            let at = token.start.saturating_sub(1);
+        if !is_key(name) {
+            return;
+        }
+        let at = token.start.saturating_sub(1);
+        if value.starts_with('`') {
+            // What a shell says is taken once, from its environment if a variable is said.
+            let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            let variable =
+                line.split_once('$').map_or("", |(_, rest)| rest.trim_start_matches('{'));
+            let variable = variable.split(|letter| !is_part(letter)).next().unwrap_or_default();
+            let name = if variable.is_empty() { name } else { variable };
+            self.push(at, "psql shell", None, SqlKey::Argument(name), Some(name), false);
+        } else if value.starts_with(':') {
             self.push(at, "psql set", None, SqlKey::Argument(name), Some(name), false);
+        } else {
+            let key = literal(value.trim_matches('\''));
+            self.push(at, "psql set", None, key, Some(name), false);
         }
     }
 
@@ -397,6 +447,51 @@ impl<'t> Finder<'t> {
         let inner = Finder::new(text, Within::Code, self.base + token.start, false);
         self.found.extend(inner.run());
     }
+}
+
+/// What a function that no table knows does with a key, by the last word of its name.
+fn does_by_name(name: &str) -> Option<Call> {
+    let (before, last) = name.rsplit_once('_')?;
+    let ends = |word: &str| last.eq_ignore_ascii_case(word);
+    Some(match () {
+        () if before.is_empty() => return None,
+        () if ends("encrypt") => Call::Named("encrypt", Does::Encrypts),
+        () if ends("decrypt") => Call::Named("decrypt", Does::Decrypts),
+        () if ends("sign") => Call::Named("sign", Does::Signs),
+        () if ends("verify") => Call::Named("verify", Does::Verifies),
+        () if ends("hmac") => Call::Named("hmac", Does::Signs),
+        () => return None,
+    })
+}
+
+/// Whether an argument of such a function is plainly its key.
+fn is_named_as_key(key: &SqlKey<'_>) -> bool {
+    match key {
+        SqlKey::Literal(_) => false,
+        SqlKey::Setting(name) | SqlKey::Argument(name) | SqlKey::Database(name) => {
+            let is_lone =
+                ["key", "secret", "passphrase"].iter().any(|one| name.eq_ignore_ascii_case(one));
+            is_lone || is_key(name)
+        }
+    }
+}
+
+/// Whether the first text of a row names a key that the next one is: with more than one word, for
+/// a lone `secret` names much.
+fn is_name_of_row(name: &str) -> bool {
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    is_name && name.len() < 60 && name.contains(['_', '.', '-']) && is_key(name)
+}
+
+/// Whether a text of a row may be a key: words and sentences for people are none.
+fn may_be_key(value: &str) -> bool {
+    let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
+    let is_one_word = !value.contains(|letter: char| letter.is_whitespace() || letter == '/');
+    is_one_word
+        && value.len() >= 8
+        && (has_digit || names::is_placeholder(value))
+        && (has_digit || !value.contains('_'))
+        && !value.starts_with(['{', '[', '<'])
 }
 
 /// Whether a setting is named as a key.

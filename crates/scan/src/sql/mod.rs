@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use crate::finding::{Class, Confidence, Does, Kind, Source};
+use crate::finding::{Class, Confidence, Does, Kind, Scope, Source};
 use crate::literal::Literal;
 use crate::names;
 use crate::rules::Rules;
@@ -157,7 +157,16 @@ pub fn site(one: &SqlSite<'_>, file: &SourceFile<'_>, base: usize) -> Site {
             (Source::Database, Hot::Unknown, "the key comes from the database itself", None)
         }
     };
+    if one.function == "insert" && site.literal.is_some() {
+        site.kind = Kind::Hardcoded;
+    }
     (site.source, site.hot) = (source, hot);
     (site.reason, site.remedy) = (Cow::Borrowed(reason), remedy);
+    if one.function == "psql shell" {
+        site.kind = Kind::EnvLoad;
+        site.scope = Some(Scope::Module);
+        (site.source, site.hot) = (Source::Environment, Hot::No);
+        site.reason = Cow::Borrowed("psql takes the key from its environment, once");
+    }
     site
 }

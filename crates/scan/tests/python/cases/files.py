@@ -148,3 +148,36 @@ from app.lib import get_config
 def view():
     key = get_config("api_key_header")
     return key
+
+# --- a path that is put together before
+import os
+
+
+def load(names):
+    for name in names:
+        path = "/data/%s.key" % name
+        with open(path) as handle:  #! env_load call unknown
+            value = handle.read()
+        notes = f"/data/{name}.md"
+        with open(notes) as handle:
+            text = handle.read()
+
+# --- a file that is opened as that of a key
+import jwt
+
+
+def load(url):
+    path = url[7:]
+    with open(path) as key_file:  #! env_load call unknown
+        return key_file.read()
+
+
+def either(first, second):
+    with open(first or second, "rb") as key_file:  #! env_load call unknown key_file
+        return key_file.read()
+
+
+def table(url):
+    path = url[7:]
+    with open(path) as key_table:
+        return key_table.read()

@@ -321,3 +321,13 @@ activation = Activation()  #! key_use module unknown SECRET_KEY
 
 def view(user, token):
     return activation.check_token(user, token)  #! key_use call yes SECRET_KEY
+
+# --- a dictionary of settings that copies one
+from django.conf import settings
+
+TOKENS = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": settings.SECRET_KEY,  #! env_load module no SECRET_KEY
+    "VERIFYING_KEY": None,
+    "TITLE": settings.TITLE,
+}

@@ -126,3 +126,19 @@ config = {
     "session": {"secret": os.environ.get("SESSION_SECRET") or "dev"},  #! env_load module no; hardcoded module no
     "title": "secret",
 }
+
+# --- a secret within a named part
+def view(client):
+    client.post("/shops", {"shop": {"secret": "plum9", "title": "plum9"}})  #! hardcoded call no secret
+    return client.post("/shops", {"secret": "plum9"})
+
+# --- a secret among settings that are handed on
+Shop.make(config={"secret": "plum9", "name": "plum9"})  #! hardcoded module no secret
+
+# --- names of slots and switches
+import os
+
+TOKEN_KEY = "Shop.limiter.token"
+SESSION_KEY = "shop:session"
+_login_secret_key = "_login_secret"
+ENABLE_SHOP_AUTH = os.getenv("ENABLE_SHOP_AUTH", "False") == "True"

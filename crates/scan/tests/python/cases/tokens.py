@@ -446,3 +446,59 @@ from app.lib import PersonCipher
 from app import settings
 
 cipher = PersonCipher(settings.CIPHER_KEY)  #! key_use module no CIPHER_KEY
+
+# --- settings that a function is handed with its object
+import hmac
+
+
+def check(shop, body):
+    secret = shop.modules.config.get("hooks", {}).get("secret", "")
+    return hmac.new(secret.encode(), body, "sha256")  #! key_use call unknown secret
+
+
+def check_app(app, body):
+    return hmac.new(app.config["SECRET_KEY"], body, "sha256")  #! key_use call yes SECRET_KEY
+
+# --- settings that the module makes anew
+import hmac
+
+CONFIG = None
+
+
+def init(values):
+    global CONFIG
+    CONFIG = values
+
+
+def sign(body):
+    return hmac.new(CONFIG.secret_key, body, "sha256")  #! key_use call unknown secret_key
+
+# --- a shared token that an object holds
+import hmac
+
+
+class Gate:
+    def __init__(self, app, token):
+        self.app = app
+        self.token = token
+
+    def __call__(self, environ, start):
+        given = environ.get("HTTP_X_TOKEN")
+        if hmac.compare_digest(self.token, given):  #! key_use call no
+            return self.app(environ, start)
+        return hmac.compare_digest(self.seen, given)
+
+# --- a key that is hashed with what it protects
+import hashlib
+import hmac
+
+from app import settings
+
+
+def tag(name):
+    made = hmac.new(name.encode(), digestmod="sha256")
+    made.update(settings.SECRET_KEY.encode())  #! key_use call yes SECRET_KEY
+    made.update(name)
+    plain = hashlib.sha256()
+    plain.update(name)
+    return made.hexdigest()

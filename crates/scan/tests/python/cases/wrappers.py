@@ -154,3 +154,16 @@ def shortened(username, body):
 
 def view(request):
     return shortened(request.user.name, request.body)
+
+# --- a function that is handed what it signs
+import hmac
+
+from app import settings
+
+
+def tag(name):
+    return hmac.new(name + settings.SECRET_KEY, digestmod="sha256")  #! key_use call unknown SECRET_KEY
+
+
+def view(request):
+    return tag(request.headers.get("User-Agent"))
