@@ -333,6 +333,14 @@ impl Finder<'_, '_> {
         let tokens = self.tokens;
         let word = tokens.text(at);
         let before = tokens.before(at);
+        // `config.before(:each) do` of tests.
+        if self.dialect == Dialect::Ruby
+            && matches!(word, "before" | "after" | "around")
+            && before == "."
+            && at.checked_sub(2).is_some_and(|holder| tokens.text(holder) == "config")
+        {
+            return self.ruby_lambda(at);
+        }
         if matches!(before, "." | "?." | "->" | "::" | "&.") {
             return None;
         }
