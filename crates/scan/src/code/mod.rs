@@ -6,6 +6,7 @@
 //! what it is given is followed back through the file (`value`). There is no grammar, so nothing is
 //! refused for its syntax, and a file is read in time that grows with its length.
 
+mod callers;
 mod dialect;
 mod facts;
 mod find;
@@ -30,6 +31,8 @@ pub use dialect::Dialect;
 pub use lex::tokens;
 pub use token::{Kind, Token, Tokens};
 
+pub(crate) use table::Words;
+
 pub(crate) use find::literals::is_plausible;
 pub(crate) use reader::judge;
 
@@ -44,6 +47,12 @@ pub const TABLES: [&str; 5] = [
     include_str!("../../rules/java.toml"),
     include_str!("../../rules/php.toml"),
 ];
+
+/// Names of functions that say too little to know their calls by in other files.
+const OF_ONE_FILE: &[&str] = &["getKey", "getSecret", "get_key", "deriveKey", "hash", "digest"];
+
+/// The names of their tables.
+pub(crate) const LANGUAGES: [&str; 5] = ["javascript", "ruby", "go", "java", "php"];
 
 /// How often a file is read for functions of its own that hand keys on.
 const ROUNDS_MAX: usize = 3;
@@ -80,8 +89,10 @@ pub fn read(
             facts: &facts,
             index: &index,
             reached: RefCell::default(),
+            derived: RefCell::default(),
             fuel: Cell::default(),
             parts: OnceCell::new(),
+            callers: OnceCell::new(),
         };
         let mut again = find::Finder::run(&reader);
         drop(reader);
@@ -99,6 +110,7 @@ pub fn read(
     }
     sites.found.append(&mut found.found);
     sites.same.append(&mut found.same);
+    found.wrappers.retain(|wrapper| !OF_ONE_FILE.contains(&wrapper.function.as_str()));
     sites.wrappers.append(&mut found.wrappers);
     Ok(())
 }

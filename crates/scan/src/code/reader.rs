@@ -1,7 +1,6 @@
 //! What all parts of the reader share: the file, its tokens, its structure, its names, and how
 //! calls are written in its language.
 
-use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,10 +32,14 @@ pub(super) struct Reader<'f, 'a> {
     pub(super) index: &'f Index<'f>,
     /// Loads whose value reaches a sink, whatever their names.
     pub(super) reached: RefCell<BTreeSet<usize>>,
+    /// Calls that derive the value in hand.
+    pub(super) derived: RefCell<BTreeSet<usize>>,
     /// How many more expressions may be looked at for the value in hand.
     pub(super) fuel: Cell<u16>,
     /// The parts of the file by their names; the first of each.
     pub(super) parts: OnceCell<HashMap<&'a str, usize>>,
+    /// When the functions run that only this file calls.
+    pub(super) callers: OnceCell<HashMap<&'a str, Scope>>,
 }
 
 /// A range of tokens: the first, and the one past the last.
@@ -89,7 +92,8 @@ impl<'f, 'a> Reader<'f, 'a> {
                 names.push("*");
                 break;
             }
-            names.push(tokens.name(before));
+            // `require("crypto").createHmac`
+            names.push(required(tokens, before).unwrap_or_else(|| tokens.name(before)));
             start = before;
         }
         names.reverse();
@@ -189,12 +193,12 @@ impl<'f, 'a> Reader<'f, 'a> {
     /// The rules that speak of the chain which ends with this word, and where the chain begins.
     pub(super) fn rules_at(&self, at: usize) -> (Vec<Rule<'f>>, usize) {
         let tokens = self.tokens;
-        let mut candidates = Cow::Borrowed(self.index.of(tokens.name(at)));
+        let mut candidates = self.index.of(tokens.name(at));
         // `import { sign as s }`: the word is another one.
         if let Some([.., last]) = self.facts.imports.get(tokens.name(at)).map(Vec::as_slice)
             && *last != tokens.name(at)
         {
-            candidates.to_mut().extend(self.index.of(last));
+            candidates.extend(self.index.of(last));
         }
         if candidates.is_empty() {
             return (Vec::new(), at);
@@ -218,15 +222,17 @@ impl<'f, 'a> Reader<'f, 'a> {
             && matches!(self.dialect, Dialect::JavaScript | Dialect::Java | Dialect::Kotlin)
         {
             let mut depth = 0_usize;
-            for inner in next..next + 24 {
+            let mut inner = next;
+            for _ in 0..24 {
                 match tokens.text(inner) {
                     "<" => depth += 1,
                     ">" => depth = depth.saturating_sub(1),
                     ";" | "(" | ")" | "" => return None,
                     _ => {}
                 }
+                inner = tokens.past(inner);
                 if depth == 0 {
-                    next = inner + 1;
+                    next = inner;
                     break;
                 }
             }
@@ -309,7 +315,8 @@ impl<'f, 'a> Reader<'f, 'a> {
             }
             open += 1;
         }
-        let Some(close) = tokens.mate(open).filter(|close| *close <= to) else {
+        let inner = tokens.mate(open).filter(|close| open < to && *close <= to);
+        let Some(close) = inner else {
             return self.named_in_variable((from, to), keywords, depth);
         };
         for (start, end) in self.split(open + 1, close) {
@@ -343,12 +350,11 @@ impl<'f, 'a> Reader<'f, 'a> {
         if from + 1 != to || !tokens.is_word(from) {
             return None;
         }
-        let definition = self.facts.of(tokens, tokens.name(from)).next_back()?;
-        if definition.property.is_some() {
-            return None;
-        }
-        let end = expression_end(tokens, self.dialect, definition.value);
-        self.named_in((definition.value, end), keywords, depth + 1)
+        let definitions = self.facts.of(tokens, tokens.name(from)).rev().take(4);
+        definitions.filter(|one| one.property.is_none()).find_map(|definition| {
+            let end = expression_end(tokens, self.dialect, definition.value);
+            self.named_in((definition.value, end), keywords, depth + 1)
+        })
     }
 
     fn is_keyword(&self, at: usize, keywords: &[String]) -> bool {
@@ -362,7 +368,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         match self.tree.frame(number).map_or(FrameKind::Module, |frame| frame.kind) {
             FrameKind::Module => Scope::Module,
             FrameKind::Constructor => Scope::Instance,
-            FrameKind::Function => Scope::Call,
+            FrameKind::Function => self.scope_of_function(number),
             FrameKind::Class => {
                 let is_of_object = self.dialect == Dialect::JavaScript && !self.is_static(at);
                 if is_of_object { Scope::Instance } else { Scope::Class }

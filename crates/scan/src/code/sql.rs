@@ -12,7 +12,8 @@ pub(super) fn embedded(reader: &Reader<'_, '_>, at: usize, sites: &mut Sites) {
     let Some(token) = tokens.at(at) else { return };
     let range = match token.kind {
         Kind::Str => {
-            let body = tokens.bodies.iter().find(|body| body.0 == at);
+            let body = tokens.bodies.binary_search_by_key(&at, |body| body.0).ok();
+            let body = body.and_then(|number| tokens.bodies.get(number));
             let quoted = || {
                 let start = token.start as usize + usize::from(token.quote);
                 tokens.string(at).map(|text| (start, start + text.len()))

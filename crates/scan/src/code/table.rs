@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::rules::{Implicit, Load, Rules, Scheduler, Sink};
+use crate::rules::{Implicit, Load, Rules, Scheduler, Sink, Table};
 
-/// FNV-1a: the words of rules are few, short and our own, and the map is made for each file.
+/// FNV-1a: the words of rules are few, short and our own, and the names of files are no worse.
 pub(super) struct Fnv(u64);
 
 impl Default for Fnv {
@@ -35,61 +35,113 @@ pub(super) enum Rule<'r> {
     Scheduler(&'r Scheduler),
 }
 
-/// The rules of one language.
-pub(super) struct Index<'r> {
-    by_word: HashMap<&'r str, Vec<(&'r str, Rule<'r>)>, BuildHasherDefault<Fnv>>,
-    /// Which words may be in the map, by their length and first and last letters.
+/// Where a rule stands in a table of its language.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Sink(usize),
+    Load(usize),
+    Implicit(usize),
+    Scheduler(usize),
+}
+
+/// The last words of what the rules of one language are about, made once for all files.
+#[derive(Clone, Debug)]
+pub(crate) struct Words {
+    /// The number of the table among those of the language, and the place in it.
+    by_word: HashMap<String, Vec<(usize, Place)>, BuildHasherDefault<Fnv>>,
+    /// Which words may be in the map, by their length and some of their letters.
     filter: Box<[u64; 64]>,
 }
 
-impl<'r> Index<'r> {
-    /// The rules of a language, and `more` sinks and loads that a file has of its own.
-    pub(super) fn new(rules: &'r Rules, language: &'r str, more: &'r More) -> Self {
-        let mut index = Self {
-            by_word: HashMap::with_capacity_and_hasher(256, BuildHasherDefault::default()),
-            filter: Box::new([0; 64]),
-        };
-        for table in rules.of(language) {
-            for rule in &table.sinks {
-                index.add(&rule.call, Rule::Sink(rule));
+impl Words {
+    /// Those of a language.
+    pub(crate) fn new<'r>(tables: impl Iterator<Item = &'r Table>) -> Self {
+        let mut words = Self { by_word: HashMap::default(), filter: Box::new([0; 64]) };
+        for (number, table) in tables.enumerate() {
+            for (at, rule) in table.sinks.iter().enumerate() {
+                words.add(&rule.call, (number, Place::Sink(at)));
             }
-            for rule in &table.sources {
-                index.add(&rule.call, Rule::Load(rule));
+            for (at, rule) in table.sources.iter().enumerate() {
+                words.add(&rule.call, (number, Place::Load(at)));
             }
-            for rule in &table.implicit {
-                index.add(&rule.call, Rule::Implicit(rule));
+            for (at, rule) in table.implicit.iter().enumerate() {
+                words.add(&rule.call, (number, Place::Implicit(at)));
             }
-            for rule in &table.schedulers {
-                index.add(&rule.call, Rule::Scheduler(rule));
+            for (at, rule) in table.schedulers.iter().enumerate() {
+                words.add(&rule.call, (number, Place::Scheduler(at)));
             }
         }
-        for rule in &more.sinks {
-            index.add(&rule.call, Rule::Sink(rule));
-        }
-        for rule in &more.loads {
-            index.add(&rule.call, Rule::Load(rule));
-        }
-        index
+        words
     }
 
-    fn add(&mut self, call: &'r str, rule: Rule<'r>) {
-        let from = call.bytes().rposition(|byte| byte == b'.').map_or(0, |at| at + 1);
-        let last = call.get(from..).unwrap_or(call);
+    fn add(&mut self, call: &str, place: (usize, Place)) {
+        let last = last_of(call);
         let bit = bit_of(last);
         if let Some(bits) = self.filter.get_mut(bit >> 6) {
             *bits |= 1 << (bit & 63);
         }
-        self.by_word.entry(last).or_default().push((call, rule));
+        self.by_word.entry(last.to_owned()).or_default().push(place);
     }
 
-    /// The rules whose last word is this one.
-    pub(super) fn of(&self, word: &str) -> &[(&'r str, Rule<'r>)] {
+    fn of(&self, word: &str) -> &[(usize, Place)] {
         let bit = bit_of(word);
         if self.filter.get(bit >> 6).is_none_or(|bits| bits & (1 << (bit & 63)) == 0) {
             return &[];
         }
         self.by_word.get(word).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// The rules of one language, and those that a file has of its own.
+pub(super) struct Index<'r> {
+    tables: Vec<&'r Table>,
+    words: &'r Words,
+    more: &'r More,
+}
+
+impl<'r> Index<'r> {
+    /// The rules of a language, and `more` sinks and loads that a file has of its own.
+    pub(super) fn new(rules: &'r Rules, language: &'r str, more: &'r More) -> Self {
+        Self { tables: rules.of(language).collect(), words: rules.words(language), more }
+    }
+
+    /// The rules whose last word is this one.
+    pub(super) fn of(&self, word: &str) -> Vec<(&'r str, Rule<'r>)> {
+        let places = self.words.of(word);
+        let mut found: Vec<_> = places.iter().filter_map(|place| self.rule(*place)).collect();
+        let sinks = self.more.sinks.iter().filter(|rule| last_of(&rule.call) == word);
+        found.extend(sinks.map(|rule| (rule.call.as_str(), Rule::Sink(rule))));
+        let loads = self.more.loads.iter().filter(|rule| last_of(&rule.call) == word);
+        found.extend(loads.map(|rule| (rule.call.as_str(), Rule::Load(rule))));
+        found
+    }
+
+    fn rule(&self, (table, place): (usize, Place)) -> Option<(&'r str, Rule<'r>)> {
+        let table = *self.tables.get(table)?;
+        Some(match place {
+            Place::Sink(at) => {
+                let rule = table.sinks.get(at)?;
+                (rule.call.as_str(), Rule::Sink(rule))
+            }
+            Place::Load(at) => {
+                let rule = table.sources.get(at)?;
+                (rule.call.as_str(), Rule::Load(rule))
+            }
+            Place::Implicit(at) => {
+                let rule = table.implicit.get(at)?;
+                (rule.call.as_str(), Rule::Implicit(rule))
+            }
+            Place::Scheduler(at) => {
+                let rule = table.schedulers.get(at)?;
+                (rule.call.as_str(), Rule::Scheduler(rule))
+            }
+        })
+    }
+}
+
+fn last_of(call: &str) -> &str {
+    let from = call.bytes().rposition(|byte| byte == b'.').map_or(0, |at| at + 1);
+    call.get(from..).unwrap_or(call)
 }
 
 /// Sinks and loads that are functions of the file itself.

@@ -1,8 +1,6 @@
 //! The structure of a program as far as it matters for when a place runs: which brackets belong
 //! together, and where functions, constructors and classes begin and end.
 
-use std::collections::HashSet;
-
 use super::dialect::Dialect;
 use super::token::{Kind, Tokens};
 
@@ -49,10 +47,10 @@ pub(super) struct Frame {
 pub(super) struct Tree {
     /// The file first, then in the order of their beginnings.
     pub(super) frames: Vec<Frame>,
-    /// The tokens that name a part.
-    names: HashSet<usize>,
-    /// The tokens with which the body of a part begins.
-    bodies: HashSet<usize>,
+    /// The tokens that name a part, in their order.
+    names: Vec<usize>,
+    /// The tokens with which the body of a part begins, in their order.
+    bodies: Vec<usize>,
 }
 
 impl Tree {
@@ -72,8 +70,10 @@ impl Tree {
         frames.extend((0..tokens.len()).filter_map(|at| finder.frame(at)));
         frames.sort_by_key(|frame| (frame.start, usize::MAX - frame.end));
         let frames = nested(frames);
-        let names = frames.iter().filter_map(|frame| frame.name).collect();
-        let bodies = frames.iter().map(|frame| frame.body).collect();
+        let mut names: Vec<usize> = frames.iter().filter_map(|frame| frame.name).collect();
+        names.sort_unstable();
+        let mut bodies: Vec<usize> = frames.iter().map(|frame| frame.body).collect();
+        bodies.sort_unstable();
         Self { frames, names, bodies }
     }
 
@@ -92,12 +92,12 @@ impl Tree {
 
     /// Whether a token is the name in the declaration of a function or class.
     pub(super) fn is_declared(&self, token: usize) -> bool {
-        self.names.contains(&token)
+        self.names.binary_search(&token).is_ok()
     }
 
     /// Whether the body of a function or class begins with a token.
     pub(super) fn begins_body(&self, token: usize) -> bool {
-        self.bodies.contains(&token)
+        self.bodies.binary_search(&token).is_ok()
     }
 
     /// The parts that begin within a range of tokens, with their numbers.
@@ -333,6 +333,14 @@ impl Finder<'_, '_> {
         let tokens = self.tokens;
         let word = tokens.text(at);
         let before = tokens.before(at);
+        // `config.before(:each) do` of tests.
+        if self.dialect == Dialect::Ruby
+            && matches!(word, "before" | "after" | "around")
+            && before == "."
+            && at.checked_sub(2).is_some_and(|holder| tokens.text(holder) == "config")
+        {
+            return self.ruby_lambda(at);
+        }
         if matches!(before, "." | "?." | "->" | "::" | "&.") {
             return None;
         }

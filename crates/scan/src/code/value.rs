@@ -107,6 +107,7 @@ impl<'a> Reader<'_, 'a> {
     /// The value of an expression.
     pub(super) fn value(&self, range: Range) -> Value<'a> {
         self.fuel.set(STEPS_MAX);
+        self.derived.borrow_mut().clear();
         self.evaluate(range, 0)
     }
 
@@ -211,6 +212,13 @@ impl<'a> Reader<'_, 'a> {
         let tokens = self.tokens;
         let (from, to) = self.stripped(range);
         match tokens.kind(from) {
+            // `"prefix".concat(key)`
+            Some(Kind::Str) if tokens.text(from + 2) == "concat" && self.is_dot(from + 1) => {
+                let argument = self.arguments(from + 2).and_then(|all| all.first().copied());
+                argument.map_or(Value::new(Origin::Unknown), |argument| {
+                    self.evaluate(argument, depth + 1)
+                })
+            }
             Some(Kind::Str) if from + 1 == to || self.is_dot(from + 1) => {
                 let is_plain = self.plain(from).is_some();
                 let of_string = if from + 1 == to {
@@ -326,12 +334,17 @@ impl<'a> Reader<'_, 'a> {
         let is_receiver = words.len() > 1 && RECEIVERS.contains(&name);
         if is_receiver {
             let end = last.saturating_sub(1);
+            // `createHmac("sha256", key).update(text)`: the text is no key.
+            let is_signed = name == "update"
+                && words.iter().any(|word| matches!(tokens.name(*word), "createHmac" | "hmac"));
             let argument = arguments.as_ref().and_then(|all| all.first().copied());
+            let takes = matches!(name, "encode" | "decode" | "update" | "digest");
+            let argument = argument.filter(|_| takes && !is_signed);
             let receiver = self.primary((from, end), depth + 1);
             let is_known = receiver.is_key()
                 || !matches!(receiver.origin, Origin::Unknown | Origin::Setting { .. });
             return Some(match argument {
-                Some(argument) if !is_known && name != "get" => self.evaluate(argument, depth + 1),
+                Some(argument) if !is_known => self.evaluate(argument, depth + 1),
                 _ => receiver,
             });
         }
@@ -340,7 +353,11 @@ impl<'a> Reader<'_, 'a> {
             return Some(Value::new(Origin::Generated));
         }
         let first = arguments.first().copied();
-        if WRAPPERS.contains(&name)
+        let is_derived = DERIVERS.contains(&name);
+        if is_derived {
+            self.derived.borrow_mut().insert(last);
+        }
+        if (is_derived || WRAPPERS.contains(&name))
             && let Some(first) = first
         {
             return Some(self.evaluate(first, depth + 1));
@@ -735,6 +752,9 @@ const WRAPPERS: &[&str] = &[
     "TrimRight",
     "getBytes",
 ];
+
+/// Functions that make a key of what may be a text for people.
+pub(super) const DERIVERS: &[&str] = &["pbkdf2Sync", "scryptSync"];
 
 /// Functions that make random values.
 const GENERATORS: &[&str] = &[

@@ -22,6 +22,8 @@ pub struct Rules {
     tables: Vec<Table>,
     /// Those of Python by the names of their calls, made once they are asked for.
     python: OnceLock<python::Index>,
+    /// Those of the languages that [`code`] reads, each made once it is asked for.
+    words: [OnceLock<code::Words>; 5],
 }
 
 /// The rules of one language.
@@ -163,12 +165,21 @@ impl Rules {
         let file: File = toml::from_str(text)?;
         self.tables.extend(file.table);
         self.python = OnceLock::new();
+        self.words = std::array::from_fn(|_| OnceLock::new());
         Ok(())
     }
 
     /// The rules of Python, by the names of their calls.
     pub(crate) fn python(&self) -> &python::Index {
         self.python.get_or_init(|| python::Index::new(self.of("python")))
+    }
+
+    /// The words of the rules of a language that [`code`] reads.
+    pub(crate) fn words(&self, language: &str) -> &code::Words {
+        let number = code::LANGUAGES.iter().position(|one| *one == language).unwrap_or_default();
+        let [first, ..] = &self.words;
+        let words = self.words.get(number).unwrap_or(first);
+        words.get_or_init(|| code::Words::new(self.of(language)))
     }
 
     /// The tables of a language, the built-in one first.

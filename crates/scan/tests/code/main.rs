@@ -2,6 +2,12 @@
 //! small invented ones, in which each line that consumes a key says so after `//!` (kind, scope,
 //! whether it takes a new key, several divided by `;`), and no other line may be a finding.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "a helper of a test fails by panicking, with all that is wrong"
+)]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

@@ -178,7 +178,7 @@ impl Finder<'_, '_, '_> {
             return scope;
         }
         let is_of_object = target.is_some_and(|target| reader.is_of_object(target));
-        if is_of_object || self.is_kept(at) {
+        if is_of_object || self.is_kept(at) || self.fills_field(at) {
             return Scope::Instance;
         }
         // `init` of Go runs when the package is loaded.
@@ -187,6 +187,30 @@ impl Finder<'_, '_, '_> {
         let is_init = reader.dialect == Dialect::Go
             && name.is_some_and(|name| reader.tokens.text(name) == "init");
         if is_init { Scope::Module } else { Scope::Call }
+    }
+
+    /// `this.loadParameter(process.env.JWT_SECRET, "jwtSecret")` fills a field.
+    fn fills_field(&self, at: usize) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        // The load is an argument, or the call itself is one.
+        let before = at.checked_sub(2).filter(|_| tokens.before(at) == "(");
+        let method = if tokens.text(at) == "this" { Some(at + 2) } else { before };
+        let Some(method) = method else { return false };
+        let is_setter = ["load", "set", "assign"].iter().any(|verb| {
+            tokens.text(method).strip_prefix(verb).is_some_and(|rest| {
+                rest.starts_with(|letter: char| letter.is_uppercase() || letter == '_')
+            })
+        });
+        is_setter
+            && tokens.before(method) == "."
+            && method.checked_sub(2).is_some_and(|holder| tokens.text(holder) == "this")
+            && reader.arguments(method).is_some_and(|arguments| {
+                arguments
+                    .iter()
+                    .skip(1)
+                    .any(|(from, to)| from + 1 == *to && tokens.string(*from).is_some())
+            })
     }
 
     /// Whether the place stands in a value that is kept once it was made.

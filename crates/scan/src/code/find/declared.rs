@@ -24,7 +24,11 @@ impl Finder<'_, '_, '_> {
             Dialect::JavaScript => self.schema_entry(at),
             Dialect::Php if self.reader.tokens.text(at) == "define" => self.define(at),
             Dialect::Php => {}
-            Dialect::Java | Dialect::Kotlin | Dialect::Ruby | Dialect::Go => self.put(at),
+            Dialect::Java | Dialect::Kotlin | Dialect::Go => self.put(at),
+            Dialect::Ruby => {
+                self.put(at);
+                self.let_literal(at);
+            }
         }
     }
 
@@ -230,13 +234,22 @@ impl Finder<'_, '_, '_> {
             is_whole.then_some(value)
         };
         let tags = ["env", "envconfig", "mapstructure", "koanf", "conf"];
-        let Some(value) = tags.into_iter().find_map(of) else { return };
-        let setting = value.split(',').next().unwrap_or(value);
         let field = (1..6)
             .filter_map(|back| at.checked_sub(back))
             .find(|field| tokens.starts_line(*field))
             .map(|field| tokens.text(field));
         let by_field = field.and_then(judge);
+        let default = ["envDefault", "default"].into_iter().find_map(of);
+        let Some(value) = tags.into_iter().find_map(of) else {
+            // Whatever loads it: `yaml:"secret" default:"literal"`.
+            if let (Some(class), Some(name), Some(default)) = (by_field, field, default)
+                && is_plausible(name, default)
+            {
+                self.hardcoded_default(at, default, name, class);
+            }
+            return;
+        };
+        let setting = value.split(',').next().unwrap_or(value);
         let Some(class) = judge(setting).or(by_field) else { return };
         let name = if setting.is_empty() { field.unwrap_or_default() } else { setting };
         self.setting_of_class(at, name, class, field);
@@ -244,7 +257,6 @@ impl Finder<'_, '_, '_> {
             site.source = Source::Environment;
             site.reason = Cow::Borrowed("the configuration is read once into the struct, and kept");
         }
-        let default = ["envDefault", "default"].into_iter().find_map(of);
         if let Some(default) = default.filter(|default| is_plausible(name, default)) {
             self.hardcoded_default(at, default, name, class);
         }
@@ -370,6 +382,23 @@ impl Finder<'_, '_, '_> {
         let text = reader.plain(*value).filter(|_| value + 1 == *end);
         if text.is_some_and(|text| is_plausible(name, text)) {
             self.hardcoded(*value, "assigned-literal", Some(name), class);
+        }
+    }
+
+    /// `let(:jwt_secret) { "literal" }`
+    fn let_literal(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        if !matches!(tokens.text(at), "let" | "let!") || !tokens.is(at + 1, "(") {
+            return;
+        }
+        let Some(name) = tokens.string(at + 2) else { return };
+        let block = tokens.past(at + 1);
+        let value = block + 1;
+        let is_alone = tokens.is(block, "{") && tokens.mate(block) == Some(block + 2);
+        let Some(class) = judge(name).filter(|_| is_alone) else { return };
+        if reader.plain(value).is_some_and(|text| is_plausible(name, text)) {
+            self.hardcoded(value, "assigned-literal", Some(name), class);
         }
     }
 

@@ -7,9 +7,10 @@ use crate::names;
 use crate::site::Hot;
 
 use super::super::dialect::Dialect;
-use super::super::facts::{Definition, Form};
+use super::super::facts::{Definition, Form, name_of, required};
 use super::super::reader::{Range, judge};
 use super::super::table::Rule;
+use super::super::token::Kind as TokenKind;
 use super::super::tree::expression_end;
 use super::super::value::Origin;
 use super::{Finder, link};
@@ -20,9 +21,10 @@ impl Finder<'_, '_, '_> {
         let reader = self.reader;
         for definition in &reader.facts.definitions {
             let name = reader.defined_name(definition);
-            let Some(class) = judge(name).or_else(|| self.salt_of(definition, name)) else {
-                continue;
-            };
+            let class = judge(name)
+                .or_else(|| self.known_name(definition, name))
+                .or_else(|| self.weak_class(definition));
+            let Some(class) = class else { continue };
             let end = expression_end(reader.tokens, reader.dialect, definition.value);
             let before = self.literals.len();
             self.literals_in((definition.value, end), definition, name, class);
@@ -32,11 +34,13 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    /// Salts beside keys are keys of their own: `salt: "…"` next to `secret: …`.
-    fn salt_of(&self, definition: &Definition, name: &str) -> Option<Class> {
+    /// Names that are those of keys only where they stand.
+    fn known_name(&self, definition: &Definition, name: &str) -> Option<Class> {
         let is_php_define =
             self.reader.tokens.before(definition.name) == "(" && WORDPRESS.contains(&name);
-        is_php_define.then_some(Class::Key)
+        let is_of_passport =
+            definition.form == Form::Entry && matches!(name, "secretOrKey" | "secretOrPrivateKey");
+        (is_php_define || is_of_passport).then_some(Class::Key)
     }
 
     fn literals_in(&mut self, range: Range, definition: &Definition, name: &str, class: Class) {
@@ -70,8 +74,10 @@ impl Finder<'_, '_, '_> {
             for (from, to) in candidates {
                 let Some(at) = self.literal((from, to)) else { continue };
                 let Some(text) = reader.plain(at) else { continue };
+                // What is hashed first is no name of anything.
+                let name_of_text = if from + 1 == to { name } else { "secret" };
                 let is_type = tokens.is(to, "|") || tokens.is(from.saturating_sub(1), "|");
-                if is_type || !is_plausible(name, text) {
+                if is_type || !is_plausible(name_of_text, text) {
                     continue;
                 }
                 let rule = if is_default { "default-literal" } else { "assigned-literal" };
@@ -109,10 +115,10 @@ impl Finder<'_, '_, '_> {
         let tokens = reader.tokens;
         let scope = self.scope_of(definition.name, Some(definition));
         let is_entry = definition.form == Form::Entry;
-        if scope == Scope::Call || definition.property.is_some() || range.1 > range.0 + 24 {
+        if scope == Scope::Call || range.1 > range.0 + 24 {
             return;
         }
-        if is_entry && !self.is_of_environment(range.0) {
+        if is_entry && !self.is_of_environment(range.0) && !self.is_of_constant(definition) {
             return;
         }
         let has_sink = (range.0..range.1).any(|at| {
@@ -127,10 +133,13 @@ impl Finder<'_, '_, '_> {
         let has_load = has_sink || (range.0..range.1).any(|at| self.loads.contains(&at));
         let value = reader.value(range);
         let is_setting = matches!(value.origin, Origin::Setting { .. });
-        let origin = value.names.last().copied().unwrap_or_default();
+        // `const { key } = settings.crypto`
+        let property = definition.property.map(|at| tokens.name(at));
+        let origin = property.or(value.names.last().copied()).unwrap_or_default();
+        let is_named = judge(origin).is_some() || property.is_some();
         let is_chain =
             (range.0..range.1).any(|at| reader.is_dot(at)) || tokens.is(range.0 + 1, "[");
-        if has_load || !is_setting || !is_chain || judge(origin).is_none() {
+        if has_load || !is_setting || !is_chain || !is_named {
             return;
         }
         let holder = tokens.text(range.0);
@@ -150,6 +159,78 @@ impl Finder<'_, '_, '_> {
         self.sites.found.push(site);
     }
 
+    /// Whether an entry stands in an object that is a constant, not an argument: its place alone
+    /// makes it a copy.
+    fn is_of_constant(&self, definition: &Definition) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let root = tokens.text(definition.value);
+        let is_imported = reader.facts.imports.contains_key(root)
+            || reader.facts.of(tokens, root).any(|one| required(tokens, one.value).is_some());
+        if reader.dialect != Dialect::JavaScript || !is_imported {
+            return false;
+        }
+        let mut open = self.object_around(definition.name);
+        for _ in 0..8 {
+            let Some(at) = open else { return false };
+            match tokens.before(at) {
+                "=" | "default" => return true,
+                ":" => open = self.object_around(at),
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// The brace or bracket that opens the object of an entry.
+    fn object_around(&self, at: usize) -> Option<usize> {
+        let tokens = self.reader.tokens;
+        let mut at = at;
+        for _ in 0..OBJECT_TOKENS_MAX {
+            at = at.checked_sub(1)?;
+            match tokens.kind(at) {
+                Some(TokenKind::Close) => at = tokens.mate(at)?,
+                Some(TokenKind::Open) => {
+                    return matches!(tokens.text(at), "{" | "[").then_some(at);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// What a weak name is by what it is a part of: `crypto: { key: … }`, `{ key } = jwt`.
+    pub(super) fn weak_class(&self, definition: &Definition) -> Option<Class> {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let name = match definition.property {
+            Some(property) => tokens.name(property),
+            None => reader.defined_name(definition),
+        };
+        let (holders, class) = match name {
+            "key" => (CRYPTOGRAPHY, Class::Key),
+            "token" => (SERVICES, Class::Credential),
+            _ => return None,
+        };
+        let holder = match definition.form {
+            _ if definition.property.is_some() => {
+                let end = expression_end(tokens, reader.dialect, definition.value);
+                end.checked_sub(1)?
+            }
+            Form::Entry => {
+                let open = self.object_around(definition.name)?;
+                let sign = open.checked_sub(1)?;
+                matches!(tokens.text(sign), ":" | "=>" | "=").then(|| sign.checked_sub(1))??
+            }
+            Form::Member if tokens.before(definition.name) == "." => {
+                definition.name.checked_sub(2)?
+            }
+            _ => return None,
+        };
+        let words = names::words(name_of(tokens, holder));
+        words.iter().any(|word| holders.contains(&word.as_str())).then_some(class)
+    }
+
     /// Whether a name is that of settings, or its type is.
     fn is_settings(&self, at: usize) -> bool {
         let reader = self.reader;
@@ -162,6 +243,7 @@ impl Finder<'_, '_, '_> {
                 .any(|word| lower.contains(word))
                 || lower == "conf"
                 || lower == "cfg"
+                || (reader.dialect == Dialect::Ruby && lower == "rails")
         })
     }
 
@@ -179,6 +261,39 @@ impl Finder<'_, '_, '_> {
             .any(|at| tokens.text(at) == "env" && tokens.is(at.saturating_sub(1), "."))
     }
 }
+
+/// How far before an entry the object begins.
+const OBJECT_TOKENS_MAX: usize = 200;
+
+/// Words that make a key of a `key` which is a part of them.
+const CRYPTOGRAPHY: &[&str] = &[
+    "aes",
+    "cipher",
+    "crypt",
+    "crypto",
+    "encrypt",
+    "encryption",
+    "hmac",
+    "jwe",
+    "jws",
+    "jwt",
+    "signing",
+];
+
+/// Services whose `token` stays the same.
+const SERVICES: &[&str] = &[
+    "cloudflare",
+    "discord",
+    "github",
+    "gitlab",
+    "mapbox",
+    "maptiler",
+    "sentry",
+    "slack",
+    "telegram",
+    "twilio",
+    "vault",
+];
 
 /// Constants of WordPress whose names alone do not say that they are keys.
 pub(super) const WORDPRESS: &[&str] = &[

@@ -12,6 +12,7 @@ use super::super::reader::{Range, Reader, judge};
 use super::super::table::Rule;
 use super::super::token::Kind as TokenKind;
 use super::super::tree::expression_end;
+use super::super::value::DERIVERS;
 use super::{Finder, link};
 
 /// Which setting a load takes.
@@ -253,10 +254,13 @@ impl<'a> Finder<'_, '_, 'a> {
         }
         let target = self.target(load.start);
         let target_name = target.as_ref().map(|target| reader.defined_name(target));
-        let Some(class) = self.class_of_load(&load, target_name, is_reached) else { return };
+        let class = self.class_of_load(&load, target_name, is_reached);
+        let by_place = || target.as_ref().and_then(|target| self.weak_class(target));
+        let Some(class) = class.or_else(by_place) else { return };
         self.loads.insert(at);
         if load.is_member
             && load.rule.from == Source::Settings
+            && !load.rule.call.ends_with(".credentials")
             && self.is_local(&load, target.as_ref())
         {
             return;
@@ -282,7 +286,13 @@ impl<'a> Finder<'_, '_, 'a> {
         }
         let by_setting = load.known().and_then(judge);
         let by_target = target.and_then(judge).filter(|class| *class != Class::Password);
-        by_setting.or(by_target).or(is_reached.then_some(Class::Key))
+        let by_environment = load
+            .known()
+            .filter(|name| load.rule.from == Source::Environment && is_key_of_service(name));
+        by_setting
+            .or(by_target)
+            .or(by_environment.map(|_| Class::Credential))
+            .or(is_reached.then_some(Class::Key))
     }
 
     /// A key file by its path, or by what it is assigned to.
@@ -442,12 +452,67 @@ impl<'a> Finder<'_, '_, 'a> {
     pub(super) fn reached_loads(&mut self) {
         let reached = self.reader.reached.take();
         for at in reached {
-            if !self.loads.contains(&at) {
+            if DERIVERS.contains(&self.reader.tokens.name(at)) {
+                self.derived_key(at);
+            } else if !self.loads.contains(&at) {
                 self.loaded(at, true);
             }
         }
     }
 }
+
+/// `SUPABASE_SERVICE_ROLE_KEY`: what the environment calls the key of something is one, unless it
+/// names a place in a store or is shown to everybody.
+fn is_key_of_service(name: &str) -> bool {
+    let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let words = crate::names::words(name);
+    let mut parts = words.iter().rev();
+    is_constant
+        && words.len() > 2
+        && parts.next().is_some_and(|last| last == "key")
+        && !parts.any(|part| NO_KEYS.contains(&part.as_str()))
+}
+
+/// Words before `KEY` that make it no secret.
+const NO_KEYS: &[&str] = &[
+    "anon",
+    "bucket",
+    "cache",
+    "claim",
+    "config",
+    "event",
+    "feature",
+    "field",
+    "file",
+    "flag",
+    "foreign",
+    "group",
+    "header",
+    "hot",
+    "index",
+    "lock",
+    "lookup",
+    "map",
+    "object",
+    "order",
+    "partition",
+    "prefix",
+    "primary",
+    "public",
+    "publishable",
+    "queue",
+    "redis",
+    "routing",
+    "row",
+    "site",
+    "sort",
+    "space",
+    "storage",
+    "store",
+    "translation",
+    "unique",
+    "user",
+];
 
 /// What a file holds, by the name of the variable that has its path.
 fn judge_file(name: &str) -> Option<Class> {

@@ -10,6 +10,7 @@ use crate::site::{Hot, Link, Reaches, Wrapper};
 use super::super::dialect::Dialect;
 use super::super::facts::name_of;
 use super::super::reader::{Range, judge};
+use super::super::table::Rule;
 use super::super::token::Token;
 use super::super::tree::{FrameKind, expression_end};
 use super::super::value::{Origin, Value};
@@ -62,6 +63,8 @@ impl<'a> Finder<'_, '_, 'a> {
         if let Origin::Load { at, .. } = value.origin {
             reader.reached.borrow_mut().insert(at);
         }
+        let mut derived = reader.derived.take();
+        reader.reached.borrow_mut().append(&mut derived);
         self.literals_of_key(range, &value, sink);
         if let Origin::Argument { frame, position, name } = value.origin {
             self.hands_on(frame, position, name, sink);
@@ -98,7 +101,9 @@ impl<'a> Finder<'_, '_, 'a> {
             }
             _ => value.is_kept == Some(true),
         };
-        let is_credential = class_of(value.names.iter().copied()) == Some(Class::Credential);
+        // What is imported to sign or encrypt with is a key, whatever its name.
+        let is_credential = !sink.call.ends_with(".importKey")
+            && class_of(value.names.iter().copied()) == Some(Class::Credential);
         let must_be_held = sink.does == Does::Authenticates || is_credential;
         is_held || !must_be_held
     }
@@ -204,7 +209,8 @@ impl<'a> Finder<'_, '_, 'a> {
             Origin::Load { setting, .. } => setting,
             _ => None,
         };
-        let by_name = value.names.iter().copied().find(|name| judge(name).is_some());
+        let is_key = |name: &&str| judge(name).is_some_and(|class| class != Class::Password);
+        let by_name = value.names.iter().copied().find(is_key);
         let name = setting.or(by_name).or_else(|| value.names.first().copied());
         let of_names = class_of(setting.into_iter().chain(value.names.iter().copied()));
         site.class = match of_names {
@@ -248,6 +254,10 @@ impl<'a> Finder<'_, '_, 'a> {
     /// A call that uses a setting which it does not name.
     pub(super) fn implicit(&mut self, at: usize, start: usize, implicit: &Implicit) {
         let reader = self.reader;
+        // The declaration of a function of this name is no call.
+        if reader.tree.is_declared(at) {
+            return;
+        }
         let Some(arguments) = reader.arguments(at) else { return };
         let has_own = reader.named(&arguments, &implicit.keywords).is_some()
             || implicit.key.is_some_and(|key| arguments.len() > key);
@@ -266,6 +276,27 @@ impl<'a> Finder<'_, '_, 'a> {
         site.reason = Cow::Borrowed("it uses the key of the framework without naming it");
         site.remedy = implicit.remedy.clone().map(Cow::Owned);
         self.sites.found.push(site);
+    }
+
+    /// A derivation whose result is used as a key: what it is made of is one, whatever its name.
+    pub(super) fn derived_key(&mut self, at: usize) {
+        let (rules, start) = self.reader.rules_at(at);
+        let sink = rules.into_iter().find_map(|rule| match rule {
+            Rule::Sink(sink) => Some(Sink { certain: true, ..sink.clone() }),
+            _ => None,
+        });
+        let Some(sink) = sink else { return };
+        let is_said = |finder: &Self| {
+            let place = finder.site(Kind::KeyUse, "key-use", at).at;
+            finder
+                .sites
+                .found
+                .iter()
+                .any(|one| one.kind == Kind::KeyUse && one.at.line == place.line)
+        };
+        if !is_said(self) {
+            self.sink(at, start, &sink);
+        }
     }
 
     /// A function whose parameter reaches a sink is a sink.
