@@ -5,10 +5,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::bench_python;
 use crate::failure::Failure;
 use crate::process::{self, Steps, cargo, git, output, run, stopwatch};
 use crate::test::{Prepared, prepared};
+use crate::{bench_python, bench_scan};
 
 /// A program whose report is committed.
 struct Program {
@@ -38,6 +38,7 @@ const BENCHES: &[Program] = &[
     Program { name: "seal", title: "Sealing and committing", needs_binary: false },
     Program { name: "revocation", title: "Was it revoked?", needs_binary: false },
     Program { name: bench_python::NAME, title: "Tokens from Python", needs_binary: false },
+    Program { name: bench_scan::NAME, title: "Scanner", needs_binary: false },
 ];
 
 /// The verifiers of others with the times that they have by themselves: a test of the command line
@@ -124,10 +125,10 @@ pub(crate) fn bench(root: &Path, names: &[&str]) -> Result<(), Failure> {
     let machine = machine(root)?;
     let path = root.join("docs/benchmarks.md");
     for program in programs {
-        let report = if program.name == bench_python::NAME {
-            bench_python::report(root)?
-        } else {
-            report(root, "bench", program, &[])?
+        let report = match program.name {
+            bench_python::NAME => bench_python::report(root)?,
+            bench_scan::NAME => bench_scan::report(root)?,
+            _ => report(root, "bench", program, &[])?,
         };
         let again = format!("cargo xtask bench {}", program.name);
         let body = format!("## {}\n\n{}\n{}", program.title, header(&machine, &again), report);

@@ -6,6 +6,9 @@ use std::sync::OnceLock;
 /// How many bytes are counted anew for each place on a long line.
 const BLOCK_BYTES: usize = 4_096;
 
+/// As short as lines are on average, to guess how many a file has.
+const BYTES_A_LINE: usize = 24;
+
 /// Where something stands in a file, both counted from one. Columns are characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -31,7 +34,10 @@ impl<'a> SourceFile<'a> {
     /// A file with this text.
     pub fn new(path: &'a Path, text: &'a str) -> Self {
         let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at.saturating_add(1));
-        let line_starts = std::iter::once(0).chain(ends).collect();
+        // Most lines are longer than that, so the list seldom has to grow.
+        let mut line_starts = Vec::with_capacity(text.len() / BYTES_A_LINE + 1);
+        line_starts.push(0);
+        line_starts.extend(ends);
         Self { path, text, line_starts, before_blocks: OnceLock::new() }
     }
 

@@ -169,12 +169,16 @@ fn below(
             false
         }
     });
+    let front = Front::of(roots, root);
     for entry in builder.build() {
         match entry {
             Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                let inside = entry.path().strip_prefix(root).unwrap_or(entry.path());
-                let below = slashed(inside).len();
-                let shown = shown(entry.path(), roots, root);
+                let inside = slashed(entry.path().strip_prefix(root).unwrap_or(entry.path()));
+                let below = inside.len();
+                let shown = match &front {
+                    Front::Same(front) => format!("{front}{inside}"),
+                    Front::Differs => shown(entry.path(), roots, root),
+                };
                 let path = entry.into_path();
                 walked.files.push(Found { shown, path, below, by_name: false });
             }
@@ -239,6 +243,28 @@ fn shown(path: &Path, roots: &Roots, root: &Path) -> String {
     match (roots.paths.len(), whole.file_name()) {
         (1, Some(name)) => name.to_string_lossy().into_owned(),
         _ => slashed(&whole),
+    }
+}
+
+/// What is shown in front of the paths below a root; worked out once, for there are many.
+enum Front {
+    /// The same for all.
+    Same(String),
+    /// The base lies below the root, so that some paths lie in it and some do not.
+    Differs,
+}
+
+impl Front {
+    fn of(roots: &Roots, root: &Path) -> Self {
+        let (base, whole) = (clean(&roots.base), clean(root));
+        let in_front = match whole.strip_prefix(&base) {
+            Ok(inside) => slashed(inside),
+            Err(_) if base.starts_with(&whole) => return Self::Differs,
+            Err(_) if roots.paths.len() == 1 => String::new(),
+            Err(_) => slashed(&whole),
+        };
+        let ends = in_front.is_empty() || in_front.ends_with('/');
+        Self::Same(if ends { in_front } else { in_front + "/" })
     }
 }
 

@@ -79,7 +79,11 @@ pub(super) fn is_worth(text: &str, index: &Index) -> bool {
     let mut judged = HashSet::new();
     let mut may_be_loaded = false;
     for found in words.find_iter(text) {
-        if found.pattern().as_usize() < USES.len() {
+        if let Some(word) = USES.get(found.pattern().as_usize()) {
+            if goes_on_before(text, found.start()) && matches!(*word, "signing" | "signer") {
+                // `assigning` and `designer` speak of other things.
+                continue;
+            }
             return true;
         }
         let name = name_around(text, found.start(), found.end());
@@ -93,6 +97,12 @@ pub(super) fn is_worth(text: &str, index: &Index) -> bool {
     }
     let holds = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
     (may_be_loaded && LOADS.iter().any(|word| holds(word))) || index.added().any(holds)
+}
+
+/// Whether a small letter stands right before a place.
+fn goes_on_before(text: &str, at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| text.as_bytes().get(before));
+    before.is_some_and(u8::is_ascii_lowercase)
 }
 
 /// The name in which a part of it stands.
