@@ -186,7 +186,8 @@ impl Engine {
     ///
     /// # Errors
     /// When rings do not exist, do not declare the consumer or have too many instances of it
-    /// already, or are not believed, all of which are named; or the secret of the predecessor is another one.
+    /// already, or are not believed, all of which are named; or the secret of the predecessor is
+    /// another one.
     pub fn register(&self, new: &NewInstance) -> Result<Registration, EngineError> {
         check_new(new)?;
         let mut rings = new.rings.clone();

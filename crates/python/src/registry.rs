@@ -181,7 +181,8 @@ impl Registry {
         if failed.is_empty() { Ok(()) } else { Err(error::raise_all(py, &failed)) }
     }
 
-    /// Waits until no thread is about to attach to the interpreter. Python calls it before it forks.
+    /// Waits until no thread is about to attach to the interpreter. Python calls it before it
+    /// forks.
     fn settle(&self, py: Python<'_>) -> PyResult<()> {
         Ok(notify::settle(py)?)
     }

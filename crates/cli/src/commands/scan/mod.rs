@@ -89,8 +89,8 @@ pub struct Args {
     /// The name of the code base, whose next report takes the place of this one
     #[arg(long, value_name = "NAME", requires = "report")]
     name: Option<ScanName>,
-    /// Gives a key to a ring by its name, as in web=SECRET_KEY; `web` alone reports on the ring with
-    /// the keys that are called like it. May be given again
+    /// Gives a key to a ring by its name, as in web=SECRET_KEY; `web` alone reports on the ring
+    /// with the keys that are called like it. May be given again
     #[arg(long, value_name = "RING[=KEY]", requires = "report", value_parser = report::ring_of_key)]
     ring: Vec<(RingName, Option<String>)>,
     /// Which state of the code was scanned, for the report
