@@ -162,13 +162,16 @@ impl Gate {
         self.words.is_match(bytes)
     }
 
-    /// Which of the words stand in the bytes, by their places in the list.
+    /// Which of the words stand in the bytes, by their places in the list. Some stand there many
+    /// thousand times, so they are marked and not gathered.
     pub fn which(&self, bytes: &[u8]) -> Vec<usize> {
-        let found = self.words.find_overlapping_iter(bytes);
-        let mut found: Vec<usize> = found.map(|one| one.pattern().as_usize()).collect();
-        found.sort_unstable();
-        found.dedup();
-        found
+        let mut is_there = vec![false; self.words.patterns_len()];
+        for one in self.words.find_overlapping_iter(bytes) {
+            if let Some(mark) = is_there.get_mut(one.pattern().as_usize()) {
+                *mark = true;
+            }
+        }
+        is_there.iter().enumerate().filter(|(_, is)| **is).map(|(index, _)| index).collect()
     }
 }
 

@@ -238,12 +238,9 @@ impl Run<'_> {
 
     /// Reads again the files of a language that call at least one wrapper that is fresh.
     fn read_again(&mut self, language: &str, wrappers: &[&Elsewhere], fresh: &[bool]) {
-        let mut names: Vec<String> =
-            wrappers.iter().map(|one| one.wrapper.function.clone()).collect();
-        names.extend(wrappers.iter().map(|one| one.home.clone()));
-        // An empty word would be met everywhere; no text has this one.
-        names.iter_mut().filter(|name| name.is_empty()).for_each(|name| name.push('\0'));
-        let Ok(gate) = Gate::of_names(&names) else { return };
+        let functions = wrappers.iter().map(|one| one.wrapper.function.as_str());
+        let homes = wrappers.iter().map(|one| one.home.as_str());
+        let (Some(functions), Some(homes)) = (words_of(functions), words_of(homes)) else { return };
         // A file that calls a function with a word of the gate in its name speaks of keys, and so
         // does one that gives the name of a key to a loader.
         let is_quiet = |one: &&Elsewhere| {
@@ -261,9 +258,13 @@ impl Run<'_> {
         let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
             let found = self.files.get(*index)?;
             file::fill(found, buffer).ok()?;
-            let words = gate.which(buffer);
-            let called = called(&words, wrappers);
-            if !called.iter().any(|index| fresh.get(*index) == Some(&true)) {
+            let is_fresh = |index: &usize| fresh.get(*index) == Some(&true);
+            let named = functions.which(buffer);
+            if !named.iter().any(is_fresh) {
+                return None;
+            }
+            let called = called(&named, &homes.which(buffer), wrappers);
+            if !called.iter().any(is_fresh) {
                 return None;
             }
             let rules = extended.rules(&scan.rules, language, wrappers, called);
@@ -299,15 +300,23 @@ fn home(path: &str) -> String {
     said.next().unwrap_or_default().to_owned()
 }
 
-/// Which wrappers a file calls, judged by the words in it: the name of the function, and that of
-/// its file. Some languages need no import, so a name that hardly anything else has is enough.
-fn called(words: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
-    let has = |index: usize| words.binary_search(&index).is_ok();
-    let is_called = |(index, one): &(usize, &&Elsewhere)| {
-        let home = index.saturating_add(wrappers.len());
-        has(*index) && (has(home) || one.home.is_empty() || is_distinct(&one.wrapper.function))
+/// A gate for these words. An empty one would be met everywhere; no text has what stands for it.
+fn words_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Gate> {
+    let words = words.map(|word| if word.is_empty() { "\0" } else { word }.to_owned());
+    Gate::of_names(&words.collect::<Vec<_>>()).ok()
+}
+
+/// Which wrappers a file calls, of those whose name stands in it, by the words of their files that
+/// stand in it. Some languages need no import, so a name that hardly anything else has is enough.
+fn called(named: &[usize], homes: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
+    let is_called = |index: &usize| {
+        wrappers.get(*index).is_some_and(|one| {
+            homes.binary_search(index).is_ok()
+                || one.home.is_empty()
+                || is_distinct(&one.wrapper.function)
+        })
     };
-    wrappers.iter().enumerate().filter(is_called).map(|(index, _)| index).collect()
+    named.iter().copied().filter(is_called).collect()
 }
 
 /// Whether a function's name is so long and of so many words that another one hardly has it.

@@ -44,12 +44,14 @@ impl Standalone {
         let (listening, is_listening) = std::sync::mpsc::sync_channel(1);
         let engine = Arc::clone(&driven.engine);
         let serving = std::thread::Builder::new().name("keywheel-serve".into()).spawn(move || {
-            serve::serve(&config, &engine, |addresses| async move {
-                tracing::info!(addresses, "the server of this host");
-                let _ = listening.send(());
-                // A sender that is gone means the same.
-                let _ = ended.await;
-                Ok(std::future::pending())
+            serve::serve(&config, &engine, || {
+                Ok(|addresses: String| async move {
+                    tracing::info!(addresses, "the server of this host");
+                    let _ = listening.send(());
+                    // A sender that is gone means the same.
+                    let _ = ended.await;
+                    Ok(std::future::pending())
+                })
             })
         });
         let serving = serving.map_err(|error| {

@@ -49,15 +49,18 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     let config = invocation.config()?;
     logging::start(args.log, invocation.global.verbose, invocation.global.quiet);
     let driven = Driven::start(&config, args.new_admin_token, !args.no_apply)?;
-    let served = serve(&config, &driven.engine, |addresses| async move {
+    let served = serve(&config, &driven.engine, || {
+        // Before the first answer: whoever sees one may tell the server to end.
         let mut signals = Signals::listen()?;
-        supervisor::notify(&format!("READY=1\nSTATUS={addresses}"));
-        signals.next().await;
-        tracing::info!("told to end");
-        supervisor::notify("STOPPING=1");
-        Ok(async move {
+        Ok(|addresses: String| async move {
+            supervisor::notify(&format!("READY=1\nSTATUS={addresses}"));
             signals.next().await;
-            tracing::warn!("told again: ending at once");
+            tracing::info!("told to end");
+            supervisor::notify("STOPPING=1");
+            Ok(async move {
+                signals.next().await;
+                tracing::warn!("told again: ending at once");
+            })
         })
     });
     driven.stop();
@@ -113,17 +116,18 @@ impl Driven {
     }
 }
 
-/// Serves until `until`, which is told the addresses, is over. What that gives back cuts the end
-/// short, if it comes first.
+/// Serves until what `prepare` gives, which is told the addresses, is over. What that gives back
+/// cuts the end short, if it comes first. `prepare` runs before anything is served.
 ///
 /// # Errors
-/// When an address cannot be used, or `until` fails.
-pub(in crate::commands) fn serve<Until, Again>(
+/// When an address cannot be used, or `prepare` or what it gives fails.
+pub(in crate::commands) fn serve<Prepared, Until, Again>(
     config: &Config,
     engine: &Arc<Engine>,
-    until: impl FnOnce(String) -> Until,
+    prepare: impl FnOnce() -> Result<Prepared, Failure>,
 ) -> Outcome
 where
+    Prepared: FnOnce(String) -> Until,
     Until: Future<Output = Result<Again, Failure>>,
     Again: Future<Output = ()>,
 {
@@ -144,6 +148,7 @@ where
         ..Settings::default()
     };
     let exit = runtime.block_on(async {
+        let until = prepare()?;
         let running = Server::start(Arc::clone(engine), settings)
             .await
             .map_err(|error| start_failure(&error))?;
