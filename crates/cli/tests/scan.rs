@@ -180,9 +180,12 @@ fn a_report_closes_the_gate_until_the_code_is_mended() {
     std::fs::create_dir(world.path("app")).unwrap();
     let frozen = "import os\n\nWEB_KEY = os.environ[\"WEB_KEY\"]\n";
     world.write("app/settings.py", frozen);
+    let create = ["token", "create", "ci-scan", "--role", "evidence:findings", "--ring", "web"];
+    world.ok(&[create.as_slice(), &["--out", "ci-scan.token"]].concat());
     let report = || {
         let about = ["--name", "shop", "--ring", "web=WEB_KEY", "--commit", "abc123"];
-        world.ok(&[&["scan", "app", "--report"], about.as_slice()].concat())
+        let token = ["--token-file", "ci-scan.token"];
+        world.ok(&[&["scan", "app", "--report"], about.as_slice(), &token].concat())
     };
     let told = report();
     assert!(told.contains("ring web: 1 finding, 1 would break: the gate is closed"), "{told}");

@@ -276,8 +276,14 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Whether a function keeps what it gave first.
+/// Whether a function keeps what it gave first, or gives the first value of an attribute, as the
+/// defaults of traitlets do.
 pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
+    let name = function.name.as_str();
+    let is_method = function.parameters.args.first().is_some_and(|first| first.name() == "self");
+    if is_method && name.starts_with('_') && name.ends_with("_default") {
+        return true;
+    }
     function.decorator_list.iter().any(|decorator| {
         let expr = match &decorator.expression {
             Expr::Call(call) => call.func.as_ref(),
@@ -297,6 +303,7 @@ pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
                 | "cache_resource"
                 | "cache_data"
                 | "reify"
+                | "default"
         )
     })
 }

@@ -367,3 +367,20 @@ import os
 
 os.environ.setdefault("SECRET_KEY", "k3f9qz81mvb2")  #! hardcoded module no SECRET_KEY
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
+
+# --- the default of a trait
+import os
+from traitlets import Unicode, default
+from traitlets.config import Configurable
+
+
+class Proxy(Configurable):
+    auth_token = Unicode().tag(config=True)
+    crypt_key = Unicode().tag(config=True)
+
+    @default("auth_token")
+    def _make_token(self):
+        return os.environ["PROXY_AUTH_TOKEN"]  #! env_load instance no PROXY_AUTH_TOKEN
+
+    def _crypt_key_default(self):
+        return os.environ["CRYPT_KEY"]  #! env_load instance no CRYPT_KEY
