@@ -72,13 +72,13 @@ fn scan(root: &Path) -> Result<(), Failure> {
         )));
     };
     let labels = root.join("crates/scan/corpus");
-    let half = |which: &str| {
+    let against = |labels: &Path| {
         let mut command = cargo(root);
         command.args(["run", "--locked", "--release", "--package", "keywheel-scan"]);
-        command.args(["--example", "evaluate", "--"]).args([&labels, Path::new(&texts)]);
-        output(command.arg(which))
+        command.args(["--example", "evaluate", "--"]).args([labels, Path::new(&texts)]);
+        output(&mut command)
     };
-    let (unseen, seen) = (half("second")?, half("first")?);
+    let (unseen, seen) = (against(&labels.join("unseen"))?, against(&labels)?);
     let machine = machine(root)?;
     let header = header(&machine, &format!("{SCAN_TEXTS}=… cargo xtask campaign {SCAN}"));
     let text = format!(
