@@ -1,6 +1,8 @@
 //! `keywheel scan` as people and pipelines meet it: the table, the exit codes, the baseline, the
 //! ignores, and every error. What is found where is tested in `keywheel-scan`.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
 mod world;
 
 use serde_json::Value;

@@ -18,6 +18,9 @@ use crate::config::{Config, ConfigError, line};
 use crate::error::Raise as _;
 use crate::ring::Ring;
 
+/// The bits of a file's mode that are for its group and everybody else.
+const MODE_OF_OTHERS: u32 = 0o077;
+
 /// What still keys promise unless the file says something else.
 const LONGEST_LIFETIME: Span = Span::from_secs(24 * 60 * 60);
 
@@ -80,7 +83,7 @@ pub(crate) fn warning(config: &Config) -> Option<String> {
     let path = config.url().ok()?.strip_prefix("file:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    let is_private = mode & 0o077 == 0;
+    let is_private = mode & MODE_OF_OTHERS == 0;
     (!is_private).then(|| {
         format!(
             "the key file {path} has the mode {mode:04o}, so that other users of this machine may \

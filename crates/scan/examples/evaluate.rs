@@ -153,10 +153,9 @@ fn rows<T: serde::de::DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec
         std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     for path in paths {
-        let is_one = path
-            .file_name()
-            .and_then(|one| one.to_str())
-            .is_some_and(|one| one.starts_with(name) && one.ends_with(".jsonl"));
+        let is_one =
+            path.file_name().and_then(|one| one.to_str()).is_some_and(|one| one.starts_with(name))
+                && path.extension().is_some_and(|extension| extension == "jsonl");
         if is_one {
             let mut rows = Vec::new();
             for line in std::fs::read_to_string(&path)?.lines().filter(|line| !line.is_empty()) {
@@ -342,14 +341,14 @@ fn table(score: &Score) -> String {
         all.right += count.right;
     }
     row(&mut text, "**all**", &all);
-    let (scope, scopes) = score.scopes;
-    let (hot, hots) = score.hots;
+    let (scoped, loads) = score.scopes;
+    let (agreed, judged) = score.hots;
     let _ = write!(
         text,
-        "\nScope right at {scope} of {scopes} loads ({}). Whether a new key is taken: the same as \
-         people say at {hot} of {hots} ({}); `yes` where people say otherwise: {}.\n",
-        share(scope, scopes),
-        share(hot, hots),
+        "\nScope right at {scoped} of {loads} loads ({}). Whether a new key is taken: the same as \
+         people say at {agreed} of {judged} ({}); `yes` where people say otherwise: {}.\n",
+        share(scoped, loads),
+        share(agreed, judged),
         score.wrong_yes,
     );
     text

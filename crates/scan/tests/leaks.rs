@@ -1,7 +1,11 @@
 //! No value of a secret leaves a scan: values are planted in every kind of file, and every output
 //! is searched for them, as they are and in the forms in which values travel.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking"
+)]
 
 use std::path::Path;
 
@@ -82,7 +86,8 @@ fn scanned(folder: &Path) -> Report {
 
 /// A value, and how it would look if somebody had written it in another form.
 fn forms(value: &str) -> Vec<String> {
-    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex: Vec<_> = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex.concat();
     let reversed: String = value.chars().rev().collect();
     let debugged = format!("{:?}", value.as_bytes());
     vec![value.to_owned(), hex.to_uppercase(), hex, base64(value.as_bytes()), reversed, debugged]

@@ -139,23 +139,23 @@ fn a_refused_registration_names_each_ring_that_it_is_refused_for() {
         let body = json!({ "rings": rings, "host": "h", "pid": 1 });
         world.send(&Request::new("POST", "/v1/instances").token(&token).json(&body))
     };
-    let named = |rings: &[&str]| {
+    let refused_for = |rings: &[&str]| {
         let answer = register(rings);
         let problem = answer.json();
-        let named = problem["rings"].as_array().unwrap().clone();
-        for ring in &named {
+        let listed = problem["rings"].as_array().unwrap().clone();
+        for ring in &listed {
             assert!(!ring["cause"].as_str().unwrap().is_empty(), "{answer:?}");
             assert!(!ring["remedy"].as_str().unwrap().is_empty(), "{answer:?}");
         }
-        let names: Vec<_> = named.iter().map(|ring| ring["ring"].as_str().unwrap()).collect();
-        (answer.problem(), names.join(" "), named)
+        let names: Vec<_> = listed.iter().map(|ring| ring["ring"].as_str().unwrap()).collect();
+        (answer.problem(), names.join(" "), listed)
     };
-    let (kind, names, named_rings) = named(&["web", "foreign", "absent"]);
+    let (kind, names, each) = refused_for(&["web", "foreign", "absent"]);
     assert_eq!((&*kind, &*names), ("not-found", "absent foreign"));
-    assert!(named_rings[1]["cause"].as_str().unwrap().contains("does not declare consumer api"));
-    assert_eq!(named(&["foreign", "web"]).1, "foreign");
+    assert!(each[1]["cause"].as_str().unwrap().contains("does not declare consumer api"));
+    assert_eq!(refused_for(&["foreign", "web"]).1, "foreign");
     // What the token is not good for looks the same whether it exists or not.
-    let (kind, names, both) = named(&["elsewhere", "web", "nowhere"]);
+    let (kind, names, both) = refused_for(&["elsewhere", "web", "nowhere"]);
     assert_eq!((&*kind, &*names), ("not-found", "elsewhere nowhere"));
     assert_eq!(both[0]["cause"], both[1]["cause"]);
     // Without them it goes through, and a refusal for another reason names none.

@@ -83,6 +83,13 @@ pub struct Args {
     /// Default: with a key that nobody has
     #[arg(long, value_name = "FILE")]
     fingerprint_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    reported: Reported,
+}
+
+/// What the server is told of.
+#[derive(clap::Args, Debug)]
+struct Reported {
     /// Tells the server what was found; no value travels
     #[arg(long, requires = "name", conflicts_with = "fingerprint_key_file")]
     report: bool,
@@ -155,8 +162,11 @@ impl From<Fails> for FailOn {
 /// an exit code, and only if it was asked for.
 pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
-    let reporting =
-        if args.report { Some(Reporting::begin(Remote::open(invocation)?)?) } else { None };
+    let reporting = if args.reported.report {
+        Some(Reporting::begin(Remote::open(invocation)?)?)
+    } else {
+        None
+    };
     let marker = match &reporting {
         Some(reporting) => reporting.marker(),
         None => marker(args.fingerprint_key_file.as_deref())?,
@@ -217,13 +227,14 @@ fn make(invocation: &Invocation, args: &Args, marker: Marker) -> Result<Report, 
 
 /// Tells the server what was found.
 fn tell(reporting: &Reporting, args: &Args, report: &Report) -> Result<Vec<Line>, Failure> {
-    let Some(name) = &args.name else { return Ok(Vec::new()) };
+    let Some(name) = &args.reported.name else { return Ok(Vec::new()) };
     let about = About {
-        commit: args.commit.clone(),
+        commit: args.reported.commit.clone(),
         left_out: u64::try_from(report.stats.dropped).unwrap_or(u64::MAX),
         ..About::default()
     };
-    let reported = reporting.send(name, &report.findings, &about.with_rings(&args.ring))?;
+    let reported =
+        reporting.send(name, &report.findings, &about.with_rings(&args.reported.ring))?;
     Ok(report::lines(&reported))
 }
 
