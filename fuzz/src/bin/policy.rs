@@ -16,7 +16,7 @@ keywheel_fuzz::target!(seeds: SPECS.to_vec(), |input: &[u8]| {
 
     let Some(ring) = ring(&spec) else { return };
     let view = View::default();
-    let _ = plan(&ring, &view, at(1).wall);
+    let _ = plan(&ring, &view, at(1));
     let _ = wake(&ring, &view, at(1));
     let _ = scheduled(&ring, &view);
 });

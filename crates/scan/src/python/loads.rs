@@ -148,6 +148,8 @@ fn one(
     let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
     let name = name.or_else(|| under.map(str::to_owned)).unwrap_or_default();
     let (scope, hot) = when(names, placing, load.live);
+    // A ring is asked at each use, wherever it was named.
+    let hot = if load.from == Source::Ring { Hot::Yes } else { hot };
     if fallback.is_none_or(|(_, only_sets)| !only_sets) {
         out.load(&Loaded {
             at,

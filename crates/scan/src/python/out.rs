@@ -200,10 +200,12 @@ fn reason_of_load(load: &Loaded<'_>) -> String {
         Source::File => "a file",
         Source::SecretStore => "a secret store",
         Source::Settings => "the settings",
-        Source::Ring => "a ring",
         _ => "outside",
     };
     let name = words::short(load.name);
+    if load.source == Source::Ring {
+        return format!("{name} is a ring of keywheel, which each use asks anew.");
+    }
     let when = match (load.scope, load.hot) {
         (_, Hot::Yes) => "each time the function runs, so the next call has a new value",
         (Scope::Module, _) => "once, when the module is loaded, and kept",

@@ -342,6 +342,9 @@ web = keywheel.ring("web")
 pii = keywheel.fernet("pii")  #! key_use module yes pii
 
 
+tokens = keywheel.ring("access-token")  #! env_load module yes access-token
+
+
 def view(claims):
     return keywheel.jwt.encode(claims, web)  #! key_use call yes
 
