@@ -180,12 +180,12 @@ fn a_report_closes_the_gate_until_the_code_is_mended() {
     let world = World::with(WEB);
     let server = world.serve();
     std::fs::create_dir(world.path("app")).unwrap();
-    let frozen = "import os\n\nWEB_KEY = os.environ[\"WEB_KEY\"]\n";
+    let frozen = "import os\n\nWEB_SECRET = os.environ[\"WEB_SECRET\"]\n";
     world.write("app/settings.py", frozen);
     let create = ["token", "create", "ci-scan", "--role", "evidence:findings", "--ring", "web"];
     world.ok(&[create.as_slice(), &["--out", "ci-scan.token"]].concat());
     let report = || {
-        let about = ["--name", "shop", "--ring", "web=WEB_KEY", "--commit", "abc123"];
+        let about = ["--name", "shop", "--ring", "web=WEB_SECRET", "--commit", "abc123"];
         let token = ["--token-file", "ci-scan.token"];
         world.ok(&[&["scan", "app", "--report"], about.as_slice(), &token].concat())
     };
@@ -195,8 +195,8 @@ fn a_report_closes_the_gate_until_the_code_is_mended() {
     assert!(found.contains("app/settings.py:3") && found.contains("shop"), "{found}");
     world.ok(&["rotate", "web"]);
     let status = world.ok(&["status", "web"]);
-    assert!(status.contains("would break: shop: app/settings.py:3 (WEB_KEY"), "{status}");
-    let live = "import os\n\n\ndef key():\n    return os.environ[\"WEB_KEY\"]\n";
+    assert!(status.contains("would break: shop: app/settings.py:3 (WEB_SECRET"), "{status}");
+    let live = "import os\n\n\ndef key():\n    return os.environ[\"WEB_SECRET\"]\n";
     world.write("app/settings.py", live);
     let told = report();
     assert!(told.contains("ring web: 1 finding, no place would break"), "{told}");
