@@ -380,7 +380,7 @@ class Proxy(Configurable):
 
     @default("auth_token")
     def _make_token(self):
-        return os.environ["PROXY_AUTH_TOKEN"]  #! env_load instance no PROXY_AUTH_TOKEN
+        return os.environ["PROXY_AUTH_TOKEN"]  #! env_load module no PROXY_AUTH_TOKEN
 
     def _crypt_key_default(self):
-        return os.environ["CRYPT_KEY"]  #! env_load instance no CRYPT_KEY
+        return os.environ["CRYPT_KEY"]  #! env_load module no CRYPT_KEY
