@@ -1,6 +1,6 @@
 //! Programs in JavaScript and TypeScript, Ruby, Go, Java, Kotlin and PHP.
 //!
-//! One light lexer cuts the text into tokens ([`lex`]), knowing of each language no more than its
+//! One light lexer cuts the text into tokens (`lex`), knowing of each language no more than its
 //! comments and strings ([`Dialect`]). Brackets, functions and classes are matched over the tokens
 //! (`tree`), names are gathered (`facts`), and then each call that a rule speaks of is looked at:
 //! what it is given is followed back through the file (`value`). There is no grammar, so nothing is

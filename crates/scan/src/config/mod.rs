@@ -1,6 +1,6 @@
 //! Configuration files: what they give, declare or pass on as a key. One reader a format says where
-//! which entry stands ([`yaml`], [`toml`], [`env`] …); what an entry means is the same for all
-//! ([`judge`], [`value`], [`out`]).
+//! which entry stands (`yaml`, `toml`, [`env`] …); what an entry means is the same for all
+//! (`judge`, `value`, `out`).
 //!
 //! The readers are written for this: they keep the place of every word, read on over what is no
 //! valid file, because templates are none, and pass over each byte a bounded number of times.

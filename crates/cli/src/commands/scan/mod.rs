@@ -1,7 +1,7 @@
 //! `keywheel scan`: every place that consumes a key, and whether it takes a new one while the
 //! application runs. It needs no server and no configuration, runs nothing of what it reads, and
 //! shows no value. What is found and how is decided in `keywheel-scan`; what a server may learn of
-//! it, in [`report`].
+//! it, in `report.rs`.
 
 use std::path::{Path, PathBuf};
 
