@@ -5,7 +5,7 @@
 //! counted. What a limit cut off is said in the report.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ use crate::literal::Marker;
 use crate::purpose;
 use crate::reader::Readers;
 use crate::report::{Note, NoteKind, Report, Stats, VERSION};
-use crate::rules::Rules;
+use crate::rules::{Rules, RulesError};
 use crate::site::{Reaches, Wrapper};
 use crate::walk::{Found, Roots, WalkError, Walked, walk};
 
@@ -64,6 +64,28 @@ pub struct Scan {
     pub also: Vec<Read>,
     /// What has to be said of that.
     pub also_notes: Vec<Note>,
+}
+
+impl Scan {
+    /// A scan of one folder by what is built in: a file at a time, without passwords, and on a day
+    /// on which every ignore has ended. What differs is set on it.
+    ///
+    /// # Errors
+    /// When the built-in rules cannot be read, which is a defect.
+    pub fn of_folder(folder: &Path, marker: Marker) -> Result<Self, RulesError> {
+        let paths = vec![folder.to_owned()];
+        Ok(Self {
+            roots: Roots { paths, base: folder.to_owned(), respects_ignores: true },
+            threads: 1,
+            passwords: false,
+            today: Day::LAST,
+            marker,
+            rules: Rules::built_in()?,
+            readers: Readers::built_in(),
+            also: Vec::new(),
+            also_notes: Vec::new(),
+        })
+    }
 }
 
 /// How far a scan is.

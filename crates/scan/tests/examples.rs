@@ -6,34 +6,16 @@
 use std::path::{Path, PathBuf};
 
 use keywheel_scan::finding::{HotReload, Kind, Source};
-use keywheel_scan::ignores::Day;
 use keywheel_scan::literal::Marker;
-use keywheel_scan::reader::Readers;
 use keywheel_scan::report::Report;
-use keywheel_scan::rules::Rules;
 use keywheel_scan::scan::{Scan, scan};
-use keywheel_scan::walk::Roots;
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }
 
 fn scanned(folder: &Path) -> Report {
-    let what = Scan {
-        roots: Roots {
-            paths: vec![folder.to_owned()],
-            base: folder.to_owned(),
-            respects_ignores: true,
-        },
-        threads: 1,
-        passwords: false,
-        today: Day::LAST,
-        marker: Marker::new(b"k"),
-        rules: Rules::built_in().unwrap(),
-        readers: Readers::built_in(),
-        also: Vec::new(),
-        also_notes: Vec::new(),
-    };
+    let what = Scan::of_folder(folder, Marker::new(b"k")).unwrap();
     scan(what, &|_| {}).unwrap()
 }
 

@@ -10,14 +10,10 @@
 use std::path::Path;
 
 use keywheel_scan::baseline::Baseline;
-use keywheel_scan::ignores::Day;
 use keywheel_scan::literal::Marker;
 use keywheel_scan::output::{Form, render};
-use keywheel_scan::reader::Readers;
 use keywheel_scan::report::Report;
-use keywheel_scan::rules::Rules;
 use keywheel_scan::scan::{Scan, scan};
-use keywheel_scan::walk::Roots;
 
 /// A value as people make them, and one that only stands for one.
 const VALUES: [&str; 2] = ["Zq7-planted-9fKw2Lx81", "changeme-planted-please"];
@@ -67,19 +63,9 @@ fn planted(folder: &Path) {
 
 fn scanned(folder: &Path) -> Report {
     let what = Scan {
-        roots: Roots {
-            paths: vec![folder.to_owned()],
-            base: folder.to_owned(),
-            respects_ignores: true,
-        },
         threads: 2,
         passwords: true,
-        today: Day::LAST,
-        marker: Marker::new(b"0123456789abcdef"),
-        rules: Rules::built_in().unwrap(),
-        readers: Readers::built_in(),
-        also: Vec::new(),
-        also_notes: Vec::new(),
+        ..Scan::of_folder(folder, Marker::new(b"0123456789abcdef")).unwrap()
     };
     scan(what, &|_| {}).unwrap()
 }

@@ -5,13 +5,9 @@
 
 use std::path::Path;
 
-use keywheel_scan::ignores::Day;
 use keywheel_scan::literal::Marker;
-use keywheel_scan::reader::Readers;
 use keywheel_scan::report::{NoteKind, Report};
-use keywheel_scan::rules::Rules;
 use keywheel_scan::scan::{MAX_PARSED_BYTES, Scan, scan};
-use keywheel_scan::walk::Roots;
 
 /// A name for each reader.
 const NAMES: &[&str] = &[
@@ -44,21 +40,8 @@ fn is_full() -> bool {
 }
 
 fn scanned(folder: &Path) -> Report {
-    let what = Scan {
-        roots: Roots {
-            paths: vec![folder.to_owned()],
-            base: folder.to_owned(),
-            respects_ignores: true,
-        },
-        threads: 2,
-        passwords: true,
-        today: Day::LAST,
-        marker: Marker::new(b"k"),
-        rules: Rules::built_in().unwrap(),
-        readers: Readers::built_in(),
-        also: Vec::new(),
-        also_notes: Vec::new(),
-    };
+    let what =
+        Scan { threads: 2, passwords: true, ..Scan::of_folder(folder, Marker::new(b"k")).unwrap() };
     scan(what, &|_| {}).unwrap()
 }
 

@@ -184,8 +184,13 @@ impl Finder<'_, '_, '_> {
                 kind == Some(FrameKind::Class) && is_field
             })
             .collect();
-        for field in fields {
-            let name = tokens.text(field);
+        self.settings_below(prefix, &fields);
+    }
+
+    /// Fields of a class whose settings stand below a prefix.
+    fn settings_below(&mut self, prefix: &str, fields: &[usize]) {
+        for field in fields.iter().copied() {
+            let name = self.reader.tokens.text(field);
             let Some(class) = judge(name) else { continue };
             let setting =
                 if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
@@ -206,13 +211,7 @@ impl Finder<'_, '_, '_> {
             .filter(|at| matches!(tokens.text(*at), "val" | "var"))
             .map(|at| at + 1)
             .collect();
-        for field in fields {
-            let name = tokens.text(field);
-            let Some(class) = judge(name) else { continue };
-            let setting =
-                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
-            self.setting_of_class(field, &setting, class, Some(name));
-        }
+        self.settings_below(prefix, &fields);
     }
 
     /// `env:"JWT_SECRET" envDefault:"…"`
