@@ -6,7 +6,7 @@
 mod world;
 
 use serde_json::Value;
-use world::World;
+use world::{World, until_or};
 
 const VALUE: &str = "Zq7planted9fKw2Lx81";
 
@@ -194,14 +194,15 @@ fn a_report_closes_the_gate_until_the_code_is_mended() {
     let found = world.ok(&["ring", "findings", "web"]);
     assert!(found.contains("app/settings.py:3") && found.contains("shop"), "{found}");
     world.ok(&["rotate", "web"]);
-    let status = world.ok(&["status", "web"]);
-    assert!(status.contains("would break: shop: app/settings.py:3 (WEB_SECRET"), "{status}");
+    let status = || world.ok(&["status", "web"]);
+    let break_of = "would break: shop: app/settings.py:3 (WEB_SECRET";
+    until_or("the stage is there that has the gate", || status().contains(break_of), status);
     let live = "import os\n\n\ndef key():\n    return os.environ[\"WEB_SECRET\"]\n";
     world.write("app/settings.py", live);
     let told = report();
     assert!(told.contains("ring web: 1 finding, no place would break"), "{told}");
-    let status = world.ok(&["status", "web"]);
-    assert!(!status.contains("would break:"), "{status}");
+    let told = status();
+    assert!(!told.contains("would break:"), "{told}");
     server.stop();
 }
 

@@ -1,5 +1,5 @@
-//! What is written into files, and how: contents as their readers see them, and writes that fail,
-//! are killed or race with others at every step.
+//! What is written into files, and how: contents as their readers see them, and writes that race with
+//! others.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,7 +9,6 @@
 
 mod contents;
 mod env_file;
-mod faults;
 mod messages;
 mod real;
 mod support;

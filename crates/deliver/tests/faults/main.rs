@@ -1,5 +1,17 @@
 //! The whole way of a file or directory to the disk, with each operation failing, and with the
 //! process killed at each.
+//!
+//! This is a program of its own, because who is writing holds a lock, and a child that another test
+//! starts at that moment has it too until it becomes its program: what was left over then rightly
+//! stays where it is.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy does not see that the helpers of these tests are tests as well"
+)]
+
+mod disk;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -11,7 +23,7 @@ use keywheel_deliver::settings::FileOptions;
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use crate::support::{Fault, FaultyDisk, options};
+use crate::disk::{Fault, FaultyDisk};
 
 const OLD: &[u8] = b"OLD_KEY=the former content of the file\n";
 const NEW: &[u8] = b"NEW_KEY=the content that takes its place\n";
@@ -25,6 +37,10 @@ const FAULTS: [Fault; 5] = [
 ];
 /// More operations than any of the ways needs.
 const STEPS_MAX: usize = 200;
+
+fn options(path: &Path) -> FileOptions {
+    FileOptions { path: path.to_owned(), mode: 0o600, owner: None, backups: 0 }
+}
 
 struct Scene {
     folder: tempfile::TempDir,
