@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::panic::AssertUnwindSafe;
 
+use crate::callers::Known;
 use crate::gate::Gate;
 use crate::ignores;
 use crate::join::Read;
@@ -13,7 +14,7 @@ use crate::reader::Readers;
 use crate::report::{Note, NoteKind};
 use crate::rules::Rules;
 use crate::scan::MAX_PARSED_BYTES;
-use crate::site::Sites;
+use crate::site::{Sites, Speaks};
 use crate::source::SourceFile;
 use crate::walk::Found;
 
@@ -37,6 +38,8 @@ pub(crate) struct Opened {
     pub(crate) bytes: Option<u64>,
     /// Whether it spoke of keys.
     pub(crate) was_read: bool,
+    /// Of Python: what tells whether it has to be read again.
+    pub(crate) known: Option<Known>,
 }
 
 /// Opens and reads a file.
@@ -70,10 +73,21 @@ pub(crate) fn open(
     }
     if buffer.len() > MAX_PARSED_BYTES {
         in_pieces(found, &mut file, buffer, (gate, readers, rules), &mut opened);
-    } else if gate.lets(buffer) {
+        return opened;
+    }
+    let is_python = language::of(&found.path, b"") == Some(Language::Python);
+    if if is_python { gate.lets_python(buffer) } else { gate.lets(buffer) } {
         let bytes = opened.bytes;
         opened = read_whole(found, buffer, readers, rules);
         opened.bytes = bytes;
+        let sites = &mut opened.read.sites;
+        opened.was_read &= sites.speaks != Speaks::Not;
+        opened.known = match sites.speaks {
+            Speaks::OfKeys => sites.calls.take().map(Known::Calls),
+            speaks => Some(Known::of_quiet(buffer, speaks)),
+        };
+    } else if is_python {
+        opened.known = Some(Known::of_quiet(buffer, Speaks::Not));
     }
     opened
 }
@@ -183,7 +197,12 @@ fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     if bytes.starts_with(&[0xFE, 0xFF]) {
         return units(u16::from_be_bytes);
     }
-    String::from_utf8_lossy(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes))
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    // Nearly every file is right, and is seen to be so faster than it is mended.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => std::borrow::Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 fn is_bundle(language: Language, bytes: &[u8]) -> bool {

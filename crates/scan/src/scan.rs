@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use crate::callers::{Finder, Known, has_any};
 use crate::file::{self, Opened};
 use crate::finding::Class;
 use crate::gate::Gate;
@@ -19,6 +20,7 @@ use crate::join::{Joined, Read, join};
 use crate::language::{self, Language};
 use crate::literal::Marker;
 use crate::purpose;
+use crate::quick::hash;
 use crate::reader::Readers;
 use crate::report::{Note, NoteKind, Report, Stats, VERSION};
 use crate::rules::{Rules, RulesError};
@@ -133,7 +135,8 @@ pub fn scan(scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, 
     let pool = threads.stack_size(STACK_BYTES).build()?;
     let Walked { files, notes } = walk(&scan.roots)?;
     let (all, gated, stats) = (Vec::new(), BTreeSet::new(), Stats::default());
-    let mut run = Run { scan: &scan, gate, files, all, gated, notes, stats };
+    let known = BTreeMap::new();
+    let mut run = Run { scan: &scan, gate, files, all, gated, known, notes, stats };
     pool.install(|| {
         run.first_pass(progress);
         run.follow_wrappers();
@@ -153,6 +156,8 @@ struct Run<'a> {
     all: Vec<Kept>,
     /// The files that speak of keys.
     gated: BTreeSet<usize>,
+    /// What is known of files of Python.
+    known: BTreeMap<usize, Known>,
     notes: Vec<Note>,
     stats: Stats,
 }
@@ -182,6 +187,7 @@ impl Run<'_> {
                 self.stats.bytes += opened.bytes.unwrap_or_default();
                 self.stats.files_with_keys += usize::from(opened.was_read);
                 self.gated.extend(Some(index).filter(|_| opened.was_read));
+                self.known.extend(opened.known.map(|known| (index, known)));
                 self.notes.extend(opened.notes);
                 sites = sites.saturating_add(opened.read.sites.found.len());
                 if opened.read.has_something() {
@@ -260,9 +266,7 @@ impl Run<'_> {
 
     /// Reads again the files of a language that call at least one wrapper that is fresh.
     fn read_again(&mut self, language: &str, wrappers: &[&Elsewhere], fresh: &[bool]) {
-        let functions = wrappers.iter().map(|one| one.wrapper.function.as_str());
-        let homes = wrappers.iter().map(|one| one.home.as_str());
-        let (Some(functions), Some(homes)) = (words_of(functions), words_of(homes)) else { return };
+        let Some(search) = Search::new(language, wrappers, fresh) else { return };
         // A file that calls a function with a word of the gate in its name speaks of keys, and so
         // does one that gives the name of a key to a loader.
         let is_quiet = |one: &&Elsewhere| {
@@ -271,7 +275,11 @@ impl Run<'_> {
         };
         let with_quiet = wrappers.iter().zip(fresh).any(|(one, fresh)| *fresh && is_quiet(one));
         let is_candidate = |(index, found): &(usize, &Found)| {
-            (with_quiet || self.gated.contains(index)) && rules_of(found) == Some(language)
+            let may_call = match self.known.get(index) {
+                Some(known) => search.may_meet(known),
+                None => with_quiet || self.gated.contains(index),
+            };
+            may_call && rules_of(found) == Some(language)
         };
         let candidates: Vec<usize> =
             (0..).zip(&self.files).filter(is_candidate).map(|(index, _)| index).collect();
@@ -280,15 +288,7 @@ impl Run<'_> {
         let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
             let found = self.files.get(*index)?;
             file::fill(found, buffer).ok()?;
-            let is_fresh = |index: &usize| fresh.get(*index) == Some(&true);
-            let named = functions.which(buffer);
-            if !named.iter().any(is_fresh) {
-                return None;
-            }
-            let called = called(&named, &homes.which(buffer), wrappers);
-            if !called.iter().any(is_fresh) {
-                return None;
-            }
+            let called = search.called(buffer)?;
             let rules = extended.rules(&scan.rules, language, wrappers, called);
             let mut opened = file::read_whole(found, buffer, &scan.readers, &rules);
             self.finish(found, &mut opened);
@@ -320,6 +320,87 @@ fn home(path: &str) -> String {
         !matches!(*part, "" | "__init__" | "index" | "mod" | "main" | "lib" | "init")
     });
     said.next().unwrap_or_default().to_owned()
+}
+
+/// Finds which wrappers a file calls.
+struct Search<'w> {
+    wrappers: &'w [&'w Elsewhere],
+    fresh: &'w [bool],
+    words: Words<'w>,
+    /// The hashes of the fresh functions.
+    functions: Vec<u64>,
+    /// The same of those that use a key, and of their files.
+    sinks: Vec<u64>,
+    /// The same of those that load one.
+    loaders: Vec<u64>,
+}
+
+enum Words<'w> {
+    /// Names of functions and of files, which stand anywhere.
+    Anywhere { functions: Gate, homes: Gate },
+    /// The same of Python, where a call can be told. Those that are fresh are looked for first.
+    Python { functions: Finder, fresh: Finder, homes: Finder, all: Vec<&'w Wrapper> },
+}
+
+impl<'w> Search<'w> {
+    fn new(language: &str, wrappers: &'w [&'w Elsewhere], fresh: &'w [bool]) -> Option<Self> {
+        let functions = || wrappers.iter().map(|one| one.wrapper.function.as_str());
+        let homes = wrappers.iter().map(|one| one.home.as_str());
+        let words = if language == "python" {
+            let only = functions().zip(fresh).map(|(one, fresh)| if *fresh { one } else { "" });
+            Words::Python {
+                functions: Finder::new(functions())?,
+                fresh: Finder::new(only)?,
+                homes: Finder::new(homes)?,
+                all: wrappers.iter().map(|one| &one.wrapper).collect(),
+            }
+        } else {
+            Words::Anywhere { functions: words_of(functions())?, homes: words_of(homes)? }
+        };
+        let (mut called, mut sinks, mut loaders) = (Vec::new(), Vec::new(), Vec::new());
+        for (one, _) in wrappers.iter().zip(fresh).filter(|(_, fresh)| **fresh) {
+            let function = hash(one.wrapper.function.as_bytes());
+            let home = Some(&one.home).filter(|home| !home.is_empty());
+            let of = match one.wrapper.reaches {
+                Reaches::Sink(..) => &mut sinks,
+                Reaches::Loader(_) => &mut loaders,
+            };
+            of.push(function);
+            of.extend(home.map(|home| hash(home.as_bytes())));
+            called.push(function);
+        }
+        Some(Self { wrappers, fresh, words, functions: called, sinks, loaders })
+    }
+
+    /// Whether a file may call a fresh function, by what is known of it.
+    fn may_meet(&self, known: &Known) -> bool {
+        match known {
+            Known::Calls(calls) => has_any(calls, &self.functions),
+            Known::Imports { has_names, all } => {
+                has_any(all, &self.sinks) || (*has_names && has_any(all, &self.loaders))
+            }
+        }
+    }
+
+    /// The wrappers that a file calls, if one of them is fresh.
+    fn called(&self, bytes: &[u8]) -> Option<Vec<usize>> {
+        let is_fresh = |index: &usize| self.fresh.get(*index) == Some(&true);
+        let (named, homes) = match &self.words {
+            Words::Anywhere { functions, homes } => {
+                let named = functions.which(bytes);
+                named.iter().any(is_fresh).then(|| (named, homes.which(bytes)))?
+            }
+            Words::Python { functions, fresh, homes, all } => {
+                let homes = match fresh.called(bytes, all).as_slice() {
+                    [] => return None,
+                    _ => homes.all(bytes),
+                };
+                (functions.called(bytes, all), homes)
+            }
+        };
+        let called = called(&named, &homes, self.wrappers);
+        called.iter().any(is_fresh).then_some(called)
+    }
 }
 
 /// A gate for these words. An empty one would be met everywhere; no text has what stands for it.

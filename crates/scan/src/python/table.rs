@@ -1,8 +1,10 @@
 //! The rules of Python, found by the last part of a call's name. Most calls of a file end in a name
 //! that no rule has; those cost one look.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::finding::Source;
+use crate::quick::Quick;
 use crate::rules::{Implicit, Load, Scheduler, Sink, Table};
 
 /// A rule about a call.
@@ -28,9 +30,49 @@ impl Rule {
 /// All rules, by the last part of their calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    by_tail: HashMap<String, Vec<Rule>>,
-    /// The last parts of the calls that are not of the first table, which is keywheel's own.
-    added: Vec<String>,
+    by_tail: HashMap<String, Vec<Rule>, Quick>,
+    /// What a file must name so that one of these rules can be about it.
+    needs: BTreeSet<Need>,
+}
+
+/// The names without which a call cannot be that of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Need {
+    /// The last part of the call.
+    tail: String,
+    /// The first part; none if the call may be one of any receiver.
+    root: Option<String>,
+    by: By,
+}
+
+/// What else a rule needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    /// A word of what takes keys.
+    Uses,
+    /// A name under which something is loaded: it is a loader beyond keywheel's own.
+    Names,
+    /// Nothing: it takes a key, and is not one of keywheel's own.
+    Itself,
+}
+
+impl Need {
+    /// That of a rule; none where it says nothing that names do not say.
+    fn of(rule: &Rule, is_own: bool) -> Option<Self> {
+        let by = match rule {
+            Rule::Timer(_) => return None,
+            Rule::Load(load) if matches!(load.from, Source::File | Source::Settings) && is_own => {
+                return None;
+            }
+            _ if is_own => By::Uses,
+            Rule::Load(_) => By::Names,
+            Rule::Sink(_) | Rule::Implicit(_) => By::Itself,
+        };
+        let call = rule.call();
+        let tail = tail_of(call).trim_end_matches("()").to_owned();
+        let root = (!call.starts_with("*.")).then(|| root_of(call).to_owned());
+        Some(Self { tail, root, by })
+    }
 }
 
 impl Index {
@@ -44,18 +86,30 @@ impl Index {
             let timers = table.schedulers.iter().cloned().map(Rule::Timer);
             for rule in sinks.chain(loads).chain(implicit).chain(timers) {
                 let tail = tail_of(rule.call()).to_owned();
-                if place > 0 {
-                    index.added.push(tail.trim_end_matches("()").to_owned());
-                }
+                index.needs.extend(Need::of(&rule, place == 0));
                 index.by_tail.entry(tail).or_default().insert(0, rule);
             }
         }
         index
     }
 
-    /// The last parts of the calls that were added to keywheel's own.
-    pub(super) fn added(&self) -> impl Iterator<Item = &str> {
-        self.added.iter().map(String::as_str)
+    /// Whether a text has all names of one of the calls: of keywheel's own ones if it `uses` keys,
+    /// of loaders beyond them if it has `names` of settings, of any other beyond them.
+    pub(super) fn may_be_called_in(&self, text: &str, uses: bool, names: bool) -> bool {
+        let counts = |need: &&Need| match need.by {
+            By::Uses => uses,
+            By::Names => names,
+            By::Itself => true,
+        };
+        let mut needs = self.needs.iter().filter(counts).peekable();
+        if needs.peek().is_none() {
+            return false;
+        }
+        let there: HashSet<&str, Quick> = identifiers(text).collect();
+        needs.any(|need| {
+            let root = need.root.as_deref();
+            there.contains(need.tail.as_str()) && root.is_none_or(|root| there.contains(root))
+        })
     }
 
     /// Whether any rule's call ends so.
@@ -79,6 +133,17 @@ pub(super) fn tail_of(call: &str) -> &str {
     call.rsplit('.').next().unwrap_or(call)
 }
 
+/// The first part of a dotted name.
+fn root_of(call: &str) -> &str {
+    call.split(['.', '(']).next().unwrap_or(call)
+}
+
+/// The words of a text that could be names in it.
+fn identifiers(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
+        .filter(|word| word.len() > 1)
+}
+
 /// Whether a rule's name is that of a call. A class may have been imported from a module further
 /// inside its package, and a module may stand inside one of the project.
 fn is_call(rule: &str, dotted: &str) -> bool {
@@ -86,10 +151,8 @@ fn is_call(rule: &str, dotted: &str) -> bool {
         return true;
     }
     let is_class = tail_of(rule).starts_with(|letter: char| letter.is_ascii_uppercase());
-    let root = |name: &str| name.split(['.', '(']).next().unwrap_or_default().len();
     if is_class && rule.contains('.') && !rule.contains('(') && !dotted.contains('(') {
-        return rule.get(..root(rule)) == dotted.get(..root(dotted))
-            && tail_of(rule) == tail_of(dotted);
+        return root_of(rule) == root_of(dotted) && tail_of(rule) == tail_of(dotted);
     }
     dotted.starts_with('.') && is_inside(rule, dotted)
 }
