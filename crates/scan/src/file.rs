@@ -9,11 +9,12 @@ use crate::gate::Gate;
 use crate::ignores;
 use crate::join::Read;
 use crate::language::{self, Language};
+use crate::nginx::consumers::{self, Around, Include};
 use crate::reader::Readers;
 use crate::report::{Note, NoteKind};
 use crate::rules::Rules;
-use crate::scan::MAX_PARSED_BYTES;
-use crate::site::Sites;
+use crate::scan::{MAX_PARSED_BYTES, includes};
+use crate::site::{Site, Sites};
 use crate::source::SourceFile;
 use crate::walk::Found;
 
@@ -37,6 +38,8 @@ pub(crate) struct Opened {
     pub(crate) bytes: Option<u64>,
     /// Whether it spoke of keys.
     pub(crate) was_read: bool,
+    /// What it includes, if it is a configuration of nginx.
+    pub(crate) includes: Vec<Include>,
 }
 
 /// Opens and reads a file.
@@ -70,11 +73,44 @@ pub(crate) fn open(
     }
     if buffer.len() > MAX_PARSED_BYTES {
         in_pieces(found, &mut file, buffer, (gate, readers, rules), &mut opened);
-    } else if gate.lets(buffer) {
+    } else {
         let bytes = opened.bytes;
-        opened = read_whole(found, buffer, readers, rules);
+        if gate.lets(buffer) {
+            opened = read_whole(found, buffer, readers, rules);
+        }
         opened.bytes = bytes;
+        if includes::may_be_in(&found.path, buffer)
+            && language::of(&found.path, buffer) == Some(Language::Nginx)
+        {
+            opened.includes = read_included(found, buffer, &[Around::default()]).includes;
+        }
     }
+    opened
+}
+
+/// Reads a file of nginx that is in the buffer as within each of some places.
+pub(crate) fn read_included(found: &Found, buffer: &[u8], places: &[Around]) -> Opened {
+    let mut opened = Opened { was_read: true, ..Opened::default() };
+    let text = decoded(buffer);
+    let file = SourceFile::new(found.shown.as_ref(), &text);
+    let mut sites = Sites::default();
+    for place in places {
+        let mut here = Sites::default();
+        let done = guarded(|| {
+            opened.includes = consumers::read_within(&file, place, &mut here);
+            Ok(())
+        });
+        if let Err(why) = done {
+            opened.notes.push(Note::of(NoteKind::Unreadable, found.shown.clone(), why));
+        }
+        let known = |site: &Site| {
+            let is_same = |one: &Site| (one.at, &one.rule) == (site.at, &site.rule);
+            sites.found.iter().any(is_same)
+        };
+        here.found.retain(|site| !known(site));
+        sites.found.append(&mut here.found);
+    }
+    opened.read = Read { sites, inline: ignores::inline(&text), ..Read::default() };
     opened
 }
 

@@ -18,12 +18,15 @@ use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError, Inline};
 use crate::join::{Joined, Read, join};
 use crate::language::{self, Language};
 use crate::literal::Marker;
+use crate::nginx::consumers::Include;
 use crate::purpose;
 use crate::reader::Readers;
 use crate::report::{Note, NoteKind, Report, Stats, VERSION};
 use crate::rules::{Rules, RulesError};
 use crate::site::{Reaches, Wrapper};
 use crate::walk::{Found, Roots, WalkError, Walked, walk};
+
+pub(crate) mod includes;
 
 /// Longer files are read in pieces, by lines.
 pub const MAX_PARSED_BYTES: usize = 4 << 20;
@@ -133,9 +136,11 @@ pub fn scan(scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, 
     let pool = threads.stack_size(STACK_BYTES).build()?;
     let Walked { files, notes } = walk(&scan.roots)?;
     let (all, gated, stats) = (Vec::new(), BTreeSet::new(), Stats::default());
-    let mut run = Run { scan: &scan, gate, files, all, gated, notes, stats };
+    let includes = BTreeMap::new();
+    let mut run = Run { scan: &scan, gate, files, all, gated, includes, notes, stats };
     pool.install(|| {
         run.first_pass(progress);
+        run.follow_includes();
         run.follow_wrappers();
     });
     let Run { all, notes, stats, .. } = run;
@@ -153,6 +158,8 @@ struct Run<'a> {
     all: Vec<Kept>,
     /// The files that speak of keys.
     gated: BTreeSet<usize>,
+    /// What configurations of nginx include.
+    includes: BTreeMap<usize, Vec<Include>>,
     notes: Vec<Note>,
     stats: Stats,
 }
@@ -183,6 +190,9 @@ impl Run<'_> {
                 self.stats.files_with_keys += usize::from(opened.was_read);
                 self.gated.extend(Some(index).filter(|_| opened.was_read));
                 self.notes.extend(opened.notes);
+                if !opened.includes.is_empty() {
+                    self.includes.insert(index, opened.includes);
+                }
                 sites = sites.saturating_add(opened.read.sites.found.len());
                 if opened.read.has_something() {
                     self.all.push((index, opened.read));
