@@ -78,7 +78,12 @@ impl Scan {
     pub fn of_folder(folder: &Path, marker: Marker) -> Result<Self, RulesError> {
         let paths = vec![folder.to_owned()];
         Ok(Self {
-            roots: Roots { paths, base: folder.to_owned(), respects_ignores: true },
+            roots: Roots {
+                paths,
+                base: folder.to_owned(),
+                respects_ignores: true,
+                are_listed: false,
+            },
             threads: 1,
             passwords: false,
             today: Day::LAST,

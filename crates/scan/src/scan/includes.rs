@@ -2,8 +2,8 @@
 //! A file named `keys` with `"…" shop;` in it holds keys where a `map` of a header includes it.
 //!
 //! Only files of the scan are read. A relative path begins at the folder of the main file, as nginx
-//! has it, or else at that of the file that includes, or at one above; an absolute one below nginx's
-//! own folder begins there too.
+//! has it, or else at that of the file that includes, or at one above; an absolute one below the
+//! folder of an installed nginx begins there too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -48,7 +48,7 @@ const ENDINGS: &[&str] = &[
 
 /// Whether a file may include others, by its name and a word that stands in it.
 pub(crate) fn may_be_in(path: &Path, text: &[u8]) -> bool {
-    let ending = path.extension().map(|ending| ending.as_encoded_bytes());
+    let ending = path.extension().map(std::ffi::OsStr::as_encoded_bytes);
     let fits = ending.is_none_or(|one| ENDINGS.iter().any(|known| known.as_bytes() == one));
     fits && memchr::memmem::find(text, b"include").is_some()
 }

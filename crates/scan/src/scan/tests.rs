@@ -53,6 +53,7 @@ fn setup(folder: &Path) -> Scan {
             paths: vec![folder.to_owned()],
             base: folder.to_owned(),
             respects_ignores: true,
+            are_listed: false,
         },
         threads: 2,
         passwords: false,
