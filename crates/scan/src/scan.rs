@@ -415,7 +415,10 @@ fn reported(
     mut stats: Stats,
     ignores: &IgnoreFile,
 ) -> Report {
-    all.extend(scan.also);
+    all.extend(scan.also.into_iter().map(|mut read| {
+        read.sites.found.retain(|site| scan.passwords || site.class != Class::Password);
+        read
+    }));
     notes.extend(scan.also_notes);
     all.sort_by(|one, other| one.path.cmp(&other.path));
     let mut joined = join(&all, &scan.marker);
