@@ -85,7 +85,7 @@ fn scan(root: &Path) -> Result<(), Failure> {
     let machine = machine(root)?;
     let header = header(&machine, &format!("{SCAN_TEXTS}=… cargo xtask campaign {SCAN}"));
     let body = format!(
-        "## Set C: not seen before\n\n{header}\n{unseen}\n\
+        "## Set C: not seen before\n\n{header}\n{unseen}\n\n\
          ## Sets A and B: with which the rules were made\n\n\
          The first half of the repositories:\n\n{first}\n\nThe second half:\n\n{second}"
     );
