@@ -10,11 +10,12 @@ use crate::gate::Gate;
 use crate::ignores;
 use crate::join::Read;
 use crate::language::{self, Language};
+use crate::nginx::consumers::{self, Around, Include};
 use crate::reader::Readers;
 use crate::report::{Note, NoteKind};
 use crate::rules::Rules;
-use crate::scan::MAX_PARSED_BYTES;
-use crate::site::{Sites, Speaks};
+use crate::scan::{MAX_PARSED_BYTES, includes};
+use crate::site::{Site, Sites, Speaks};
 use crate::source::SourceFile;
 use crate::walk::Found;
 
@@ -40,6 +41,8 @@ pub(crate) struct Opened {
     pub(crate) was_read: bool,
     /// Of Python: what tells whether it has to be read again.
     pub(crate) known: Option<Known>,
+    /// What it includes, if it is a configuration of nginx.
+    pub(crate) includes: Vec<Include>,
 }
 
 /// Opens and reads a file.
@@ -75,20 +78,61 @@ pub(crate) fn open(
         in_pieces(found, &mut file, buffer, (gate, readers, rules), &mut opened);
         return opened;
     }
-    let is_python = language::of(&found.path, b"") == Some(Language::Python);
-    if if is_python { gate.lets_python(buffer) } else { gate.lets(buffer) } {
-        let bytes = opened.bytes;
-        opened = read_whole(found, buffer, readers, rules);
-        opened.bytes = bytes;
-        let sites = &mut opened.read.sites;
-        opened.was_read &= sites.speaks != Speaks::Not;
-        opened.known = match sites.speaks {
-            Speaks::OfKeys => sites.calls.take().map(Known::Calls),
-            speaks => Some(Known::of_quiet(buffer, speaks)),
-        };
-    } else if is_python {
-        opened.known = Some(Known::of_quiet(buffer, Speaks::Not));
+    if language::of(&found.path, b"") == Some(Language::Python) {
+        opened = python(found, buffer, gate, readers, rules);
+    } else {
+        if gate.lets(buffer) {
+            opened = read_whole(found, buffer, readers, rules);
+        }
+        if includes::may_be_in(&found.path, buffer)
+            && language::of(&found.path, buffer) == Some(Language::Nginx)
+        {
+            opened.includes = read_included(found, buffer, &[Around::default()]).includes;
+        }
     }
+    opened.bytes = Some(length);
+    opened
+}
+
+/// Reads a file of Python that is in the buffer, with what tells whether it has to be read again.
+fn python(found: &Found, buffer: &[u8], gate: &Gate, readers: &Readers, rules: &Rules) -> Opened {
+    if !gate.lets_python(buffer) {
+        let known = Some(Known::of_quiet(buffer, Speaks::Not));
+        return Opened { known, ..Opened::default() };
+    }
+    let mut opened = read_whole(found, buffer, readers, rules);
+    let sites = &mut opened.read.sites;
+    opened.was_read &= sites.speaks != Speaks::Not;
+    opened.known = match sites.speaks {
+        Speaks::OfKeys => sites.calls.take().map(Known::Calls),
+        speaks => Some(Known::of_quiet(buffer, speaks)),
+    };
+    opened
+}
+
+/// Reads a file of nginx that is in the buffer as within each of some places.
+pub(crate) fn read_included(found: &Found, buffer: &[u8], places: &[Around]) -> Opened {
+    let mut opened = Opened { was_read: true, ..Opened::default() };
+    let text = decoded(buffer);
+    let file = SourceFile::new(found.shown.as_ref(), &text);
+    let mut sites = Sites::default();
+    for place in places {
+        let mut here = Sites::default();
+        let done = guarded(|| {
+            opened.includes = consumers::read_within(&file, place, &mut here);
+            Ok(())
+        });
+        if let Err(why) = done {
+            opened.notes.push(Note::of(NoteKind::Unreadable, found.shown.clone(), why));
+        }
+        let known = |site: &Site| {
+            let is_same = |one: &Site| (one.at, &one.rule) == (site.at, &site.rule);
+            sites.found.iter().any(is_same)
+        };
+        here.found.retain(|site| !known(site));
+        sites.found.append(&mut here.found);
+    }
+    opened.read = Read { sites, inline: ignores::inline(&text), ..Read::default() };
     opened
 }
 

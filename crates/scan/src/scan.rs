@@ -19,6 +19,7 @@ use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError, Inline};
 use crate::join::{Joined, Read, join};
 use crate::language::{self, Language};
 use crate::literal::Marker;
+use crate::nginx::consumers::Include;
 use crate::purpose;
 use crate::quick::hash;
 use crate::reader::Readers;
@@ -26,6 +27,8 @@ use crate::report::{Note, NoteKind, Report, Stats, VERSION};
 use crate::rules::{Rules, RulesError};
 use crate::site::{Reaches, Wrapper};
 use crate::walk::{Found, Roots, WalkError, Walked, walk};
+
+pub(crate) mod includes;
 
 /// Longer files are read in pieces, by lines.
 pub const MAX_PARSED_BYTES: usize = 4 << 20;
@@ -77,7 +80,12 @@ impl Scan {
     pub fn of_folder(folder: &Path, marker: Marker) -> Result<Self, RulesError> {
         let paths = vec![folder.to_owned()];
         Ok(Self {
-            roots: Roots { paths, base: folder.to_owned(), respects_ignores: true },
+            roots: Roots {
+                paths,
+                base: folder.to_owned(),
+                respects_ignores: true,
+                are_listed: false,
+            },
             threads: 1,
             passwords: false,
             today: Day::LAST,
@@ -135,10 +143,11 @@ pub fn scan(scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, 
     let pool = threads.stack_size(STACK_BYTES).build()?;
     let Walked { files, notes } = walk(&scan.roots)?;
     let (all, gated, stats) = (Vec::new(), BTreeSet::new(), Stats::default());
-    let known = BTreeMap::new();
-    let mut run = Run { scan: &scan, gate, files, all, gated, known, notes, stats };
+    let (known, includes) = (BTreeMap::new(), BTreeMap::new());
+    let mut run = Run { scan: &scan, gate, files, all, gated, known, includes, notes, stats };
     pool.install(|| {
         run.first_pass(progress);
+        run.follow_includes();
         run.follow_wrappers();
     });
     let Run { all, notes, stats, .. } = run;
@@ -158,6 +167,8 @@ struct Run<'a> {
     gated: BTreeSet<usize>,
     /// What is known of files of Python.
     known: BTreeMap<usize, Known>,
+    /// What configurations of nginx include.
+    includes: BTreeMap<usize, Vec<Include>>,
     notes: Vec<Note>,
     stats: Stats,
 }
@@ -189,6 +200,9 @@ impl Run<'_> {
                 self.gated.extend(Some(index).filter(|_| opened.was_read));
                 self.known.extend(opened.known.map(|known| (index, known)));
                 self.notes.extend(opened.notes);
+                if !opened.includes.is_empty() {
+                    self.includes.insert(index, opened.includes);
+                }
                 sites = sites.saturating_add(opened.read.sites.found.len());
                 if opened.read.has_something() {
                     self.all.push((index, opened.read));
@@ -481,7 +495,10 @@ fn reported(
     mut stats: Stats,
     ignores: &IgnoreFile,
 ) -> Report {
-    all.extend(scan.also);
+    all.extend(scan.also.into_iter().map(|mut read| {
+        read.sites.found.retain(|site| scan.passwords || site.class != Class::Password);
+        read
+    }));
     notes.extend(scan.also_notes);
     all.sort_by(|one, other| one.path.cmp(&other.path));
     let mut joined = join(&all, &scan.marker);
