@@ -139,7 +139,12 @@ impl<'f, 'a> Reader<'f, 'a> {
         };
         if let Some(path) = self.facts.imports.get(first) {
             add(path.clone());
-            return readings;
+            // `hash` of a library for passwords is no hash of a key.
+            let is_for_passwords = path.first().is_some_and(|module| {
+                let module = module.rsplit('/').next().unwrap_or(module);
+                matches!(module, "bcrypt" | "bcryptjs" | "argon2" | "bcrypt-ts")
+            });
+            return if is_for_passwords { readings.split_off(1) } else { readings };
         }
         if rest.is_empty() {
             return readings;

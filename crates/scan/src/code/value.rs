@@ -509,7 +509,12 @@ impl<'a> Reader<'_, 'a> {
             };
             let found = self.facts.before(tokens, name, at).find(here);
             let found = found.or_else(|| self.facts.of(tokens, name).find(here));
-            if let Some(definition) = found {
+            // What a parameter is without an argument says nothing of what it is with one.
+            let is_default = |definition: &&Definition| {
+                let (open, close) = frame.params.unwrap_or_default();
+                !(open..close).contains(&definition.name)
+            };
+            if let Some(definition) = found.filter(is_default) {
                 let is_kept = match frame.kind {
                     _ if number == uses && number > 0 => Some(definition.form == Form::Kept),
                     FrameKind::Function => None,
@@ -610,7 +615,8 @@ impl<'a> Reader<'_, 'a> {
             let is_name = |at: &usize| {
                 tokens.is_word(*at)
                     && tokens.name(*at) == name
-                    && (!tokens.is(at + 1, ".") && !tokens.is(at.saturating_sub(1), "="))
+                    && !tokens.is(at + 1, ".")
+                    && !matches!(tokens.before(*at), "=" | "." | "?.")
             };
             let mut words = from..to;
             let named = match self.dialect {

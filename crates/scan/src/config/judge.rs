@@ -139,6 +139,9 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
     if let Some(class) = names::judge(name) {
         return Some((class, sure(class, &words)));
     }
+    if names::counts_or_switches(&words) {
+        return None;
+    }
     let rest = without_place(&words);
     let (last, before) = rest.split_last()?;
     let prior = before.last().map_or("", String::as_str);
@@ -170,6 +173,11 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
             medium(Class::Credential)
         }
         // Those of a database are a login.
+        "salt" | "pepper" | "salts" | "peppers"
+            if style == Style::Environment || ABOVE_KEY.contains(&above_last(above).as_str()) =>
+        {
+            medium(Class::Key)
+        }
         "credentials" if matches!(prior, "database" | "db" | "postgres" | "mysql" | "redis") => {
             None
         }
@@ -178,6 +186,11 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         }
         _ => None,
     }
+}
+
+/// The last word of the name above.
+fn above_last(above: &str) -> String {
+    names::words(above).pop().unwrap_or_default()
 }
 
 /// A name that the judge of names knows; a lone `secret` could also be the name of one.

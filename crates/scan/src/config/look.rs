@@ -5,7 +5,7 @@ use super::judge::{Style, may_be_secret, style_of};
 use super::out::{Entry, Out};
 use super::tree::{Node, Shape, Tree, joined};
 use super::value::{Value, name_length};
-use super::{Format, hcl, shell};
+use super::{Format, hcl, shell, yaml};
 use crate::finding::Source;
 
 /// What stands in these speaks to people or about other entries.
@@ -108,6 +108,7 @@ impl<'a> Looker<'_, 'a> {
         let nearest = self.above.first().copied().unwrap_or_default();
         match self.node.key {
             None => self.item(nearest, out),
+            Some(yaml::FILLED_IN) => {}
             // Where a secret is: the entry that takes it is the place.
             Some("key" | "name" | "optional")
                 if matches!(nearest, "secretKeyRef" | "secret_key_ref" | "configMapKeyRef") => {}
@@ -170,6 +171,7 @@ impl<'a> Looker<'_, 'a> {
             }
         } else if ENVIRONMENTS.contains(&nearest)
             || of(["generateValue", "sync", "generator"]).is_some()
+            || self.sibling(yaml::FILLED_IN).is_some()
         {
             Value::from(Source::Unknown)
         } else {
@@ -237,6 +239,9 @@ impl<'a> Looker<'_, 'a> {
         if shape == Shape::Nothing {
             return self.collection(key, nearest, out);
         }
+        if self.names_key_of_secret(key) {
+            return;
+        }
         let value_of = match tag {
             "!vault" | "!secret" | "!encrypted/pkcs1-oaep" => Value::from(Source::SecretStore),
             "!Ref" | "!GetAtt" | "!ImportValue" | "!env" | "!ENV" => {
@@ -247,7 +252,7 @@ impl<'a> Looker<'_, 'a> {
         };
         let is_of_secret = self.kind == "Secret"
             && matches!(nearest, "data" | "stringData")
-            && matches!(key, "key" | "token");
+            && matches!(key, "key" | "token" | "salt" | "pepper");
         if is_of_secret {
             // In a Secret, what says little by itself is one.
             let mut out = out.within(0, out.rule, Style::Tree);
@@ -264,6 +269,31 @@ impl<'a> Looker<'_, 'a> {
         } else {
             self.entry(at, key, value_of, out);
         }
+    }
+
+    /// Values of a chart that say under which key of a Secret something stands, beside the name of
+    /// that Secret: `jwtSecretKey: jwt` beside `existingSecret`.
+    fn names_key_of_secret(&self, key: &str) -> bool {
+        let value = self.node.value;
+        let is_slug = value.len() < 40
+            && value.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_.".contains(&byte));
+        let speaks = ["key", "secret", "token"].iter().any(|word| value.contains(word));
+        // `clientSecretKey: client-secret` says it by itself.
+        let bare = key.strip_suffix("Key").unwrap_or_default();
+        if is_slug && bare.len() > 3 && crate::names::folded(value) == crate::names::folded(bare) {
+            return true;
+        }
+        let is_name = is_slug
+            && (key.ends_with("SecretKey")
+                || (key == "secretKey" && speaks && value.contains('-'))
+                || (key.ends_with("Key") && key.len() > 9 && speaks && value.contains('-')));
+        is_name
+            && self.tree.children(self.node.parent).any(|(_, beside)| {
+                beside.key.is_some_and(|key| {
+                    let is_of = |end: &str| key.len() > end.len() && key.ends_with(end);
+                    key.starts_with("existing") && is_of("Secret") || key == "secretName"
+                })
+            })
     }
 
     /// A key with a map, a list or nothing.

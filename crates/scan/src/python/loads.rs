@@ -141,7 +141,11 @@ fn one(
     fallback: Option<(&Expr, bool)>,
 ) {
     let under = placing.under.filter(|under| words::may_name_key(under));
-    let by_name = name.as_deref().and_then(words::judge_loaded);
+    if is_only_asked(out, at) {
+        return;
+    }
+    let within = || (load.from == Source::SecretStore).then(|| part_of_secret(out, at)).flatten();
+    let by_name = name.as_deref().and_then(words::judge_loaded).or_else(within);
     let by_place = under.and_then(words::judge);
     let is_about =
         name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
@@ -167,6 +171,22 @@ fn one(
     if text_of(fallback).is_some_and(|text| words::may_be_value(&text, &name)) {
         out.literal(fallback, "python/default-literal", Some(&name), class, scope);
     }
+}
+
+/// `bool(os.environ.get("CLIENT_SECRET"))` only asks whether there is one.
+fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
+    let before = out.file.text.get(at.saturating_sub(64)..at).unwrap_or_default();
+    let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+    before.trim_end_matches(is_part).ends_with("bool(")
+}
+
+/// The key that is taken out of a secret of several: `json.loads(…)["jwt_secret"]` in the line.
+fn part_of_secret(out: &Out<'_>, at: usize) -> Option<Class> {
+    let line = out.file.text.get(at..)?.split('\n').next()?;
+    let mut parts = line.split("[\"").skip(1).chain(line.split("['").skip(1)).take(8);
+    parts
+        .find_map(|part| words::judge(part.split(['"', '\'']).next()?))
+        .filter(|class| *class != Class::Password)
 }
 
 /// When a load runs, and whether what it gives follows its source.

@@ -55,6 +55,9 @@ pub struct Sink {
     pub call: String,
     /// The position of the key, from zero, without a receiver.
     pub key: Option<usize>,
+    /// Whether the key is what the method is called on: `private_key.sign(text)`.
+    #[serde(default)]
+    pub receiver: bool,
     /// The names of the key among named arguments, or in an object given as the last argument.
     #[serde(default)]
     pub keywords: Vec<String>,

@@ -137,8 +137,10 @@ impl Finder<'_, '_, '_> {
     /// Whether a place stands in a condition, directly or beside `&&` and `||`.
     fn is_condition(&self, start: usize) -> bool {
         let tokens = self.reader.tokens;
-        let asks =
-            ["if", "while", "isset", "empty", "expect", "assert", "isBlank", "isEmpty", "elseif"];
+        let asks = [
+            "if", "while", "isset", "empty", "expect", "assert", "isBlank", "isEmpty", "elseif",
+            "Boolean",
+        ];
         let mut at = start;
         for _ in 0..BACK_MAX {
             let Some(before) = at.checked_sub(1) else { return false };
@@ -150,7 +152,9 @@ impl Finder<'_, '_, '_> {
                 },
                 (Some(Kind::Open), "(") => {
                     let call = at.saturating_sub(1);
-                    if asks.contains(&tokens.text(call)) {
+                    // `!!(a && b)` asks as well.
+                    if asks.contains(&tokens.text(call)) || matches!(tokens.text(call), "!!" | "!")
+                    {
                         return true;
                     }
                     if tokens.is_word(call) {

@@ -401,11 +401,16 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    /// `%env(APP_SECRET)%`
+    /// `%env(APP_SECRET)%`, `%kernel.secret%`, `Autowire(env: 'APP_SECRET')`
     fn symfony(&mut self, at: usize) {
-        let Some(text) = self.reader.tokens.string(at) else { return };
-        let Some((_, rest)) = text.split_once("%env(") else { return };
-        let Some((inner, _)) = rest.split_once(")%") else { return };
+        let tokens = self.reader.tokens;
+        let Some(text) = tokens.string(at) else { return };
+        let of_environment = || text.split_once("%env(")?.1.split_once(")%").map(|one| one.0);
+        let of_container = || text.strip_prefix('%')?.strip_suffix('%');
+        let is_named = matches!(tokens.text(at.saturating_sub(2)), "env" | "param")
+            && tokens.text(at.saturating_sub(4)) == "Autowire";
+        let named = || Some(text).filter(|_| is_named);
+        let Some(inner) = of_environment().or_else(of_container).or_else(named) else { return };
         let setting = inner.rsplit(':').next().unwrap_or(inner);
         let Some(class) = judge(setting) else { return };
         let mut site = self.site(Kind::EnvLoad, "env-load", at);

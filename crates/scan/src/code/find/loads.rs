@@ -88,7 +88,8 @@ impl<'f, 'a> Reader<'f, 'a> {
             range
         } else if self.is_dot(end) && tokens.is_word(end + 1) {
             // `ENV.fetch(…)` has a rule of its own.
-            if self.call_open(end + 1).is_some() && rule.from == Source::Environment {
+            let is_asked = matches!(tokens.text(end + 1), "dig" | "fetch" | "get");
+            if self.call_open(end + 1).is_some() && (rule.from == Source::Environment || is_asked) {
                 return None;
             }
             end += 2;
@@ -186,9 +187,18 @@ impl<'f, 'a> Reader<'f, 'a> {
             if judge_file(name).is_some() {
                 return Some(name);
             }
-            let constant = self.facts.of(tokens, name).next()?;
-            tokens.string(constant.value).filter(|path| file_class(path).is_some())
+            self.path_of(name)
         })
+    }
+
+    /// The path that a variable is given, also where it is put together:
+    /// `path.join(folder, "private.pem")`.
+    fn path_of(&self, name: &str) -> Option<&'a str> {
+        let tokens = self.tokens;
+        let given = self.facts.of(tokens, name).next()?;
+        let end = expression_end(tokens, self.dialect, given.value);
+        (given.value..end.min(given.value + PATH_TOKENS_MAX))
+            .find_map(|at| tokens.string(at).filter(|path| file_class(path).is_some()))
     }
 
     fn setting_name(&self, range: Range) -> Setting<'a> {
@@ -466,6 +476,9 @@ impl<'a> Finder<'_, '_, 'a> {
 fn is_key_of_service(name: &str) -> bool {
     let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
     let words = crate::names::words(name);
+    if crate::names::counts_or_switches(&words) {
+        return false;
+    }
     let mut parts = words.iter().rev();
     is_constant
         && words.len() > 2
@@ -514,13 +527,38 @@ const NO_KEYS: &[&str] = &[
     "user",
 ];
 
+/// How far it is looked for the path of a file where that is put together.
+const PATH_TOKENS_MAX: usize = 24;
+
+/// Words before `key` in the name of a path that make the file something else.
+const OTHER_FILES: &[&str] = &["cache", "foreign", "host", "index", "primary", "sort", "ssh"];
+
 /// What a file holds, by the name of the variable that has its path.
 fn judge_file(name: &str) -> Option<Class> {
-    let ends =
-        ["Location", "Path", "File", "Resource", "Bytes", "Stream", "_location", "_resource"];
-    let bare = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let ends = [
+        "Location",
+        "Path",
+        "File",
+        "Filename",
+        "Resource",
+        "Bytes",
+        "Stream",
+        "_location",
+        "_resource",
+        "_path",
+        "_file",
+        "_filename",
+    ];
+    let bare = ends.iter().find_map(|end| name.strip_suffix(end));
+    let words = crate::names::words(bare.unwrap_or(name));
+    // `emailKeyPath`: whatever it is for, a file that has its name from a key holds one.
+    let is_named = bare.is_some()
+        && words.split_last().is_some_and(|(last, before)| {
+            last == "key" && !before.iter().any(|word| OTHER_FILES.contains(&word.as_str()))
+        });
+    let bare = bare.unwrap_or(name);
     let is_store = crate::names::folded(bare).ends_with("keystore");
-    let class = judge(bare).or(is_store.then_some(Class::Key));
+    let class = judge(bare).or((is_store || is_named).then_some(Class::Key));
     class.filter(|class| *class != Class::Password)
 }
 
