@@ -265,12 +265,15 @@ const OTHER_TOKENS: &[&str] = &[
 /// Words before `token` that make it a standing credential; other tokens come and go.
 const BEFORE_TOKEN: &[&str] = &[
     "admin",
+    "agent",
     "api",
     "auth",
     "bearer",
     "bot",
     "cloudflare",
+    "cluster",
     "codecov",
+    "cron",
     "deploy",
     "discord",
     "dockerhub",
@@ -278,8 +281,13 @@ const BEFORE_TOKEN: &[&str] = &[
     "gitlab",
     "heroku",
     "huggingface",
+    "ingest",
+    "integration",
+    "internal",
     "mapbox",
     "maptiler",
+    "master",
+    "metrics",
     "npm",
     "personal",
     "platform",
@@ -288,6 +296,7 @@ const BEFORE_TOKEN: &[&str] = &[
     "secret",
     "sentry",
     "service",
+    "shared",
     "slack",
     "snyk",
     "telegram",
@@ -465,6 +474,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 is_key.then_some(Class::Key)
             }
         }
+        "publickey" | "pubkey" => Some(Class::Public),
         "passphrase" | "pepper" | "peppers" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
         | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"
@@ -474,7 +484,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
         }
         "token" => BEFORE_TOKEN.contains(&prior).then_some(Class::Credential),
         // What encrypts a cookie is called so too: `SECRET_COOKIE_PASSWORD`, `sessionPassword`.
-        "password" if matches!(prior, "cookie" | "session" | "encryption") => Some(Class::Key),
+        "password" if matches!(prior, "cookie" | "session" | "encryption" | "encryptor") => {
+            Some(Class::Key)
+        }
         "password" | "passwd" | "pwd" | "pass" => Some(Class::Password),
         word if ABOUT.contains(&word) => None,
         _ => None,

@@ -188,6 +188,15 @@ impl<'f, 'a> Reader<'f, 'a> {
             }
             at += 1;
         }
+        // `app.get(ConfigService)` gives one.
+        let given = tokens.text(at.saturating_sub(2));
+        let is_asked = matches!(path.last(), Some(&("get" | "resolve")))
+            && tokens.is(at.saturating_sub(1), ")")
+            && tokens.is(at.saturating_sub(3), "(")
+            && given.starts_with(|letter: char| letter.is_ascii_uppercase());
+        if is_asked {
+            return Some(vec![given]);
+        }
         let first = path.first()?;
         if let Some(import) = self.facts.imports.get(first) {
             path.splice(..1, import.iter().copied());

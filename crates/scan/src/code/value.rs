@@ -120,18 +120,21 @@ impl<'a> Reader<'_, 'a> {
         let mut best: Option<Value<'a>> = None;
         for part in self.parts(range) {
             let value = self.primary(part, depth);
-            let rank = |value: &Value<'a>| match value.origin {
-                Origin::Load { .. } => 4,
-                Origin::Argument { .. } | Origin::Setting { .. } => 3,
-                Origin::Literal(_) => 2,
-                Origin::Generated => 1,
-                Origin::Unknown => {
-                    if value.is_key() {
-                        3
-                    } else {
-                        0
+            let rank = |value: &Value<'a>| {
+                u8::from(value.is_key())
+                    + 2 * match value.origin {
+                        Origin::Load { .. } => 4,
+                        Origin::Argument { .. } | Origin::Setting { .. } => 3,
+                        Origin::Literal(_) => 2,
+                        Origin::Generated => 1,
+                        Origin::Unknown => {
+                            if value.is_key() {
+                                3
+                            } else {
+                                0
+                            }
+                        }
                     }
-                }
             };
             if best.as_ref().is_none_or(|best| rank(&value) > rank(best)) {
                 best = Some(value);

@@ -144,7 +144,14 @@ fn one(
     if is_only_asked(out, at) {
         return;
     }
-    let within = || (load.from == Source::SecretStore).then(|| part_of_secret(out, at)).flatten();
+    let of_store = |name: &str| {
+        let mut parts = name.split('/').filter(|_| load.from == Source::SecretStore);
+        parts.find_map(words::judge).filter(|class| *class != Class::Password)
+    };
+    let within = || {
+        let by_path = name.as_deref().and_then(of_store);
+        by_path.or_else(|| part_of_secret(out, at).filter(|_| load.from == Source::SecretStore))
+    };
     let by_name = name.as_deref().and_then(words::judge_loaded).or_else(within);
     let by_place = under.and_then(words::judge);
     let is_about =

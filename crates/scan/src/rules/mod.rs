@@ -49,6 +49,7 @@ pub struct Table {
 /// A call that takes a key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the tables")]
 pub struct Sink {
     /// The full name after imports: `jwt.encode`, `jsonwebtoken.sign`, `JWT.encode`. A `*` in front
     /// is any receiver: `*.signWith`.

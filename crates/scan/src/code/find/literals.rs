@@ -88,14 +88,11 @@ impl Finder<'_, '_, '_> {
             let (from, to) = part;
             let is_default = from > range.0;
             let mut candidates = Vec::new();
-            if tokens.is(from, "[") {
-                if let Some(close) = tokens.mate(from).filter(|close| close + 1 == to) {
-                    candidates.extend(
-                        reader.split(from + 1, close).into_iter().filter(|(a, b)| a + 1 == *b),
-                    );
-                }
-            } else {
-                candidates.push(part);
+            // A list; `[]byte("literal")` of Go is none.
+            match tokens.mate(from).filter(|close| tokens.is(from, "[") && close + 1 == to) {
+                Some(close) => candidates
+                    .extend(reader.split(from + 1, close).into_iter().filter(|(a, b)| a + 1 == *b)),
+                None => candidates.push(part),
             }
             for (from, to) in candidates {
                 let Some(at) = self.literal((from, to)) else { continue };
@@ -195,7 +192,10 @@ impl Finder<'_, '_, '_> {
             || reader.facts.of(tokens, root).any(|one| required(tokens, one.value).is_some());
         let is_held = match reader.dialect {
             Dialect::JavaScript => is_imported,
-            Dialect::Ruby => self.is_settings(definition.value),
+            Dialect::Ruby => {
+                let start = definition.value;
+                self.is_settings(start) || (reader.is_dot(start + 1) && self.is_settings(start + 2))
+            }
             _ => false,
         };
         if !is_held {

@@ -262,6 +262,16 @@ impl<'a> Finder<'_, '_, 'a> {
         if is_written || self.is_only_asked(load.start, load.end) {
             return;
         }
+        // `readFile(process.env.KEY_PATH)`: what names the file and the file are one place.
+        let callee = load.start.saturating_sub(2);
+        let names_file = load.rule.from == Source::Environment
+            && reader.tokens.before(load.start) == "("
+            && reader.load_rule(callee).is_some_and(|rule| rule.from == Source::File)
+            && load.known().is_some_and(|name| judge_file(name).is_some());
+        if names_file {
+            self.loads.insert(at);
+            return;
+        }
         let target = self.target(load.start);
         let target_name = target.as_ref().map(|target| reader.defined_name(target));
         let class = self.class_of_load(&load, target_name, is_reached);
@@ -271,6 +281,7 @@ impl<'a> Finder<'_, '_, 'a> {
         if load.is_member
             && load.rule.from == Source::Settings
             && !load.rule.call.ends_with(".credentials")
+            && !load.rule.call.ends_with(".secrets")
             && self.is_local(&load, target.as_ref())
         {
             return;
@@ -294,7 +305,11 @@ impl<'a> Finder<'_, '_, 'a> {
         if load.rule.from == Source::File {
             return self.class_of_file(load, target).or(is_reached.then_some(Class::Key));
         }
-        let by_setting = load.known().and_then(judge);
+        // What encrypts is a key, though it is called a password.
+        let by_setting = load
+            .known()
+            .and_then(judge)
+            .map(|class| if is_reached && class == Class::Password { Class::Key } else { class });
         let by_target = target.and_then(judge).filter(|class| *class != Class::Password);
         let by_environment = load
             .known()
@@ -458,13 +473,24 @@ impl<'a> Finder<'_, '_, 'a> {
         }
     }
 
+    /// Takes back that a load is one of a password.
+    fn was_password(&mut self, at: usize) -> bool {
+        let start = self.reader.chain(at).1;
+        let place = self.site(Kind::EnvLoad, "env-load", start).at;
+        let before = self.sites.found.len();
+        self.sites.found.retain(|site| {
+            site.kind != Kind::EnvLoad || site.class != Class::Password || site.at != place
+        });
+        self.sites.found.len() < before
+    }
+
     /// Loads whose names say nothing, but whose value reaches a sink.
     pub(super) fn reached_loads(&mut self) {
         let reached = self.reader.reached.take();
         for at in reached {
             if DERIVERS.contains(&self.reader.tokens.name(at)) {
                 self.derived_key(at);
-            } else if !self.loads.contains(&at) {
+            } else if !self.loads.contains(&at) || self.was_password(at) {
                 self.loaded(at, true);
             }
         }

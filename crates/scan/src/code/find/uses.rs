@@ -109,7 +109,10 @@ impl<'a> Finder<'_, '_, 'a> {
                 let end = expression_end(tokens, reader.dialect, one.value);
                 (one.value..end.min(one.value + MAKER_TOKENS_MAX)).any(|at| {
                     tokens.is_word(at)
-                        && reader.rules_at(at).0.iter().any(|rule| matches!(rule, Rule::Sink(_)))
+                        && reader.rules_at(at).0.iter().any(|rule| {
+                            // What is derived is a key of its own.
+                            matches!(rule, Rule::Sink(sink) if sink.does != Does::Derives)
+                        })
                 })
             })
         };
