@@ -184,7 +184,9 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         }
         // Those of a database are a login.
         "salt" | "pepper" | "salts" | "peppers"
-            if style == Style::Environment || ABOVE_KEY.contains(&above_last(above).as_str()) =>
+            if style == Style::Environment
+                || !before.is_empty()
+                || ABOVE_KEY.contains(&above_last(above).as_str()) =>
         {
             medium(Class::Key)
         }

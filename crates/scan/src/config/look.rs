@@ -252,12 +252,14 @@ impl<'a> Looker<'_, 'a> {
         };
         let is_of_secret = self.kind == "Secret"
             && matches!(nearest, "data" | "stringData")
-            && matches!(key, "key" | "token" | "salt" | "pepper");
+            && matches!(key, "key" | "token" | "salt");
         if is_of_secret {
             // In a Secret, what says little by itself is one.
-            let mut out = out.within(0, out.rule, Style::Tree);
+            let (above, style) =
+                if key == "salt" { ("", Style::Environment) } else { ("auth", Style::Tree) };
+            let mut out = out.within(0, out.rule, style);
             out.depth = out.depth.saturating_sub(1);
-            out.entry(&Entry { at, name: key, above: "auth", value: value_of });
+            out.entry(&Entry { at, name: key, above, value: value_of });
         } else if key == "secretKey"
             && (self.kind == "ExternalSecret" || self.sibling("remoteRef").is_some())
         {

@@ -190,9 +190,12 @@ fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
 /// The key that is taken out of a secret of several: `json.loads(…)["jwt_secret"]` in the line.
 fn part_of_secret(out: &Out<'_>, at: usize) -> Option<Class> {
     let line = out.file.text.get(at..)?.split('\n').next()?;
-    let mut parts = line.split("[\"").skip(1).chain(line.split("['").skip(1)).take(8);
+    let parts = line.split("[\"").skip(1).chain(line.split("['").skip(1)).take(8);
+    // `["SecretString"]` is what AWS calls the whole.
     parts
-        .find_map(|part| words::judge(part.split(['"', '\'']).next()?))
+        .filter_map(|part| part.split(['"', '\'']).next())
+        .filter(|name| !name.starts_with("Secret"))
+        .find_map(words::judge)
         .filter(|class| *class != Class::Password)
 }
 

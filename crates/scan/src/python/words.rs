@@ -94,6 +94,9 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     if let Some(class) = judge(name) {
         return Some(class);
     }
+    if name == "SALT" {
+        return Some(Class::Key);
+    }
     if !may_name_key(name) || name.len() > 200 || is_fixture_name(name) {
         return None;
     }

@@ -316,7 +316,8 @@ impl<'a> Finder<'_, '_, 'a> {
             .filter(|name| load.rule.from == Source::Environment && is_key_of_service(name));
         by_setting
             .or(by_target)
-            .or(by_environment.map(|_| Class::Credential))
+            .or(by_environment
+                .map(|name| if name == "SALT" { Class::Key } else { Class::Credential }))
             .or(is_reached.then_some(Class::Key))
     }
 
@@ -501,6 +502,9 @@ impl<'a> Finder<'_, '_, 'a> {
 /// names a place in a store or is shown to everybody.
 fn is_key_of_service(name: &str) -> bool {
     let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    if name == "SALT" {
+        return true;
+    }
     let words = crate::names::words(name);
     if crate::names::counts_or_switches(&words) {
         return false;
