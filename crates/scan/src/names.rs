@@ -474,11 +474,11 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 is_key.then_some(Class::Key)
             }
         }
-        "publickey" | "pubkey" => Some(Class::Public),
+        "publickey" => Some(Class::Public),
         "passphrase" | "pepper" | "peppers" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
         | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"
-        | "privkey" | "certkey" | "sslkey" | "tlskey" => Some(Class::Key),
+        | "certkey" | "sslkey" | "tlskey" => Some(Class::Key),
         "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }

@@ -7,6 +7,10 @@ use super::tree::{Node, Shape, Tree, joined};
 use super::value::{Value, name_length};
 use super::{Format, hcl, shell, yaml};
 use crate::finding::Source;
+use crate::lines;
+use crate::rules::Rules;
+use crate::site::Sites;
+use crate::source::SourceFile;
 
 /// What stands in these speaks to people or about other entries.
 const NOT_SETTINGS: &[&str] = &[
@@ -353,6 +357,9 @@ impl<'a> Looker<'_, 'a> {
         }
         let beside = self.sibling("path").or(self.sibling("dest")).map(|(_, node)| node.value);
         let name = if key == "content" { beside.unwrap_or(key) } else { key };
+        if is_program(name) {
+            return program(value, value_at, out);
+        }
         if let Some(format) = Format::of(name.as_ref()) {
             // What is not read as a file within a file is no entry of this one either.
             let _ = format.read_within(value, value_at, out);
@@ -370,6 +377,28 @@ impl<'a> Looker<'_, 'a> {
             self.entry(value_at, name, Value::of(given), out);
         }
     }
+}
+
+/// Whether a name is that of a program which stands within a file: `settings.py: |`.
+fn is_program(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    matches!(ending, "py" | "rb" | "php" | "js" | "lua")
+}
+
+/// A program within a file is often a template, so it is read by its lines.
+fn program(value: &str, value_at: usize, out: &mut Out<'_, '_>) {
+    let within = SourceFile::new(out.file.path, value);
+    let mut sites = Sites::default();
+    // Lines are never refused.
+    if lines::read(&within, &Rules::default(), &mut sites).is_err() {
+        return;
+    }
+    let start = out.position(value_at);
+    let first = start.line.saturating_sub(1);
+    for site in &mut sites.found {
+        site.at.line = site.at.line.saturating_add(first);
+    }
+    out.sites.found.append(&mut sites.found);
 }
 
 /// What a node is given, in the language of the file.

@@ -435,12 +435,17 @@ pub(super) fn by_stranger<'a>(
         other => names.text(other, placed.scope),
     };
     let Some(key) = key else { return };
+    // An object that gives settings is called so in whatever function: `config("JWT_SECRET")`.
+    let is_setting = matches!(name, "config" | "env" | "get_env" | "getenv" | "get_setting")
+        && key.bytes().all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte))
+        && words::judge(&key).is_some_and(|class| class != Class::Password);
     let is_speaking = name.to_ascii_lowercase().contains("secret") || words::may_name_key(&key);
     let place = placing(names, placed);
     let lexical = names.when(placed.scope);
     let is_lasting = lexical != Scope::Call
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
-        || place.is_kept_local;
+        || place.is_kept_local
+        || is_setting;
     if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
         return;
     }

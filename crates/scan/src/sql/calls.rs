@@ -440,7 +440,8 @@ impl<'t> Finder<'t> {
             let variable = variable.split(|letter| !is_part(letter)).next().unwrap_or_default();
             let name = if variable.is_empty() { name } else { variable };
             self.push(at, "psql shell", None, SqlKey::Argument(name), Some(name), false);
-        } else if value.starts_with(':') {
+        } else if value.starts_with(':') || line.contains(" :") {
+            // Also one that is put together: `'\'' :jwt_secret '\''`.
             self.push(at, "psql set", None, SqlKey::Argument(name), Some(name), false);
         } else {
             let key = literal(value.trim_matches('\''));

@@ -178,7 +178,8 @@ impl<'f, 'a> Reader<'f, 'a> {
         let (from, to) = load.named.unwrap_or((load.start, load.end.saturating_sub(3)));
         (from..to.min(from + 40)).find_map(|at| {
             if let Some(path) = tokens.string(at) {
-                return Some(path).filter(|path| file_class(path).is_some());
+                let is_key = |path: &&str| file_class(path).or_else(|| judge_file(path)).is_some();
+                return Some(path).filter(is_key);
             }
             if !tokens.is_word(at) || (load.named.is_some() && self.is_dot(at + 1)) {
                 return None;

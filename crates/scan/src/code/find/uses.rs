@@ -23,7 +23,9 @@ impl<'a> Finder<'_, '_, 'a> {
         let tokens = reader.tokens;
         let Some((arguments, is_attribute)) = self.arguments_of(at, sink) else { return false };
         // The declaration of a function of this name is no call.
-        if reader.tree.is_declared(at) {
+        if reader.tree.is_declared(at)
+            || matches!(tokens.before(start), "function" | "func" | "fun" | "def")
+        {
             return false;
         }
         if self.is_unless(sink, &arguments) {

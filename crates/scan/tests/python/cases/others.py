@@ -218,3 +218,20 @@ def load(email_key_path, page_path, cache_key_path):
     Path(page_path).read_bytes()
     Path(cache_key_path).read_bytes()
     return load_pem_private_key(Path(email_key_path).read_bytes(), None)  #! env_load call unknown email_key_path
+
+# --- an object of the project that gives settings
+from shop.config import config
+
+
+def upgrade():
+    secret = config("JWT_SECRET", default=None)  #! env_load call unknown JWT_SECRET
+    level = config("LOG_LEVEL", default=None)
+    return secret, level
+
+# --- the file that a variable of the environment names, by whatever variable
+import os
+
+
+def read(key_file):
+    with open(os.environ.get(key_file)) as file:
+        return file.read()
