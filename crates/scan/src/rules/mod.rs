@@ -49,12 +49,16 @@ pub struct Table {
 /// A call that takes a key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the tables")]
 pub struct Sink {
     /// The full name after imports: `jwt.encode`, `jsonwebtoken.sign`, `JWT.encode`. A `*` in front
     /// is any receiver: `*.signWith`.
     pub call: String,
     /// The position of the key, from zero, without a receiver.
     pub key: Option<usize>,
+    /// Whether the key is what the method is called on: `private_key.sign(text)`.
+    #[serde(default)]
+    pub receiver: bool,
     /// The names of the key among named arguments, or in an object given as the last argument.
     #[serde(default)]
     pub keywords: Vec<String>,

@@ -30,6 +30,7 @@ impl Rules {
                     Reaches::Sink(_, does) => table.sinks.push(Sink {
                         call,
                         key: Some(wrapper.parameter),
+                        receiver: false,
                         keywords: wrapper.keyword.iter().cloned().collect(),
                         does: *does,
                         keeps: false,
