@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -42,8 +41,6 @@ pub const MAX_NOTES: usize = 1_000;
 pub const MAX_ROUNDS: usize = 3;
 /// More functions of one language that hand a key on are not followed.
 pub const MAX_WRAPPERS: usize = 500;
-/// More sets of wrappers get all of them: making rules of each costs more than reading with more.
-const MAX_SETS: usize = 64;
 /// How many files are taken at a time; between them, limits are looked at.
 const FILES_AT_A_TIME: usize = 2_048;
 /// Parsers may go deep; the system gives a thread only what it touches of this.
@@ -133,7 +130,8 @@ pub enum ScanError {
 /// # Errors
 /// When a root or a file of the user's cannot be used. Files below the roots that cannot be read
 /// are notes.
-pub fn scan(scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, ScanError> {
+pub fn scan(mut scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, ScanError> {
+    scan.rules.leaves_passwords = !scan.passwords;
     let ignores = ignore_file(&scan.roots)?;
     let gate = Gate::new(scan.passwords, []).map_err(ScanError::TooManyRules)?;
     let words = scan.rules.words_beyond(&gate);
@@ -297,13 +295,13 @@ impl Run<'_> {
         };
         let candidates: Vec<usize> =
             (0..).zip(&self.files).filter(is_candidate).map(|(index, _)| index).collect();
-        let extended = Extended::default();
         let scan = self.scan;
         let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
             let found = self.files.get(*index)?;
             file::fill(found, buffer).ok()?;
             let called = search.called(buffer)?;
-            let rules = extended.rules(&scan.rules, language, wrappers, called);
+            let called = called.iter().filter_map(|index| wrappers.get(*index));
+            let rules = scan.rules.with_wrappers(language, called.map(|one| &one.wrapper));
             let mut opened = file::read_whole(found, buffer, &scan.readers, &rules);
             self.finish(found, &mut opened);
             Some((*index, opened.read))
@@ -439,37 +437,6 @@ fn called(named: &[usize], homes: &[usize], wrappers: &[&Elsewhere]) -> Vec<usiz
 /// Whether a function's name is so long and of so many words that another one hardly has it.
 fn is_distinct(function: &str) -> bool {
     function.len() >= 10 && crate::names::words(function).len() >= 2
-}
-
-/// Rules with wrappers, one for each set of them.
-#[derive(Default)]
-struct Extended {
-    by_set: std::sync::Mutex<BTreeMap<Vec<usize>, Arc<Rules>>>,
-}
-
-impl Extended {
-    fn rules(
-        &self,
-        base: &Rules,
-        language: &str,
-        wrappers: &[&Elsewhere],
-        called: Vec<usize>,
-    ) -> Arc<Rules> {
-        let make = |called: &[usize]| {
-            let called = called.iter().filter_map(|index| wrappers.get(*index));
-            Arc::new(base.with_wrappers(language, called.map(|one| &one.wrapper)))
-        };
-        match self.by_set.lock() {
-            Ok(mut by_set) => {
-                let is_full = by_set.len() >= MAX_SETS && !by_set.contains_key(&called);
-                let called = if is_full { (0..wrappers.len()).collect() } else { called };
-                let rules = by_set.get(&called).cloned().unwrap_or_else(|| make(&called));
-                by_set.insert(called, Arc::clone(&rules));
-                rules
-            }
-            Err(_) => make(&called),
-        }
-    }
 }
 
 /// The ignores of the folder where the user stands, or of the only folder that is scanned.

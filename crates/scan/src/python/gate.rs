@@ -8,6 +8,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::table::Index;
 use super::{embedded, timers, words};
+use crate::finding::Class;
 use crate::quick::Quick;
 use crate::site::Speaks;
 
@@ -128,9 +129,9 @@ fn words_of_gate() -> Option<&'static AhoCorasick> {
     words.as_ref()
 }
 
-/// What a file says of keys.
-pub(super) fn speaks(text: &str, index: &Index) -> Speaks {
-    let Some(met) = look(text) else { return Speaks::OfKeys };
+/// What a file says of keys, and of passwords if these are looked for too.
+pub(super) fn speaks(text: &str, index: &Index, passwords: bool) -> Speaks {
+    let Some(met) = look(text, passwords) else { return Speaks::OfKeys };
     let holds = |words: &[&str]| {
         words.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
     };
@@ -148,11 +149,11 @@ pub(super) fn speaks(text: &str, index: &Index) -> Speaks {
 
 /// Whether a piece of a file has a name under which something could be loaded, or a word of keys.
 pub(crate) fn may_load(piece: &str) -> bool {
-    look(piece).is_none_or(|met| met.has_names())
+    look(piece, true).is_none_or(|met| met.has_names())
 }
 
 /// Goes through the words of a text; nothing comes back once one of them is enough.
-fn look(text: &str) -> Option<Met> {
+fn look(text: &str, passwords: bool) -> Option<Met> {
     let words = words_of_gate()?;
     let mut met = Met::default();
     let mut judged: HashSet<&str, Quick> = HashSet::default();
@@ -175,8 +176,10 @@ fn look(text: &str) -> Option<Met> {
         if !judged.insert(name) {
             continue;
         }
-        let required = name.strip_prefix("require_").and_then(words::judge);
-        if judged.len() > MOST || words::judge(name).or(required).is_some() || name == "key_file" {
+        let required = || name.strip_prefix("require_").and_then(words::judge);
+        let class = words::judge(name).or_else(required);
+        let is_key = class.is_some_and(|class| passwords || class != Class::Password);
+        if judged.len() > MOST || is_key || name == "key_file" {
             return None;
         }
         if words::judge_loaded(name).is_some() {
@@ -228,12 +231,13 @@ mod tests {
     #[test]
     fn words_alone_are_not_enough() {
         let rules = Rules::built_in().unwrap();
-        let speaks = |text: &str| speaks(text, rules.python());
+        let speaks = |text: &str| speaks(text, rules.python(), false);
         assert_eq!(speaks("def f(x):\n    return x.encrypted\n"), Speaks::OfNames);
         assert_eq!(speaks("import jwt\njwt.encode(a, b)\n"), Speaks::OfKeys);
         assert_eq!(speaks("import jwt\njwt.other(a, b)\n"), Speaks::OfNames);
         assert_eq!(speaks("q = 'SELECT hmac(a, b, c)'\n"), Speaks::OfKeys);
         assert_eq!(speaks("SECRET_KEY = 1\n"), Speaks::OfKeys);
+        assert_eq!(speaks("connect(password=text)\n"), Speaks::OfNames);
         assert_eq!(speaks("env('CRON_TOKEN')\n"), Speaks::OfKeys);
         assert_eq!(speaks("items.sort(env, sort_by=cron_key)\n"), Speaks::OfNames);
         assert_eq!(speaks("for key in table: rotate(image)\n"), Speaks::Not);

@@ -50,7 +50,7 @@ pub const TABLE: &str = include_str!("../../rules/python.toml");
 /// # Errors
 /// When it is not Python 3, or is nested too deeply to be read.
 pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(), Unreadable> {
-    sites.speaks = gate::speaks(file.text, rules.python());
+    sites.speaks = gate::speaks(file.text, rules.python(), !rules.leaves_passwords);
     if sites.speaks != Speaks::OfKeys {
         return Ok(());
     }

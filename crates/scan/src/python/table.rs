@@ -2,6 +2,8 @@
 //! that no rule has; those cost one look.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::iter;
+use std::sync::Arc;
 
 use crate::finding::Source;
 use crate::quick::Quick;
@@ -33,6 +35,8 @@ pub(crate) struct Index {
     by_tail: HashMap<String, Vec<Rule>, Quick>,
     /// What a file must name so that one of these rules can be about it.
     needs: BTreeSet<Need>,
+    /// Those that count less than these.
+    base: Option<Arc<Index>>,
 }
 
 /// The names without which a call cannot be that of a rule.
@@ -80,17 +84,33 @@ impl Index {
     pub(crate) fn new<'t>(tables: impl Iterator<Item = &'t Table>) -> Self {
         let mut index = Self::default();
         for (place, table) in tables.enumerate() {
-            let sinks = table.sinks.iter().cloned().map(Rule::Sink);
-            let loads = table.sources.iter().cloned().map(Rule::Load);
-            let implicit = table.implicit.iter().cloned().map(Rule::Implicit);
-            let timers = table.schedulers.iter().cloned().map(Rule::Timer);
-            for rule in sinks.chain(loads).chain(implicit).chain(timers) {
-                let tail = tail_of(rule.call()).to_owned();
-                index.needs.extend(Need::of(&rule, place == 0));
-                index.by_tail.entry(tail).or_default().insert(0, rule);
-            }
+            index.add(table, place == 0);
         }
         index
+    }
+
+    /// Of this table, laid over others: its rules count before theirs.
+    pub(crate) fn over(base: &Arc<Self>, table: &Table) -> Self {
+        let mut index = Self { base: Some(Arc::clone(base)), ..Self::default() };
+        index.add(table, false);
+        index
+    }
+
+    fn add(&mut self, table: &Table, is_own: bool) {
+        let sinks = table.sinks.iter().cloned().map(Rule::Sink);
+        let loads = table.sources.iter().cloned().map(Rule::Load);
+        let implicit = table.implicit.iter().cloned().map(Rule::Implicit);
+        let timers = table.schedulers.iter().cloned().map(Rule::Timer);
+        for rule in sinks.chain(loads).chain(implicit).chain(timers) {
+            let tail = tail_of(rule.call()).to_owned();
+            self.needs.extend(Need::of(&rule, is_own));
+            self.by_tail.entry(tail).or_default().insert(0, rule);
+        }
+    }
+
+    /// These and those below them.
+    fn layers(&self) -> impl Iterator<Item = &Self> + Clone {
+        iter::successors(Some(self), |index| index.base.as_deref())
     }
 
     /// Whether a text has all names of one of the calls: of keywheel's own ones if it `uses` keys,
@@ -101,7 +121,8 @@ impl Index {
             By::Names => names,
             By::Itself => true,
         };
-        let mut needs = self.needs.iter().filter(counts).peekable();
+        let needs = self.layers().flat_map(|index| &index.needs);
+        let mut needs = needs.filter(counts).peekable();
         if needs.peek().is_none() {
             return false;
         }
@@ -114,17 +135,17 @@ impl Index {
 
     /// Whether any rule's call ends so.
     pub(super) fn knows(&self, tail: &str) -> bool {
-        self.by_tail.contains_key(tail)
+        self.layers().any(|index| index.by_tail.contains_key(tail))
     }
 
     /// The rules whose call ends so and is this one; those for any receiver come last.
     pub(super) fn matching(&self, tail: &str, dotted: &str) -> Vec<&Rule> {
-        let all = self.by_tail.get(tail).map(Vec::as_slice).unwrap_or_default();
-        let exact = all.iter().filter(|rule| match rule {
+        let all = self.layers().filter_map(|index| index.by_tail.get(tail)).flatten();
+        let exact = all.clone().filter(|rule| match rule {
             Rule::Sink(sink) => is_call(&sink.call, dotted) || is_inside(&sink.call, dotted),
             other => is_call(other.call(), dotted),
         });
-        exact.chain(all.iter().filter(|rule| rule.call().starts_with("*."))).collect()
+        exact.chain(all.filter(|rule| rule.call().starts_with("*."))).collect()
     }
 }
 
