@@ -65,29 +65,36 @@ fn jwks(root: &Path) -> Result<(), Failure> {
 const SCAN: &str = "scan";
 const SCAN_TEXTS: &str = "KEYWHEEL_SCAN_TEXTS";
 
+/// Replaces the figures in docs/campaigns/scan.md; what people say of them stays.
 fn scan(root: &Path) -> Result<(), Failure> {
+    let started = stopwatch();
     let Some(texts) = std::env::var_os(SCAN_TEXTS) else {
         return Err(Failure::usage(format!(
             "{SCAN_TEXTS} must name the folder with the texts that crates/scan/corpus speaks of"
         )));
     };
     let labels = root.join("crates/scan/corpus");
-    let against = |labels: &Path| {
+    let against = |labels: &Path, half: &[&str]| {
         let mut command = cargo(root);
         command.args(["run", "--locked", "--release", "--package", "keywheel-scan"]);
         command.args(["--example", "evaluate", "--"]).args([labels, Path::new(&texts)]);
-        output(&mut command)
+        output(command.args(half)).map(|table| table.trim_end().to_owned())
     };
-    let (unseen, seen) = (against(&labels.join("unseen"))?, against(&labels)?);
+    let unseen = against(&labels.join("unseen"), &[])?;
+    let (first, second) = (against(&labels, &["first"])?, against(&labels, &["second"])?);
     let machine = machine(root)?;
     let header = header(&machine, &format!("{SCAN_TEXTS}=… cargo xtask campaign {SCAN}"));
-    let text = format!(
-        "# Scanner\n\n{header}\nEach file was labelled from its first line to its last, by people who \
-         had not seen the scanner. Lines about which they disagree count neither way.\n\n\
-         ## Repositories that nobody looked at while the rules were made\n\n{unseen}\n\
-         ## Repositories with which the rules were made\n\n{seen}"
+    let body = format!(
+        "## Set C: not seen before\n\n{header}\n{unseen}\n\n\
+         ## Sets A and B: with which the rules were made\n\n\
+         The first half of the repositories:\n\n{first}\n\nThe second half:\n\n{second}"
     );
-    write(&root.join("docs/campaigns/scan.md"), &text)
+    let path = root.join("docs/campaigns/scan.md");
+    let before = std::fs::read_to_string(&path)
+        .unwrap_or_else(|_| "# Campaign: the scanner against labels\n".to_owned());
+    write(&path, &with_section(&before, &format!("campaign:{SCAN}"), &body))?;
+    println!("campaign {SCAN}: {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
 }
 
 /// Runs the named campaigns, or all of them, and writes `docs/campaigns/NAME.md`. The one of the
@@ -133,7 +140,7 @@ pub(crate) fn bench(root: &Path, names: &[&str]) -> Result<(), Failure> {
         let again = format!("cargo xtask bench {}", program.name);
         let body = format!("## {}\n\n{}\n{}", program.title, header(&machine, &again), report);
         let before = std::fs::read_to_string(&path).unwrap_or_else(|_| "# Benchmarks\n".to_owned());
-        write(&path, &with_section(&before, program.name, &body))?;
+        write(&path, &with_section(&before, &format!("bench:{}", program.name), &body))?;
         println!("docs/benchmarks.md: {} measured", program.name);
     }
     Ok(())
@@ -198,7 +205,7 @@ fn header(machine: &str, again: &str) -> String {
 
 /// The document with one section replaced, or added at the end.
 fn with_section(document: &str, name: &str, body: &str) -> String {
-    let (open, close) = (format!("<!-- bench:{name} -->"), format!("<!-- /bench:{name} -->"));
+    let (open, close) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
     let section = format!("{open}\n{}\n{close}\n", body.trim_end());
     let place = document.split_once(&open).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(&close)?;
@@ -236,15 +243,15 @@ mod tests {
 
     #[test]
     fn a_section_is_added_and_then_replaced_in_its_place() {
-        let first = with_section("# Benchmarks\n", "a", "## A\n\none\n");
-        let both = with_section(&first, "b", "## B\n");
-        let again = with_section(&both, "a", "## A\n\ntwo\n");
+        let first = with_section("# Benchmarks\n", "bench:a", "## A\n\none\n");
+        let both = with_section(&first, "bench:b", "## B\n");
+        let again = with_section(&both, "bench:a", "## A\n\ntwo\n");
         assert_eq!(
             again,
             "# Benchmarks\n\n<!-- bench:a -->\n## A\n\ntwo\n<!-- /bench:a -->\n\n\
              <!-- bench:b -->\n## B\n<!-- /bench:b -->\n"
         );
-        assert_eq!(with_section(&again, "b", "## B\n"), again);
+        assert_eq!(with_section(&again, "bench:b", "## B\n"), again);
     }
 
     #[test]

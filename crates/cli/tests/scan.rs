@@ -115,6 +115,44 @@ fn ignores_need_a_reason() {
 }
 
 #[test]
+fn a_list_of_files_is_read_and_nothing_else() {
+    let world = shop();
+    let list = ["scan", "--json", "--files-from", "-"];
+    let paths = |input: &[u8]| -> Vec<String> {
+        let ran = world.run_with(&list, input);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let mut paths: Vec<_> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| format!("{} {}", one["path"].as_str().unwrap(), one["in_tests"]))
+            .collect();
+        paths.dedup();
+        paths
+    };
+    let two = ["deploy/web.env false", "tests/test_tokens.py true"];
+    assert_eq!(paths(b"tests/test_tokens.py\ndeploy/web.env\n"), two);
+    assert_eq!(paths(b"tests/test_tokens.py\0deploy/web.env\0"), two);
+    assert_eq!(paths(b""), [""; 0]);
+    world.write("list", "deploy/web.env\n");
+    let ran = world.run(&["scan", "--json", "--files-from", "list"]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["stats"]["files"], 1);
+    for (name, input) in
+        [("list_absent", "app/gone.py\n"), ("list_quoted", "\"app/\\303\\244.py\"\n")]
+    {
+        let ran = world.run_with(&["scan", "--files-from", "-"], input.as_bytes());
+        let text = format!("exit code {}\n{}{}", ran.code, ran.stdout, ran.stderr);
+        insta::assert_snapshot!(name, world.clean(&text));
+    }
+    insta::assert_snapshot!(
+        "list_and_path",
+        world.transcript(&["scan", "--files-from", "list", "app"])
+    );
+}
+
+#[test]
 fn what_cannot_be_scanned_says_why() {
     let world = World::new();
     let say = |name: &str, args: &[&str]| {

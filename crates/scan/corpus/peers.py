@@ -1,7 +1,7 @@
 """Counts how many labelled lines scanners of others report: `peers.py TEXTS [BIN…]`.
 
 TEXTS is the folder that README.md speaks of, BIN are folders with the programs; a program that
-is not there is left out. A label is found when a tool reports its line, or one of the lines of the
+is not there is left out. semgrep needs rules too, which SEMGREP_RULES names. A label is found when a tool reports its line, or one of the lines of the
 call that begins there, whatever it takes it for. What is printed is Markdown.
 """
 
@@ -96,6 +96,20 @@ def ripsecrets(run, folder):
     yield from by_colons(run("ripsecrets", "."))
 
 
+def semgrep(run, folder):
+    rules = os.environ.get("SEMGREP_RULES")
+    if rules is None:
+        raise Absent("rules of semgrep")
+    # Without this file, semgrep leaves out tests and samples, of which people labelled some.
+    (folder / ".semgrepignore").write_text("")
+    text = run(
+        "semgrep", "scan", "--config", rules, "--metrics", "off", "--disable-version-check",
+        "--no-git-ignore", "--max-target-bytes", "0", "--quiet", "--json", ".",
+    )  # fmt: skip
+    for one in json.loads(text)["results"]:
+        yield one["path"], one["start"]["line"]
+
+
 def one_regex(run, folder):
     yield from by_colons(run("rg", "--no-ignore", "--hidden", "-n", "--no-heading", KEYS, "."))
 
@@ -114,6 +128,7 @@ TOOLS = {
     "ripsecrets": ripsecrets,
     "kingfisher, low confidence": kingfisher,
     "ripgrep with one pattern": one_regex,
+    "semgrep": semgrep,
 }
 
 

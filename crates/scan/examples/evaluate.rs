@@ -131,7 +131,12 @@ fn found_in(folder: &Path, file: &Labelled) -> Result<Vec<Finding>, Failed> {
     let root = local.ancestors().nth(depth).unwrap_or(folder).to_owned();
     let report = scan(
         Scan {
-            roots: Roots { paths: vec![root.clone()], base: root, respects_ignores: false },
+            roots: Roots {
+                paths: vec![root.clone()],
+                base: root,
+                respects_ignores: false,
+                are_listed: false,
+            },
             threads: 2,
             passwords: false,
             today: Day::LAST,

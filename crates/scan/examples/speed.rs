@@ -30,7 +30,7 @@ fn speed(paths: Vec<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let report = scan(
         Scan {
-            roots: Roots { paths, base, respects_ignores: false },
+            roots: Roots { paths, base, respects_ignores: false, are_listed: false },
             threads,
             passwords: false,
             today: Day::LAST,

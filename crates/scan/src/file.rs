@@ -5,15 +5,17 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::panic::AssertUnwindSafe;
 
+use crate::callers::Known;
 use crate::gate::Gate;
 use crate::ignores;
 use crate::join::Read;
 use crate::language::{self, Language};
+use crate::nginx::consumers::{self, Around, Include};
 use crate::reader::Readers;
 use crate::report::{Note, NoteKind};
 use crate::rules::Rules;
-use crate::scan::MAX_PARSED_BYTES;
-use crate::site::Sites;
+use crate::scan::{MAX_PARSED_BYTES, includes};
+use crate::site::{Site, Sites, Speaks};
 use crate::source::SourceFile;
 use crate::walk::Found;
 
@@ -37,6 +39,10 @@ pub(crate) struct Opened {
     pub(crate) bytes: Option<u64>,
     /// Whether it spoke of keys.
     pub(crate) was_read: bool,
+    /// Of Python: what tells whether it has to be read again.
+    pub(crate) known: Option<Known>,
+    /// What it includes, if it is a configuration of nginx.
+    pub(crate) includes: Vec<Include>,
 }
 
 /// Opens and reads a file.
@@ -70,11 +76,63 @@ pub(crate) fn open(
     }
     if buffer.len() > MAX_PARSED_BYTES {
         in_pieces(found, &mut file, buffer, (gate, readers, rules), &mut opened);
-    } else if gate.lets(buffer) {
-        let bytes = opened.bytes;
-        opened = read_whole(found, buffer, readers, rules);
-        opened.bytes = bytes;
+        return opened;
     }
+    if language::of(&found.path, b"") == Some(Language::Python) {
+        opened = python(found, buffer, gate, readers, rules);
+    } else {
+        if gate.lets(buffer) {
+            opened = read_whole(found, buffer, readers, rules);
+        }
+        if includes::may_be_in(&found.path, buffer)
+            && language::of(&found.path, buffer) == Some(Language::Nginx)
+        {
+            opened.includes = read_included(found, buffer, &[Around::default()]).includes;
+        }
+    }
+    opened.bytes = Some(length);
+    opened
+}
+
+/// Reads a file of Python that is in the buffer, with what tells whether it has to be read again.
+fn python(found: &Found, buffer: &[u8], gate: &Gate, readers: &Readers, rules: &Rules) -> Opened {
+    if !gate.lets_python(buffer) {
+        let known = Some(Known::of_quiet(buffer, Speaks::Not));
+        return Opened { known, ..Opened::default() };
+    }
+    let mut opened = read_whole(found, buffer, readers, rules);
+    let sites = &mut opened.read.sites;
+    opened.was_read &= sites.speaks != Speaks::Not;
+    opened.known = match sites.speaks {
+        Speaks::OfKeys => sites.calls.take().map(Known::Calls),
+        speaks => Some(Known::of_quiet(buffer, speaks)),
+    };
+    opened
+}
+
+/// Reads a file of nginx that is in the buffer as within each of some places.
+pub(crate) fn read_included(found: &Found, buffer: &[u8], places: &[Around]) -> Opened {
+    let mut opened = Opened { was_read: true, ..Opened::default() };
+    let text = decoded(buffer);
+    let file = SourceFile::new(found.shown.as_ref(), &text);
+    let mut sites = Sites::default();
+    for place in places {
+        let mut here = Sites::default();
+        let done = guarded(|| {
+            opened.includes = consumers::read_within(&file, place, &mut here);
+            Ok(())
+        });
+        if let Err(why) = done {
+            opened.notes.push(Note::of(NoteKind::Unreadable, found.shown.clone(), why));
+        }
+        let known = |site: &Site| {
+            let is_same = |one: &Site| (one.at, &one.rule) == (site.at, &site.rule);
+            sites.found.iter().any(is_same)
+        };
+        here.found.retain(|site| !known(site));
+        sites.found.append(&mut here.found);
+    }
+    opened.read = Read { sites, inline: ignores::inline(&text), ..Read::default() };
     opened
 }
 
@@ -183,7 +241,12 @@ fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     if bytes.starts_with(&[0xFE, 0xFF]) {
         return units(u16::from_be_bytes);
     }
-    String::from_utf8_lossy(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes))
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    // Nearly every file is right, and is seen to be so faster than it is mended.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => std::borrow::Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 fn is_bundle(language: Language, bytes: &[u8]) -> bool {

@@ -33,7 +33,7 @@ pub struct Read {
 impl Read {
     /// Whether it has to be kept for the joining.
     pub(crate) fn has_something(&self) -> bool {
-        let Sites { found, same, wrappers } = &self.sites;
+        let Sites { found, same, wrappers, speaks: _, calls: _ } = &self.sites;
         !(found.is_empty() && same.is_empty() && wrappers.is_empty() && self.inline.is_empty())
     }
 }

@@ -16,6 +16,7 @@ pub mod code;
 pub mod config;
 #[cfg(feature = "database")]
 pub mod database;
+mod callers;
 mod file;
 pub mod finding;
 pub mod gate;
@@ -29,6 +30,7 @@ pub mod nginx;
 pub mod output;
 pub mod purpose;
 pub mod python;
+mod quick;
 pub mod reader;
 pub mod report;
 pub mod rules;

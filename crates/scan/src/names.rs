@@ -106,33 +106,46 @@ const BEFORE_KEY: &[&str] = &[
     "auth",
     "authentication",
     "authorization",
+    "ca",
     "cert",
     "cipher",
     "cookie",
     "cookies",
     "crypt",
     "crypto",
+    "cryptography",
     "csrf",
     "data",
     "decrypt",
     "decryption",
+    "derivation",
+    "dkim",
     "ecdsa",
     "ed25519",
+    "enc",
     "encrypt",
     "encrypted",
     "encryption",
     "fernet",
     "hash",
+    "hkdf",
     "hmac",
     "jwe",
     "jws",
     "jwt",
     "kek",
+    "mac",
+    "macaroon",
     "master",
+    "oidc",
+    "paseto",
     "pgp",
     "priv",
     "private",
     "rsa",
+    "saml",
+    "seal",
+    "sealing",
     "secret",
     "secure",
     "security",
@@ -148,10 +161,13 @@ const BEFORE_KEY: &[&str] = &[
     "tls",
     "token",
     "tokens",
+    "unseal",
+    "vault",
+    "verification",
     "verify",
     "verifying",
-    "verification",
     "webhook",
+    "wrap",
     "wrapping",
     "xsrf",
 ];
@@ -249,12 +265,15 @@ const OTHER_TOKENS: &[&str] = &[
 /// Words before `token` that make it a standing credential; other tokens come and go.
 const BEFORE_TOKEN: &[&str] = &[
     "admin",
+    "agent",
     "api",
     "auth",
     "bearer",
     "bot",
     "cloudflare",
+    "cluster",
     "codecov",
+    "cron",
     "deploy",
     "discord",
     "dockerhub",
@@ -262,8 +281,13 @@ const BEFORE_TOKEN: &[&str] = &[
     "gitlab",
     "heroku",
     "huggingface",
+    "ingest",
+    "integration",
+    "internal",
     "mapbox",
     "maptiler",
+    "master",
+    "metrics",
     "npm",
     "personal",
     "platform",
@@ -272,6 +296,7 @@ const BEFORE_TOKEN: &[&str] = &[
     "secret",
     "sentry",
     "service",
+    "shared",
     "slack",
     "snyk",
     "telegram",
@@ -315,6 +340,12 @@ const TRAILING: &[&str] = &[
     "v2",
 ];
 
+/// Words in front of keys that make a number or a switch of them.
+const COUNTS: &[&str] = &[
+    "allow", "disable", "disabled", "enable", "enabled", "has", "is", "max", "maximum", "min",
+    "minimum", "num", "number", "require", "requires", "skip", "total", "use", "uses",
+];
+
 /// What sort of secret has this name, if any. The name may be a setting, a variable, a key of a
 /// configuration or an attribute; of a dotted path the last two parts count. A name in capitals is
 /// that of a setting, so a word at its end that means nothing here may say which one it is
@@ -329,6 +360,9 @@ const TRAILING: &[&str] = &[
 /// ```
 pub fn judge(name: &str) -> Option<Class> {
     let words = words(name);
+    if counts_or_switches(&words) {
+        return None;
+    }
     let mut rest = words.as_slice();
     while let Some((last, before)) = rest.split_last() {
         let is_trailing = TRAILING.contains(&last.as_str()) || last.bytes().all(is_digit);
@@ -342,6 +376,22 @@ pub fn judge(name: &str) -> Option<Class> {
         return found;
     }
     judge_constant(rest)
+}
+
+/// Whether a name is that of a number of keys, of a switch for them, or of the key under which
+/// something else stands: `MAX_API_KEYS`, `REQUIRE_API_KEY`, `rootPasswordSecretKey`.
+pub(crate) fn counts_or_switches(words: &[String]) -> bool {
+    let [first, .., last] = words else { return false };
+    let is_number = COUNTS.contains(&first.as_str())
+        && matches!(last.as_str(), "keys" | "secrets" | "tokens" | "key" | "secret" | "salt");
+    let is_of_another = matches!(
+        words,
+        [.., of, secret, key]
+            if secret == "secret"
+                && key == "key"
+                && matches!(of.as_str(), "password" | "user" | "username" | "existing")
+    );
+    is_number || is_of_another
 }
 
 /// What a name in capitals is that says nothing to [`judge_words`].
@@ -376,8 +426,10 @@ fn judge_words(words: &[String]) -> Option<Class> {
     let says_something = |word: &&String| !TRAILING.contains(&word.as_str());
     let prior = before.iter().rfind(says_something).map_or("", String::as_str);
     if before.iter().any(|word| matches!(word.as_str(), "public" | "pub" | "publishable")) {
+        // The keys of captchas are shown to everybody, and sign nothing.
+        let is_of_site = prior == "site";
         let is_key = matches!(last.as_str(), "key" | "keys" | "jwk" | "jwks" | "certificate");
-        return is_key.then_some(Class::Public);
+        return (is_key && !is_of_site).then_some(Class::Public);
     }
     match last.as_str() {
         "secret" => Some(match prior {
@@ -389,7 +441,16 @@ fn judge_words(words: &[String]) -> Option<Class> {
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "salt" => {
             let has = |word: &str| before.iter().any(|one| one == word);
-            let is_of_settings = ["security", "secret", "password", "cookie", "session", "signing"];
+            let is_of_settings = [
+                "derivation",
+                "encryption",
+                "security",
+                "secret",
+                "password",
+                "cookie",
+                "session",
+                "signing",
+            ];
             is_of_settings.into_iter().any(has).then_some(Class::Key)
         }
         "key" | "keys" => {
@@ -399,6 +460,11 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 Some(Class::Key)
             } else if BEFORE_CREDENTIAL_KEY.contains(&prior) {
                 Some(Class::Credential)
+            } else if matches!(prior, "primary" | "deterministic")
+                && before.iter().any(|word| word == "encryption")
+            {
+                // Rails names the key of its encryption so: the one that encrypts.
+                Some(Class::Key)
             } else if prior == "role" && before.iter().any(|word| word == "service") {
                 // `SUPABASE_SERVICE_ROLE_KEY`: that of a service, for the role that may do all.
                 Some(Class::Credential)
@@ -408,13 +474,19 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 is_key.then_some(Class::Key)
             }
         }
-        "passphrase" | "pepper" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
+        "publickey" => Some(Class::Public),
+        "passphrase" | "pepper" | "peppers" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
-        | "hmackey" | "appkey" | "masterkey" | "certkey" | "sslkey" | "tlskey" => Some(Class::Key),
+        | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"
+        | "certkey" | "sslkey" | "tlskey" => Some(Class::Key),
         "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }
         "token" => BEFORE_TOKEN.contains(&prior).then_some(Class::Credential),
+        // What encrypts a cookie is called so too: `SECRET_COOKIE_PASSWORD`, `sessionPassword`.
+        "password" if matches!(prior, "cookie" | "session" | "encryption" | "encryptor") => {
+            Some(Class::Key)
+        }
         "password" | "passwd" | "pwd" | "pass" => Some(Class::Password),
         word if ABOUT.contains(&word) => None,
         _ => None,
@@ -583,6 +655,11 @@ mod tests {
             "server.tls.key",
             "ACME_SSL_CERTKEY",
             "ACME_KEY_ENCRYPT",
+            "SEAL_ENC_KEY_HEX",
+            "MAC_KEY_HEX",
+            "API_TOKEN_PEPPERS",
+            "dkimKey",
+            "mackey",
         ] {
             assert_eq!(judge(name), Some(Class::Key), "{name}");
         }

@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use crate::callers::{Finder, Known, has_any};
 use crate::file::{self, Opened};
 use crate::finding::Class;
 use crate::gate::Gate;
@@ -18,12 +18,16 @@ use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError, Inline};
 use crate::join::{Joined, Read, join};
 use crate::language::{self, Language};
 use crate::literal::Marker;
+use crate::nginx::consumers::Include;
 use crate::purpose;
+use crate::quick::hash;
 use crate::reader::Readers;
 use crate::report::{Note, NoteKind, Report, Stats, VERSION};
 use crate::rules::{Rules, RulesError};
 use crate::site::{Reaches, Wrapper};
 use crate::walk::{Found, Roots, WalkError, Walked, walk};
+
+pub(crate) mod includes;
 
 /// Longer files are read in pieces, by lines.
 pub const MAX_PARSED_BYTES: usize = 4 << 20;
@@ -37,8 +41,6 @@ pub const MAX_NOTES: usize = 1_000;
 pub const MAX_ROUNDS: usize = 3;
 /// More functions of one language that hand a key on are not followed.
 pub const MAX_WRAPPERS: usize = 500;
-/// More sets of wrappers get all of them: making rules of each costs more than reading with more.
-const MAX_SETS: usize = 64;
 /// How many files are taken at a time; between them, limits are looked at.
 const FILES_AT_A_TIME: usize = 2_048;
 /// Parsers may go deep; the system gives a thread only what it touches of this.
@@ -75,7 +77,12 @@ impl Scan {
     pub fn of_folder(folder: &Path, marker: Marker) -> Result<Self, RulesError> {
         let paths = vec![folder.to_owned()];
         Ok(Self {
-            roots: Roots { paths, base: folder.to_owned(), respects_ignores: true },
+            roots: Roots {
+                paths,
+                base: folder.to_owned(),
+                respects_ignores: true,
+                are_listed: false,
+            },
             threads: 1,
             passwords: false,
             today: Day::LAST,
@@ -123,7 +130,8 @@ pub enum ScanError {
 /// # Errors
 /// When a root or a file of the user's cannot be used. Files below the roots that cannot be read
 /// are notes.
-pub fn scan(scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, ScanError> {
+pub fn scan(mut scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, ScanError> {
+    scan.rules.leaves_passwords = !scan.passwords;
     let ignores = ignore_file(&scan.roots)?;
     let gate = Gate::new(scan.passwords, []).map_err(ScanError::TooManyRules)?;
     let words = scan.rules.words_beyond(&gate);
@@ -133,9 +141,11 @@ pub fn scan(scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, 
     let pool = threads.stack_size(STACK_BYTES).build()?;
     let Walked { files, notes } = walk(&scan.roots)?;
     let (all, gated, stats) = (Vec::new(), BTreeSet::new(), Stats::default());
-    let mut run = Run { scan: &scan, gate, files, all, gated, notes, stats };
+    let (known, includes) = (BTreeMap::new(), BTreeMap::new());
+    let mut run = Run { scan: &scan, gate, files, all, gated, known, includes, notes, stats };
     pool.install(|| {
         run.first_pass(progress);
+        run.follow_includes();
         run.follow_wrappers();
     });
     let Run { all, notes, stats, .. } = run;
@@ -153,6 +163,10 @@ struct Run<'a> {
     all: Vec<Kept>,
     /// The files that speak of keys.
     gated: BTreeSet<usize>,
+    /// What is known of files of Python.
+    known: BTreeMap<usize, Known>,
+    /// What configurations of nginx include.
+    includes: BTreeMap<usize, Vec<Include>>,
     notes: Vec<Note>,
     stats: Stats,
 }
@@ -182,7 +196,11 @@ impl Run<'_> {
                 self.stats.bytes += opened.bytes.unwrap_or_default();
                 self.stats.files_with_keys += usize::from(opened.was_read);
                 self.gated.extend(Some(index).filter(|_| opened.was_read));
+                self.known.extend(opened.known.map(|known| (index, known)));
                 self.notes.extend(opened.notes);
+                if !opened.includes.is_empty() {
+                    self.includes.insert(index, opened.includes);
+                }
                 sites = sites.saturating_add(opened.read.sites.found.len());
                 if opened.read.has_something() {
                     self.all.push((index, opened.read));
@@ -260,9 +278,7 @@ impl Run<'_> {
 
     /// Reads again the files of a language that call at least one wrapper that is fresh.
     fn read_again(&mut self, language: &str, wrappers: &[&Elsewhere], fresh: &[bool]) {
-        let functions = wrappers.iter().map(|one| one.wrapper.function.as_str());
-        let homes = wrappers.iter().map(|one| one.home.as_str());
-        let (Some(functions), Some(homes)) = (words_of(functions), words_of(homes)) else { return };
+        let Some(search) = Search::new(language, wrappers, fresh) else { return };
         // A file that calls a function with a word of the gate in its name speaks of keys, and so
         // does one that gives the name of a key to a loader.
         let is_quiet = |one: &&Elsewhere| {
@@ -271,25 +287,21 @@ impl Run<'_> {
         };
         let with_quiet = wrappers.iter().zip(fresh).any(|(one, fresh)| *fresh && is_quiet(one));
         let is_candidate = |(index, found): &(usize, &Found)| {
-            (with_quiet || self.gated.contains(index)) && rules_of(found) == Some(language)
+            let may_call = match self.known.get(index) {
+                Some(known) => search.may_meet(known),
+                None => with_quiet || self.gated.contains(index),
+            };
+            may_call && rules_of(found) == Some(language)
         };
         let candidates: Vec<usize> =
             (0..).zip(&self.files).filter(is_candidate).map(|(index, _)| index).collect();
-        let extended = Extended::default();
         let scan = self.scan;
         let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
             let found = self.files.get(*index)?;
             file::fill(found, buffer).ok()?;
-            let is_fresh = |index: &usize| fresh.get(*index) == Some(&true);
-            let named = functions.which(buffer);
-            if !named.iter().any(is_fresh) {
-                return None;
-            }
-            let called = called(&named, &homes.which(buffer), wrappers);
-            if !called.iter().any(is_fresh) {
-                return None;
-            }
-            let rules = extended.rules(&scan.rules, language, wrappers, called);
+            let called = search.called(buffer)?;
+            let called = called.iter().filter_map(|index| wrappers.get(*index));
+            let rules = scan.rules.with_wrappers(language, called.map(|one| &one.wrapper));
             let mut opened = file::read_whole(found, buffer, &scan.readers, &rules);
             self.finish(found, &mut opened);
             Some((*index, opened.read))
@@ -322,6 +334,87 @@ fn home(path: &str) -> String {
     said.next().unwrap_or_default().to_owned()
 }
 
+/// Finds which wrappers a file calls.
+struct Search<'w> {
+    wrappers: &'w [&'w Elsewhere],
+    fresh: &'w [bool],
+    words: Words<'w>,
+    /// The hashes of the fresh functions.
+    functions: Vec<u64>,
+    /// The same of those that use a key, and of their files.
+    sinks: Vec<u64>,
+    /// The same of those that load one.
+    loaders: Vec<u64>,
+}
+
+enum Words<'w> {
+    /// Names of functions and of files, which stand anywhere.
+    Anywhere { functions: Gate, homes: Gate },
+    /// The same of Python, where a call can be told. Those that are fresh are looked for first.
+    Python { functions: Finder, fresh: Finder, homes: Finder, all: Vec<&'w Wrapper> },
+}
+
+impl<'w> Search<'w> {
+    fn new(language: &str, wrappers: &'w [&'w Elsewhere], fresh: &'w [bool]) -> Option<Self> {
+        let functions = || wrappers.iter().map(|one| one.wrapper.function.as_str());
+        let homes = wrappers.iter().map(|one| one.home.as_str());
+        let words = if language == "python" {
+            let only = functions().zip(fresh).map(|(one, fresh)| if *fresh { one } else { "" });
+            Words::Python {
+                functions: Finder::new(functions())?,
+                fresh: Finder::new(only)?,
+                homes: Finder::new(homes)?,
+                all: wrappers.iter().map(|one| &one.wrapper).collect(),
+            }
+        } else {
+            Words::Anywhere { functions: words_of(functions())?, homes: words_of(homes)? }
+        };
+        let (mut called, mut sinks, mut loaders) = (Vec::new(), Vec::new(), Vec::new());
+        for (one, _) in wrappers.iter().zip(fresh).filter(|(_, fresh)| **fresh) {
+            let function = hash(one.wrapper.function.as_bytes());
+            let home = Some(&one.home).filter(|home| !home.is_empty());
+            let of = match one.wrapper.reaches {
+                Reaches::Sink(..) => &mut sinks,
+                Reaches::Loader(_) => &mut loaders,
+            };
+            of.push(function);
+            of.extend(home.map(|home| hash(home.as_bytes())));
+            called.push(function);
+        }
+        Some(Self { wrappers, fresh, words, functions: called, sinks, loaders })
+    }
+
+    /// Whether a file may call a fresh function, by what is known of it.
+    fn may_meet(&self, known: &Known) -> bool {
+        match known {
+            Known::Calls(calls) => has_any(calls, &self.functions),
+            Known::Imports { has_names, all } => {
+                has_any(all, &self.sinks) || (*has_names && has_any(all, &self.loaders))
+            }
+        }
+    }
+
+    /// The wrappers that a file calls, if one of them is fresh.
+    fn called(&self, bytes: &[u8]) -> Option<Vec<usize>> {
+        let is_fresh = |index: &usize| self.fresh.get(*index) == Some(&true);
+        let (named, homes) = match &self.words {
+            Words::Anywhere { functions, homes } => {
+                let named = functions.which(bytes);
+                named.iter().any(is_fresh).then(|| (named, homes.which(bytes)))?
+            }
+            Words::Python { functions, fresh, homes, all } => {
+                let homes = match fresh.called(bytes, all).as_slice() {
+                    [] => return None,
+                    _ => homes.all(bytes),
+                };
+                (functions.called(bytes, all), homes)
+            }
+        };
+        let called = called(&named, &homes, self.wrappers);
+        called.iter().any(is_fresh).then_some(called)
+    }
+}
+
 /// A gate for these words. An empty one would be met everywhere; no text has what stands for it.
 fn words_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Gate> {
     let words = words.map(|word| if word.is_empty() { "\0" } else { word }.to_owned());
@@ -344,37 +437,6 @@ fn called(named: &[usize], homes: &[usize], wrappers: &[&Elsewhere]) -> Vec<usiz
 /// Whether a function's name is so long and of so many words that another one hardly has it.
 fn is_distinct(function: &str) -> bool {
     function.len() >= 10 && crate::names::words(function).len() >= 2
-}
-
-/// Rules with wrappers, one for each set of them.
-#[derive(Default)]
-struct Extended {
-    by_set: std::sync::Mutex<BTreeMap<Vec<usize>, Arc<Rules>>>,
-}
-
-impl Extended {
-    fn rules(
-        &self,
-        base: &Rules,
-        language: &str,
-        wrappers: &[&Elsewhere],
-        called: Vec<usize>,
-    ) -> Arc<Rules> {
-        let make = |called: &[usize]| {
-            let called = called.iter().filter_map(|index| wrappers.get(*index));
-            Arc::new(base.with_wrappers(language, called.map(|one| &one.wrapper)))
-        };
-        match self.by_set.lock() {
-            Ok(mut by_set) => {
-                let is_full = by_set.len() >= MAX_SETS && !by_set.contains_key(&called);
-                let called = if is_full { (0..wrappers.len()).collect() } else { called };
-                let rules = by_set.get(&called).cloned().unwrap_or_else(|| make(&called));
-                by_set.insert(called, Arc::clone(&rules));
-                rules
-            }
-            Err(_) => make(&called),
-        }
-    }
 }
 
 /// The ignores of the folder where the user stands, or of the only folder that is scanned.
@@ -400,7 +462,10 @@ fn reported(
     mut stats: Stats,
     ignores: &IgnoreFile,
 ) -> Report {
-    all.extend(scan.also);
+    all.extend(scan.also.into_iter().map(|mut read| {
+        read.sites.found.retain(|site| scan.passwords || site.class != Class::Password);
+        read
+    }));
     notes.extend(scan.also_notes);
     all.sort_by(|one, other| one.path.cmp(&other.path));
     let mut joined = join(&all, &scan.marker);

@@ -131,6 +131,22 @@ pub struct Sites {
     pub same: Vec<(Link, Link)>,
     /// Functions of this file that hand a parameter on.
     pub wrappers: Vec<Wrapper>,
+    /// What it says of keys at all: a reader that looks before it parses tells of that.
+    pub speaks: Speaks,
+    /// The hashes of the names that it calls, in order, from a reader that knows them.
+    pub(crate) calls: Option<Box<[u64]>>,
+}
+
+/// What a file says of keys, before it is parsed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// Nothing; at most it hands something to a function of another file.
+    Not,
+    /// It has names under which a loader could give a key.
+    OfNames,
+    /// Enough to be parsed.
+    #[default]
+    OfKeys,
 }
 
 /// Why a reader could not read a file; the line reader reads it then.

@@ -24,7 +24,8 @@ pub struct SourceFile<'a> {
     pub path: &'a Path,
     /// Its text.
     pub text: &'a str,
-    line_starts: Vec<usize>,
+    /// Where lines start; most files are left before anyone asks.
+    line_starts: OnceLock<Vec<usize>>,
     /// How many characters stand before each block of the text; counted once a line is so long
     /// that to count it for each place would take the square of its length.
     before_blocks: OnceLock<Vec<usize>>,
@@ -32,13 +33,20 @@ pub struct SourceFile<'a> {
 
 impl<'a> SourceFile<'a> {
     /// A file with this text.
-    pub fn new(path: &'a Path, text: &'a str) -> Self {
-        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at.saturating_add(1));
-        // Most lines are longer than that, so the list seldom has to grow.
-        let mut line_starts = Vec::with_capacity(text.len() / BYTES_A_LINE + 1);
-        line_starts.push(0);
-        line_starts.extend(ends);
-        Self { path, text, line_starts, before_blocks: OnceLock::new() }
+    pub const fn new(path: &'a Path, text: &'a str) -> Self {
+        Self { path, text, line_starts: OnceLock::new(), before_blocks: OnceLock::new() }
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let bytes = self.text.as_bytes();
+            let ends = memchr::memchr_iter(b'\n', bytes).map(|at| at.saturating_add(1));
+            // Most lines are longer than that, so the list seldom has to grow.
+            let mut starts = Vec::with_capacity(bytes.len() / BYTES_A_LINE + 1);
+            starts.push(0);
+            starts.extend(ends);
+            starts
+        })
     }
 
     /// Where the byte at `offset` stands; an offset past the end stands at the end.
@@ -50,8 +58,9 @@ impl<'a> SourceFile<'a> {
     /// ```
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
-        let line = self.line_starts.partition_point(|start| *start <= offset);
-        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let starts = self.line_starts();
+        let line = starts.partition_point(|start| *start <= offset);
+        let start = starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let before = if offset.saturating_sub(start) > BLOCK_BYTES {
             self.characters_before(offset).saturating_sub(self.characters_before(start))
         } else {
@@ -83,8 +92,8 @@ impl<'a> SourceFile<'a> {
     /// The lines of the file with the offset at which each begins, without their ends.
     pub fn lines(&self) -> impl Iterator<Item = (usize, &'a str)> + '_ {
         let text = self.text;
-        let starts = self.line_starts.iter().copied();
-        let ends = self.line_starts.iter().skip(1).copied().chain(std::iter::once(text.len()));
+        let starts = self.line_starts().iter().copied();
+        let ends = self.line_starts().iter().skip(1).copied().chain(std::iter::once(text.len()));
         starts.zip(ends).map(move |(start, end)| {
             let line = text.get(start..end).unwrap_or_default();
             (start, line.trim_end_matches(['\n', '\r']))

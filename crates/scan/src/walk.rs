@@ -70,6 +70,9 @@ pub struct Roots {
     pub base: PathBuf,
     /// Whether `.gitignore`, `.ignore` and the list of dependency folders count.
     pub respects_ignores: bool,
+    /// Whether a program listed the paths, so that a file among them is read only where a scan of
+    /// the base would read it too.
+    pub are_listed: bool,
 }
 
 /// A file to read.
@@ -111,10 +114,15 @@ pub fn walk(roots: &Roots) -> Result<Walked, WalkError> {
     let mut walked = Walked::default();
     let mut left_out = BTreeMap::new();
     for root in &roots.paths {
+        if roots.are_listed && root.is_symlink() {
+            continue;
+        }
         let about =
             std::fs::metadata(root).map_err(|source| WalkError { path: root.clone(), source })?;
         if about.is_dir() {
             below(roots, root, &mut walked, &mut left_out);
+        } else if about.is_file() && roots.are_listed {
+            listed(roots, root, &mut walked, &mut left_out);
         } else if about.is_file() {
             let shown = shown(root, roots, root);
             let below = shown.rsplit('/').next().map_or(0, str::len);
@@ -191,13 +199,35 @@ fn below(
     }
 }
 
+/// A file of a list, as if it had been met on the way down from the base.
+fn listed(
+    roots: &Roots,
+    file: &Path,
+    walked: &mut Walked,
+    left_out: &mut BTreeMap<&'static str, usize>,
+) {
+    let shown = shown(file, roots, file);
+    let folders = shown.rsplit_once('/').map_or("", |(folders, _)| folders);
+    match folders.split('/').find_map(|name| name_left_out(name, roots.respects_ignores)) {
+        Some("") => {}
+        Some(name) => *left_out.entry(name).or_insert(0) += 1,
+        None => {
+            let (below, path) = (shown.len(), file.to_owned());
+            walked.files.push(Found { shown, path, below, by_name: false });
+        }
+    }
+}
+
 /// The name of a folder that is not entered; empty where nobody has to be told.
 fn folder_left_out(entry: &DirEntry, counts: bool) -> Option<&'static str> {
     let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
     if !is_folder || entry.depth() == 0 {
         return None;
     }
-    let name = entry.file_name().to_str()?;
+    name_left_out(entry.file_name().to_str()?, counts)
+}
+
+fn name_left_out(name: &str, counts: bool) -> Option<&'static str> {
     if NEVER.contains(&name) {
         return Some("");
     }
@@ -294,7 +324,7 @@ mod tests {
 
     fn roots(paths: &[&Path], base: &Path) -> Roots {
         let paths = paths.iter().map(|path| path.to_path_buf()).collect();
-        Roots { paths, base: base.to_owned(), respects_ignores: true }
+        Roots { paths, base: base.to_owned(), respects_ignores: true, are_listed: false }
     }
 
     fn write(folder: &Path, names: &[&str]) {
@@ -362,6 +392,30 @@ mod tests {
         let twice = walk(&roots(&[&repo, &repo.join("b.py")], &repo)).unwrap();
         assert_eq!(names(&twice), ["b.py", "tests/shop/a.py"]);
         assert!(twice.files[0].by_name);
+    }
+
+    #[test]
+    fn a_list_reads_what_a_scan_of_the_base_would() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let files = ["tests/shop/a.py", "vendor/b.php", ".idea/c.xml", ".git/d", ".github/e.yml"];
+        write(path, &files);
+        let mut files = files.to_vec();
+        if cfg!(unix) {
+            std::os::unix::fs::symlink("tests/shop/a.py", path.join("link.py")).unwrap();
+            files.push("link.py");
+        }
+        let paths: Vec<PathBuf> = files.iter().map(|file| path.join(file)).collect();
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        let listed = Roots { are_listed: true, ..roots(&paths, path) };
+        let walked = walk(&listed).unwrap();
+        assert_eq!(names(&walked), [".github/e.yml", "tests/shop/a.py"]);
+        assert!(walked.files.iter().all(|file| !file.by_name));
+        assert_eq!(walked.files[1].below_root(), "tests/shop/a.py");
+        assert_eq!(walked.notes.len(), 1, "{:?}", walked.notes);
+        let all = walk(&Roots { respects_ignores: false, ..listed }).unwrap();
+        let with = [".github/e.yml", ".idea/c.xml", "tests/shop/a.py", "vendor/b.php"];
+        assert_eq!(names(&all), with);
     }
 
     #[test]

@@ -55,6 +55,11 @@ fn programs() -> PathBuf {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more settings of the server.
+    fn start_with(settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let user = other_user(folder.path());
         if let Some((uid, gid)) = user {
@@ -69,7 +74,9 @@ impl Server {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let mut program = server.program("postgres");
         program.args(["-D", "data", "-F", "-c", "listen_addresses=", "-c", "autovacuum=off", "-k"]);
-        let child = program.arg(server.folder.path()).stderr(Stdio::null()).spawn().unwrap();
+        program.arg(server.folder.path());
+        program.args(settings.iter().flat_map(|setting| ["-c", setting]));
+        let child = program.stderr(Stdio::null()).spawn().unwrap();
         server.child = Some(child);
         server
     }
@@ -275,6 +282,78 @@ fn every_kind_of_object_is_read_and_nothing_leaves_or_changes() {
             .iter()
             .all(|site| site.rule != "sql/ciphertext")
     );
+}
+
+/// Jobs of the real extension, whose worker has to be there before it can be made.
+const JOBS: &str = r"
+CREATE EXTENSION pg_cron;
+SELECT cron.schedule('reseal', '0 0 1 1 *',
+    $$UPDATE people SET sealed = pgp_sym_encrypt(name, 'planted-job')$$);
+SELECT cron.schedule('sweep', '0 0 1 1 *', 'DELETE FROM sessions');
+CREATE ROLE auditor LOGIN;
+GRANT pg_read_all_data TO auditor;
+CREATE ROLE stranger LOGIN;
+";
+
+#[test]
+fn jobs_of_pg_cron_are_read() {
+    let library = ["shared_preload_libraries=pg_cron", "cron.database_name=postgres"];
+    let mut server = Server::start_with(&library);
+    let mut client = server.client();
+    client.batch_execute(JOBS).expect("apt-get install postgresql-15-cron");
+    let found = scan(&server.url("owner"), &Login::default()).unwrap();
+    assert_eq!(found.notes, [""; 0]);
+    let jobs = of(&found, "cron.job");
+    let [job] = jobs.as_slice() else { panic!("{} sites", jobs.len()) };
+    assert_eq!((job.source, job.class), (Source::Literal, Class::Key));
+    nothing_planted_is_shown(&found);
+
+    // pg_cron shows a role its own jobs alone, so that what is not seen has to be said.
+    let little = scan(&server.url("auditor"), &Login::default()).unwrap();
+    assert!(of(&little, "cron.job").is_empty());
+    assert_eq!(
+        little.notes,
+        ["jobs of pg_cron that belong to other roles are not shown to this one"]
+    );
+}
+
+/// Servers of the real extensions, and of a wrapper that takes any option.
+const FOREIGN: &str = r"
+CREATE EXTENSION postgres_fdw;
+CREATE EXTENSION file_fdw;
+CREATE SERVER archive FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'planted-host');
+CREATE USER MAPPING FOR owner SERVER archive OPTIONS (user 'a', password 'planted-mapping');
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE people (line text) SERVER files
+    OPTIONS (program 'curl -H X-Api-Key:planted-program http://localhost');
+CREATE FOREIGN DATA WRAPPER store;
+CREATE SERVER vault FOREIGN DATA WRAPPER store OPTIONS (encryption_key 'planted-server');
+CREATE USER MAPPING FOR PUBLIC SERVER vault OPTIONS (signing_key 'planted-public');
+CREATE FOREIGN TABLE sealed (line text) SERVER vault OPTIONS (secret_key 'planted-table');
+";
+
+#[test]
+fn options_of_foreign_servers_are_named_and_never_shown() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    client.batch_execute(FOREIGN).expect("apt-get install postgresql-contrib");
+    let found = scan(&server.url("owner"), &Login::default()).unwrap();
+    assert_eq!(found.notes, [""; 0]);
+    let named = |object: &str| -> Vec<_> {
+        let sites = of(&found, object).into_iter();
+        sites.map(|site| (site.name.as_deref().unwrap_or_default(), site.class)).collect()
+    };
+    assert_eq!(named(":server vault"), [("encryption_key", Class::Key)]);
+    assert_eq!(named(":user mapping public on vault"), [("signing_key", Class::Key)]);
+    assert_eq!(named(":user mapping owner on archive"), [("password", Class::Password)]);
+    assert_eq!(named(":foreign table public.sealed"), [("secret_key", Class::Key)]);
+    assert!(
+        named(":server archive").is_empty() && named(":foreign table public.people").is_empty()
+    );
+    assert!(
+        found.objects.iter().all(|one| one.sites.found.iter().all(|site| site.literal.is_none()))
+    );
+    nothing_planted_is_shown(&found);
 }
 
 #[test]

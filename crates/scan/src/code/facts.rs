@@ -230,7 +230,11 @@ impl Gatherer<'_, '_> {
                 tokens.is_word(last).then_some(last)
             }
             Dialect::Go => {
-                let before = last.checked_sub(1)?;
+                let mut before = last.checked_sub(1)?;
+                // `var key []byte = …`
+                if tokens.is(before, "]") && tokens.is(before.checked_sub(1)?, "[") {
+                    before = before.checked_sub(2)?;
+                }
                 let is_typed = tokens.is_word(before)
                     && !DECLARES.contains(&tokens.text(before))
                     && !tokens.starts_line(last);

@@ -152,6 +152,7 @@ fn sink(call: String, wrapper: &Wrapper, does: Does) -> Sink {
     Sink {
         call,
         key: Some(wrapper.parameter),
+        receiver: false,
         keywords: wrapper.keyword.clone().into_iter().collect(),
         does,
         keeps: false,

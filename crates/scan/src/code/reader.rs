@@ -139,7 +139,12 @@ impl<'f, 'a> Reader<'f, 'a> {
         };
         if let Some(path) = self.facts.imports.get(first) {
             add(path.clone());
-            return readings;
+            // `hash` of a library for passwords is no hash of a key.
+            let is_for_passwords = path.first().is_some_and(|module| {
+                let module = module.rsplit('/').next().unwrap_or(module);
+                matches!(module, "bcrypt" | "bcryptjs" | "argon2" | "bcrypt-ts")
+            });
+            return if is_for_passwords { readings.split_off(1) } else { readings };
         }
         if rest.is_empty() {
             return readings;
@@ -182,6 +187,15 @@ impl<'f, 'a> Reader<'f, 'a> {
                 break;
             }
             at += 1;
+        }
+        // `app.get(ConfigService)` gives one.
+        let given = tokens.text(at.saturating_sub(2));
+        let is_asked = matches!(path.last(), Some(&("get" | "resolve")))
+            && tokens.is(at.saturating_sub(1), ")")
+            && tokens.is(at.saturating_sub(3), "(")
+            && given.starts_with(|letter: char| letter.is_ascii_uppercase());
+        if is_asked {
+            return Some(vec![given]);
         }
         let first = path.first()?;
         if let Some(import) = self.facts.imports.get(first) {
@@ -328,8 +342,14 @@ impl<'f, 'a> Reader<'f, 'a> {
                     return Some((start, end));
                 }
             }
-            // Objects within objects, such as `cookie: { secret }`, do not count; what a factory
-            // returns does.
+            // Objects within objects, such as `cookie: { secret }`, do not count; the secrets of
+            // Remix do, which stand nowhere else, and what a factory returns.
+            if tokens.text(start) == "cookie"
+                && tokens.is(start + 1, ":")
+                && keywords.iter().any(|keyword| keyword == "secrets")
+            {
+                return self.named_in((start + 2, end), keywords, depth + 1);
+            }
             if tokens.text(start) == "useFactory" {
                 let object = (start..end).find(|at| {
                     tokens.is(*at, "{") && matches!(tokens.before(*at), "(" | "return")

@@ -266,8 +266,13 @@ fn is_endless(tokens: &Tokens<'_>, def: usize) -> bool {
     }
     if tokens.is(at, "(") {
         // Brackets have no mates yet.
-        let line = (at..at + HEAD_TOKENS_MAX).take_while(|at| !tokens.starts_line(*at));
-        let close = line.filter(|at| tokens.is(*at, ")")).last();
+        let mut line = (at..at + HEAD_TOKENS_MAX).take_while(|at| !tokens.starts_line(*at));
+        let mut depth = 0_usize;
+        let close = line.find(|at| {
+            depth += usize::from(tokens.is(*at, "("));
+            depth -= usize::from(tokens.is(*at, ")"));
+            depth == 0
+        });
         at = close.map_or(at, |close| close + 1);
     }
     tokens.is(at, "=") && !tokens.starts_line(at)

@@ -120,18 +120,21 @@ impl<'a> Reader<'_, 'a> {
         let mut best: Option<Value<'a>> = None;
         for part in self.parts(range) {
             let value = self.primary(part, depth);
-            let rank = |value: &Value<'a>| match value.origin {
-                Origin::Load { .. } => 4,
-                Origin::Argument { .. } | Origin::Setting { .. } => 3,
-                Origin::Literal(_) => 2,
-                Origin::Generated => 1,
-                Origin::Unknown => {
-                    if value.is_key() {
-                        3
-                    } else {
-                        0
+            let rank = |value: &Value<'a>| {
+                u8::from(value.is_key())
+                    + 2 * match value.origin {
+                        Origin::Load { .. } => 4,
+                        Origin::Argument { .. } | Origin::Setting { .. } => 3,
+                        Origin::Literal(_) => 2,
+                        Origin::Generated => 1,
+                        Origin::Unknown => {
+                            if value.is_key() {
+                                3
+                            } else {
+                                0
+                            }
+                        }
                     }
-                }
             };
             if best.as_ref().is_none_or(|best| rank(&value) > rank(best)) {
                 best = Some(value);
@@ -365,7 +368,16 @@ impl<'a> Reader<'_, 'a> {
         if self.is_own(words)
             && let Some(value) = self.returned(name, depth)
         {
-            return Some(value);
+            // What it returns of its argument is that of this call.
+            return Some(match value.origin {
+                Origin::Argument { frame, position, .. }
+                    if self.named_frame(name) == Some(frame) && arguments.len() > position =>
+                {
+                    let given = arguments.get(position).copied().unwrap_or((0, 0));
+                    self.evaluate(given, depth + 1)
+                }
+                _ => value,
+            });
         }
         // A getter: `properties.getSecret()`, `secret()`.
         if arguments.is_empty() {
@@ -509,7 +521,12 @@ impl<'a> Reader<'_, 'a> {
             };
             let found = self.facts.before(tokens, name, at).find(here);
             let found = found.or_else(|| self.facts.of(tokens, name).find(here));
-            if let Some(definition) = found {
+            // What a parameter is without an argument says nothing of what it is with one.
+            let is_default = |definition: &&Definition| {
+                let (open, close) = frame.params.unwrap_or_default();
+                !(open..close).contains(&definition.name)
+            };
+            if let Some(definition) = found.filter(is_default) {
                 let is_kept = match frame.kind {
                     _ if number == uses && number > 0 => Some(definition.form == Form::Kept),
                     FrameKind::Function => None,
@@ -610,7 +627,8 @@ impl<'a> Reader<'_, 'a> {
             let is_name = |at: &usize| {
                 tokens.is_word(*at)
                     && tokens.name(*at) == name
-                    && (!tokens.is(at + 1, ".") && !tokens.is(at.saturating_sub(1), "="))
+                    && !tokens.is(at + 1, ".")
+                    && !matches!(tokens.before(*at), "=" | "." | "?.")
             };
             let mut words = from..to;
             let named = match self.dialect {

@@ -42,11 +42,7 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
         }
         let name = name.trim_matches(['\'', '"']);
         let value = Value::of(unquoted(given));
-        let (above, last) = if section.is_empty() {
-            name.rsplit_once('.').unwrap_or(("", name))
-        } else {
-            (section, name)
-        };
+        let (above, last) = if section.is_empty() { split_name(name) } else { (section, name) };
         let style = style_of(last);
         let mut out = out.within(0, out.rule, style);
         out.depth = out.depth.saturating_sub(1);
@@ -54,6 +50,16 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
         let (above, name) = if section.is_empty() { (above, last) } else { (section, name) };
         out.entry(&Entry { at: start + offset, name, above, value });
     }
+}
+
+/// The last part of a dotted name, and what is above it. `sign.key.location` is about a `key`.
+fn split_name(name: &str) -> (&str, &str) {
+    let Some((above, last)) = name.rsplit_once('.') else { return ("", name) };
+    if !matches!(last, "location" | "path" | "file") {
+        return (above, last);
+    }
+    let cut = above.rfind('.').map_or(0, |dot| dot + 1);
+    (above.get(..cut.saturating_sub(1)).unwrap_or_default(), name.get(cut..).unwrap_or(name))
 }
 
 /// A value without what is around it.

@@ -92,6 +92,7 @@ const ABOVE_KEY: &[&str] = &[
     "cookies",
     "crypto",
     "csrf",
+    "encrypt",
     "encryption",
     "hmac",
     "https",
@@ -99,6 +100,7 @@ const ABOVE_KEY: &[&str] = &[
     "jwt",
     "rsa",
     "session",
+    "sign",
     "signing",
     "ssl",
     "tls",
@@ -136,8 +138,15 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
     if matches!(name, "hash_key" | "range_key") {
         return None;
     }
+    let is_password = words.len() == 1 && words.iter().any(|word| word == "password");
+    if is_password && matches!(above_last(above).as_str(), "encryptor" | "encryption" | "cookie") {
+        return Some((Class::Key, Confidence::Medium));
+    }
     if let Some(class) = names::judge(name) {
         return Some((class, sure(class, &words)));
+    }
+    if names::counts_or_switches(&words) {
+        return None;
     }
     let rest = without_place(&words);
     let (last, before) = rest.split_last()?;
@@ -152,6 +161,10 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         "keys" if words.iter().any(|word| word == "crypt") => medium(Class::Key),
         "key" | "keys" if before.is_empty() => match names::words(above).last() {
             Some(above) if ABOVE_KEY.contains(&above.as_str()) => medium(Class::Key),
+            // `remember-me: key`, of Spring.
+            Some(last) if last == "me" && names::folded(above).ends_with("rememberme") => {
+                medium(Class::Key)
+            }
             Some(above) if above == "api" => medium(Class::Credential),
             _ => None,
         },
@@ -170,6 +183,13 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
             medium(Class::Credential)
         }
         // Those of a database are a login.
+        "salt" | "pepper" | "salts" | "peppers"
+            if style == Style::Environment
+                || !before.is_empty()
+                || ABOVE_KEY.contains(&above_last(above).as_str()) =>
+        {
+            medium(Class::Key)
+        }
         "credentials" if matches!(prior, "database" | "db" | "postgres" | "mysql" | "redis") => {
             None
         }
@@ -178,6 +198,11 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         }
         _ => None,
     }
+}
+
+/// The last word of the name above.
+fn above_last(above: &str) -> String {
+    names::words(above).pop().unwrap_or_default()
 }
 
 /// A name that the judge of names knows; a lone `secret` could also be the name of one.

@@ -5,8 +5,12 @@ use super::judge::{Style, may_be_secret, style_of};
 use super::out::{Entry, Out};
 use super::tree::{Node, Shape, Tree, joined};
 use super::value::{Value, name_length};
-use super::{Format, hcl, shell};
+use super::{Format, hcl, shell, yaml};
 use crate::finding::Source;
+use crate::lines;
+use crate::rules::Rules;
+use crate::site::Sites;
+use crate::source::SourceFile;
 
 /// What stands in these speaks to people or about other entries.
 const NOT_SETTINGS: &[&str] = &[
@@ -108,6 +112,7 @@ impl<'a> Looker<'_, 'a> {
         let nearest = self.above.first().copied().unwrap_or_default();
         match self.node.key {
             None => self.item(nearest, out),
+            Some(yaml::FILLED_IN) => {}
             // Where a secret is: the entry that takes it is the place.
             Some("key" | "name" | "optional")
                 if matches!(nearest, "secretKeyRef" | "secret_key_ref" | "configMapKeyRef") => {}
@@ -170,6 +175,7 @@ impl<'a> Looker<'_, 'a> {
             }
         } else if ENVIRONMENTS.contains(&nearest)
             || of(["generateValue", "sync", "generator"]).is_some()
+            || self.sibling(yaml::FILLED_IN).is_some()
         {
             Value::from(Source::Unknown)
         } else {
@@ -237,6 +243,9 @@ impl<'a> Looker<'_, 'a> {
         if shape == Shape::Nothing {
             return self.collection(key, nearest, out);
         }
+        if self.names_key_of_secret(key) {
+            return;
+        }
         let value_of = match tag {
             "!vault" | "!secret" | "!encrypted/pkcs1-oaep" => Value::from(Source::SecretStore),
             "!Ref" | "!GetAtt" | "!ImportValue" | "!env" | "!ENV" => {
@@ -247,12 +256,14 @@ impl<'a> Looker<'_, 'a> {
         };
         let is_of_secret = self.kind == "Secret"
             && matches!(nearest, "data" | "stringData")
-            && matches!(key, "key" | "token");
+            && matches!(key, "key" | "token" | "salt");
         if is_of_secret {
             // In a Secret, what says little by itself is one.
-            let mut out = out.within(0, out.rule, Style::Tree);
+            let (above, style) =
+                if key == "salt" { ("", Style::Environment) } else { ("auth", Style::Tree) };
+            let mut out = out.within(0, out.rule, style);
             out.depth = out.depth.saturating_sub(1);
-            out.entry(&Entry { at, name: key, above: "auth", value: value_of });
+            out.entry(&Entry { at, name: key, above, value: value_of });
         } else if key == "secretKey"
             && (self.kind == "ExternalSecret" || self.sibling("remoteRef").is_some())
         {
@@ -264,6 +275,31 @@ impl<'a> Looker<'_, 'a> {
         } else {
             self.entry(at, key, value_of, out);
         }
+    }
+
+    /// Values of a chart that say under which key of a Secret something stands, beside the name of
+    /// that Secret: `jwtSecretKey: jwt` beside `existingSecret`.
+    fn names_key_of_secret(&self, key: &str) -> bool {
+        let value = self.node.value;
+        let is_slug = value.len() < 40
+            && value.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_.".contains(&byte));
+        let speaks = ["key", "secret", "token"].iter().any(|word| value.contains(word));
+        // `clientSecretKey: client-secret` says it by itself.
+        let bare = key.strip_suffix("Key").unwrap_or_default();
+        if is_slug && bare.len() > 3 && crate::names::folded(value) == crate::names::folded(bare) {
+            return true;
+        }
+        let is_name = is_slug
+            && (key.ends_with("SecretKey")
+                || (key == "secretKey" && speaks && value.contains('-'))
+                || (key.ends_with("Key") && key.len() > 9 && speaks && value.contains('-')));
+        is_name
+            && self.tree.children(self.node.parent).any(|(_, beside)| {
+                beside.key.is_some_and(|key| {
+                    let is_of = |end: &str| key.len() > end.len() && key.ends_with(end);
+                    key.starts_with("existing") && is_of("Secret") || key == "secretName"
+                })
+            })
     }
 
     /// A key with a map, a list or nothing.
@@ -321,6 +357,9 @@ impl<'a> Looker<'_, 'a> {
         }
         let beside = self.sibling("path").or(self.sibling("dest")).map(|(_, node)| node.value);
         let name = if key == "content" { beside.unwrap_or(key) } else { key };
+        if is_program(name) {
+            return program(value, value_at, out);
+        }
         if let Some(format) = Format::of(name.as_ref()) {
             // What is not read as a file within a file is no entry of this one either.
             let _ = format.read_within(value, value_at, out);
@@ -338,6 +377,28 @@ impl<'a> Looker<'_, 'a> {
             self.entry(value_at, name, Value::of(given), out);
         }
     }
+}
+
+/// Whether a name is that of a program which stands within a file: `settings.py: |`.
+fn is_program(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    matches!(ending, "py" | "rb" | "php" | "js" | "lua")
+}
+
+/// A program within a file is often a template, so it is read by its lines.
+fn program(value: &str, value_at: usize, out: &mut Out<'_, '_>) {
+    let within = SourceFile::new(out.file.path, value);
+    let mut sites = Sites::default();
+    // Lines are never refused.
+    if lines::read(&within, &Rules::default(), &mut sites).is_err() {
+        return;
+    }
+    let start = out.position(value_at);
+    let first = start.line.saturating_sub(1);
+    for site in &mut sites.found {
+        site.at.line = site.at.line.saturating_add(first);
+    }
+    out.sites.found.append(&mut sites.found);
 }
 
 /// What a node is given, in the language of the file.

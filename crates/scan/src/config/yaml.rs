@@ -8,6 +8,9 @@ use super::flow::{self, Manner};
 use super::tree::{DEPTH_MAX, Node, Shape, Tree, too_deep};
 use crate::site::Unreadable;
 
+/// The key of what a template writes below the name of an item.
+pub(super) const FILLED_IN: &str = "{{ }}";
+
 /// How far a quoted text or brackets over several lines may reach.
 const REACH: usize = 256 * 1024;
 
@@ -88,8 +91,19 @@ impl Reader<'_> {
             return false;
         }
         let end_line = self.line_end(at + end);
+        self.filled_in(rest.get(2..end).unwrap_or_default(), at);
         self.at = self.at.max(end_line + 1);
         true
+    }
+
+    /// `- name: X`, and below it what a template writes there: the item has a value all the same.
+    fn filled_in(&mut self, action: &str, at: usize) {
+        let name = self.tree.node(self.tree.len().saturating_sub(1));
+        let is_item = self.tree.node(name.parent).key.is_none();
+        if name.key == Some("name") && is_item && name.shape != Shape::Nothing && writes(action) {
+            let key = Some(FILLED_IN);
+            self.tree.push(Node { parent: name.parent, key, at, ..Node::default() });
+        }
     }
 
     /// Reads items, a key and a value from one line on.
@@ -231,7 +245,10 @@ impl Reader<'_> {
             let line_end = self.line_end(self.at);
             let line = self.text.get(self.at..line_end).unwrap_or_default();
             let content = line.trim_start_matches(' ');
-            if !content.trim().is_empty() && line.len() - content.len() <= indent {
+            // Lines that steer a template are often not indented at all.
+            let is_of_template = content.starts_with("{{");
+            let is_beyond = line.len() - content.len() <= indent;
+            if !content.trim().is_empty() && is_beyond && !is_of_template {
                 break;
             }
             self.at = line_end + 1;
@@ -239,6 +256,15 @@ impl Reader<'_> {
         }
         self.tree.set(node, Shape::Block, self.text.get(start..end).unwrap_or_default(), start);
     }
+}
+
+/// Whether an action of a template writes something, rather than steering what is written.
+fn writes(action: &str) -> bool {
+    let action = action.trim_matches(['-', '%', '=', ' ']);
+    let first = action.split([' ', '(']).next().unwrap_or_default();
+    let steers =
+        ["if", "else", "end", "range", "with", "define", "block", "for", "endif", "endfor", "set"];
+    !(steers.contains(&first) || first.starts_with("/*") || action.contains(":="))
 }
 
 /// Whether `|` or `>` begins a block, and no text.

@@ -99,14 +99,7 @@ pub(super) fn settings(
     transaction: &mut Transaction<'_>,
     scan: &mut DatabaseScan,
 ) -> Result<(), DatabaseError> {
-    let has_jobs = query(transaction, "SELECT 1 WHERE to_regclass('cron.job') IS NOT NULL")?;
-    if has_jobs.is_ok_and(|rows| !rows.is_empty()) {
-        let jobs = question(
-            "jobs of pg_cron",
-            "SELECT format('cron.job %s', jobid), command FROM cron.job ORDER BY jobid LIMIT 20001",
-        );
-        super::ask(transaction, &jobs, scan)?;
-    }
+    jobs(transaction, scan)?;
     for (about, sql) in NAMES {
         match query(transaction, sql)? {
             Ok(rows) => rows.iter().for_each(|row| named(row, scan)),
@@ -114,6 +107,30 @@ pub(super) fn settings(
         }
     }
     Ok(())
+}
+
+/// Reads the jobs of `pg_cron`, which shows each role its own alone.
+fn jobs(transaction: &mut Transaction<'_>, scan: &mut DatabaseScan) -> Result<(), DatabaseError> {
+    let about = "jobs of pg_cron";
+    let are_there = "SELECT row_security_active(c.oid) FROM pg_class c \
+                     JOIN pg_namespace n ON n.oid = c.relnamespace \
+                     WHERE n.nspname = 'cron' AND c.relname = 'job'";
+    let rows = match query(transaction, are_there)? {
+        Ok(rows) => rows,
+        Err(why) => {
+            scan.notes.push(format!("{about} could not be read: {why}"));
+            return Ok(());
+        }
+    };
+    let Some(row) = rows.first() else { return Ok(()) };
+    if row.try_get(0).unwrap_or(true) {
+        scan.notes.push(format!("{about} that belong to other roles are not shown to this one"));
+    }
+    let jobs = question(
+        about,
+        "SELECT format('cron.job %s', jobid), command FROM cron.job ORDER BY jobid LIMIT 20001",
+    );
+    super::ask(transaction, &jobs, scan)
 }
 
 /// Questions for where a setting stands and what it is called. Values are not asked for.
@@ -141,6 +158,11 @@ const NAMES: &[(&str, &str)] = &[
         "options of foreign servers",
         "SELECT format('server %I', s.srvname), split_part(given, '=', 1) \
          FROM pg_foreign_server s, unnest(s.srvoptions) AS given ORDER BY 1, 2 LIMIT 20000",
+    ),
+    (
+        "options of foreign tables",
+        "SELECT format('foreign table %s', t.ftrelid::regclass), split_part(given, '=', 1) \
+         FROM pg_foreign_table t, unnest(t.ftoptions) AS given ORDER BY 1, 2 LIMIT 20000",
     ),
     (
         "options of user mappings",

@@ -5,12 +5,14 @@
 //! configuration, and one that a tool fills in is no configuration yet.
 
 mod directives;
+mod include;
 mod lua;
 mod mask;
 
 use std::path::Path;
 
 use directives::Context;
+pub(crate) use include::{Around, Block, Include};
 
 use super::lex::{Lexer, Span, TokenKind, Word};
 use crate::rules::Rules;
@@ -89,14 +91,32 @@ pub fn is_nginx(path: &Path, text: &str) -> bool {
 /// # Errors
 /// Never; what nginx would refuse is passed over.
 pub fn read(file: &SourceFile<'_>, _: &Rules, sites: &mut Sites) -> Result<(), Unreadable> {
-    read_at(file, file.text, 0, sites);
+    read_within(file, &Around::default(), sites);
     Ok(())
+}
+
+/// The same for a file that another one includes there; says what it includes itself.
+pub(crate) fn read_within(
+    file: &SourceFile<'_>,
+    place: &Around,
+    sites: &mut Sites,
+) -> Vec<Include> {
+    read_text(file, (file.text, 0), place, sites)
 }
 
 /// The same for a text that begins within a file.
 pub(crate) fn read_at(file: &SourceFile<'_>, text: &str, base: usize, sites: &mut Sites) {
+    read_text(file, (text, base), &Around::default(), sites);
+}
+
+fn read_text(
+    file: &SourceFile<'_>,
+    (text, base): (&str, usize),
+    place: &Around,
+    sites: &mut Sites,
+) -> Vec<Include> {
     let bytes = mask::without_templates(text);
-    let mut context = Context::new(file, base, sites);
+    let mut context = Context::new(file, base, sites, place);
     let mut from = 0;
     for _ in 0..RESTARTS_MAX {
         let rest = bytes.get(from..).unwrap_or_default();
@@ -106,7 +126,7 @@ pub(crate) fn read_at(file: &SourceFile<'_>, text: &str, base: usize, sites: &mu
         let Some(line) = memchr::memchr(b'\n', after) else { break };
         from += at + line + 1;
     }
-    context.finish();
+    context.finish()
 }
 
 /// Reads directives up to the end, or up to what cannot be read.

@@ -43,7 +43,9 @@ pub(super) fn at<'a>(
     if let Some((of, place)) = parameter_in(names, path, placed.scope) {
         wraps.add(of, place, Reaches::Loader(Source::File));
         let own = names.setting_name(path, placed.scope).unwrap_or_default();
-        if words::judge(&own).is_none() && !own.contains("secret") && !is_key_file(placed) {
+        let is_of_key =
+            own.contains("secret") || words::names_a_key_file(&own) && !path.is_call_expr();
+        if words::judge(&own).is_none() && !is_of_key && !is_key_file(placed) {
             return;
         }
     }
@@ -53,7 +55,8 @@ pub(super) fn at<'a>(
         (text, class)
     } else {
         let name = names.setting_name(path, placed.scope).unwrap_or_default();
-        let is_secret = words::names_a_path(&name) && name.contains("secret");
+        let is_secret = words::names_a_path(&name)
+            && (name.contains("secret") || words::names_a_key_file(&name) && !path.is_call_expr());
         let is_secret = is_secret || is_key_file(placed);
         let class = words::judge(&name).or(is_secret.then_some(Class::Key));
         let class = class.filter(|class| *class != Class::Password);

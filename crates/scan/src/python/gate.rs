@@ -1,5 +1,5 @@
 //! Whether a file is worth the parser: parsing costs ten times what it costs to see that a file has
-//! no name that could be that of a key and speaks of nothing that takes one.
+//! no name that could be that of a key, and does not have the names of any call that takes one.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -7,9 +7,25 @@ use std::sync::OnceLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::table::Index;
-use super::words;
+use super::{embedded, timers, words};
+use crate::finding::Class;
+use crate::quick::Quick;
+use crate::site::Speaks;
 
-/// Words of what takes, makes or holds keys under any name.
+/// Words that are enough: the files in which keys stand, and what is keywheel's own.
+const ENOUGH: &[&str] = &[
+    "/run/secrets",
+    ".pem\"",
+    ".pem'",
+    ".key\"",
+    ".key'",
+    "id_rsa",
+    "pem_file",
+    "keywheel",
+    "secretbytes",
+];
+
+/// Words of what takes, makes or holds keys under any name, if there is a call for it too.
 const USES: &[&str] = &[
     "hmac",
     "jwt",
@@ -33,70 +49,151 @@ const USES: &[&str] = &[
     "decrypt",
     "ecdsa",
     "import rsa",
-    "/run/secrets",
-    ".pem\"",
-    ".pem'",
-    ".key\"",
-    ".key'",
     "generate_key",
     "pgp_",
-    "keywheel",
-    "id_rsa",
     "session_auth_hash",
     "generate_csrf",
     "macaroon",
     "redwood",
     "webhook",
     "compare_digest",
-    "rotate",
 ];
 
 /// Parts of names that could be those of keys.
 const NAMES: &[&str] =
     &["key", "secret", "token", "passphrase", "password", "passwd", "salt", "pepper", "auth"];
 
-/// Words of what loads settings or runs by a timer. Some names are those of keys only there.
-const LOADS: &[&str] = &[
-    "env", "Env", "config", "Config", "settings", "Settings", "secrets", "Timer", "schedul",
-    "asyncio", "celery", "cron",
+/// Words of what loads settings. Some names are those of keys only there.
+const LOADS: &[&str] = &["env", "Env", "config", "Config", "settings", "Settings", "secrets"];
+
+/// Words of classes and objects whose fields are settings, whatever their names look like.
+const FIELDS: &[&str] =
+    &["Settings", "secrets", "EnvConfig", "BaseConfig", "environ.config", "typed_settings"];
+
+/// Words of what runs again and again.
+const TIMERS: &[&str] = &[
+    "imer", "sched", "asyncio", "celery", "cron", "while ", "every", "repeat", "job", "task",
+    "loop", "beat",
 ];
+
+/// Words that make a key of what stands elsewhere: functions of SQL, and prefixes of fields.
+const AROUND: &[&str] = &["func.", "env_prefix"];
 
 /// As many different names as are judged; a file with more is read.
 const MOST: usize = 2_000;
 
-/// Whether a file may hold a place at all.
-pub(super) fn is_worth(text: &str, index: &Index) -> bool {
+/// As long as a name is, and what stands before it in a string.
+const LONGEST: usize = 80;
+
+/// The words without one of which no file of Python is worth a look.
+pub(crate) fn words_of_keys() -> impl Iterator<Item = &'static str> {
+    ENOUGH.iter().chain(USES).chain(NAMES).copied()
+}
+
+/// What was met so far.
+#[derive(Default)]
+struct Met {
+    uses: bool,
+    loads: Loads,
+    /// A name that says that keys are turned.
+    turns: bool,
+}
+
+/// The names under which something could be loaded.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Loads {
+    #[default]
+    Nothing,
+    /// One as a field or a variable has it.
+    Field,
+    /// One in a string or in capitals.
+    Setting,
+}
+
+impl Met {
+    const fn has_names(&self) -> bool {
+        self.uses || !matches!(self.loads, Loads::Nothing)
+    }
+}
+
+fn words_of_gate() -> Option<&'static AhoCorasick> {
     static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
     let words = WORDS.get_or_init(|| {
-        let all = USES.iter().chain(NAMES);
         let builder = AhoCorasick::builder()
             .ascii_case_insensitive(true)
+            .prefilter(false)
             .match_kind(MatchKind::LeftmostLongest)
-            .build(all);
+            .build(words_of_keys());
         builder.ok()
     });
-    let Some(words) = words else { return true };
-    let mut judged = HashSet::new();
-    let mut may_be_loaded = false;
+    words.as_ref()
+}
+
+/// What a file says of keys, and of passwords if these are looked for too.
+pub(super) fn speaks(text: &str, index: &Index, passwords: bool) -> Speaks {
+    let Some(met) = look(text, passwords) else { return Speaks::OfKeys };
+    let holds = |words: &[&str]| {
+        words.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+    };
+    let is_worth = (met.uses && (embedded::may_hold(text) || holds(AROUND)))
+        || (met.loads == Loads::Setting && holds(LOADS))
+        || (met.loads != Loads::Nothing && holds(FIELDS))
+        || (met.turns && holds(TIMERS))
+        || index.may_be_called_in(text, met.uses, met.has_names());
+    match (is_worth, met.has_names()) {
+        (true, _) => Speaks::OfKeys,
+        (false, true) => Speaks::OfNames,
+        (false, false) => Speaks::Not,
+    }
+}
+
+/// Whether a piece of a file has a name under which something could be loaded, or a word of keys.
+pub(crate) fn may_load(piece: &str) -> bool {
+    look(piece, true).is_none_or(|met| met.has_names())
+}
+
+/// Goes through the words of a text; nothing comes back once one of them is enough.
+fn look(text: &str, passwords: bool) -> Option<Met> {
+    let words = words_of_gate()?;
+    let mut met = Met::default();
+    let mut judged: HashSet<&str, Quick> = HashSet::default();
     for found in words.find_iter(text) {
-        if let Some(word) = USES.get(found.pattern().as_usize()) {
+        let place = found.pattern().as_usize();
+        if place < ENOUGH.len() {
+            return None;
+        }
+        if let Some(word) = USES.get(place.saturating_sub(ENOUGH.len())) {
             if goes_on_before(text, found.start()) && matches!(*word, "signing" | "signer") {
                 // `assigning` and `designer` speak of other things.
                 continue;
             }
-            return true;
+            met.uses = true;
+            if !words::may_name_key(word) && *word != "jwk" {
+                continue;
+            }
         }
-        let name = name_around(text, found.start(), found.end());
+        let (start, name) = name_around(text, found.start(), found.end());
         if !judged.insert(name) {
             continue;
         }
-        if judged.len() > MOST || words::judge(name).is_some() {
-            return true;
+        let required = || name.strip_prefix("require_").and_then(words::judge);
+        let class = words::judge(name).or_else(required);
+        let is_key = class.is_some_and(|class| passwords || class != Class::Password);
+        if judged.len() > MOST || is_key || name == "key_file" {
+            return None;
         }
-        may_be_loaded = may_be_loaded || words::judge_loaded(name).is_some();
+        if words::judge_loaded(name).is_some() {
+            let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+            let is_setting = is_constant || is_in_string(text, start);
+            met.loads = met.loads.max(if is_setting { Loads::Setting } else { Loads::Field });
+            // The same name may stand in a string elsewhere.
+            if met.loads == Loads::Field {
+                judged.remove(name);
+            }
+        }
+        met.turns = met.turns || timers::speaks(name);
     }
-    let holds = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
-    (may_be_loaded && LOADS.iter().any(|word| holds(word))) || index.added().any(holds)
+    Some(met)
 }
 
 /// Whether a small letter stands right before a place.
@@ -105,14 +202,44 @@ fn goes_on_before(text: &str, at: usize) -> bool {
     before.is_some_and(u8::is_ascii_lowercase)
 }
 
-/// The name in which a part of it stands.
-fn name_around(text: &str, start: usize, end: usize) -> &str {
+/// Whether a name stands in a string, alone or at the end of a path.
+fn is_in_string(text: &str, start: usize) -> bool {
+    let before = text.as_bytes().get(..start).unwrap_or_default().iter().rev().take(LONGEST);
+    let is_path = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-./: ${}[]".contains(byte);
+    let quote = before.clone().find(|byte| !is_path(byte));
+    quote.is_some_and(|byte| matches!(byte, b'"' | b'\''))
+}
+
+/// The name in which a part of it stands, and where it begins.
+fn name_around(text: &str, start: usize, end: usize) -> (usize, &str) {
     let is_part =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || *byte >= 128;
     let bytes = text.as_bytes();
     let before = bytes.get(..start).unwrap_or_default();
     let after = bytes.get(end..).unwrap_or_default();
-    let from = before.iter().rev().take(80).take_while(|byte| is_part(byte)).count();
-    let to = after.iter().take(80).take_while(|byte| is_part(byte)).count();
-    text.get(start.saturating_sub(from)..end.saturating_add(to)).unwrap_or_default()
+    let from = before.iter().rev().take(LONGEST).take_while(|byte| is_part(byte)).count();
+    let to = after.iter().take(LONGEST).take_while(|byte| is_part(byte)).count();
+    let from = start.saturating_sub(from);
+    (from, text.get(from..end.saturating_add(to)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Rules;
+
+    #[test]
+    fn words_alone_are_not_enough() {
+        let rules = Rules::built_in().unwrap();
+        let speaks = |text: &str| speaks(text, rules.python(), false);
+        assert_eq!(speaks("def f(x):\n    return x.encrypted\n"), Speaks::OfNames);
+        assert_eq!(speaks("import jwt\njwt.encode(a, b)\n"), Speaks::OfKeys);
+        assert_eq!(speaks("import jwt\njwt.other(a, b)\n"), Speaks::OfNames);
+        assert_eq!(speaks("q = 'SELECT hmac(a, b, c)'\n"), Speaks::OfKeys);
+        assert_eq!(speaks("SECRET_KEY = 1\n"), Speaks::OfKeys);
+        assert_eq!(speaks("connect(password=text)\n"), Speaks::OfNames);
+        assert_eq!(speaks("env('CRON_TOKEN')\n"), Speaks::OfKeys);
+        assert_eq!(speaks("items.sort(env, sort_by=cron_key)\n"), Speaks::OfNames);
+        assert_eq!(speaks("for key in table: rotate(image)\n"), Speaks::Not);
+    }
 }

@@ -141,7 +141,18 @@ fn one(
     fallback: Option<(&Expr, bool)>,
 ) {
     let under = placing.under.filter(|under| words::may_name_key(under));
-    let by_name = name.as_deref().and_then(words::judge_loaded);
+    if is_only_asked(out, at) {
+        return;
+    }
+    let of_store = |name: &str| {
+        let mut parts = name.split('/').filter(|_| load.from == Source::SecretStore);
+        parts.find_map(words::judge).filter(|class| *class != Class::Password)
+    };
+    let within = || {
+        let by_path = name.as_deref().and_then(of_store);
+        by_path.or_else(|| part_of_secret(out, at).filter(|_| load.from == Source::SecretStore))
+    };
+    let by_name = name.as_deref().and_then(words::judge_loaded).or_else(within);
     let by_place = under.and_then(words::judge);
     let is_about =
         name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
@@ -167,6 +178,25 @@ fn one(
     if text_of(fallback).is_some_and(|text| words::may_be_value(&text, &name)) {
         out.literal(fallback, "python/default-literal", Some(&name), class, scope);
     }
+}
+
+/// `bool(os.environ.get("CLIENT_SECRET"))` only asks whether there is one.
+fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
+    let before = out.file.text.get(at.saturating_sub(64)..at).unwrap_or_default();
+    let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+    before.trim_end_matches(is_part).ends_with("bool(")
+}
+
+/// The key that is taken out of a secret of several: `json.loads(…)["jwt_secret"]` in the line.
+fn part_of_secret(out: &Out<'_>, at: usize) -> Option<Class> {
+    let line = out.file.text.get(at..)?.split('\n').next()?;
+    let parts = line.split("[\"").skip(1).chain(line.split("['").skip(1)).take(8);
+    // `["SecretString"]` is what AWS calls the whole.
+    parts
+        .filter_map(|part| part.split(['"', '\'']).next())
+        .filter(|name| !name.starts_with("Secret"))
+        .find_map(words::judge)
+        .filter(|class| *class != Class::Password)
 }
 
 /// When a load runs, and whether what it gives follows its source.
@@ -405,12 +435,17 @@ pub(super) fn by_stranger<'a>(
         other => names.text(other, placed.scope),
     };
     let Some(key) = key else { return };
+    // An object that gives settings is called so in whatever function: `config("JWT_SECRET")`.
+    let is_setting = matches!(name, "config" | "env" | "get_env" | "getenv" | "get_setting")
+        && key.bytes().all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte))
+        && words::judge(&key).is_some_and(|class| class != Class::Password);
     let is_speaking = name.to_ascii_lowercase().contains("secret") || words::may_name_key(&key);
     let place = placing(names, placed);
     let lexical = names.when(placed.scope);
     let is_lasting = lexical != Scope::Call
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
-        || place.is_kept_local;
+        || place.is_kept_local
+        || is_setting;
     if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
         return;
     }

@@ -3,7 +3,7 @@
 //! with a key comes in as rules.
 //!
 //! ```text
-//! gate             whether the text is worth it
+//! gate             whether the text is worth it, by its names and those of the rules
 //! parse, nesting   text → tree, or why not
 //! scopes           tree → definitions, calls, literals, each with what becomes of it
 //! resolve, table   a call → its full name and the rules about it
@@ -34,8 +34,9 @@ mod words;
 mod wraps;
 
 use crate::rules::Rules;
-use crate::site::{Sites, Unreadable};
+use crate::site::{Sites, Speaks, Unreadable};
 use crate::source::SourceFile;
+pub(crate) use gate::{may_load, words_of_keys};
 use out::Out;
 use resolve::Names;
 pub(crate) use table::Index;
@@ -49,12 +50,14 @@ pub const TABLE: &str = include_str!("../../rules/python.toml");
 /// # Errors
 /// When it is not Python 3, or is nested too deeply to be read.
 pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(), Unreadable> {
-    if !gate::is_worth(file.text, rules.python()) {
+    sites.speaks = gate::speaks(file.text, rules.python(), !rules.leaves_passwords);
+    if sites.speaks != Speaks::OfKeys {
         return Ok(());
     }
     let module = parse::parse(file)?;
     let with_strings = embedded::may_hold(file.text);
     let names = Names::new(scopes::gather(&module, with_strings), rules.python());
+    sites.calls = Some(names.called());
     let mut out = Out::new(file, sites);
     let mut wraps = Wraps::default();
     places(&names, &mut out, &mut wraps);

@@ -41,7 +41,10 @@ impl<'a> Scan<'a> {
     fn run(mut self) -> Option<usize> {
         while let Some(byte) = self.peek(0) {
             match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | 128.. => {}
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | 128.. => {
+                    self.skip_word();
+                    continue;
+                }
                 b'#' => {
                     self.skip_line();
                     continue;
@@ -81,6 +84,13 @@ impl<'a> Scan<'a> {
             }
         }
         self.at = self.at.saturating_add(indent);
+    }
+
+    fn skip_word(&mut self) {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | 128..);
+        let length = rest.iter().position(|byte| !is_of_word(byte)).unwrap_or(rest.len());
+        self.at = self.at.saturating_add(length);
     }
 
     fn skip_line(&mut self) {

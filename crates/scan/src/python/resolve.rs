@@ -10,6 +10,7 @@ use super::parse::{Ranged, tail};
 use super::scopes::{Body, Bound, Def, ScopeId, Scopes};
 use super::table::{Index, Rule, tail_of};
 use crate::finding::Scope;
+use crate::quick::hash;
 
 /// As many steps from name to name as are followed.
 const FURTHEST: u8 = 12;
@@ -255,6 +256,18 @@ impl<'a> Names<'a> {
             let later = calls.filter(|call| self.scopes.function_of(call.scope).is_some());
             later.filter_map(|call| tail(&call.node.func)).collect()
         })
+    }
+
+    /// The hashes of all names that are called, also of classes that are given to be called.
+    pub(super) fn called(&self) -> Box<[u64]> {
+        let calls = self.scopes.calls.iter().map(|call| &call.node);
+        let funcs = calls.clone().filter_map(|call| tail(&call.func));
+        let given = calls.filter_map(|call| tail(call.arguments.args.first()?));
+        let classes = given.filter(|name| name.starts_with(|one: char| one.is_ascii_uppercase()));
+        let mut hashes: Vec<u64> = funcs.chain(classes).map(|name| hash(name.as_bytes())).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes.into_boxed_slice()
     }
 
     /// Whether a scope stands in a function that this file calls only while it is loaded.

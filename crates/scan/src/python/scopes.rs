@@ -8,6 +8,7 @@ use super::parse::ast::{self, Expr, Stmt};
 use super::parse::visitor::{self, Visitor};
 use super::parse::{Ranged, tail};
 use super::words;
+use crate::quick::Quick;
 
 /// A scope of the file, by its place in [`Scopes::all`]; the module is the first.
 pub(super) type ScopeId = usize;
@@ -53,7 +54,7 @@ pub(super) struct Def<'a> {
 pub(super) struct Scope<'a> {
     pub body: Body<'a>,
     pub parent: ScopeId,
-    pub names: HashMap<&'a str, Vec<Def<'a>>>,
+    pub names: HashMap<&'a str, Vec<Def<'a>>, Quick>,
     /// What a function returns.
     pub returns: Vec<&'a Expr>,
 }
@@ -107,17 +108,17 @@ pub(super) struct Scopes<'a> {
     pub dicts: Vec<Placed<'a, ast::ExprDict>>,
     pub copies: Vec<Assigned<'a>>,
     /// Attributes of `self`: the class and the name, and where each is set.
-    pub kept: HashMap<(ScopeId, &'a str), Vec<(ScopeId, Def<'a>)>>,
+    pub kept: HashMap<(ScopeId, &'a str), Vec<(ScopeId, Def<'a>)>, Quick>,
     /// Fields of classes with an annotation.
     pub fields: Vec<(ScopeId, &'a ast::StmtAnnAssign)>,
     /// Endless loops in functions, which may wait and do something again.
     pub loops: Vec<(ScopeId, &'a ast::StmtWhile)>,
     /// Names of the module that functions set anew.
-    pub rebound: HashSet<&'a str>,
+    pub rebound: HashSet<&'a str, Quick>,
     /// Names that are called while the module is loaded.
-    pub called_at_start: HashSet<&'a str>,
+    pub called_at_start: HashSet<&'a str, Quick>,
     /// The packages that are imported.
-    pub packages: HashSet<&'a str>,
+    pub packages: HashSet<&'a str, Quick>,
     /// Modules of which everything is imported.
     pub stars: Vec<String>,
 }
@@ -139,7 +140,7 @@ pub(super) fn gather(module: &ast::ModModule, with_strings: bool) -> Scopes<'_> 
 }
 
 fn scope(body: Body<'_>, parent: ScopeId) -> Scope<'_> {
-    Scope { body, parent, names: HashMap::new(), returns: Vec::new() }
+    Scope { body, parent, names: HashMap::default(), returns: Vec::new() }
 }
 
 struct Walk<'a> {

@@ -1,8 +1,12 @@
 //! The rules of Python, found by the last part of a call's name. Most calls of a file end in a name
 //! that no rule has; those cost one look.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::iter;
+use std::sync::Arc;
 
+use crate::finding::Source;
+use crate::quick::Quick;
 use crate::rules::{Implicit, Load, Scheduler, Sink, Table};
 
 /// A rule about a call.
@@ -28,9 +32,51 @@ impl Rule {
 /// All rules, by the last part of their calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    by_tail: HashMap<String, Vec<Rule>>,
-    /// The last parts of the calls that are not of the first table, which is keywheel's own.
-    added: Vec<String>,
+    by_tail: HashMap<String, Vec<Rule>, Quick>,
+    /// What a file must name so that one of these rules can be about it.
+    needs: BTreeSet<Need>,
+    /// Those that count less than these.
+    base: Option<Arc<Index>>,
+}
+
+/// The names without which a call cannot be that of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Need {
+    /// The last part of the call.
+    tail: String,
+    /// The first part; none if the call may be one of any receiver.
+    root: Option<String>,
+    by: By,
+}
+
+/// What else a rule needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    /// A word of what takes keys.
+    Uses,
+    /// A name under which something is loaded: it is a loader beyond keywheel's own.
+    Names,
+    /// Nothing: it takes a key, and is not one of keywheel's own.
+    Itself,
+}
+
+impl Need {
+    /// That of a rule; none where it says nothing that names do not say.
+    fn of(rule: &Rule, is_own: bool) -> Option<Self> {
+        let by = match rule {
+            Rule::Timer(_) => return None,
+            Rule::Load(load) if matches!(load.from, Source::File | Source::Settings) && is_own => {
+                return None;
+            }
+            _ if is_own => By::Uses,
+            Rule::Load(_) => By::Names,
+            Rule::Sink(_) | Rule::Implicit(_) => By::Itself,
+        };
+        let call = rule.call();
+        let tail = tail_of(call).trim_end_matches("()").to_owned();
+        let root = (!call.starts_with("*.")).then(|| root_of(call).to_owned());
+        Some(Self { tail, root, by })
+    }
 }
 
 impl Index {
@@ -38,45 +84,85 @@ impl Index {
     pub(crate) fn new<'t>(tables: impl Iterator<Item = &'t Table>) -> Self {
         let mut index = Self::default();
         for (place, table) in tables.enumerate() {
-            let sinks = table.sinks.iter().cloned().map(Rule::Sink);
-            let loads = table.sources.iter().cloned().map(Rule::Load);
-            let implicit = table.implicit.iter().cloned().map(Rule::Implicit);
-            let timers = table.schedulers.iter().cloned().map(Rule::Timer);
-            for rule in sinks.chain(loads).chain(implicit).chain(timers) {
-                let tail = tail_of(rule.call()).to_owned();
-                if place > 0 {
-                    index.added.push(tail.trim_end_matches("()").to_owned());
-                }
-                index.by_tail.entry(tail).or_default().insert(0, rule);
-            }
+            index.add(table, place == 0);
         }
         index
     }
 
-    /// The last parts of the calls that were added to keywheel's own.
-    pub(super) fn added(&self) -> impl Iterator<Item = &str> {
-        self.added.iter().map(String::as_str)
+    /// Of this table, laid over others: its rules count before theirs.
+    pub(crate) fn over(base: &Arc<Self>, table: &Table) -> Self {
+        let mut index = Self { base: Some(Arc::clone(base)), ..Self::default() };
+        index.add(table, false);
+        index
+    }
+
+    fn add(&mut self, table: &Table, is_own: bool) {
+        let sinks = table.sinks.iter().cloned().map(Rule::Sink);
+        let loads = table.sources.iter().cloned().map(Rule::Load);
+        let implicit = table.implicit.iter().cloned().map(Rule::Implicit);
+        let timers = table.schedulers.iter().cloned().map(Rule::Timer);
+        for rule in sinks.chain(loads).chain(implicit).chain(timers) {
+            let tail = tail_of(rule.call()).to_owned();
+            self.needs.extend(Need::of(&rule, is_own));
+            self.by_tail.entry(tail).or_default().insert(0, rule);
+        }
+    }
+
+    /// These and those below them.
+    fn layers(&self) -> impl Iterator<Item = &Self> + Clone {
+        iter::successors(Some(self), |index| index.base.as_deref())
+    }
+
+    /// Whether a text has all names of one of the calls: of keywheel's own ones if it `uses` keys,
+    /// of loaders beyond them if it has `names` of settings, of any other beyond them.
+    pub(super) fn may_be_called_in(&self, text: &str, uses: bool, names: bool) -> bool {
+        let counts = |need: &&Need| match need.by {
+            By::Uses => uses,
+            By::Names => names,
+            By::Itself => true,
+        };
+        let needs = self.layers().flat_map(|index| &index.needs);
+        let mut needs = needs.filter(counts).peekable();
+        if needs.peek().is_none() {
+            return false;
+        }
+        let there: HashSet<&str, Quick> = identifiers(text).collect();
+        needs.any(|need| {
+            let root = need.root.as_deref();
+            there.contains(need.tail.as_str()) && root.is_none_or(|root| there.contains(root))
+        })
     }
 
     /// Whether any rule's call ends so.
     pub(super) fn knows(&self, tail: &str) -> bool {
-        self.by_tail.contains_key(tail)
+        self.layers().any(|index| index.by_tail.contains_key(tail))
     }
 
     /// The rules whose call ends so and is this one; those for any receiver come last.
     pub(super) fn matching(&self, tail: &str, dotted: &str) -> Vec<&Rule> {
-        let all = self.by_tail.get(tail).map(Vec::as_slice).unwrap_or_default();
-        let exact = all.iter().filter(|rule| match rule {
+        let all = self.layers().filter_map(|index| index.by_tail.get(tail)).flatten();
+        let exact = all.clone().filter(|rule| match rule {
             Rule::Sink(sink) => is_call(&sink.call, dotted) || is_inside(&sink.call, dotted),
             other => is_call(other.call(), dotted),
         });
-        exact.chain(all.iter().filter(|rule| rule.call().starts_with("*."))).collect()
+        exact.chain(all.filter(|rule| rule.call().starts_with("*."))).collect()
     }
 }
 
 /// The last part of a dotted name.
 pub(super) fn tail_of(call: &str) -> &str {
     call.rsplit('.').next().unwrap_or(call)
+}
+
+/// The first part of a dotted name.
+fn root_of(call: &str) -> &str {
+    call.split(['.', '(']).next().unwrap_or(call)
+}
+
+/// The words of a text that could be names in it.
+fn identifiers(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
+        .filter(|word| word.len() > 1)
 }
 
 /// Whether a rule's name is that of a call. A class may have been imported from a module further
@@ -86,10 +172,8 @@ fn is_call(rule: &str, dotted: &str) -> bool {
         return true;
     }
     let is_class = tail_of(rule).starts_with(|letter: char| letter.is_ascii_uppercase());
-    let root = |name: &str| name.split(['.', '(']).next().unwrap_or_default().len();
     if is_class && rule.contains('.') && !rule.contains('(') && !dotted.contains('(') {
-        return rule.get(..root(rule)) == dotted.get(..root(dotted))
-            && tail_of(rule) == tail_of(dotted);
+        return root_of(rule) == root_of(dotted) && tail_of(rule) == tail_of(dotted);
     }
     dotted.starts_with('.') && is_inside(rule, dotted)
 }

@@ -137,7 +137,7 @@ fn turns_keys(file: &Names<'_>, job: &Expr, scope: ScopeId) -> Option<String> {
 }
 
 /// Whether a name says that keys are turned: `rotate_keys`, `refresh_secret`.
-fn speaks(name: &str) -> bool {
+pub(super) fn speaks(name: &str) -> bool {
     let words = names::words(name);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     has(&[

@@ -81,7 +81,8 @@ fn explicit<'a>(
     {
         wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
     }
-    let is_told = origin.is_key() || origin.is_loaded();
+    // Of a setting only its name says what it is.
+    let is_told = origin.is_key() || (origin.is_loaded() && origin.source != Source::Settings);
     // Keys of others are hashed to store them; what was loaded is not.
     let is_hash = sink.call.starts_with("hashlib.") && !sink.certain;
     if is_hash && !(origin.is_key() && origin.is_loaded()) {
@@ -240,6 +241,9 @@ fn is_app_wide(placed: &Call<'_>) -> bool {
 }
 
 fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<(&'a Expr, ScopeId)> {
+    if sink.receiver {
+        return receiver(names, placed).map(|key| (key, placed.scope));
+    }
     let position = sink.key.filter(|_| !is_app_wide(placed));
     if let Some(key) = argument(placed.node, position, &sink.keywords) {
         return Some((key, placed.scope));
@@ -247,6 +251,43 @@ fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<(&'a 
     // `**options`, where the options stand in this file.
     let spread = placed.node.arguments.keywords.iter().find(|keyword| keyword.arg.is_none())?;
     entry_of(names, &spread.value, &sink.keywords, placed.scope)
+}
+
+/// The key on which a method is called: `private_key.sign(text)`. One that was made by a call which
+/// takes a key is told there.
+fn receiver<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
+    let Expr::Attribute(method) = placed.node.func.as_ref() else { return None };
+    let key = method.value.as_ref();
+    let name = tail(key).filter(|_| !key.is_call_expr())?;
+    let is_one =
+        words::judge(name) == Some(Class::Key) && name.to_ascii_lowercase().ends_with("key");
+    let is_private =
+        name.contains("priv") || name.contains("rsa") || method.attr.as_str() != "decrypt";
+    if !is_one || !is_private || placed.node.arguments.args.is_empty() {
+        return None;
+    }
+    let makes = |value: &'a Expr, scope| match value {
+        Expr::Call(call) => {
+            names.rules(call, scope).0.iter().any(|rule| matches!(rule, Rule::Sink(_)))
+        }
+        _ => false,
+    };
+    let is_made = |def: &super::scopes::Def<'a>, scope| match def.bound {
+        Bound::Value(value) => makes(value, scope),
+        _ => false,
+    };
+    let made = match key {
+        Expr::Name(one) => names
+            .scopes
+            .lookup(one.id.as_str(), placed.scope)
+            .is_some_and(|(at, defs)| defs.iter().take(8).any(|def| is_made(def, at))),
+        Expr::Attribute(one) => names
+            .class_of_self(&one.value, placed.scope)
+            .and_then(|class| names.scopes.kept.get(&(class, name)))
+            .is_some_and(|sets| sets.iter().take(8).any(|(at, def)| is_made(def, *at))),
+        _ => false,
+    };
+    (!made).then_some(key)
 }
 
 fn entry_of<'a>(

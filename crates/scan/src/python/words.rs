@@ -94,12 +94,18 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     if let Some(class) = judge(name) {
         return Some(class);
     }
+    if name == "SALT" {
+        return Some(Class::Key);
+    }
     if !may_name_key(name) || name.len() > 200 || is_fixture_name(name) {
         return None;
     }
     let words = names::words(name);
     let (last, before) = words.split_last()?;
     let prior = before.last()?.as_str();
+    if names::counts_or_switches(&words) {
+        return None;
+    }
     match last.as_str() {
         "key" | "keys" | "token" | "tokens" | "auth" if !NOT_BEFORE.contains(&prior) => {
             Some(Class::Credential)
@@ -112,6 +118,15 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
 pub(super) fn names_a_path(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     ["_file", "_path", "_dir", "_filename", "_location"].iter().any(|end| lower.ends_with(end))
+}
+
+/// Whether the name of a path says that a key stands in the file, whatever it is for:
+/// `email_key_path`.
+pub(super) fn names_a_key_file(name: &str) -> bool {
+    let words = names::words(name);
+    let [before @ .., key, _] = words.as_slice() else { return false };
+    let other = ["cache", "foreign", "host", "index", "primary", "public", "ssh"];
+    key == "key" && !before.iter().any(|word| other.contains(&word.as_str()))
 }
 
 /// Methods that give their receiver again, in another form.

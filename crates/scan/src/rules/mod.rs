@@ -7,7 +7,7 @@
 
 mod wrappers;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
@@ -19,11 +19,13 @@ use crate::python;
 #[derive(Default)]
 pub struct Rules {
     /// By language, in the order of reading; later ones are the user's.
-    tables: Vec<Table>,
+    tables: Vec<Arc<Table>>,
     /// Those of Python by the names of their calls, made once they are asked for.
-    python: OnceLock<python::Index>,
+    python: OnceLock<Arc<python::Index>>,
     /// Those of the languages that [`code`] reads, each made once it is asked for.
     words: [OnceLock<code::Words>; 5],
+    /// Whether findings of passwords are left out, so that nothing is read for them alone.
+    pub(crate) leaves_passwords: bool,
 }
 
 /// The rules of one language.
@@ -49,12 +51,16 @@ pub struct Table {
 /// A call that takes a key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the tables")]
 pub struct Sink {
     /// The full name after imports: `jwt.encode`, `jsonwebtoken.sign`, `JWT.encode`. A `*` in front
     /// is any receiver: `*.signWith`.
     pub call: String,
     /// The position of the key, from zero, without a receiver.
     pub key: Option<usize>,
+    /// Whether the key is what the method is called on: `private_key.sign(text)`.
+    #[serde(default)]
+    pub receiver: bool,
     /// The names of the key among named arguments, or in an object given as the last argument.
     #[serde(default)]
     pub keywords: Vec<String>,
@@ -163,15 +169,15 @@ impl Rules {
             table: Vec<Table>,
         }
         let file: File = toml::from_str(text)?;
-        self.tables.extend(file.table);
+        self.tables.extend(file.table.into_iter().map(Arc::new));
         self.python = OnceLock::new();
         self.words = std::array::from_fn(|_| OnceLock::new());
         Ok(())
     }
 
     /// The rules of Python, by the names of their calls.
-    pub(crate) fn python(&self) -> &python::Index {
-        self.python.get_or_init(|| python::Index::new(self.of("python")))
+    pub(crate) fn python(&self) -> &Arc<python::Index> {
+        self.python.get_or_init(|| Arc::new(python::Index::new(self.of("python"))))
     }
 
     /// The words of the rules of a language that [`code`] reads.
@@ -184,6 +190,6 @@ impl Rules {
 
     /// The tables of a language, the built-in one first.
     pub fn of<'a>(&'a self, language: &'a str) -> impl Iterator<Item = &'a Table> {
-        self.tables.iter().filter(move |table| table.language == language)
+        self.tables.iter().map(Arc::as_ref).filter(move |table| table.language == language)
     }
 }

@@ -1,8 +1,11 @@
 //! Rules that a scan makes of the code that it reads: functions which hand a key on are loaders and
 //! sinks themselves.
 
+use std::sync::Arc;
+
 use super::{Load, Rules, Sink, Table};
 use crate::gate::Gate;
+use crate::python;
 use crate::site::{Reaches, Wrapper};
 
 /// Shorter words are too frequent to open the gate.
@@ -30,6 +33,7 @@ impl Rules {
                     Reaches::Sink(_, does) => table.sinks.push(Sink {
                         call,
                         key: Some(wrapper.parameter),
+                        receiver: false,
                         keywords: wrapper.keyword.iter().cloned().collect(),
                         does: *does,
                         keeps: false,
@@ -41,9 +45,14 @@ impl Rules {
                 }
             }
         }
-        let mut tables = self.tables.clone();
-        tables.push(table);
-        Self { tables, ..Self::default() }
+        let mut rules = Self { leaves_passwords: self.leaves_passwords, ..Self::default() };
+        if language == "python" {
+            // Most files call few wrappers: these lie over the index that all files share.
+            rules.python = Arc::new(python::Index::over(self.python(), &table)).into();
+        }
+        rules.tables.clone_from(&self.tables);
+        rules.tables.push(Arc::new(table));
+        rules
     }
 
     /// Words that open the gate for calls that take a key and have none of its own words.

@@ -53,6 +53,7 @@ fn setup(folder: &Path) -> Scan {
             paths: vec![folder.to_owned()],
             base: folder.to_owned(),
             respects_ignores: true,
+            are_listed: false,
         },
         threads: 2,
         passwords: false,
@@ -221,4 +222,22 @@ fn what_is_not_readable_is_said() {
     }
     let report = run(folder.path());
     assert_eq!(report.notes[0].kind, NoteKind::Unreadable);
+}
+
+#[test]
+fn passwords_of_a_database_need_to_be_asked_for_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = |passwords: bool| {
+        let mut setup = Scan { passwords, ..setup(folder.path()) };
+        let mut read = Read { path: "postgresql:server a".to_owned(), ..Read::default() };
+        for (line, class) in [(1, Class::Password), (2, Class::Key)] {
+            let at = crate::source::Position { line, column: 1 };
+            let mut site = Site::new(Kind::Sql, "test/setting", at);
+            site.class = class;
+            read.sites.found.push(site);
+        }
+        setup.also.push(read);
+        scan(setup, &|_| {}).unwrap().findings.len()
+    };
+    assert_eq!((found(false), found(true)), (1, 2));
 }

@@ -149,6 +149,13 @@ impl<'t> Finder<'t> {
                     self.tokens.push(token);
                     self.look_into(token);
                 }
+                Mark::Name => {
+                    self.tokens.push(token);
+                    // `plpy.execute("SELECT …")`
+                    if self.text_of(token).contains(' ') {
+                        self.look_into(token);
+                    }
+                }
                 _ => self.tokens.push(token),
             }
             if self.tokens.len() > TOKENS_MAX {
@@ -375,7 +382,10 @@ impl<'t> Finder<'t> {
         let (Some(start), Some(end)) = (name.first(), name.last()) else { return };
         let setting = self.text.get(start.start..end.end).unwrap_or_default();
         let is_cipher = is_pragma && ["key", "rekey", "hexkey"].contains(&setting);
-        let is_custom = name.iter().any(|token| token.mark == Mark::Dot) && is_key(setting);
+        // `"app.jwt_secret"`: in quotes the name is one token.
+        let has_dot = name.iter().any(|token| token.mark == Mark::Dot)
+            || matches!(name, [only] if only.mark == Mark::Name && setting.contains('.'));
+        let is_custom = has_dot && is_key(setting);
         let key = value.first().and_then(|first| match first.mark {
             Mark::Text => Some(literal(self.text_of(*first))),
             _ => key_of(self.text, value, is_pragma),
@@ -430,7 +440,8 @@ impl<'t> Finder<'t> {
             let variable = variable.split(|letter| !is_part(letter)).next().unwrap_or_default();
             let name = if variable.is_empty() { name } else { variable };
             self.push(at, "psql shell", None, SqlKey::Argument(name), Some(name), false);
-        } else if value.starts_with(':') {
+        } else if value.starts_with(':') || line.contains(" :") {
+            // Also one that is put together: `'\'' :jwt_secret '\''`.
             self.push(at, "psql set", None, SqlKey::Argument(name), Some(name), false);
         } else {
             let key = literal(value.trim_matches('\''));

@@ -1,6 +1,9 @@
 //! Words, texts, parameters and marks of SQL, of whichever database, and of SQL that stands in a
 //! string of some program and is not whole.
 
+/// How long a text in three quotes may be.
+const TRIPLED_BYTES_MAX: usize = 64 * 1024;
+
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -66,11 +69,30 @@ impl<'a> Lexer<'a> {
         self.at += end;
     }
 
+    /// A text in three quotes, as functions in Python have: the SQL in it is read like any other
+    /// text. In SQL itself three single quotes begin a text with a quote in it, so those must reach
+    /// over lines.
+    fn tripled(&mut self, start: usize) -> Option<Token> {
+        let rest = self.rest();
+        let quotes = rest.get(..3).filter(|three| *three == b"'''" || *three == b"\"\"\"")?;
+        let rest = rest.get(3..rest.len().min(TRIPLED_BYTES_MAX))?;
+        let length = memchr::memmem::find(rest, quotes)?;
+        let has_lines = memchr::memchr(b'\n', rest.get(..length)?).is_some();
+        if !has_lines && quotes.starts_with(b"'") {
+            return None;
+        }
+        self.at += length + 6;
+        Some(Token { mark: Mark::Text, start: start + 3, end: start + 3 + length })
+    }
+
     /// The next token; none at the end.
     pub(super) fn token(&mut self) -> Option<Token> {
         self.skip_space_and_comments();
         let start = self.at;
         let first = self.byte(0)?;
+        if let Some(token) = self.tripled(start) {
+            return Some(token);
+        }
         let one = |mark, length: usize| (mark, length);
         let (mark, length) = match first {
             b'\'' => return Some(self.quoted(start, b'\'', false, Mark::Text)),

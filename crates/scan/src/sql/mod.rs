@@ -157,8 +157,11 @@ pub fn site(one: &SqlSite<'_>, file: &SourceFile<'_>, base: usize) -> Site {
             (Source::Database, Hot::Unknown, "the key comes from the database itself", None)
         }
     };
-    if one.function == "insert" && site.literal.is_some() {
+    // A literal that is kept in a row or a setting is no use of a key yet.
+    let keeps = matches!(one.function, "insert" | "set" | "set_config" | "psql set");
+    if keeps && site.literal.is_some() {
         site.kind = Kind::Hardcoded;
+        site.scope = Some(Scope::Module);
     }
     (site.source, site.hot) = (source, hot);
     (site.reason, site.remedy) = (Cow::Borrowed(reason), remedy);

@@ -29,6 +29,7 @@ use crate::remote::Remote;
 use crate::show::Line;
 
 mod database;
+mod list;
 mod report;
 mod table;
 
@@ -41,6 +42,10 @@ pub struct Args {
     /// Files and folders; a file given by name is always read
     #[arg(value_name = "PATH", default_value = ".")]
     paths: Vec<PathBuf>,
+    /// Reads the files that this file lists instead, one a line or ended by zero bytes; - is
+    /// standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    files_from: Option<PathBuf>,
     /// The form of the report; --json is the same as --format json
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Table)]
     format: Format,
@@ -203,9 +208,15 @@ fn make(invocation: &Invocation, args: &Args, marker: Marker) -> Result<Report, 
     let base = std::env::current_dir()
         .map_err(|error| Failure::io("found", Path::new("the current folder"), &error))?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let listed = args.files_from.as_deref().map(list::read).transpose()?;
     let database = args.database.as_deref().map(database::read).transpose()?.unwrap_or_default();
     let what = Scan {
-        roots: Roots { paths: args.paths.clone(), base, respects_ignores: !args.no_ignore },
+        roots: Roots {
+            paths: listed.clone().unwrap_or_else(|| args.paths.clone()),
+            base,
+            respects_ignores: !args.no_ignore,
+            are_listed: listed.is_some(),
+        },
         threads: args.threads.map_or(cores, usize::from),
         passwords: args.passwords,
         today: today(),

@@ -110,6 +110,9 @@ impl Finder<'_, '_, '_> {
         let tokens = self.reader.tokens;
         let before = tokens.before(start);
         let after = tokens.text(end);
+        if self.is_compared(start, end) {
+            return false;
+        }
         if matches!(before, "!" | "typeof" | "delete" | "unless" | "!!" | "not" | "defined?") {
             return true;
         }
@@ -134,11 +137,37 @@ impl Finder<'_, '_, '_> {
         !self.reader.is_dot(end) && self.is_condition(start)
     }
 
+    /// `given !== process.env.ADMIN_TOKEN`: what somebody gives is compared with the key, which is
+    /// more than asking whether there is one.
+    fn is_compared(&self, start: usize, end: usize) -> bool {
+        let tokens = self.reader.tokens;
+        let compares = |at: usize| matches!(tokens.text(at), "===" | "==" | "!==" | "!=");
+        let is_given = |at: usize| {
+            let is_nothing = ["undefined", "null", "nil", "None", "true", "false", "0"];
+            matches!(tokens.kind(at), Some(Kind::Word | Kind::Close))
+                && !is_nothing.contains(&tokens.text(at))
+        };
+        let before = start.saturating_sub(1);
+        compares(before) && is_given(before.saturating_sub(1))
+            || compares(end) && is_given(end + 1) && !matches!(tokens.before(start), "typeof" | "!")
+    }
+
     /// Whether a place stands in a condition, directly or beside `&&` and `||`.
     fn is_condition(&self, start: usize) -> bool {
         let tokens = self.reader.tokens;
-        let asks =
-            ["if", "while", "isset", "empty", "expect", "assert", "isBlank", "isEmpty", "elseif"];
+        let asks = [
+            "if",
+            "while",
+            "isset",
+            "empty",
+            "expect",
+            "assert",
+            "invariant",
+            "isBlank",
+            "isEmpty",
+            "elseif",
+            "Boolean",
+        ];
         let mut at = start;
         for _ in 0..BACK_MAX {
             let Some(before) = at.checked_sub(1) else { return false };
@@ -150,7 +179,9 @@ impl Finder<'_, '_, '_> {
                 },
                 (Some(Kind::Open), "(") => {
                     let call = at.saturating_sub(1);
-                    if asks.contains(&tokens.text(call)) {
+                    // `!!(a && b)` asks as well.
+                    if asks.contains(&tokens.text(call)) || matches!(tokens.text(call), "!!" | "!")
+                    {
                         return true;
                     }
                     if tokens.is_word(call) {

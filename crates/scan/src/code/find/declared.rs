@@ -14,6 +14,9 @@ use super::super::tree::FrameKind;
 use super::literals::{WORDPRESS, is_plausible};
 use super::{Finder, link};
 
+/// How far the names of an import reach.
+const IMPORT_TOKENS_MAX: usize = 120;
+
 /// How far the annotations of a field or class reach.
 const DECLARATION_TOKENS_MAX: usize = 60;
 
@@ -37,9 +40,53 @@ impl Finder<'_, '_, '_> {
         match self.reader.dialect {
             Dialect::Go => self.struct_tag(at),
             Dialect::Php => self.symfony(at),
+            Dialect::JavaScript => self.environment_of_builder(at),
             _ => {}
         }
         self.sql(at);
+    }
+
+    /// `import { JWT_SECRET } from "$env/static/private"`, and `env: "JWT_SECRET"` of a schema.
+    fn environment_of_builder(&mut self, at: usize) {
+        let tokens = self.reader.tokens;
+        let Some(text) = tokens.string(at) else { return };
+        if matches!(text, "$env/static/private" | "astro:env/server") {
+            let names: Vec<usize> = (at.saturating_sub(IMPORT_TOKENS_MAX)..at)
+                .rev()
+                .take_while(|at| tokens.text(*at) != "import")
+                .filter(|at| tokens.is_word(*at) && !matches!(tokens.text(*at), "from" | "as"))
+                .collect();
+            names.into_iter().rev().for_each(|name| self.copied_at_start(name, tokens.text(name)));
+        } else if tokens.is(at.saturating_sub(1), ":")
+            && tokens.text(at.saturating_sub(2)) == "env"
+            && self.describes(at)
+        {
+            self.copied_at_start(at, text);
+        }
+    }
+
+    /// Whether the object around an entry describes a setting: it has a format or a default.
+    fn describes(&self, at: usize) -> bool {
+        let tokens = self.reader.tokens;
+        let from = at.saturating_sub(DECLARATION_TOKENS_MAX);
+        let open = (from..at).rev().find(|at| tokens.is(*at, "{"));
+        open.is_some_and(|open| {
+            let end = tokens.past(open).min(open + DECLARATION_TOKENS_MAX);
+            (open..end).any(|at| {
+                matches!(tokens.text(at), "format" | "doc" | "default") && tokens.is(at + 1, ":")
+            })
+        })
+    }
+
+    /// A variable of the environment that is copied when the module is loaded.
+    fn copied_at_start(&mut self, at: usize, name: &str) {
+        let Some(class) = judge(name).filter(|class| *class != Class::Password) else { return };
+        self.setting_of_class(at, name, class, None);
+        if let Some(site) = self.sites.found.last_mut() {
+            site.source = Source::Environment;
+            site.scope = Some(Scope::Module);
+            site.reason = Cow::Borrowed("it is read once when the module is loaded, and kept");
+        }
     }
 
     /// SQL within a string; told by the reader of SQL.
@@ -401,11 +448,16 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    /// `%env(APP_SECRET)%`
+    /// `%env(APP_SECRET)%`, `%kernel.secret%`, `Autowire(env: 'APP_SECRET')`
     fn symfony(&mut self, at: usize) {
-        let Some(text) = self.reader.tokens.string(at) else { return };
-        let Some((_, rest)) = text.split_once("%env(") else { return };
-        let Some((inner, _)) = rest.split_once(")%") else { return };
+        let tokens = self.reader.tokens;
+        let Some(text) = tokens.string(at) else { return };
+        let of_environment = || text.split_once("%env(")?.1.split_once(")%").map(|one| one.0);
+        let of_container = || text.strip_prefix('%')?.strip_suffix('%');
+        let is_named = matches!(tokens.text(at.saturating_sub(2)), "env" | "param")
+            && tokens.text(at.saturating_sub(4)) == "Autowire";
+        let named = || Some(text).filter(|_| is_named);
+        let Some(inner) = of_environment().or_else(of_container).or_else(named) else { return };
         let setting = inner.rsplit(':').next().unwrap_or(inner);
         let Some(class) = judge(setting) else { return };
         let mut site = self.site(Kind::EnvLoad, "env-load", at);

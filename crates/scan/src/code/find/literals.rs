@@ -24,13 +24,39 @@ impl Finder<'_, '_, '_> {
             let class = judge(name)
                 .or_else(|| self.known_name(definition, name))
                 .or_else(|| self.weak_class(definition));
-            let Some(class) = class else { continue };
+            let Some(class) = class else {
+                self.copy_under_another_name(definition);
+                continue;
+            };
             let end = expression_end(reader.tokens, reader.dialect, definition.value);
             let before = self.literals.len();
             self.literals_in((definition.value, end), definition, name, class);
             if self.literals.len() == before && class != Class::Password {
                 self.copy_of_setting((definition.value, end), definition, name, class);
             }
+        }
+    }
+
+    /// `KEY = Settings.signing_key`: the setting alone says that it is a key.
+    fn copy_under_another_name(&mut self, definition: &Definition) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let (start, last) = (definition.value, definition.value + 2);
+        if definition.form != Form::Assigned
+            || definition.property.is_some()
+            || !reader.is_dot(start + 1)
+            || !tokens.is_word(last)
+            || !self.is_settings(start)
+        {
+            return;
+        }
+        let end = expression_end(tokens, reader.dialect, start);
+        let Some(class) = end.checked_sub(1).and_then(|last| judge(tokens.name(last))) else {
+            return;
+        };
+        if class != Class::Password {
+            let name = reader.defined_name(definition);
+            self.copy_of_setting((start, end), definition, name, class);
         }
     }
 
@@ -62,14 +88,11 @@ impl Finder<'_, '_, '_> {
             let (from, to) = part;
             let is_default = from > range.0;
             let mut candidates = Vec::new();
-            if tokens.is(from, "[") {
-                if let Some(close) = tokens.mate(from).filter(|close| close + 1 == to) {
-                    candidates.extend(
-                        reader.split(from + 1, close).into_iter().filter(|(a, b)| a + 1 == *b),
-                    );
-                }
-            } else {
-                candidates.push(part);
+            // A list; `[]byte("literal")` of Go is none.
+            match tokens.mate(from).filter(|close| tokens.is(from, "[") && close + 1 == to) {
+                Some(close) => candidates
+                    .extend(reader.split(from + 1, close).into_iter().filter(|(a, b)| a + 1 == *b)),
+                None => candidates.push(part),
             }
             for (from, to) in candidates {
                 let Some(at) = self.literal((from, to)) else { continue };
@@ -167,7 +190,15 @@ impl Finder<'_, '_, '_> {
         let root = tokens.text(definition.value);
         let is_imported = reader.facts.imports.contains_key(root)
             || reader.facts.of(tokens, root).any(|one| required(tokens, one.value).is_some());
-        if reader.dialect != Dialect::JavaScript || !is_imported {
+        let is_held = match reader.dialect {
+            Dialect::JavaScript => is_imported,
+            Dialect::Ruby => {
+                let start = definition.value;
+                self.is_settings(start) || (reader.is_dot(start + 1) && self.is_settings(start + 2))
+            }
+            _ => false,
+        };
+        if !is_held {
             return false;
         }
         let mut open = self.object_around(definition.name);

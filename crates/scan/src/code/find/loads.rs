@@ -88,7 +88,8 @@ impl<'f, 'a> Reader<'f, 'a> {
             range
         } else if self.is_dot(end) && tokens.is_word(end + 1) {
             // `ENV.fetch(…)` has a rule of its own.
-            if self.call_open(end + 1).is_some() && rule.from == Source::Environment {
+            let is_asked = matches!(tokens.text(end + 1), "dig" | "fetch" | "get");
+            if self.call_open(end + 1).is_some() && (rule.from == Source::Environment || is_asked) {
                 return None;
             }
             end += 2;
@@ -177,7 +178,8 @@ impl<'f, 'a> Reader<'f, 'a> {
         let (from, to) = load.named.unwrap_or((load.start, load.end.saturating_sub(3)));
         (from..to.min(from + 40)).find_map(|at| {
             if let Some(path) = tokens.string(at) {
-                return Some(path).filter(|path| file_class(path).is_some());
+                let is_key = |path: &&str| file_class(path).or_else(|| judge_file(path)).is_some();
+                return Some(path).filter(is_key);
             }
             if !tokens.is_word(at) || (load.named.is_some() && self.is_dot(at + 1)) {
                 return None;
@@ -186,9 +188,18 @@ impl<'f, 'a> Reader<'f, 'a> {
             if judge_file(name).is_some() {
                 return Some(name);
             }
-            let constant = self.facts.of(tokens, name).next()?;
-            tokens.string(constant.value).filter(|path| file_class(path).is_some())
+            self.path_of(name)
         })
+    }
+
+    /// The path that a variable is given, also where it is put together:
+    /// `path.join(folder, "private.pem")`.
+    fn path_of(&self, name: &str) -> Option<&'a str> {
+        let tokens = self.tokens;
+        let given = self.facts.of(tokens, name).next()?;
+        let end = expression_end(tokens, self.dialect, given.value);
+        (given.value..end.min(given.value + PATH_TOKENS_MAX))
+            .find_map(|at| tokens.string(at).filter(|path| file_class(path).is_some()))
     }
 
     fn setting_name(&self, range: Range) -> Setting<'a> {
@@ -252,6 +263,16 @@ impl<'a> Finder<'_, '_, 'a> {
         if is_written || self.is_only_asked(load.start, load.end) {
             return;
         }
+        // `readFile(process.env.KEY_PATH)`: what names the file and the file are one place.
+        let callee = load.start.saturating_sub(2);
+        let names_file = load.rule.from == Source::Environment
+            && reader.tokens.before(load.start) == "("
+            && reader.load_rule(callee).is_some_and(|rule| rule.from == Source::File)
+            && load.known().is_some_and(|name| judge_file(name).is_some());
+        if names_file {
+            self.loads.insert(at);
+            return;
+        }
         let target = self.target(load.start);
         let target_name = target.as_ref().map(|target| reader.defined_name(target));
         let class = self.class_of_load(&load, target_name, is_reached);
@@ -261,6 +282,7 @@ impl<'a> Finder<'_, '_, 'a> {
         if load.is_member
             && load.rule.from == Source::Settings
             && !load.rule.call.ends_with(".credentials")
+            && !load.rule.call.ends_with(".secrets")
             && self.is_local(&load, target.as_ref())
         {
             return;
@@ -284,14 +306,19 @@ impl<'a> Finder<'_, '_, 'a> {
         if load.rule.from == Source::File {
             return self.class_of_file(load, target).or(is_reached.then_some(Class::Key));
         }
-        let by_setting = load.known().and_then(judge);
+        // What encrypts is a key, though it is called a password.
+        let by_setting = load
+            .known()
+            .and_then(judge)
+            .map(|class| if is_reached && class == Class::Password { Class::Key } else { class });
         let by_target = target.and_then(judge).filter(|class| *class != Class::Password);
         let by_environment = load
             .known()
             .filter(|name| load.rule.from == Source::Environment && is_key_of_service(name));
         by_setting
             .or(by_target)
-            .or(by_environment.map(|_| Class::Credential))
+            .or(by_environment
+                .map(|name| if name == "SALT" { Class::Key } else { Class::Credential }))
             .or(is_reached.then_some(Class::Key))
     }
 
@@ -448,13 +475,24 @@ impl<'a> Finder<'_, '_, 'a> {
         }
     }
 
+    /// Takes back that a load is one of a password.
+    fn was_password(&mut self, at: usize) -> bool {
+        let start = self.reader.chain(at).1;
+        let place = self.site(Kind::EnvLoad, "env-load", start).at;
+        let before = self.sites.found.len();
+        self.sites.found.retain(|site| {
+            site.kind != Kind::EnvLoad || site.class != Class::Password || site.at != place
+        });
+        self.sites.found.len() < before
+    }
+
     /// Loads whose names say nothing, but whose value reaches a sink.
     pub(super) fn reached_loads(&mut self) {
         let reached = self.reader.reached.take();
         for at in reached {
             if DERIVERS.contains(&self.reader.tokens.name(at)) {
                 self.derived_key(at);
-            } else if !self.loads.contains(&at) {
+            } else if !self.loads.contains(&at) || self.was_password(at) {
                 self.loaded(at, true);
             }
         }
@@ -465,7 +503,13 @@ impl<'a> Finder<'_, '_, 'a> {
 /// names a place in a store or is shown to everybody.
 fn is_key_of_service(name: &str) -> bool {
     let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    if name == "SALT" {
+        return true;
+    }
     let words = crate::names::words(name);
+    if crate::names::counts_or_switches(&words) {
+        return false;
+    }
     let mut parts = words.iter().rev();
     is_constant
         && words.len() > 2
@@ -514,13 +558,38 @@ const NO_KEYS: &[&str] = &[
     "user",
 ];
 
+/// How far it is looked for the path of a file where that is put together.
+const PATH_TOKENS_MAX: usize = 24;
+
+/// Words before `key` in the name of a path that make the file something else.
+const OTHER_FILES: &[&str] = &["cache", "foreign", "host", "index", "primary", "sort", "ssh"];
+
 /// What a file holds, by the name of the variable that has its path.
 fn judge_file(name: &str) -> Option<Class> {
-    let ends =
-        ["Location", "Path", "File", "Resource", "Bytes", "Stream", "_location", "_resource"];
-    let bare = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let ends = [
+        "Location",
+        "Path",
+        "File",
+        "Filename",
+        "Resource",
+        "Bytes",
+        "Stream",
+        "_location",
+        "_resource",
+        "_path",
+        "_file",
+        "_filename",
+    ];
+    let bare = ends.iter().find_map(|end| name.strip_suffix(end));
+    let words = crate::names::words(bare.unwrap_or(name));
+    // `emailKeyPath`: whatever it is for, a file that has its name from a key holds one.
+    let is_named = bare.is_some()
+        && words.split_last().is_some_and(|(last, before)| {
+            last == "key" && !before.iter().any(|word| OTHER_FILES.contains(&word.as_str()))
+        });
+    let bare = bare.unwrap_or(name);
     let is_store = crate::names::folded(bare).ends_with("keystore");
-    let class = judge(bare).or(is_store.then_some(Class::Key));
+    let class = judge(bare).or((is_store || is_named).then_some(Class::Key));
     class.filter(|class| *class != Class::Password)
 }
 

@@ -23,13 +23,22 @@ impl<'a> Finder<'_, '_, 'a> {
         let tokens = reader.tokens;
         let Some((arguments, is_attribute)) = self.arguments_of(at, sink) else { return false };
         // The declaration of a function of this name is no call.
-        if reader.tree.is_declared(at) {
+        if reader.tree.is_declared(at)
+            || matches!(tokens.before(start), "function" | "func" | "fun" | "def")
+        {
             return false;
         }
         if self.is_unless(sink, &arguments) {
             return false;
         }
-        let key = if is_attribute { arguments.first().copied() } else { None };
+        let key = match () {
+            () if sink.receiver => match self.receiver(at, start, &arguments) {
+                Some(range) => Some(range),
+                None => return false,
+            },
+            () if is_attribute => arguments.first().copied(),
+            () => None,
+        };
         let named = key.or_else(|| reader.named(&arguments, &sink.keywords));
         let Some(range) = named.or_else(|| {
             let range = sink.key.and_then(|key| arguments.get(key).copied())?;
@@ -55,9 +64,14 @@ impl<'a> Finder<'_, '_, 'a> {
         let names_key = |keyword: &String| judge(keyword).is_some();
         let is_literal = matches!(value.origin, Origin::Literal(_));
         let is_key = (value.is_key() && self.is_sure_enough(sink, &value))
+            || (!sink.certain && is_plain_key(sink.does, tokens.name(range.1.saturating_sub(1))))
             || (sink.does == Does::Derives && self.is_derived(start, &value));
         let is_named_literal = is_literal && sink.keywords.iter().any(names_key);
         if !(sink.certain || is_key || is_named_literal) {
+            return false;
+        }
+        // A hash that is written to a log tells keys apart, and uses none.
+        if sink.does == Does::Derives && !sink.certain && self.is_shown(start) {
             return false;
         }
         if let Origin::Load { at, .. } = value.origin {
@@ -69,17 +83,44 @@ impl<'a> Finder<'_, '_, 'a> {
         if let Origin::Argument { frame, position, name } = value.origin {
             self.hands_on(frame, position, name, sink);
         }
-        let head = if tokens.before(start) == "new" && reader.dialect != Dialect::Ruby {
-            start.saturating_sub(1)
-        } else {
-            start
-        };
-        // The line is that of the call's own name, also within a chain over several lines.
-        let place = if tokens.at(start).is_some_and(|token| token.starts_line) { at } else { head };
-        let place =
-            if line_differs(tokens.text, tokens.at(place), tokens.at(at)) { at } else { place };
+        let place = self.place_of(at, start);
         self.key_use(place, (start, at), sink, &value);
         true
+    }
+
+    /// Where a use is said to stand: the line is that of the call's own name, also within a chain
+    /// over several lines.
+    fn place_of(&self, at: usize, start: usize) -> usize {
+        let tokens = self.reader.tokens;
+        let is_made = tokens.before(start) == "new" && self.reader.dialect != Dialect::Ruby;
+        let head = if is_made { start.saturating_sub(1) } else { start };
+        let place = if tokens.at(start).is_some_and(|token| token.starts_line) { at } else { head };
+        if line_differs(tokens.text, tokens.at(place), tokens.at(at)) { at } else { place }
+    }
+
+    /// The key on which a method is called: `private_key.sign(digest, text)`. One that was made by
+    /// a call which takes a key is told there.
+    fn receiver(&self, at: usize, start: usize, arguments: &[Range]) -> Option<Range> {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let end = at.checked_sub(1).filter(|dot| reader.is_dot(*dot) && start < *dot)?;
+        let name = tokens.name(end.checked_sub(1)?);
+        let is_one = judge(name) == Some(Class::Key)
+            && names::words(name).last().is_some_and(|word| word.ends_with("key"));
+        let is_made = || {
+            let definitions = reader.facts.of(tokens, name).rev().take(4);
+            definitions.into_iter().any(|one| {
+                let end = expression_end(tokens, reader.dialect, one.value);
+                (one.value..end.min(one.value + MAKER_TOKENS_MAX)).any(|at| {
+                    tokens.is_word(at)
+                        && reader.rules_at(at).0.iter().any(|rule| {
+                            // What is derived is a key of its own.
+                            matches!(rule, Rule::Sink(sink) if sink.does != Does::Derives)
+                        })
+                })
+            })
+        };
+        (is_one && !arguments.is_empty() && !is_made()).then_some((start, end))
     }
 
     /// `keyBytes = sha256(key)`: the weak name of the argument and that of the result together.
@@ -89,6 +130,28 @@ impl<'a> Finder<'_, '_, 'a> {
         target.is_some_and(|target| {
             names::words(self.reader.defined_name(&target)).iter().any(|word| word == "key")
         })
+    }
+
+    /// Whether what begins at `start` goes into a text for people.
+    fn is_shown(&self, start: usize) -> bool {
+        let tokens = self.reader.tokens;
+        let callee =
+            start.checked_sub(1).filter(|open| tokens.is(*open, "(") || tokens.is(*open, ","));
+        let Some(mut at) = callee else { return false };
+        for _ in 0..SHOWN_TOKENS_MAX {
+            if tokens.is(at, "(")
+                && let Some(name) = at.checked_sub(1)
+                && SHOWS.contains(&tokens.text(name))
+            {
+                return true;
+            }
+            let Some(before) = at.checked_sub(1) else { return false };
+            at = tokens.mate(before).filter(|mate| *mate < before).unwrap_or(before);
+            if matches!(tokens.text(at), ";" | "{" | "=" | "return") {
+                return false;
+            }
+        }
+        false
     }
 
     /// A credential that somebody hands in is no key of the application; and what is compared must
@@ -332,6 +395,17 @@ impl<'a> Finder<'_, '_, 'a> {
     }
 }
 
+/// Whether a name is that of some key, where only what it is used for says that it is one:
+/// `Encrypt(keys.EmailKey, text)`.
+fn is_plain_key(does: Does, name: &str) -> bool {
+    let words = names::words(name);
+    let is_other = ["cache", "foreign", "object", "primary", "public", "sort", "storage"];
+    matches!(does, Does::Encrypts | Does::Decrypts)
+        && words.len() > 1
+        && words.last().is_some_and(|last| last == "key")
+        && !words.iter().any(|word| is_other.contains(&word.as_str()))
+}
+
 /// Whether a parameter stands in a pattern: `function encrypt({ key, data })`.
 fn in_braces(finder: &Finder<'_, '_, '_>, params: Option<Range>, name: usize) -> bool {
     let tokens = finder.reader.tokens;
@@ -348,6 +422,18 @@ fn in_braces(finder: &Finder<'_, '_, '_>, params: Option<Range>, name: usize) ->
 
 /// How far into a function that finds the key it is looked at.
 const BODY_TOKENS_MAX: usize = 2000;
+
+/// How far the call is looked for that shows a value.
+const SHOWN_TOKENS_MAX: usize = 24;
+
+/// Calls that write texts for people.
+const SHOWS: &[&str] = &[
+    "debug", "info", "warn", "warning", "error", "log", "notice", "sprintf", "printf", "print",
+    "println", "Printf", "Println", "Debugf", "Infof", "Debug", "Info", "puts", "trace",
+];
+
+/// How far what made a key is looked at.
+const MAKER_TOKENS_MAX: usize = 40;
 
 /// How many functions of a file that hand keys on are said.
 const WRAPPERS_MAX: usize = 200;

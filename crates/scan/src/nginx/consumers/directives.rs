@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::lex::Word;
+use super::include::{Around, Block, INCLUDES_MAX, Include};
 use crate::finding::{Class, Confidence, Does, Kind, Scope, Source};
 use crate::literal::Literal;
 use crate::names;
@@ -60,13 +61,25 @@ pub(super) struct Context<'c, 'f> {
     file: &'c SourceFile<'f>,
     base: usize,
     sites: &'c mut Sites,
-    /// The blocks that are open: what a `map` maps, and nothing for others.
-    open: Vec<Option<(String, String)>>,
+    /// The blocks that are open, those around the include of this file among them.
+    open: Vec<Block>,
+    /// How many of them are around the include.
+    around: usize,
+    /// Who includes the file, and where, as a reader is told.
+    via: Option<String>,
+    includes: Vec<Include>,
 }
 
 impl<'c, 'f> Context<'c, 'f> {
-    pub(super) fn new(file: &'c SourceFile<'f>, base: usize, sites: &'c mut Sites) -> Self {
-        Self { file, base, sites, open: Vec::new() }
+    pub(super) fn new(
+        file: &'c SourceFile<'f>,
+        base: usize,
+        sites: &'c mut Sites,
+        place: &Around,
+    ) -> Self {
+        let open = place.blocks.clone();
+        let (around, via) = (open.len(), place.via.clone());
+        Self { file, base, sites, open, around, via, includes: Vec::new() }
     }
 
     /// A block begins with these words.
@@ -74,12 +87,13 @@ impl<'c, 'f> Context<'c, 'f> {
         let texts: Vec<_> = words.iter().map(text).collect();
         let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
         let block = match texts.as_slice() {
-            ["map", source, target] => Some(((*source).to_owned(), (*target).to_owned())),
+            ["map", source, target] => Block::Map((*source).to_owned(), (*target).to_owned()),
             ["if", condition @ ..] => {
                 self.condition(condition, words, from);
-                None
+                Block::Named("if")
             }
-            _ => None,
+            [name, ..] => Block::named(name),
+            [] => Block::Named(""),
         };
         if self.open.len() < super::super::BLOCK_DEPTH_MAX {
             self.open.push(block);
@@ -87,13 +101,16 @@ impl<'c, 'f> Context<'c, 'f> {
     }
 
     pub(super) fn close(&mut self) {
-        self.open.pop();
+        if self.open.len() > self.around {
+            self.open.pop();
+        }
     }
 
-    /// All has been read.
-    pub(super) fn finish(self) {
-        let Self { sites, .. } = self;
+    /// All has been read: what it includes.
+    pub(super) fn finish(self) -> Vec<Include> {
+        let Self { sites, includes, .. } = self;
         sites.found.sort_by_key(|site| site.at);
+        includes
     }
 
     /// A directive of these words.
@@ -102,7 +119,15 @@ impl<'c, 'f> Context<'c, 'f> {
         let at = from + first.span.start;
         let texts: Vec<_> = words.iter().map(text).collect();
         let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
-        if let Some(Some((source, target))) = self.open.last() {
+        if let ["include", pattern] = texts.as_slice() {
+            let line = self.file.position(self.base + at).line;
+            if self.includes.len() < INCLUDES_MAX {
+                let (pattern, blocks) = ((*pattern).to_owned(), self.open.clone());
+                self.includes.push(Include { pattern, line, blocks });
+            }
+            return;
+        }
+        if let Some(Block::Map(source, target)) = self.open.last() {
             let (source, target) = (source.clone(), target.clone());
             return self.map_entry(&source, &target, &texts, at);
         }
@@ -233,7 +258,7 @@ impl<'c, 'f> Context<'c, 'f> {
             }
             return;
         }
-        let is_word = matches!(key, "default" | "hostnames" | "include" | "volatile" | "");
+        let is_word = matches!(key, "default" | "hostnames" | "volatile" | "");
         if !is_word && is_credential_of_request(source) && literal_part(key).len() > 3 {
             let is_pattern = key.starts_with('~') && !key.bytes().any(|byte| byte.is_ascii_digit());
             if !is_pattern {
@@ -317,6 +342,9 @@ impl<'c, 'f> Context<'c, 'f> {
                 (site.hot, site.remedy) = (Hot::Unknown, None);
                 site.reason = Cow::Borrowed("nginx asks for the key and may keep it for a while");
             }
+        }
+        if let Some(via) = &self.via {
+            site.reason = Cow::Owned(format!("{}; {via}", site.reason));
         }
         if let Some((sink, does)) = sink {
             (site.sink, site.does) = (Some(sink.to_owned()), does);

@@ -162,3 +162,76 @@ import os
 
 for env_key in ("A", "B"):
     print(os.environ.get(env_key))
+
+# --- a key on which a method is called
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import pkcs7
+
+
+class Box:
+    def __init__(self, private_key):
+        self.private_key = private_key
+
+    def sign(self, text):
+        return self.private_key.sign(text, padding.PKCS1v15(), hashes.SHA256())  #! key_use call no private_key
+
+    def seal(self, text, certificate):
+        builder = pkcs7.PKCS7SignatureBuilder().set_data(text)
+        builder = builder.add_signer(certificate, self.private_key, hashes.SHA256())  #! key_use call no private_key
+        return builder.sign(serialization.Encoding.DER, [])
+
+    def other(self, cache_key, document):
+        document.sign(b"plum")
+        return cache_key.sign(b"plum")
+
+# --- numbers of keys, and whether there is one
+import os
+
+MAX_API_KEYS = int(os.environ.get("MAX_API_KEYS", "30"))
+HAS_LOGIN = bool(os.environ.get("LOGIN_CLIENT_SECRET"))
+PEPPERS = os.environ["API_TOKEN_PEPPERS"].split(",")  #! env_load module no API_TOKEN_PEPPERS
+SALT = os.environ["SALT"]  #! env_load module no SALT
+
+# --- a key out of a secret of several
+import json
+
+import boto3
+
+
+def key():
+    client = boto3.client("secretsmanager")
+    return json.loads(client.get_secret_value(SecretId="prod/web")["SecretString"])["jwt_secret"]  #! env_load call unknown prod/web
+
+
+def login():
+    client = boto3.client("secretsmanager")
+    return json.loads(client.get_secret_value(SecretId="prod/db")["SecretString"])["password"]
+
+# --- a key file that an argument names
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+
+def load(email_key_path, page_path, cache_key_path):
+    Path(page_path).read_bytes()
+    Path(cache_key_path).read_bytes()
+    return load_pem_private_key(Path(email_key_path).read_bytes(), None)  #! env_load call unknown email_key_path
+
+# --- an object of the project that gives settings
+from shop.config import config
+
+
+def upgrade():
+    secret = config("JWT_SECRET", default=None)  #! env_load call unknown JWT_SECRET
+    level = config("LOG_LEVEL", default=None)
+    return secret, level
+
+# --- the file that a variable of the environment names, by whatever variable
+import os
+
+
+def read(key_file):
+    with open(os.environ.get(key_file)) as file:
+        return file.read()

@@ -102,7 +102,7 @@ import os
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-key = OctKey.import_key(os.environ["JWT_SECRET"])  #! env_load module no JWT_SECRET
+key = OctKey.import_key(os.environ["JWT_SECRET"])  #! env_load module no JWT_SECRET; key_use module no JWT_SECRET
 
 
 def view(claims):

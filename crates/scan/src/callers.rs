@@ -1,0 +1,200 @@
+//! Which files of Python call a function of another file that hands a key on. Most files that hold
+//! its name define another one of that name, or only speak of it, and to read a file again costs
+//! far more than to see that.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use crate::finding::Source;
+use crate::python;
+use crate::quick::hash;
+use crate::site::{Reaches, Speaks, Wrapper};
+
+/// As far around a call as is looked for the name of a key.
+const NEAR_BYTES: usize = 300;
+
+/// A longer list of what is imported is cut off.
+const LONGEST_IMPORT: usize = 4_096;
+
+/// Finds whole words, whatever stands around them.
+pub(crate) struct Finder {
+    words: AhoCorasick,
+    /// For each word, the places of what has it in the list that was given.
+    places: Vec<Vec<usize>>,
+}
+
+impl Finder {
+    /// Of these words; an empty one is never found.
+    pub(crate) fn new<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut by_word: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, word) in words.enumerate().filter(|(_, word)| !word.is_empty()) {
+            by_word.entry(word).or_default().push(place);
+        }
+        let mut builder = AhoCorasick::builder();
+        builder.kind(Some(AhoCorasickKind::DFA)).match_kind(MatchKind::LeftmostLongest);
+        builder.prefilter(false);
+        let words = builder.build(by_word.keys()).ok()?;
+        Some(Self { words, places: by_word.into_values().collect() })
+    }
+
+    /// Goes to each whole word with what stands before and behind it, and with its places.
+    fn each(&self, bytes: &[u8], mut meet: impl FnMut(&[u8], &[u8], &[usize])) {
+        for one in self.words.find_iter(bytes) {
+            let before = bytes.get(..one.start()).unwrap_or_default();
+            let behind = bytes.get(one.end()..).unwrap_or_default();
+            let is_inside = before.last().copied().is_some_and(is_of_name)
+                || behind.first().copied().is_some_and(is_of_name);
+            if let Some(places) = self.places.get(one.pattern().as_usize()).filter(|_| !is_inside) {
+                meet(before, behind, places);
+            }
+        }
+    }
+
+    /// The places of the words that stand in a text, in order.
+    pub(crate) fn all(&self, bytes: &[u8]) -> Vec<usize> {
+        let mut found = BTreeSet::new();
+        self.each(bytes, |_, _, places| found.extend(places));
+        found.into_iter().collect()
+    }
+
+    /// Which of these wrappers, whose functions the words are, a file of Python calls so that it
+    /// can come to something.
+    pub(crate) fn called(&self, bytes: &[u8], wrappers: &[&Wrapper]) -> Vec<usize> {
+        let mut found = BTreeSet::new();
+        self.each(bytes, |before, behind, places| {
+            let near = OnceCell::new();
+            let is_near = || *near.get_or_init(|| has_name_near(before, behind));
+            let fits = |place: &&usize| {
+                let wrapper = wrappers.get(**place);
+                !found.contains(*place)
+                    && wrapper.is_some_and(|one| {
+                        is_call(one, before, behind) && (!needs_name(one) || is_near())
+                    })
+            };
+            let fitting: Vec<usize> = places.iter().filter(fits).copied().collect();
+            found.extend(fitting);
+        });
+        found.into_iter().collect()
+    }
+}
+
+/// Whether a function is called there: it is followed by its arguments, or, as a class, is given
+/// with them to what makes an object of it.
+fn is_call(wrapper: &Wrapper, before: &[u8], behind: &[u8]) -> bool {
+    if before.ends_with(b"def ") || before.ends_with(b"class ") {
+        return false;
+    }
+    let next = behind.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+    match next {
+        Some(b'(') => true,
+        Some(b',') => wrapper.function.starts_with(|first: char| first.is_ascii_uppercase()),
+        _ => false,
+    }
+}
+
+/// Whether calls come to nothing without the name of a key: files and settings have other names
+/// far more often.
+const fn needs_name(wrapper: &Wrapper) -> bool {
+    matches!(wrapper.reaches, Reaches::Loader(Source::File | Source::Settings))
+}
+
+fn has_name_near(before: &[u8], behind: &[u8]) -> bool {
+    let from = before.len().saturating_sub(NEAR_BYTES);
+    let before = String::from_utf8_lossy(before.get(from..).unwrap_or_default());
+    let behind = behind.get(..NEAR_BYTES.min(behind.len())).unwrap_or_default();
+    python::may_load(&before) || python::may_load(&String::from_utf8_lossy(behind))
+}
+
+const fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128
+}
+
+/// What is kept of a file of Python, so that it need not be opened to see that it calls nothing.
+pub(crate) enum Known {
+    /// It was parsed: the hashes of what it calls.
+    Calls(Box<[u64]>),
+    /// It was not worth parsing, and has names that a loader could be given or has none. What it
+    /// imports may still make it worth that.
+    Imports { has_names: bool, all: Box<[u64]> },
+}
+
+impl Known {
+    pub(crate) fn of_quiet(bytes: &[u8], speaks: Speaks) -> Self {
+        Self::Imports { has_names: speaks == Speaks::OfNames, all: imports(bytes) }
+    }
+}
+
+/// Whether one of some hashes is among others that are in order.
+pub(crate) fn has_any(all: &[u64], some: &[u64]) -> bool {
+    some.iter().any(|one| all.binary_search(one).is_ok())
+}
+
+/// The hashes of the names that a file of Python imports, and of the modules that have them.
+fn imports(bytes: &[u8]) -> Box<[u64]> {
+    let mut hashes = Vec::new();
+    let mut done = 0_usize;
+    for at in memchr::memmem::find_iter(bytes, b"import") {
+        let before = bytes.get(..at).unwrap_or_default();
+        let start = memchr::memrchr(b'\n', before).map_or(0, |line| line.saturating_add(1));
+        let line = bytes.get(start..).unwrap_or_default().trim_ascii_start();
+        if start < done || !(line.starts_with(b"import ") || line.starts_with(b"from ")) {
+            continue;
+        }
+        let rest = bytes.get(at..bytes.len().min(at.saturating_add(LONGEST_IMPORT)));
+        let rest = rest.unwrap_or_default();
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let is_open = memchr::memchr(b'(', rest).is_some_and(|open| open < end);
+        let end = if is_open { memchr::memchr(b')', rest).unwrap_or(rest.len()) } else { end };
+        done = at.saturating_add(end);
+        let said = bytes.get(start..done).unwrap_or_default();
+        let words = said.split(|byte| !is_of_name(*byte)).filter(|word| !word.is_empty());
+        hashes.extend(words.map(hash));
+    }
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.into_boxed_slice()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrapper(function: &str, source: Source) -> Wrapper {
+        Wrapper {
+            function: function.to_owned(),
+            parameter: 0,
+            keyword: None,
+            reaches: Reaches::Loader(source),
+        }
+    }
+
+    #[test]
+    fn calls_are_told_from_names() {
+        let all = [
+            wrapper("setting", Source::Environment),
+            wrapper("read_it", Source::File),
+            wrapper("Box", Source::Environment),
+        ];
+        let all: Vec<_> = all.iter().collect();
+        let finder = Finder::new(all.iter().map(|one| one.function.as_str())).unwrap();
+        let called = |text: &str| finder.called(text.as_bytes(), &all);
+        assert_eq!(called("x = setting(name)\n"), [0]);
+        assert_eq!(called("x = a.setting (name)\n"), [0]);
+        assert!(called("def setting(name):\n  resetting()\n  setting = 1\n").is_empty());
+        assert!(called("x = read_it('notes')\n").is_empty());
+        assert_eq!(called("x = read_it('app.pem')\n"), [1]);
+        assert_eq!(called("app.add_middleware(Box, key=k)\n"), [2]);
+        assert!(called("class Box(Base): pass\n").is_empty());
+    }
+
+    #[test]
+    fn imports_are_found_over_lines() {
+        let text = "from app.box import (\n    seal,\n    other,\n)\nimport os\nx = important\n";
+        let found = imports(text.as_bytes());
+        let has = |name: &str| found.binary_search(&hash(name.as_bytes())).is_ok();
+        assert!(has("box") && has("seal") && has("other") && has("os"));
+        assert!(!has("x") && !has("important"));
+    }
+}
