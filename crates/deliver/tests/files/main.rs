@@ -1,5 +1,5 @@
-//! What is written into files, and how: contents as their readers see them, and writes that race with
-//! others.
+//! What is written into files, and how: contents as their readers see them, and writes that race
+//! with others.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
