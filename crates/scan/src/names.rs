@@ -139,6 +139,7 @@ const BEFORE_KEY: &[&str] = &[
     "master",
     "oidc",
     "paseto",
+    "pgcrypto",
     "pgp",
     "priv",
     "private",
@@ -306,6 +307,7 @@ const BEFORE_TOKEN: &[&str] = &[
 
 /// Words after a key that change nothing about what it is.
 const TRAILING: &[&str] = &[
+    "asymmetric",
     "b64",
     "base64",
     "base",
@@ -407,6 +409,7 @@ fn judge_constant(words: &[String]) -> Option<Class> {
             return is_of_somebody.then_some(Class::Credential);
         }
         "salt" => return Some(Class::Key),
+        "secrets" if matches!(prior, "totp" | "otp") => return Some(Class::Key),
         // `DATA_KEY_ENCRYPT`: what a key is for may stand behind it.
         "encrypt" | "encryption" | "signing" if prior == "key" => return Some(Class::Key),
         "key" | "keys" | "tokens" | "secrets" => return None,
@@ -426,8 +429,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
     let says_something = |word: &&String| !TRAILING.contains(&word.as_str());
     let prior = before.iter().rfind(says_something).map_or("", String::as_str);
     if before.iter().any(|word| matches!(word.as_str(), "public" | "pub" | "publishable")) {
-        // The keys of captchas are shown to everybody, and sign nothing.
-        let is_of_site = prior == "site";
+        // The keys of captchas and of shops are shown to everybody, and sign nothing.
+        let is_of_site = matches!(prior, "site" | "publishable")
+            || before.iter().any(|word| word.contains("captcha") || word == "turnstile");
         let is_key = matches!(last.as_str(), "key" | "keys" | "jwk" | "jwks" | "certificate");
         return (is_key && !is_of_site).then_some(Class::Public);
     }
@@ -438,6 +442,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
             }
             _ => Class::Key,
         }),
+        "seed" if matches!(prior, "otp" | "totp" | "hmac" | "signing") => Some(Class::Key),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "salt" => {
             let has = |word: &str| before.iter().any(|one| one == word);
@@ -475,6 +480,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
             }
         }
         "publickey" => Some(Class::Public),
+        "token" if prior == "access" && before.iter().any(|word| word == "private") => {
+            Some(Class::Credential)
+        }
         "passphrase" | "pepper" | "peppers" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
         | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"

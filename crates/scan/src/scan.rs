@@ -285,7 +285,7 @@ impl Run<'_> {
             if !named.iter().any(is_fresh) {
                 return None;
             }
-            let called = called(&named, &homes.which(buffer), wrappers);
+            let called = called(&named, &homes.which(buffer), &home(&found.shown), wrappers);
             if !called.iter().any(is_fresh) {
                 return None;
             }
@@ -313,8 +313,13 @@ struct Elsewhere {
     home: String,
 }
 
-/// The last part of a file's name that says something: imports name it.
+/// The last part of a file's name that says something: imports name it. Those of Go name the
+/// folder, of which all files are one package.
 fn home(path: &str) -> String {
+    let path = match path.rsplit_once('/') {
+        Some((folder, _)) if path.ends_with(".go") => folder,
+        _ => path,
+    };
     let parts = path.rsplit('/').map(|part| part.split('.').next().unwrap_or(part));
     let mut said = parts.filter(|part| {
         !matches!(*part, "" | "__init__" | "index" | "mod" | "main" | "lib" | "init")
@@ -329,11 +334,18 @@ fn words_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Gate> {
 }
 
 /// Which wrappers a file calls, of those whose name stands in it, by the words of their files that
-/// stand in it. Some languages need no import, so a name that hardly anything else has is enough.
-fn called(named: &[usize], homes: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
+/// stand in it, and those of its own place. Some languages need no import, so a name that hardly
+/// anything else has is enough.
+fn called(
+    named: &[usize],
+    homes: &[usize],
+    own: &str,
+    wrappers: &[&Elsewhere],
+) -> Vec<usize> {
     let is_called = |index: &usize| {
         wrappers.get(*index).is_some_and(|one| {
             homes.binary_search(index).is_ok()
+                || one.home == own
                 || one.home.is_empty()
                 || is_distinct(&one.wrapper.function)
         })

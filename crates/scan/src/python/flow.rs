@@ -654,10 +654,17 @@ impl<'a> Names<'a> {
 
     /// The text that an expression gives, through constants.
     pub(super) fn text(&self, expr: &Expr, scope: ScopeId) -> Option<String> {
+        self.text_within(expr, scope, 3)
+    }
+
+    fn text_within(&self, expr: &Expr, scope: ScopeId, fuel: u8) -> Option<String> {
+        let fuel = fuel.checked_sub(1)?;
         match expr {
             Expr::Name(name) => {
                 let (at, defs) = self.scopes.lookup(name.id.as_str(), scope)?;
                 match defs.first().filter(|_| defs.len() == 1)?.bound {
+                    // One of two: the first stands for both.
+                    Bound::Value(Expr::If(choice)) => self.text_within(&choice.body, at, fuel),
                     Bound::Value(value) => text_of(value).map(std::borrow::Cow::into_owned),
                     Bound::Import(_) if at == 0 => None,
                     _ => None,

@@ -218,6 +218,11 @@ pub(super) fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Sco
     if names.runs_at_start(placing.scope) {
         return (scope, Hot::No);
     }
+    match names.runs_with_object(placing.scope) {
+        Some(true) => return (scope, Hot::No),
+        Some(false) => return (scope, Hot::Unknown),
+        None => {}
+    }
     (scope, if live && is_plain { Hot::Yes } else { Hot::Unknown })
 }
 
@@ -351,7 +356,10 @@ pub(super) fn by_wrapper<'a>(
     let is_lasting = names.when(placed.scope) != Scope::Call
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
-    if from == Source::Settings && !is_lasting {
+    // A setting that is asked for by its name is loaded there.
+    let is_named = text_of(given).is_some_and(|text| words::judge(&text).is_some())
+        && !is_condition(out, at);
+    if from == Source::Settings && !is_lasting && !is_named {
         return;
     }
     let load = Load {
@@ -424,7 +432,7 @@ pub(super) fn by_stranger<'a>(
         });
         return;
     }
-    if placed.into == Into::Elsewhere {
+    if by_accessor(names, out, placed, name, first) || placed.into == Into::Elsewhere {
         return;
     }
     if !words::may_load(name) && !gives_constant(placed, name) {
@@ -460,6 +468,48 @@ pub(super) fn by_stranger<'a>(
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let at = tail_start(&placed.node.func);
     one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
+}
+
+/// A setting that an object of settings is asked for by its name: `config.get("SECRET_KEY")`.
+fn by_accessor<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    placed: &Call<'a>,
+    name: &str,
+    first: &'a Expr,
+) -> bool {
+    let Expr::Attribute(method) = placed.node.func.as_ref() else { return false };
+    let asks = ["get", "get_value", "get_setting", "getstr", "get_string", "get_str", "require"];
+    if !asks.contains(&name) || !names.reads_settings(&method.value, placed.scope) {
+        return false;
+    }
+    let Some(key) = names.text(first, placed.scope) else { return false };
+    let at = tail_start(&placed.node.func);
+    let is_key = words::judge(&key).is_some_and(|class| class != Class::Password);
+    if !is_key || is_condition(out, at) {
+        return false;
+    }
+    let load = Load {
+        call: String::new(),
+        setting: 0,
+        fallback: Some(1),
+        fallback_keywords: vec!["default".to_owned()],
+        from: Source::Settings,
+        live: false,
+    };
+    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    one(names, out, &placing(names, placed), at, Some(key), &load, fallback.map(|one| (one, false)));
+    true
+}
+
+/// Whether a place stands in the condition of its line, and not in a call there.
+fn is_condition(out: &Out<'_>, at: usize) -> bool {
+    let text = out.file.text;
+    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    let before = text.get(start..at).unwrap_or_default().trim_start();
+    let asks = ["if ", "elif ", "while ", "assert "].iter().any(|word| before.starts_with(word));
+    let count = |sign: char| before.chars().filter(|letter| *letter == sign).count();
+    asks && !before.contains(":=") && count('(') <= count(')')
 }
 
 /// Whether a call by whatever name gives a constant that is named as a key; with the name of a key

@@ -339,6 +339,10 @@ fn is_other(origin: &Origin<'_>) -> bool {
     if ["hash", "digest", "signature"].iter().any(|end| name.ends_with(end)) {
         return true;
     }
+    // Those of one-time passwords are their users'.
+    if name.contains("totp") && !name.ends_with('s') && !origin.is_loaded() {
+        return true;
+    }
     origin.class.is_none() && is_other_name(&name)
 }
 
@@ -349,7 +353,14 @@ fn implicit<'a>(
     placed: &Call<'a>,
     rule: &Implicit,
 ) -> bool {
-    let is_other = rule.call.starts_with("*.") && !is_of_django(names, placed, &rule.call);
+    let is_of_tornado =
+        rule.setting == "cookie_secret" && !names.scopes.packages.contains("django");
+    if rule.setting == "cookie_secret" && !is_of_tornado {
+        return false;
+    }
+    let is_other = rule.call.starts_with("*.")
+        && !is_of_tornado
+        && !is_of_django(names, placed, &rule.call);
     if is_other && !rule.call.ends_with("_cookie") {
         return false;
     }
@@ -359,6 +370,12 @@ fn implicit<'a>(
         Some(own) => names.origin(own, placed.scope),
         // Other frameworks have methods of the same name, and keys of their own.
         None if is_other => Origin::unknown(None),
+        // An application of Tornado has its key from its making.
+        None if is_of_tornado => {
+            let mut origin = Origin::of_setting(&rule.setting, Source::Settings, Hold::Unknown);
+            origin.class = Some(Class::Key);
+            origin
+        }
         None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
     };
     if let Some((of, place)) = origin.parameter {

@@ -12,7 +12,7 @@ pub(super) fn may_name_key(name: &str) -> bool {
     bytes.iter().enumerate().any(|(at, byte)| {
         let parts: &[&str] = match byte.to_ascii_lowercase() {
             b'k' => &["key"],
-            b's' => &["secret", "salt"],
+            b's' => &["secret", "salt", "seed"],
             b't' => &["token"],
             b'p' => &["pass", "pepper", "pwd"],
             b'a' => &["auth"],
@@ -51,7 +51,10 @@ fn is_fixture_name(name: &str) -> bool {
 /// The same of a name under which something is loaded from outside: there a `…_TOKEN` or `…_KEY`
 /// is a standing credential, because nothing else is given to an application so.
 pub(super) fn judge_loaded(name: &str) -> Option<Class> {
-    const NOT_BEFORE: [&str; 38] = [
+    const NOT_BEFORE: [&str; 41] = [
+        "basic",
+        "oauth",
+        "oauth2",
         "primary",
         "foreign",
         "cache",
@@ -359,17 +362,32 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
 }
 
 /// Whether a text names the place where something is stored, as that of `SESSION_KEY` does.
-fn is_slot_name(text: &str, name: &str) -> bool {
+pub(super) fn is_slot_name(text: &str, name: &str) -> bool {
     let words = names::words(name);
     let [.., before, last] = words.as_slice() else { return false };
     let slots = ["session", "csrf", "cookie", "token", "tokens", "auth", "data", "server", "user"];
     let is_slot = last == "key" && slots.contains(&before.as_str());
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte))
+        || is_of_words(text);
     // `SESSION_KEY = "Shop.session"`: words with points or colons between them.
     let is_path = text.contains(['.', ':', '/'])
         && text.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-.:/".contains(&byte));
     let stands_in = ["change", "secret", "your", "dev", "test", "example"];
     is_slot && (is_plain || is_path) && !stands_in.iter().any(|part| text.contains(part))
+}
+
+/// Whether a constant holds several keys by their numbers or dates.
+pub(super) fn names_several(name: &str) -> bool {
+    (name.ends_with("SECRETS") || name.ends_with("KEYS")) && judge(name).is_some()
+}
+
+/// Whether a text is of words with a digit at most at their ends: `shop_oauth2_state`.
+fn is_of_words(text: &str) -> bool {
+    let is_word = |part: &str| {
+        let bare = part.strip_suffix(|letter: char| letter.is_ascii_digit()).unwrap_or(part);
+        bare.len() > 2 && bare.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    text.contains(['_', '-']) && text.split(['_', '-']).all(is_word)
 }
 
 /// Whether a text says again, word by word, what its name says before `key`, as that of

@@ -135,7 +135,10 @@ fn at_call<'a>(
         Reaches::Sink(_, does) => {
             let origin = names.origin(given, placed.scope);
             let is_speaking = words::judge(name).is_some()
-                || matches!(name.trim_matches('_'), "key" | "secret" | "salt" | "keys" | "secrets");
+                || matches!(
+                    name.trim_matches('_'),
+                    "key" | "secret" | "salt" | "keys" | "secrets" | "old_key" | "new_key"
+                );
             if let Some((of, at)) = origin.parameter
                 && (is_speaking || origin.is_key())
             {

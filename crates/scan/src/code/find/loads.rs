@@ -259,6 +259,9 @@ impl<'a> Finder<'_, '_, 'a> {
             self.loader(frame, position, load.rule.from);
             return;
         }
+        if self.is_of_module(&load) || self.is_of_text(&load) {
+            return;
+        }
         let is_written = reader.tokens.is(load.end, "=") || reader.tokens.is(load.end, "=>");
         if is_written || self.is_only_asked(load.start, load.end) {
             return;
@@ -290,6 +293,35 @@ impl<'a> Finder<'_, '_, 'a> {
         let name = load.known().or(target_name);
         self.env_load(at, &load, target.as_ref(), name, class);
         self.fallback(&load, name, class);
+    }
+
+    /// `env.SECRET_KEY` where `env` is the object of settings that a module of the project made.
+    fn is_of_module(&self, load: &Loaded<'_, 'a>) -> bool {
+        let reader = self.reader;
+        let root = reader.tokens.text(load.start);
+        let path = reader.facts.imports.get(root).and_then(|path| path.first());
+        let is_of_project = |path: &&str| path.starts_with(['.', '~']) || path.starts_with("@/");
+        load.is_member
+            && reader.dialect == Dialect::JavaScript
+            && load.rule.call == "env"
+            && path.is_some_and(|path| is_of_project(path) || path.ends_with("/env"))
+            && self.scope_of(load.start, None) == Scope::Call
+    }
+
+    /// `openssl_pkey_get_private($user->private_key)` parses a key that is there already.
+    fn is_of_text(&self, load: &Loaded<'_, 'a>) -> bool {
+        let tokens = self.reader.tokens;
+        let Some((from, to)) = load.named.filter(|_| load.rule.call.starts_with("openssl_")) else {
+            return false;
+        };
+        let names_file = |at: usize| match tokens.string(at) {
+            Some(text) => text.contains("file:") || file_class(text).is_some(),
+            None => {
+                let name = tokens.name(at).to_ascii_lowercase();
+                ["path", "file", "storage", "location"].iter().any(|part| name.contains(part))
+            }
+        };
+        !(from..to.min(from + PATH_TOKENS_MAX)).any(names_file)
     }
 
     /// Reading a setting within a function is no place of its own.
@@ -328,7 +360,16 @@ impl<'a> Finder<'_, '_, 'a> {
             .reader
             .file_of(load)
             .and_then(|name| file_class(name).or_else(|| judge_file(name)));
-        by_path.or_else(|| {
+        // `readFileSync(config.ssl.key)`
+        let by_chain = || {
+            let (from, to) = load.named.filter(|(from, to)| from + 3 <= *to)?;
+            let tokens = self.reader.tokens;
+            let is_chain =
+                (from..to).all(|at| tokens.is_word(at) || self.reader.is_dot(at));
+            let name = format!("{}.{}", tokens.name(to - 3), tokens.name(to - 1));
+            judge(&name).filter(|class| is_chain && *class == Class::Key)
+        };
+        by_path.or_else(by_chain).or_else(|| {
             target.and_then(judge).filter(|class| matches!(class, Class::Key | Class::Public))
         })
     }

@@ -207,7 +207,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let inner = reader.tree.starting_in(from, from + 2).find(|(_, frame)| {
             frame.kind == FrameKind::Function && frame.end <= to && to <= frame.end + 2
         });
-        let Some((number, frame)) = inner else { return reader.value(range) };
+        let Some((number, frame)) = inner else { return self.value_of_maker(range) };
         if !tokens.is(frame.body, "{") && reader.dialect != Dialect::Ruby {
             return reader.value((frame.body, frame.end + 1));
         }
@@ -229,6 +229,27 @@ impl<'a> Finder<'_, '_, 'a> {
             }
         }
         reader.value((to, to))
+    }
+
+    /// The value of an expression; `keyFunc(secret)`, which makes the key's finder of it, is that
+    /// of its only argument.
+    fn value_of_maker(&self, range: Range) -> Value<'a> {
+        let reader = self.reader;
+        let (from, to) = range;
+        let value = reader.value(range);
+        let is_call =
+            reader.call_open(from).is_some_and(|open| reader.tokens.past(open) == to);
+        let is_go = reader.dialect == Dialect::Go;
+        if !is_go || !is_call || !matches!(value.origin, Origin::Unknown) {
+            return value;
+        }
+        match reader.arguments(from).as_deref() {
+            Some([only]) => {
+                let given = reader.value(*only);
+                if given.is_key() { given } else { value }
+            }
+            _ => value,
+        }
     }
 
     /// Literals that are the key, or some of its list.
