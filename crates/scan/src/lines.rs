@@ -61,6 +61,10 @@ const LOADS: &[(&str, Source)] = &[
     ("credentials.dig(", Source::Settings),
     ("credentials[", Source::Settings),
     ("Configuration[", Source::Settings),
+    ("Configuration.GetValue<string>(", Source::Settings),
+    ("_configuration.GetValue<string>(", Source::Settings),
+    ("dotenvy::var(", Source::Environment),
+    ("dotenv::var(", Source::Environment),
     ("app.config[", Source::Settings),
 ];
 
@@ -229,7 +233,10 @@ impl Reader<'_, '_> {
         let Some(rest) = piece.get(end..) else { return };
         let rest = rest.trim_start_matches([' ', '"', '\'', ':', '`']);
         let name = word(rest);
-        let Some(class) = judge(name) else { return };
+        // `Configuration["Jwt:Key"]` only reads what somebody else has loaded.
+        let is_read =
+            name.contains(':') && piece.get(..end).is_some_and(|call| call.ends_with('['));
+        let Some(class) = judge(name).filter(|_| !is_read) else { return };
         let after = rest.get(name.len()..).unwrap_or_default();
         if is_only_asked(piece, at, after) {
             return;
@@ -386,9 +393,9 @@ fn is_only_asked(piece: &str, at: usize, after: &str) -> bool {
 /// The word at the beginning of a text.
 fn word(text: &str) -> &str {
     let end = text.find(|letter: char| {
-        !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-'))
+        !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-' | ':'))
     });
-    text.get(..end.unwrap_or(text.len())).unwrap_or_default().trim_end_matches('.')
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default().trim_end_matches(['.', ':'])
 }
 
 /// The last name of a text: of `let secret: &str` and `config["secret"]` it is `secret`.

@@ -342,8 +342,14 @@ impl<'f, 'a> Reader<'f, 'a> {
                     return Some((start, end));
                 }
             }
-            // Objects within objects, such as `cookie: { secret }`, do not count; what a factory
-            // returns does.
+            // Objects within objects, such as `cookie: { secret }`, do not count; the secrets of
+            // Remix do, which stand nowhere else, and what a factory returns.
+            if tokens.text(start) == "cookie"
+                && tokens.is(start + 1, ":")
+                && keywords.iter().any(|keyword| keyword == "secrets")
+            {
+                return self.named_in((start + 2, end), keywords, depth + 1);
+            }
             if tokens.text(start) == "useFactory" {
                 let object = (start..end).find(|at| {
                     tokens.is(*at, "{") && matches!(tokens.before(*at), "(" | "return")

@@ -368,7 +368,16 @@ impl<'a> Reader<'_, 'a> {
         if self.is_own(words)
             && let Some(value) = self.returned(name, depth)
         {
-            return Some(value);
+            // What it returns of its argument is that of this call.
+            return Some(match value.origin {
+                Origin::Argument { frame, position, .. }
+                    if self.named_frame(name) == Some(frame) && arguments.len() > position =>
+                {
+                    let given = arguments.get(position).copied().unwrap_or((0, 0));
+                    self.evaluate(given, depth + 1)
+                }
+                _ => value,
+            });
         }
         // A getter: `properties.getSecret()`, `secret()`.
         if arguments.is_empty() {

@@ -245,7 +245,10 @@ impl Reader<'_> {
             let line_end = self.line_end(self.at);
             let line = self.text.get(self.at..line_end).unwrap_or_default();
             let content = line.trim_start_matches(' ');
-            if !content.trim().is_empty() && line.len() - content.len() <= indent {
+            // Lines that steer a template are often not indented at all.
+            let is_of_template = content.starts_with("{{");
+            let is_beyond = line.len() - content.len() <= indent;
+            if !content.trim().is_empty() && is_beyond && !is_of_template {
                 break;
             }
             self.at = line_end + 1;

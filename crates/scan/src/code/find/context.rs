@@ -156,7 +156,16 @@ impl Finder<'_, '_, '_> {
     fn is_condition(&self, start: usize) -> bool {
         let tokens = self.reader.tokens;
         let asks = [
-            "if", "while", "isset", "empty", "expect", "assert", "isBlank", "isEmpty", "elseif",
+            "if",
+            "while",
+            "isset",
+            "empty",
+            "expect",
+            "assert",
+            "invariant",
+            "isBlank",
+            "isEmpty",
+            "elseif",
             "Boolean",
         ];
         let mut at = start;

@@ -65,7 +65,7 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    /// Whether the object around an entry describes a setting: it has a format, a text or a default.
+    /// Whether the object around an entry describes a setting: it has a format or a default.
     fn describes(&self, at: usize) -> bool {
         let tokens = self.reader.tokens;
         let from = at.saturating_sub(DECLARATION_TOKENS_MAX);

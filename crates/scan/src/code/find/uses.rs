@@ -83,17 +83,19 @@ impl<'a> Finder<'_, '_, 'a> {
         if let Origin::Argument { frame, position, name } = value.origin {
             self.hands_on(frame, position, name, sink);
         }
-        let head = if tokens.before(start) == "new" && reader.dialect != Dialect::Ruby {
-            start.saturating_sub(1)
-        } else {
-            start
-        };
-        // The line is that of the call's own name, also within a chain over several lines.
-        let place = if tokens.at(start).is_some_and(|token| token.starts_line) { at } else { head };
-        let place =
-            if line_differs(tokens.text, tokens.at(place), tokens.at(at)) { at } else { place };
+        let place = self.place_of(at, start);
         self.key_use(place, (start, at), sink, &value);
         true
+    }
+
+    /// Where a use is said to stand: the line is that of the call's own name, also within a chain
+    /// over several lines.
+    fn place_of(&self, at: usize, start: usize) -> usize {
+        let tokens = self.reader.tokens;
+        let is_made = tokens.before(start) == "new" && self.reader.dialect != Dialect::Ruby;
+        let head = if is_made { start.saturating_sub(1) } else { start };
+        let place = if tokens.at(start).is_some_and(|token| token.starts_line) { at } else { head };
+        if line_differs(tokens.text, tokens.at(place), tokens.at(at)) { at } else { place }
     }
 
     /// The key on which a method is called: `private_key.sign(digest, text)`. One that was made by
