@@ -336,12 +336,7 @@ fn words_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Gate> {
 /// Which wrappers a file calls, of those whose name stands in it, by the words of their files that
 /// stand in it, and those of its own place. Some languages need no import, so a name that hardly
 /// anything else has is enough.
-fn called(
-    named: &[usize],
-    homes: &[usize],
-    own: &str,
-    wrappers: &[&Elsewhere],
-) -> Vec<usize> {
+fn called(named: &[usize], homes: &[usize], own: &str, wrappers: &[&Elsewhere]) -> Vec<usize> {
     let is_called = |index: &usize| {
         wrappers.get(*index).is_some_and(|one| {
             homes.binary_search(index).is_ok()

@@ -89,7 +89,10 @@ fn is_settings(names: &Names<'_>, scope: ScopeId) -> bool {
     bases.iter().any(|base| {
         base.ends_with("BaseSettings")
             || (base.ends_with("Settings") && !base.ends_with("UserSettings"))
-            || matches!(base.as_str(), "EnvConfig" | "BaseConfig" | "SettingsBase" | "EnvSettingsBase")
+            || matches!(
+                base.as_str(),
+                "EnvConfig" | "BaseConfig" | "SettingsBase" | "EnvSettingsBase"
+            )
     }) || is_environ_config(names, scope)
 }
 

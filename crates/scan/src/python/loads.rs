@@ -357,8 +357,8 @@ pub(super) fn by_wrapper<'a>(
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
     // A setting that is asked for by its name is loaded there.
-    let is_named = text_of(given).is_some_and(|text| words::judge(&text).is_some())
-        && !is_condition(out, at);
+    let is_named =
+        text_of(given).is_some_and(|text| words::judge(&text).is_some()) && !is_condition(out, at);
     if from == Source::Settings && !is_lasting && !is_named {
         return;
     }
@@ -480,7 +480,11 @@ fn by_accessor<'a>(
 ) -> bool {
     let Expr::Attribute(method) = placed.node.func.as_ref() else { return false };
     let asks = ["get", "get_value", "get_setting", "getstr", "get_string", "get_str", "require"];
-    if !asks.contains(&name) || !names.reads_settings(&method.value, placed.scope) {
+    // A part of the settings has names of its own.
+    if !asks.contains(&name)
+        || method.value.is_call_expr()
+        || !names.reads_settings(&method.value, placed.scope)
+    {
         return false;
     }
     let Some(key) = names.text(first, placed.scope) else { return false };
@@ -498,7 +502,15 @@ fn by_accessor<'a>(
         live: false,
     };
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
-    one(names, out, &placing(names, placed), at, Some(key), &load, fallback.map(|one| (one, false)));
+    one(
+        names,
+        out,
+        &placing(names, placed),
+        at,
+        Some(key),
+        &load,
+        fallback.map(|one| (one, false)),
+    );
     true
 }
 

@@ -358,9 +358,8 @@ fn implicit<'a>(
     if rule.setting == "cookie_secret" && !is_of_tornado {
         return false;
     }
-    let is_other = rule.call.starts_with("*.")
-        && !is_of_tornado
-        && !is_of_django(names, placed, &rule.call);
+    let is_other =
+        rule.call.starts_with("*.") && !is_of_tornado && !is_of_django(names, placed, &rule.call);
     if is_other && !rule.call.ends_with("_cookie") {
         return false;
     }

@@ -222,3 +222,21 @@ fn what_is_not_readable_is_said() {
     let report = run(folder.path());
     assert_eq!(report.notes[0].kind, NoteKind::Unreadable);
 }
+
+#[test]
+fn a_function_of_go_is_at_home_in_its_folder() {
+    assert_eq!(home("shop/auth/token_test.go"), "auth");
+    assert_eq!(home("shop/auth/token.py"), "token");
+    let of = |home: &str| Elsewhere {
+        wrapper: Wrapper {
+            function: "signOne".to_owned(),
+            parameter: 0,
+            keyword: None,
+            reaches: Reaches::Loader(Source::Environment),
+        },
+        home: home.to_owned(),
+    };
+    let (here, there) = (of("auth"), of("page"));
+    assert_eq!(called(&[0, 1], &[], "auth", &[&here, &there]), [0]);
+    assert_eq!(called(&[0, 1], &[1], "", &[&here, &there]), [1]);
+}

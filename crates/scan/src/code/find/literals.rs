@@ -188,7 +188,7 @@ impl Finder<'_, '_, '_> {
         let reader = self.reader;
         let tokens = reader.tokens;
         let (from, to) = range;
-        let is_own = tokens.is(from, "this") && reader.is_dot(from + 1);
+        let is_own = tokens.text(from) == "this" && reader.is_dot(from + 1);
         let call = if is_own { from + 2 } else { from };
         let Some(open) = reader.call_open(call).filter(|open| tokens.past(*open) == to) else {
             return range;

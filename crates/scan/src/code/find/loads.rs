@@ -364,8 +364,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let by_chain = || {
             let (from, to) = load.named.filter(|(from, to)| from + 3 <= *to)?;
             let tokens = self.reader.tokens;
-            let is_chain =
-                (from..to).all(|at| tokens.is_word(at) || self.reader.is_dot(at));
+            let is_chain = (from..to).all(|at| tokens.is_word(at) || self.reader.is_dot(at));
             let name = format!("{}.{}", tokens.name(to - 3), tokens.name(to - 1));
             judge(&name).filter(|class| is_chain && *class == Class::Key)
         };

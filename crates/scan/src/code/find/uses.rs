@@ -239,8 +239,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let reader = self.reader;
         let (from, to) = range;
         let value = reader.value(range);
-        let is_call =
-            reader.call_open(from).is_some_and(|open| reader.tokens.past(open) == to);
+        let is_call = reader.call_open(from).is_some_and(|open| reader.tokens.past(open) == to);
         let is_go = reader.dialect == Dialect::Go;
         if !is_go || !is_call || !matches!(value.origin, Origin::Unknown) {
             return value;
