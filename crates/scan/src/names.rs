@@ -486,7 +486,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
         "passphrase" | "pepper" | "peppers" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
         | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"
-        | "certkey" | "sslkey" | "tlskey" => Some(Class::Key),
+        | "certkey" | "sslkey" | "tlskey" | "privkey" => Some(Class::Key),
         "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }

@@ -84,7 +84,9 @@ fn explicit<'a>(
     // Of a setting only its name says what it is.
     let is_told = origin.is_key() || (origin.is_loaded() && origin.source != Source::Settings);
     // Keys of others are hashed to store them; what was loaded is not.
-    let is_hash = sink.call.starts_with("hashlib.") && !sink.certain;
+    let derives = ["pbkdf2_hmac", "scrypt"].iter().any(|end| sink.call.ends_with(end));
+    let is_derived = derives && origin.class == Some(Class::Key);
+    let is_hash = sink.call.starts_with("hashlib.") && !sink.certain && !is_derived;
     if is_hash && !(origin.is_key() && origin.is_loaded()) {
         return false;
     }

@@ -104,7 +104,12 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
         return None;
     }
     let words = names::words(name);
-    let (last, before) = words.split_last()?;
+    // `SHOP_KEY_VALUE` is what `SHOP_KEY` is; the other things of it have ends of their own.
+    let rest = match words.as_slice() {
+        [rest @ .., last] if last == "value" => rest,
+        all => all,
+    };
+    let (last, before) = rest.split_last()?;
     let prior = before.last()?.as_str();
     if names::counts_or_switches(&words) {
         return None;

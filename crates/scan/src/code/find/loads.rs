@@ -619,6 +619,10 @@ fn judge_file(name: &str) -> Option<Class> {
         "_path",
         "_file",
         "_filename",
+        "_FILE_NAME",
+        "_FILE",
+        "_PATH",
+        "FileName",
     ];
     let bare = ends.iter().find_map(|end| name.strip_suffix(end));
     let words = crate::names::words(bare.unwrap_or(name));

@@ -344,3 +344,22 @@ def again(rows, old_key, new_key):
 
 def all_of(rows, old_key, new_key):
     again(rows, old_key, new_key)  #! key_use call unknown old_key
+
+# --- a key made of a secret that is handed in, and one of a password
+from hashlib import pbkdf2_hmac, sha256
+
+
+def seal_key(secret, password):
+    sha256(secret.encode()).hexdigest()
+    pbkdf2_hmac("sha256", password.encode(), b"shop", 2048)
+    return pbkdf2_hmac("sha256", secret.encode(), b"shop", 2048, 32)  #! key_use call unknown secret
+
+# --- the value of a key among settings
+from pydantic_settings import BaseSettings
+
+
+class Apple(BaseSettings):
+    APPLE_KEY_ID: str = ""
+    APPLE_KEY_VALUE: str = ""  #! env_load class no APPLE_KEY_VALUE
+    webpush_privkey: str = ""  #! env_load class no webpush_privkey
+    DEFAULT_VALUE: str = ""
