@@ -107,6 +107,7 @@ const BEFORE_KEY: &[&str] = &[
     "authentication",
     "authorization",
     "ca",
+    "camo",
     "cert",
     "cipher",
     "cookie",
@@ -181,7 +182,7 @@ const BEFORE_CREDENTIAL_KEY: &[&str] = &[
 
 /// Words that make a key of a `key` further behind them, as in `ENCRYPTION_SECONDARY_KEY`.
 const FAR_BEFORE_KEY: &[&str] =
-    &["cipher", "encryption", "fernet", "hmac", "jwt", "private", "secret", "signing"];
+    &["cipher", "crypto", "encryption", "fernet", "hmac", "jwt", "private", "secret", "signing"];
 
 /// Words right before `key` that make it a name of something, whatever stands further in front.
 const OTHER_KEYS: &[&str] = &[
@@ -393,7 +394,10 @@ pub(crate) fn counts_or_switches(words: &[String]) -> bool {
                 && key == "key"
                 && matches!(of.as_str(), "password" | "user" | "username" | "existing")
     );
-    is_number || is_of_another
+    let is_last = matches!(last.as_str(), "keys" | "secrets" | "tokens" | "key" | "secret");
+    let switches = ["disable", "disabled", "enable", "enabled", "reveal"];
+    let is_switch = is_last && words.iter().any(|word| switches.contains(&word.as_str()));
+    is_number || is_switch || is_of_another
 }
 
 /// What a name in capitals is that says nothing to [`judge_words`].
@@ -416,7 +420,15 @@ fn judge_constant(words: &[String]) -> Option<Class> {
         word if ABOUT.contains(&word) => return None,
         _ => {}
     }
-    let says_what = matches!(prior, "secret") || (prior == "key" && before.len() > 1);
+    // `SECRET_FOR_SHOP`
+    if let [.., secret, of, _] = words
+        && secret == "secret"
+        && of == "for"
+    {
+        return Some(Class::Key);
+    }
+    let says_what = matches!(prior, "secret" | "clientsecret" | "appsecret")
+        || (prior == "key" && before.len() > 1);
     says_what.then(|| judge_words(before)).flatten()
 }
 
@@ -487,7 +499,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
         | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"
         | "certkey" | "sslkey" | "tlskey" | "privkey" => Some(Class::Key),
-        "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
+        "apikey" | "accesskey" | "apisecret" | "appsecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }
         "token" => BEFORE_TOKEN.contains(&prior).then_some(Class::Credential),

@@ -317,7 +317,7 @@ struct Elsewhere {
 /// folder, of which all files are one package.
 fn home(path: &str) -> String {
     let path = match path.rsplit_once('/') {
-        Some((folder, _)) if path.ends_with(".go") => folder,
+        Some((folder, _)) if path.rsplit('.').next() == Some("go") => folder,
         _ => path,
     };
     let parts = path.rsplit('/').map(|part| part.split('.').next().unwrap_or(part));

@@ -1,6 +1,7 @@
 //! Places that get a key from outside the file: the environment, files, secret stores, and copies
 //! of settings that outlive the call.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::files;
@@ -542,10 +543,8 @@ fn gives_constant(placed: &Call<'_>, name: &str) -> bool {
 /// its value: `@click.option("--secret-key", envvar="APP_SECRET_KEY")`.
 pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
     let says = ["envvar", "env_var", "environ_name", "env_name", "env_key"];
-    let Some(text) = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of)
-    else {
-        return;
-    };
+    let said = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of);
+    let Some(text) = said.or_else(|| variable_of(placed)) else { return };
     let Some(class) = words::judge_loaded(&text) else { return };
     let at = tail_start(&placed.node.func);
     out.load(&Loaded {
@@ -559,6 +558,20 @@ pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'
         hot: Hot::No,
         confidence: Confidence::Medium,
     });
+}
+
+/// `settings.set("secret_key", "SECRET_KEY")`: a setting, and the variable that gives it.
+fn variable_of<'a>(placed: &Call<'a>) -> Option<Cow<'a, str>> {
+    let Expr::Attribute(method) = placed.node.func.as_ref() else { return None };
+    let holder = tail(&method.value)?.to_ascii_lowercase();
+    let [setting, variable, ..] = &*placed.node.arguments.args else { return None };
+    let (setting, variable) = (text_of(setting)?, text_of(variable)?);
+    let is_constant = !variable.bytes().any(|byte| byte.is_ascii_lowercase());
+    let is_one = method.attr.as_str() == "set"
+        && (holder.contains("settings") || holder.contains("config"))
+        && is_constant
+        && crate::names::folded(&variable).ends_with(&crate::names::folded(&setting));
+    is_one.then_some(variable)
 }
 
 /// Settings that are copied to where they outlive the call.

@@ -407,7 +407,7 @@ impl<'a> Walk<'a> {
             let (under, into) = match self.into {
                 // `SECRETS = {"1": "…"}`: each entry is one.
                 of @ (Into::Name | Into::Entry)
-                    if is_text
+                    if (is_text || item.value.is_list_expr())
                         && !under.is_some_and(words::may_name_key)
                         && self.under.is_some_and(words::names_several) =>
                 {

@@ -100,6 +100,7 @@ fn explicit<'a>(
         () if is_app_wide(placed) => Hot::No,
         // A function that gives the key may be asked for it at each use.
         () if gives_later(names, key, scope_of_key) => Hot::Unknown,
+        () if hot == Hot::Yes && is_given_on(names, placed, sink) => Hot::Unknown,
         () => hot,
     };
     let class = match origin.class {
@@ -197,6 +198,7 @@ fn does_by_name(name: &str) -> Option<Does> {
             Does::EncryptsAndDecrypts
         }
         () if is_class => return None,
+        () if has(&["signer", "serializer"]) => Does::SignsAndVerifies,
         () if has(&["hmac", "sign", "signature", "signed"]) => Does::Signs,
         () if has(&["encrypt", "encipher"]) => Does::Encrypts,
         () if has(&["decrypt", "decipher"]) => Does::Decrypts,
@@ -217,6 +219,16 @@ fn may_use_key(name: &str) -> bool {
     parts.iter().any(|part| {
         bytes.windows(part.len()).any(|here| here.eq_ignore_ascii_case(part.as_bytes()))
     })
+}
+
+/// Whether a function returns an object of a class of the project that it makes with a key: who is
+/// given it may keep it.
+fn is_given_on<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> bool {
+    let name = sink.call.trim_start_matches("*.");
+    !sink.keeps
+        && !name.contains('.')
+        && name.starts_with(|letter: char| letter.is_ascii_uppercase())
+        && wraps::returns(names, placed)
 }
 
 /// Whether a function stands in a key's place.
@@ -317,19 +329,21 @@ fn entry_of<'a>(
 }
 
 /// Names of what is signed, and of whom it is about.
-fn is_other_name(name: &str) -> bool {
-    matches!(
-        name,
-        "username"
-            | "email"
-            | "user_id"
-            | "message"
-            | "payload"
-            | "body"
-            | "url"
-            | "filename"
-            | "name"
-    )
+pub(super) fn is_other_name(name: &str) -> bool {
+    let is_number = name.ends_with("_id") || name == "id";
+    is_number
+        || matches!(
+            name,
+            "username"
+                | "email"
+                | "user_id"
+                | "message"
+                | "payload"
+                | "body"
+                | "url"
+                | "filename"
+                | "name"
+        )
 }
 
 /// Whether what stands for a key is plainly something else: a password of a user, a name.

@@ -51,7 +51,8 @@ fn is_fixture_name(name: &str) -> bool {
 /// The same of a name under which something is loaded from outside: there a `…_TOKEN` or `…_KEY`
 /// is a standing credential, because nothing else is given to an application so.
 pub(super) fn judge_loaded(name: &str) -> Option<Class> {
-    const NOT_BEFORE: [&str; 41] = [
+    const NOT_BEFORE: [&str; 42] = [
+        "product",
         "basic",
         "oauth",
         "oauth2",
@@ -351,6 +352,11 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         || text.starts_with("/run/")
         || text.starts_with("/etc/")
         || text.starts_with("./");
+    // `shop.backends.tokens.TokenLogin` is the path of a class.
+    let is_class_path = is_word
+        && text.bytes().filter(|byte| *byte == b'.').count() > 1
+        && text.split('.').all(|part| part.starts_with(|letter: char| letter.is_alphabetic()))
+        && !text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'-');
     let is_prose = text.split_whitespace().count() > 5 && !text.contains('\n');
     let is_dotted =
         is_word && text.contains('.') && may_name_key(text) && names::judge(text).is_some();
@@ -359,6 +365,7 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         || is_same
         || is_slot
         || is_dotted
+        || is_class_path
         || is_address.iter().any(|start| lower.starts_with(start))
         || is_type.contains(&lower.as_str())
         || is_template

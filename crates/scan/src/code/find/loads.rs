@@ -314,12 +314,12 @@ impl<'a> Finder<'_, '_, 'a> {
         let Some((from, to)) = load.named.filter(|_| load.rule.call.starts_with("openssl_")) else {
             return false;
         };
-        let names_file = |at: usize| match tokens.string(at) {
-            Some(text) => text.contains("file:") || file_class(text).is_some(),
-            None => {
-                let name = tokens.name(at).to_ascii_lowercase();
-                ["path", "file", "storage", "location"].iter().any(|part| name.contains(part))
+        let names_file = |at: usize| {
+            if let Some(text) = tokens.string(at) {
+                return text.contains("file:") || file_class(text).is_some();
             }
+            let name = tokens.name(at).to_ascii_lowercase();
+            ["path", "file", "storage", "location"].iter().any(|part| name.contains(part))
         };
         !(from..to.min(from + PATH_TOKENS_MAX)).any(names_file)
     }

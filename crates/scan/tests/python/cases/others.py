@@ -363,3 +363,44 @@ class Apple(BaseSettings):
     APPLE_KEY_VALUE: str = ""  #! env_load class no APPLE_KEY_VALUE
     webpush_privkey: str = ""  #! env_load class no webpush_privkey
     DEFAULT_VALUE: str = ""
+
+# --- a token of somebody by his number, and an object that is given on
+from itsdangerous import URLSafeSerializer
+
+
+def token_of(actor_id):
+    return URLSafeSerializer(settings.SECRET_KEY).dumps(actor_id)  #! key_use call unknown SECRET_KEY
+
+
+def create_token(shop, actor_id):
+    return shop.sign(actor_id)
+
+
+token_of("plum")
+create_token(shop, "plum")
+
+
+class Tokens:
+    def __init__(self, signing_key):
+        self.serializer = URLSafeSerializer(signing_key)  #! key_use instance no signing_key
+
+
+def factory(request, settings):
+    return Tokens(signing_key=settings["signing_key"])  #! key_use call unknown signing_key
+
+# --- names that say otherwise
+import os
+
+SUMMER_PRODUCT_KEY = os.environ.get("SUMMER_PRODUCT_KEY", "sum_mer9")
+AUTH_BACKEND_AUTH_TOKEN = "shop.backends.tokens.TokenLogin"
+SECRET_FOR_SHOP = os.environ["SECRET_FOR_SHOP"]  #! env_load module no SECRET_FOR_SHOP
+CAMO_KEY = os.environ["CAMO_KEY"]  #! env_load module no CAMO_KEY
+LOGIN_APPSECRET = os.environ["LOGIN_APPSECRET"]  #! env_load module no LOGIN_APPSECRET
+INTERNAL_API_KEYS = {ADMIN: ["dev-plum-secret-key"]}  #! hardcoded module no INTERNAL_API_KEYS
+
+# --- settings that are bound to variables of the environment
+def configure(settings_manager, other):
+    settings_manager.set("secret_key", "SECRET_KEY", required=True)  #! env_load call no SECRET_KEY
+    settings_manager.set("colour", "COLOUR")
+    settings_manager.set("state", "SECRET_KEY")
+    other.set("secret_key", "SECRET_KEY")
