@@ -33,6 +33,7 @@ pub mod reader;
 pub mod report;
 pub mod rules;
 pub mod scan;
+mod shapes;
 pub mod site;
 pub mod source;
 pub mod sql;
