@@ -214,6 +214,7 @@ const OTHER_KEYS: &[&str] = &[
     "sort",
     "storage",
     "store",
+    "stream",
     "translation",
     "unique",
     "user",
@@ -417,6 +418,8 @@ fn judge_constant(words: &[String]) -> Option<Class> {
         // `DATA_KEY_ENCRYPT`: what a key is for may stand behind it.
         "encrypt" | "encryption" | "signing" if prior == "key" => return Some(Class::Key),
         "key" | "keys" | "tokens" | "secrets" => return None,
+        // The service whose key it is: `INSTANCE_KEY_SERVICE`.
+        "service" if prior == "key" => return None,
         word if ABOUT.contains(&word) => return None,
         _ => {}
     }
@@ -492,6 +495,8 @@ fn judge_words(words: &[String]) -> Option<Class> {
             }
         }
         "publickey" => Some(Class::Public),
+        // Those of a package manager hold public keys.
+        "keyring" | "keyrings" if BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "token" if prior == "access" && before.iter().any(|word| word == "private") => {
             Some(Class::Credential)
         }

@@ -51,7 +51,8 @@ fn is_fixture_name(name: &str) -> bool {
 /// The same of a name under which something is loaded from outside: there a `…_TOKEN` or `…_KEY`
 /// is a standing credential, because nothing else is given to an application so.
 pub(super) fn judge_loaded(name: &str) -> Option<Class> {
-    const NOT_BEFORE: [&str; 42] = [
+    const NOT_BEFORE: [&str; 43] = [
+        "stream",
         "product",
         "basic",
         "oauth",
