@@ -82,7 +82,7 @@ pub(super) fn at<'a>(
     let is_made = given.is_name_expr() && matches!(path, Expr::BinOp(_) | Expr::FString(_));
     let is_fixed =
         !is_made && !is_key_file(placed) && parameter_in(names, path, placed.scope).is_none();
-    let (scope, hot) = when(names, &placing(names, placed), is_fixed);
+    let (scope, hot) = when(names, &placing(names, placed), is_fixed && !is_own(path));
     out.load(&Loaded {
         at: tail_start(&call.func),
         rule: "python/file-load",
@@ -94,6 +94,14 @@ pub(super) fn at<'a>(
         hot,
         confidence: Confidence::Medium,
     });
+}
+
+/// Whether an object has the path: what is read then may be kept there too.
+fn is_own(path: &Expr) -> bool {
+    match path {
+        Expr::Attribute(one) => tail(&one.value) == Some("self"),
+        _ => false,
+    }
 }
 
 /// `with open(path) as key_file`: what is opened is named as a file of a key.

@@ -522,6 +522,12 @@ impl<'a> Names<'a> {
             }
             origin.parameter = origin.parameter.filter(|(of, _)| *of != function);
         }
+        // A file that is read only if nothing was kept of it before.
+        let has_more = self.scopes.all.get(function).is_some_and(|scope| scope.returns.len() > 1)
+            || def.parameters.args.first().is_some_and(|first| first.name() == "self");
+        if origin.source == Source::File && origin.hold == Hold::Live && has_more {
+            origin.hold = Hold::Unknown;
+        }
         if origin.source == Source::Unknown && !origin.is_key() {
             origin = Origin::unknown(Some(words::of_getter(def.name.as_str())));
         }

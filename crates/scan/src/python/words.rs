@@ -128,6 +128,9 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
 pub(super) fn names_a_path(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     ["_file", "_path", "_dir", "_filename", "_location"].iter().any(|end| lower.ends_with(end))
+        || ["keyFile", "KeyFile", "secFile", "SecretFile", "keyPath", "KeyPath"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 /// Whether the name of a path says that a key stands in the file, whatever it is for:
@@ -136,7 +139,8 @@ pub(super) fn names_a_key_file(name: &str) -> bool {
     let words = names::words(name);
     let [before @ .., key, _] = words.as_slice() else { return false };
     let other = ["cache", "foreign", "host", "index", "primary", "public", "ssh"];
-    key == "key" && !before.iter().any(|word| other.contains(&word.as_str()))
+    matches!(key.as_str(), "key" | "sec" | "enckey" | "privkey" | "pem")
+        && !before.iter().any(|word| other.contains(&word.as_str()))
 }
 
 /// Methods that give their receiver again, in another form.
