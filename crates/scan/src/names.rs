@@ -346,8 +346,8 @@ const TRAILING: &[&str] = &[
 
 /// Words in front of keys that make a number or a switch of them.
 const COUNTS: &[&str] = &[
-    "allow", "disable", "disabled", "enable", "enabled", "has", "is", "max", "maximum", "min",
-    "minimum", "num", "number", "require", "requires", "skip", "total", "use", "uses",
+    "allow", "check", "disable", "disabled", "enable", "enabled", "has", "is", "max", "maximum",
+    "min", "minimum", "num", "number", "require", "requires", "skip", "total", "use", "uses",
 ];
 
 /// What sort of secret has this name, if any. The name may be a setting, a variable, a key of a
@@ -495,7 +495,6 @@ fn judge_words(words: &[String]) -> Option<Class> {
             }
         }
         "publickey" => Some(Class::Public),
-        // Those of a package manager hold public keys.
         "keyring" | "keyrings" if BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "token" if prior == "access" && before.iter().any(|word| word == "private") => {
             Some(Class::Credential)
@@ -513,7 +512,6 @@ fn judge_words(words: &[String]) -> Option<Class> {
             Some(Class::Key)
         }
         "password" | "passwd" | "pwd" | "pass" => Some(Class::Password),
-        word if ABOUT.contains(&word) => None,
         _ => None,
     }
 }

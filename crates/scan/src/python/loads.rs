@@ -132,7 +132,7 @@ pub(super) fn placing<'a, T>(names: &Names<'a>, placed: &Placed<'a, T>) -> Placi
     Placing { scope: placed.scope, under: placed.under, into: placed.into, is_kept_local }
 }
 
-fn one(
+pub(super) fn one(
     names: &Names<'_>,
     out: &mut Out<'_>,
     placing: &Placing<'_>,
@@ -516,7 +516,7 @@ fn by_accessor<'a>(
 }
 
 /// Whether a place stands in the condition of its line, and not in a call there.
-fn is_condition(out: &Out<'_>, at: usize) -> bool {
+pub(super) fn is_condition(out: &Out<'_>, at: usize) -> bool {
     let text = out.file.text;
     let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
     let before = text.get(start..at).unwrap_or_default().trim_start();
@@ -695,7 +695,7 @@ pub(super) fn arguments<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<
     }
 }
 
-fn offset(at: usize) -> super::parse::TextSize {
+pub(super) fn offset(at: usize) -> super::parse::TextSize {
     u32::try_from(at).unwrap_or(u32::MAX).into()
 }
 

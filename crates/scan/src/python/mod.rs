@@ -78,12 +78,16 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         let is_use = uses::at(names, out, wraps, placed, &rules);
         let is_stranger = callee.function.is_none() && callee.class.is_none();
         let is_told = is_use || loads::at(names, out, wraps, placed, &rules);
-        let has_rule = rules.iter().any(|rule| matches!(rule, table::Rule::Sink(_)));
+        let has_rule = rules.iter().any(|rule| match rule {
+            table::Rule::Sink(sink) => sink.certain && !sink.receiver,
+            _ => false,
+        });
         let is_shaped = !is_told
             && is_stranger
             && (uses::by_stranger(names, out, placed)
                 || (!has_rule && shapes::at(names, out, wraps, placed)));
-        if !is_told && is_stranger && !is_shaped {
+        shapes::declared(names, out, placed);
+        if !is_told && is_stranger && !is_shaped && !shapes::asked(names, out, placed) {
             loads::by_stranger(names, out, wraps, placed, &callee);
         }
         timers::at(names, out, placed, &rules);
@@ -119,6 +123,7 @@ fn rest(names: &Names<'_>, out: &mut Out<'_>) {
     }
     for scope in 0..names.scopes.all.len() {
         literals::returned(names, out, scope);
+        shapes::cached(names, out, scope);
     }
     embedded::strings(names, out);
     for placed in &names.scopes.dicts {

@@ -2,15 +2,17 @@
 //! encrypting, and an argument that is named as a key or comes from one.
 
 use super::flow::{Hold, Origin};
-use super::out::{Out, Used};
+use super::loads;
+use super::out::{Loaded, Out, Used};
 use super::parse::ast::{self, Expr};
-use super::parse::{tail, tail_start, text_of};
-use super::resolve::Names;
-use super::scopes::{Placed, ScopeId};
+use super::parse::{Ranged, argument, tail, tail_start, text_of};
+use super::resolve::{Names, is_cached};
+use super::scopes::{Body, Into, Placed, ScopeId};
 use super::uses;
 use super::words;
 use super::wraps::{self, Wraps};
-use crate::finding::{Class, Confidence, Kind};
+use crate::finding::{Class, Confidence, Kind, Scope, Source};
+use crate::rules::Load;
 use crate::shapes::{self, Shape};
 use crate::site::{Hot, Reaches};
 
@@ -38,7 +40,7 @@ pub(super) fn at<'a>(
         let name = tail(&placed.node.func).unwrap_or_default();
         wraps.add(of, place, Reaches::Sink(name.to_owned(), shape.does));
     }
-    tell(names, out, placed, &shape, &given);
+    tell(names, out, placed, shape, &given);
     true
 }
 
@@ -50,7 +52,7 @@ pub(super) fn own<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
         return;
     }
     if let Some((shape, given)) = given_to(names, placed) {
-        tell(names, out, placed, &shape, &given);
+        tell(names, out, placed, shape, &given);
     }
 }
 
@@ -62,26 +64,29 @@ fn given_to<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<(Shape, Given<'a
         _ => None,
     };
     let shape = shapes::of_call(name, receiver)?;
-    let count = call.arguments.args.len() + call.arguments.keywords.len();
+    let values = call.arguments.args.iter();
+    let values = values.chain(call.arguments.keywords.iter().map(|keyword| &keyword.value));
+    let is_beside = |given: &&Expr| !name_of(given).is_some_and(shapes::stands_beside);
+    let count = values.filter(is_beside).take(2).count();
     if shape.worked_on && count < 2 {
         return None;
     }
     let plain = call.arguments.args.iter().map(|given| (None, given));
-    let named = call
+    let by_keyword = call
         .arguments
         .keywords
         .iter()
         .filter_map(|keyword| Some((Some(keyword.arg.as_ref()?.as_str()), &keyword.value)));
-    let all: Vec<_> = named.chain(plain).take(16).collect();
+    let all: Vec<_> = by_keyword.chain(plain).take(16).collect();
     let found = all
         .into_iter()
-        .find_map(|(keyword, given)| key_in(names, &shape, keyword, given, placed.scope))?;
+        .find_map(|(keyword, value)| key_in(names, shape, keyword, value, placed.scope))?;
     Some((shape, found))
 }
 
 fn key_in<'a>(
     names: &Names<'a>,
-    shape: &Shape,
+    shape: Shape,
     keyword: Option<&'a str>,
     given: &'a Expr,
     scope: ScopeId,
@@ -98,12 +103,16 @@ fn key_in<'a>(
     let by_name = || name_of(given).and_then(|name| shapes::key_of(shape, name));
     let by_origin = || {
         let name = origin.name.as_deref().filter(|_| origin.class.is_some())?;
+        if name_of(given).is_some_and(shapes::has_key) {
+            return None;
+        }
         let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
         shapes::key_of(shape, name).filter(|_| is_held)
     };
-    let class = by_keyword.or_else(by_name).or_else(by_origin)?;
     let is_password = origin.class == Some(Class::Password);
-    (!is_password).then_some(Given { origin, class, keyword })
+    // What is made of a password is a key all the same.
+    let class = by_name().or_else(|| by_keyword.or_else(by_origin).filter(|_| !is_password))?;
+    Some(Given { origin, class, keyword })
 }
 
 fn may_be_key(given: &Expr) -> bool {
@@ -140,7 +149,7 @@ fn tell<'a>(
     names: &Names<'a>,
     out: &mut Out<'_>,
     placed: &Call<'a>,
-    shape: &Shape,
+    shape: Shape,
     given: &Given<'a>,
 ) {
     let origin = &given.origin;
@@ -161,4 +170,102 @@ fn tell<'a>(
         remedy: None,
     };
     out.usage(&used, origin);
+}
+
+/// A setting that a function by its name asks for: `get_app_config_value("APP_PEPPER", "none")`;
+/// whether it is one of a key.
+pub(super) fn asked<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    let receiver = match placed.node.func.as_ref() {
+        Expr::Attribute(method) => tail(&method.value),
+        _ => None,
+    };
+    let Some(first) = placed.node.arguments.args.first() else { return false };
+    if !shapes::asks_settings(name, receiver) || placed.into == Into::Elsewhere {
+        return false;
+    }
+    let member = match first {
+        Expr::Attribute(member) => Some(member.attr.as_str().to_owned()),
+        _ => None,
+    };
+    let is_constant = |name: &String| !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let Some(key) = names.text(first, placed.scope).or(member.filter(is_constant)) else {
+        return false;
+    };
+    let at = tail_start(&placed.node.func);
+    if shapes::asked_for(&key).is_none() || loads::is_condition(out, at) {
+        return false;
+    }
+    let load = Load {
+        call: String::new(),
+        setting: 0,
+        fallback: Some(1),
+        fallback_keywords: vec!["default".to_owned()],
+        from: Source::Settings,
+        live: false,
+    };
+    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    let place = loads::placing(names, placed);
+    loads::one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
+    true
+}
+
+/// The literal that is declared as the value of a setting: `Config.define("SECRET_KEY", "none")`.
+pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
+    let Expr::Attribute(method) = placed.node.func.as_ref() else { return };
+    let holder = tail(&method.value).unwrap_or_default().to_ascii_lowercase();
+    let declares = ["define", "register", "add_option", "declare", "set_default", "setdefault"];
+    let is_settings =
+        ["config", "settings", "options", "conf"].iter().any(|end| holder.ends_with(end));
+    let [setting, value, ..] = &*placed.node.arguments.args else { return };
+    if !is_settings || !declares.contains(&method.attr.as_str()) {
+        return;
+    }
+    let (Some(setting), Some(text)) = (text_of(setting), text_of(value)) else { return };
+    let Some(class) = shapes::asked_for(&setting) else { return };
+    if words::may_be_value(&text, &setting) {
+        let scope = names.when(placed.scope);
+        out.literal(value, "python/default-literal", Some(&setting), class, scope);
+    }
+}
+
+/// A setting that a cached function gives on: it is kept from the first call.
+pub(super) fn cached(names: &Names<'_>, out: &mut Out<'_>, scope: ScopeId) {
+    let Body::Function(function) = names.scopes.body(scope) else { return };
+    let returns = names.scopes.all.get(scope).map(|scope| scope.returns.as_slice());
+    let returns = returns.unwrap_or_default();
+    if returns.is_empty() || !is_cached(function) {
+        return;
+    }
+    // What is made of a class with it is a use, or an object of others.
+    let is_made = |value: &&&Expr| match value {
+        Expr::Call(call) => {
+            tail(&call.func).is_some_and(|name| name.starts_with(char::is_uppercase))
+        }
+        _ => false,
+    };
+    for value in returns.iter().filter(|value| !is_made(value)).take(4) {
+        let origin = names.origin(value, scope);
+        let (Some(at), Some(name), Some(class)) = (origin.at, &origin.name, origin.class) else {
+            continue;
+        };
+        let is_here = function.range().contains(super::loads::offset(at));
+        if origin.source != Source::Settings
+            || !is_here
+            || !matches!(class, Class::Key | Class::Public)
+        {
+            continue;
+        }
+        out.load(&Loaded {
+            at,
+            rule: "python/settings-copy",
+            name,
+            under: None,
+            class,
+            source: Source::Settings,
+            scope: Scope::Module,
+            hot: Hot::No,
+            confidence: Confidence::Medium,
+        });
+    }
 }

@@ -429,6 +429,38 @@ impl<'a> Finder<'_, '_, 'a> {
         self.sites.found.push(site);
     }
 
+    /// A setting of a name that no rule knows how to ask for.
+    pub(super) fn asked_for(
+        &mut self,
+        at: usize,
+        rule: &Load,
+        arguments: &[Range],
+        name: &'a str,
+        class: Class,
+    ) {
+        let reader = self.reader;
+        let Some(open) = reader.call_open(at) else { return };
+        let start = reader.chain(at).1;
+        let end = reader.tokens.past(open);
+        if reader.tokens.is(end, "=") || self.is_only_asked(start, end) {
+            return;
+        }
+        let fallback = arguments.get(1).filter(|range| range.0 + 1 == range.1);
+        let load = Loaded {
+            rule,
+            start,
+            end,
+            setting: Setting::Known(name),
+            named: arguments.first().copied(),
+            fallback: fallback.map(|range| range.0).filter(|at| reader.plain(*at).is_some()),
+            is_member: false,
+        };
+        self.loads.insert(at);
+        let target = self.target(start);
+        self.env_load(at, &load, target.as_ref(), Some(name), class);
+        self.fallback(&load, Some(name), class);
+    }
+
     /// The literal that is taken when there is nothing to load.
     fn fallback(&mut self, load: &Loaded<'_, 'a>, name: Option<&str>, class: Class) {
         let tokens = self.reader.tokens;

@@ -90,7 +90,7 @@ impl<'a> Finder<'_, '_, 'a> {
 
     /// Where a use is said to stand: the line is that of the call's own name, also within a chain
     /// over several lines.
-    fn place_of(&self, at: usize, start: usize) -> usize {
+    pub(super) fn place_of(&self, at: usize, start: usize) -> usize {
         let tokens = self.reader.tokens;
         let is_made = tokens.before(start) == "new" && self.reader.dialect != Dialect::Ruby;
         let head = if is_made { start.saturating_sub(1) } else { start };
@@ -284,7 +284,7 @@ impl<'a> Finder<'_, '_, 'a> {
         }
     }
 
-    fn key_use(&mut self, place: usize, chain: Range, sink: &Sink, value: &Value<'a>) {
+    pub(super) fn key_use(&mut self, place: usize, chain: Range, sink: &Sink, value: &Value<'a>) {
         let (start, at) = chain;
         let reader = self.reader;
         let mut site = self.site(Kind::KeyUse, "key-use", place);
@@ -383,7 +383,7 @@ impl<'a> Finder<'_, '_, 'a> {
     }
 
     /// A function whose parameter reaches a sink is a sink.
-    fn hands_on(&mut self, frame: usize, position: usize, name: usize, sink: &Sink) {
+    pub(super) fn hands_on(&mut self, frame: usize, position: usize, name: usize, sink: &Sink) {
         let reader = self.reader;
         let tokens = reader.tokens;
         let Some(frame) = reader.tree.frame(frame) else { return };
