@@ -35,6 +35,7 @@ pub mod reader;
 pub mod report;
 pub mod rules;
 pub mod scan;
+mod shapes;
 pub mod site;
 pub mod source;
 pub mod sql;

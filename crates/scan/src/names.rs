@@ -107,6 +107,7 @@ const BEFORE_KEY: &[&str] = &[
     "authentication",
     "authorization",
     "ca",
+    "camo",
     "cert",
     "cipher",
     "cookie",
@@ -139,6 +140,7 @@ const BEFORE_KEY: &[&str] = &[
     "master",
     "oidc",
     "paseto",
+    "pgcrypto",
     "pgp",
     "priv",
     "private",
@@ -180,7 +182,7 @@ const BEFORE_CREDENTIAL_KEY: &[&str] = &[
 
 /// Words that make a key of a `key` further behind them, as in `ENCRYPTION_SECONDARY_KEY`.
 const FAR_BEFORE_KEY: &[&str] =
-    &["cipher", "encryption", "fernet", "hmac", "jwt", "private", "secret", "signing"];
+    &["cipher", "crypto", "encryption", "fernet", "hmac", "jwt", "private", "secret", "signing"];
 
 /// Words right before `key` that make it a name of something, whatever stands further in front.
 const OTHER_KEYS: &[&str] = &[
@@ -212,6 +214,7 @@ const OTHER_KEYS: &[&str] = &[
     "sort",
     "storage",
     "store",
+    "stream",
     "translation",
     "unique",
     "user",
@@ -306,6 +309,7 @@ const BEFORE_TOKEN: &[&str] = &[
 
 /// Words after a key that change nothing about what it is.
 const TRAILING: &[&str] = &[
+    "asymmetric",
     "b64",
     "base64",
     "base",
@@ -342,8 +346,8 @@ const TRAILING: &[&str] = &[
 
 /// Words in front of keys that make a number or a switch of them.
 const COUNTS: &[&str] = &[
-    "allow", "disable", "disabled", "enable", "enabled", "has", "is", "max", "maximum", "min",
-    "minimum", "num", "number", "require", "requires", "skip", "total", "use", "uses",
+    "allow", "check", "disable", "disabled", "enable", "enabled", "has", "is", "max", "maximum",
+    "min", "minimum", "num", "number", "require", "requires", "skip", "total", "use", "uses",
 ];
 
 /// What sort of secret has this name, if any. The name may be a setting, a variable, a key of a
@@ -391,7 +395,10 @@ pub(crate) fn counts_or_switches(words: &[String]) -> bool {
                 && key == "key"
                 && matches!(of.as_str(), "password" | "user" | "username" | "existing")
     );
-    is_number || is_of_another
+    let is_last = matches!(last.as_str(), "keys" | "secrets" | "tokens" | "key" | "secret");
+    let switches = ["disable", "disabled", "enable", "enabled", "reveal"];
+    let is_switch = is_last && words.iter().any(|word| switches.contains(&word.as_str()));
+    is_number || is_switch || is_of_another
 }
 
 /// What a name in capitals is that says nothing to [`judge_words`].
@@ -407,13 +414,24 @@ fn judge_constant(words: &[String]) -> Option<Class> {
             return is_of_somebody.then_some(Class::Credential);
         }
         "salt" => return Some(Class::Key),
+        "secrets" if matches!(prior, "totp" | "otp") => return Some(Class::Key),
         // `DATA_KEY_ENCRYPT`: what a key is for may stand behind it.
         "encrypt" | "encryption" | "signing" if prior == "key" => return Some(Class::Key),
         "key" | "keys" | "tokens" | "secrets" => return None,
+        // The service whose key it is: `INSTANCE_KEY_SERVICE`.
+        "service" if prior == "key" => return None,
         word if ABOUT.contains(&word) => return None,
         _ => {}
     }
-    let says_what = matches!(prior, "secret") || (prior == "key" && before.len() > 1);
+    // `SECRET_FOR_SHOP`
+    if let [.., secret, of, _] = words
+        && secret == "secret"
+        && of == "for"
+    {
+        return Some(Class::Key);
+    }
+    let says_what = matches!(prior, "secret" | "clientsecret" | "appsecret")
+        || (prior == "key" && before.len() > 1);
     says_what.then(|| judge_words(before)).flatten()
 }
 
@@ -426,8 +444,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
     let says_something = |word: &&String| !TRAILING.contains(&word.as_str());
     let prior = before.iter().rfind(says_something).map_or("", String::as_str);
     if before.iter().any(|word| matches!(word.as_str(), "public" | "pub" | "publishable")) {
-        // The keys of captchas are shown to everybody, and sign nothing.
-        let is_of_site = prior == "site";
+        // The keys of captchas and of shops are shown to everybody, and sign nothing.
+        let is_of_site = matches!(prior, "site" | "publishable")
+            || before.iter().any(|word| word.contains("captcha") || word == "turnstile");
         let is_key = matches!(last.as_str(), "key" | "keys" | "jwk" | "jwks" | "certificate");
         return (is_key && !is_of_site).then_some(Class::Public);
     }
@@ -438,6 +457,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
             }
             _ => Class::Key,
         }),
+        "seed" if matches!(prior, "otp" | "totp" | "hmac" | "signing") => Some(Class::Key),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "salt" => {
             let has = |word: &str| before.iter().any(|one| one == word);
@@ -475,11 +495,15 @@ fn judge_words(words: &[String]) -> Option<Class> {
             }
         }
         "publickey" => Some(Class::Public),
+        "keyring" | "keyrings" if BEFORE_KEY.contains(&prior) => Some(Class::Key),
+        "token" if prior == "access" && before.iter().any(|word| word == "private") => {
+            Some(Class::Credential)
+        }
         "passphrase" | "pepper" | "peppers" | "keyfile" | "secretkey" | "jwtsecret" | "jwtkey"
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
         | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"
-        | "certkey" | "sslkey" | "tlskey" => Some(Class::Key),
-        "apikey" | "accesskey" | "apisecret" | "clientsecret" | "authtoken" => {
+        | "certkey" | "sslkey" | "tlskey" | "privkey" => Some(Class::Key),
+        "apikey" | "accesskey" | "apisecret" | "appsecret" | "clientsecret" | "authtoken" => {
             Some(Class::Credential)
         }
         "token" => BEFORE_TOKEN.contains(&prior).then_some(Class::Credential),
@@ -488,7 +512,6 @@ fn judge_words(words: &[String]) -> Option<Class> {
             Some(Class::Key)
         }
         "password" | "passwd" | "pwd" | "pass" => Some(Class::Password),
-        word if ABOUT.contains(&word) => None,
         _ => None,
     }
 }

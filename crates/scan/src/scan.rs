@@ -299,7 +299,7 @@ impl Run<'_> {
         let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
             let found = self.files.get(*index)?;
             file::fill(found, buffer).ok()?;
-            let called = search.called(buffer)?;
+            let called = search.called(buffer, &home(&found.shown))?;
             let called = called.iter().filter_map(|index| wrappers.get(*index));
             let rules = scan.rules.with_wrappers(language, called.map(|one| &one.wrapper));
             let mut opened = file::read_whole(found, buffer, &scan.readers, &rules);
@@ -325,8 +325,13 @@ struct Elsewhere {
     home: String,
 }
 
-/// The last part of a file's name that says something: imports name it.
+/// The last part of a file's name that says something: imports name it. Those of Go name the
+/// folder, of which all files are one package.
 fn home(path: &str) -> String {
+    let path = match path.rsplit_once('/') {
+        Some((folder, _)) if path.rsplit('.').next() == Some("go") => folder,
+        _ => path,
+    };
     let parts = path.rsplit('/').map(|part| part.split('.').next().unwrap_or(part));
     let mut said = parts.filter(|part| {
         !matches!(*part, "" | "__init__" | "index" | "mod" | "main" | "lib" | "init")
@@ -394,8 +399,8 @@ impl<'w> Search<'w> {
         }
     }
 
-    /// The wrappers that a file calls, if one of them is fresh.
-    fn called(&self, bytes: &[u8]) -> Option<Vec<usize>> {
+    /// The wrappers that a file at this place calls, if one of them is fresh.
+    fn called(&self, bytes: &[u8], own: &str) -> Option<Vec<usize>> {
         let is_fresh = |index: &usize| self.fresh.get(*index) == Some(&true);
         let (named, homes) = match &self.words {
             Words::Anywhere { functions, homes } => {
@@ -410,7 +415,7 @@ impl<'w> Search<'w> {
                 (functions.called(bytes, all), homes)
             }
         };
-        let called = called(&named, &homes, self.wrappers);
+        let called = called(&named, &homes, own, self.wrappers);
         called.iter().any(is_fresh).then_some(called)
     }
 }
@@ -422,11 +427,13 @@ fn words_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Gate> {
 }
 
 /// Which wrappers a file calls, of those whose name stands in it, by the words of their files that
-/// stand in it. Some languages need no import, so a name that hardly anything else has is enough.
-fn called(named: &[usize], homes: &[usize], wrappers: &[&Elsewhere]) -> Vec<usize> {
+/// stand in it, and those of its own place. Some languages need no import, so a name that hardly
+/// anything else has is enough.
+fn called(named: &[usize], homes: &[usize], own: &str, wrappers: &[&Elsewhere]) -> Vec<usize> {
     let is_called = |index: &usize| {
         wrappers.get(*index).is_some_and(|one| {
             homes.binary_search(index).is_ok()
+                || one.home == own
                 || one.home.is_empty()
                 || is_distinct(&one.wrapper.function)
         })

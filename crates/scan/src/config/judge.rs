@@ -131,11 +131,7 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         return None;
     }
     let words = names::words(name);
-    let last = names::words(name.rsplit('.').next().unwrap_or(name));
-    if last.iter().any(|word| NOT_THE_SECRET.contains(&word.as_str())) || is_of_people(&words) {
-        return None;
-    }
-    if matches!(name, "hash_key" | "range_key") {
+    if is_about_another(name, &words, above, style) {
         return None;
     }
     let is_password = words.len() == 1 && words.iter().any(|word| word == "password");
@@ -198,6 +194,35 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         }
         _ => None,
     }
+}
+
+/// Whether a name is that of a reference, of a switch, or of a key which everybody is shown.
+fn is_about_another(name: &str, words: &[String], above: &str, style: Style) -> bool {
+    let last = names::words(name.rsplit('.').next().unwrap_or(name));
+    // `SIDECAR_EXTERNAL_API_KEY` is the key of what is outside; `externalSecret` names one.
+    let is_key_outside = style == Style::Environment
+        && last.iter().filter(|word| *word == "external").count() == 1
+        && last.last().is_some_and(|word| word == "key" || word == "token");
+    let refers = |word: &String| {
+        NOT_THE_SECRET.contains(&word.as_str()) && !(is_key_outside && word == "external")
+    };
+    if last.iter().any(refers) || is_of_people(words) {
+        return true;
+    }
+    if matches!(name, "hash_key" | "range_key") || is_shown(words, above) {
+        return true;
+    }
+    // `tlsSecret: shop-tls` of an ingress is the name of one.
+    let is_of_ingress = matches!(last.as_slice(), [.., tls, secret]
+        if style == Style::Tree && secret == "secret" && matches!(tls.as_str(), "tls" | "ssl"));
+    is_of_ingress
+}
+
+/// Whether a name is that of a key which everybody is shown: of a captcha, of a shop.
+fn is_shown(words: &[String], above: &str) -> bool {
+    let has = |word: &str| words.iter().any(|one| one == word);
+    let is_public = ["public", "publishable", "site"].into_iter().any(has);
+    has("publishable") && !has("secret") || is_public && names::folded(above).contains("captcha")
 }
 
 /// The last word of the name above.

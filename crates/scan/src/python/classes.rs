@@ -29,6 +29,10 @@ pub(super) fn field<'a>(
     let Some(class) = words::judge_loaded(name).or_else(|| words::judge_loaded(&full)) else {
         return;
     };
+    // What `SESSION_COOKIE_KEY` names is a cookie, when its default says so.
+    if default.and_then(text_of).is_some_and(|text| words::is_slot_name(&text, name)) {
+        return;
+    }
     out.load(&Loaded {
         at: field.start().to_usize(),
         rule: "python/settings-field",
@@ -85,8 +89,10 @@ fn is_settings(names: &Names<'_>, scope: ScopeId) -> bool {
     bases.iter().any(|base| {
         base.ends_with("BaseSettings")
             || (base.ends_with("Settings") && !base.ends_with("UserSettings"))
-            || base == "EnvConfig"
-            || base == "BaseConfig"
+            || matches!(
+                base.as_str(),
+                "EnvConfig" | "BaseConfig" | "SettingsBase" | "EnvSettingsBase"
+            )
     }) || is_environ_config(names, scope)
 }
 

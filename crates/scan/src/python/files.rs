@@ -40,7 +40,13 @@ pub(super) fn at<'a>(
     }
     let Some(given) = path else { return };
     let path = path_in(names, given, placed.scope);
-    if let Some((of, place)) = parameter_in(names, path, placed.scope) {
+    let is_named = || {
+        let text = last_text(names, path, placed.scope);
+        path.is_call_expr() && text.is_some_and(|text| words::judge_path(&text).is_some())
+    };
+    if let Some((of, place)) = parameter_in(names, path, placed.scope)
+        && !is_named()
+    {
         wraps.add(of, place, Reaches::Loader(Source::File));
         let own = names.setting_name(path, placed.scope).unwrap_or_default();
         let is_of_key =
@@ -76,7 +82,7 @@ pub(super) fn at<'a>(
     let is_made = given.is_name_expr() && matches!(path, Expr::BinOp(_) | Expr::FString(_));
     let is_fixed =
         !is_made && !is_key_file(placed) && parameter_in(names, path, placed.scope).is_none();
-    let (scope, hot) = when(names, &placing(names, placed), is_fixed);
+    let (scope, hot) = when(names, &placing(names, placed), is_fixed && !is_own(path));
     out.load(&Loaded {
         at: tail_start(&call.func),
         rule: "python/file-load",
@@ -88,6 +94,14 @@ pub(super) fn at<'a>(
         hot,
         confidence: Confidence::Medium,
     });
+}
+
+/// Whether an object has the path: what is read then may be kept there too.
+fn is_own(path: &Expr) -> bool {
+    match path {
+        Expr::Attribute(one) => tail(&one.value) == Some("self"),
+        _ => false,
+    }
 }
 
 /// `with open(path) as key_file`: what is opened is named as a file of a key.
@@ -121,6 +135,12 @@ fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
                 }
                 // A path that was put together before.
                 Some(Bound::Value(value @ (Expr::BinOp(_) | Expr::FString(_)))) => value,
+                Some(Bound::Value(value @ Expr::Call(call)))
+                    if tail(&call.func) == Some("join")
+                        && last_text(names, value, scope).is_some() =>
+                {
+                    value
+                }
                 _ => expr,
             }
         }

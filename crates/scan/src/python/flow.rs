@@ -522,6 +522,12 @@ impl<'a> Names<'a> {
             }
             origin.parameter = origin.parameter.filter(|(of, _)| *of != function);
         }
+        // A file that is read only if nothing was kept of it before.
+        let has_more = self.scopes.all.get(function).is_some_and(|scope| scope.returns.len() > 1)
+            || def.parameters.args.first().is_some_and(|first| first.name() == "self");
+        if origin.source == Source::File && origin.hold == Hold::Live && has_more {
+            origin.hold = Hold::Unknown;
+        }
         if origin.source == Source::Unknown && !origin.is_key() {
             origin = Origin::unknown(Some(words::of_getter(def.name.as_str())));
         }
@@ -654,10 +660,17 @@ impl<'a> Names<'a> {
 
     /// The text that an expression gives, through constants.
     pub(super) fn text(&self, expr: &Expr, scope: ScopeId) -> Option<String> {
+        self.text_within(expr, scope, 3)
+    }
+
+    fn text_within(&self, expr: &Expr, scope: ScopeId, fuel: u8) -> Option<String> {
+        let fuel = fuel.checked_sub(1)?;
         match expr {
             Expr::Name(name) => {
                 let (at, defs) = self.scopes.lookup(name.id.as_str(), scope)?;
                 match defs.first().filter(|_| defs.len() == 1)?.bound {
+                    // One of two: the first stands for both.
+                    Bound::Value(Expr::If(choice)) => self.text_within(&choice.body, at, fuel),
                     Bound::Value(value) => text_of(value).map(std::borrow::Cow::into_owned),
                     Bound::Import(_) if at == 0 => None,
                     _ => None,

@@ -37,6 +37,7 @@ const USES: &[&str] = &[
     "signing",
     "signer",
     "signed_cookie",
+    "secure_cookie",
     "make_token",
     "check_token",
     "crypto",

@@ -1,6 +1,7 @@
 //! Places that get a key from outside the file: the environment, files, secret stores, and copies
 //! of settings that outlive the call.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::files;
@@ -131,7 +132,7 @@ pub(super) fn placing<'a, T>(names: &Names<'a>, placed: &Placed<'a, T>) -> Placi
     Placing { scope: placed.scope, under: placed.under, into: placed.into, is_kept_local }
 }
 
-fn one(
+pub(super) fn one(
     names: &Names<'_>,
     out: &mut Out<'_>,
     placing: &Placing<'_>,
@@ -217,6 +218,11 @@ pub(super) fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Sco
     let is_plain = !is_factory && placing.into != Into::Entry;
     if names.runs_at_start(placing.scope) {
         return (scope, Hot::No);
+    }
+    match names.runs_with_object(placing.scope) {
+        Some(true) => return (scope, Hot::No),
+        Some(false) => return (scope, Hot::Unknown),
+        None => {}
     }
     (scope, if live && is_plain { Hot::Yes } else { Hot::Unknown })
 }
@@ -351,7 +357,10 @@ pub(super) fn by_wrapper<'a>(
     let is_lasting = names.when(placed.scope) != Scope::Call
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
-    if from == Source::Settings && !is_lasting {
+    // A setting that is asked for by its name is loaded there.
+    let is_named =
+        text_of(given).is_some_and(|text| words::judge(&text).is_some()) && !is_condition(out, at);
+    if from == Source::Settings && !is_lasting && !is_named {
         return;
     }
     let load = Load {
@@ -424,7 +433,7 @@ pub(super) fn by_stranger<'a>(
         });
         return;
     }
-    if placed.into == Into::Elsewhere {
+    if by_accessor(names, out, placed, name, first) || placed.into == Into::Elsewhere {
         return;
     }
     if !words::may_load(name) && !gives_constant(placed, name) {
@@ -462,6 +471,60 @@ pub(super) fn by_stranger<'a>(
     one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
 }
 
+/// A setting that an object of settings is asked for by its name: `config.get("SECRET_KEY")`.
+fn by_accessor<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    placed: &Call<'a>,
+    name: &str,
+    first: &'a Expr,
+) -> bool {
+    let Expr::Attribute(method) = placed.node.func.as_ref() else { return false };
+    let asks = ["get", "get_value", "get_setting", "getstr", "get_string", "get_str", "require"];
+    // A part of the settings has names of its own.
+    if !asks.contains(&name)
+        || method.value.is_call_expr()
+        || !names.reads_settings(&method.value, placed.scope)
+    {
+        return false;
+    }
+    let Some(key) = names.text(first, placed.scope) else { return false };
+    let at = tail_start(&placed.node.func);
+    let is_key = words::judge(&key).is_some_and(|class| class != Class::Password);
+    if !is_key || is_condition(out, at) {
+        return false;
+    }
+    let load = Load {
+        call: String::new(),
+        setting: 0,
+        fallback: Some(1),
+        fallback_keywords: vec!["default".to_owned()],
+        from: Source::Settings,
+        live: false,
+    };
+    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    one(
+        names,
+        out,
+        &placing(names, placed),
+        at,
+        Some(key),
+        &load,
+        fallback.map(|one| (one, false)),
+    );
+    true
+}
+
+/// Whether a place stands in the condition of its line, and not in a call there.
+pub(super) fn is_condition(out: &Out<'_>, at: usize) -> bool {
+    let text = out.file.text;
+    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    let before = text.get(start..at).unwrap_or_default().trim_start();
+    let asks = ["if ", "elif ", "while ", "assert "].iter().any(|word| before.starts_with(word));
+    let count = |sign: char| before.chars().filter(|letter| *letter == sign).count();
+    asks && !before.contains(":=") && count('(') <= count(')')
+}
+
 /// Whether a call by whatever name gives a constant that is named as a key; with the name of a key
 /// as its argument it is a load.
 fn gives_constant(placed: &Call<'_>, name: &str) -> bool {
@@ -480,10 +543,8 @@ fn gives_constant(placed: &Call<'_>, name: &str) -> bool {
 /// its value: `@click.option("--secret-key", envvar="APP_SECRET_KEY")`.
 pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
     let says = ["envvar", "env_var", "environ_name", "env_name", "env_key"];
-    let Some(text) = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of)
-    else {
-        return;
-    };
+    let said = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of);
+    let Some(text) = said.or_else(|| variable_of(placed)) else { return };
     let Some(class) = words::judge_loaded(&text) else { return };
     let at = tail_start(&placed.node.func);
     out.load(&Loaded {
@@ -497,6 +558,20 @@ pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'
         hot: Hot::No,
         confidence: Confidence::Medium,
     });
+}
+
+/// `settings.set("secret_key", "SECRET_KEY")`: a setting, and the variable that gives it.
+fn variable_of<'a>(placed: &Call<'a>) -> Option<Cow<'a, str>> {
+    let Expr::Attribute(method) = placed.node.func.as_ref() else { return None };
+    let holder = tail(&method.value)?.to_ascii_lowercase();
+    let [setting, variable, ..] = &*placed.node.arguments.args else { return None };
+    let (setting, variable) = (text_of(setting)?, text_of(variable)?);
+    let is_constant = !variable.bytes().any(|byte| byte.is_ascii_lowercase());
+    let is_one = method.attr.as_str() == "set"
+        && (holder.contains("settings") || holder.contains("config"))
+        && is_constant
+        && crate::names::folded(&variable).ends_with(&crate::names::folded(&setting));
+    is_one.then_some(variable)
 }
 
 /// Settings that are copied to where they outlive the call.
@@ -620,7 +695,7 @@ pub(super) fn arguments<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<
     }
 }
 
-fn offset(at: usize) -> super::parse::TextSize {
+pub(super) fn offset(at: usize) -> super::parse::TextSize {
     u32::try_from(at).unwrap_or(u32::MAX).into()
 }
 

@@ -27,6 +27,7 @@ mod out;
 mod parse;
 mod resolve;
 mod scopes;
+mod shapes;
 mod table;
 mod timers;
 mod uses;
@@ -80,7 +81,16 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         let is_use = uses::at(names, out, wraps, placed, &rules);
         let is_stranger = callee.function.is_none() && callee.class.is_none();
         let is_told = is_use || loads::at(names, out, wraps, placed, &rules);
-        if !is_told && is_stranger && !uses::by_stranger(names, out, placed) {
+        let has_rule = rules.iter().any(|rule| match rule {
+            table::Rule::Sink(sink) => sink.certain && !sink.receiver,
+            _ => false,
+        });
+        let is_shaped = !is_told
+            && is_stranger
+            && (uses::by_stranger(names, out, placed)
+                || (!has_rule && shapes::at(names, out, wraps, placed)));
+        shapes::declared(names, out, placed);
+        if !is_told && is_stranger && !is_shaped && !shapes::asked(names, out, placed) {
             loads::by_stranger(names, out, wraps, placed, &callee);
         }
         timers::at(names, out, placed, &rules);
@@ -99,6 +109,9 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
 
 /// The places that need no rule; they come last, for what others have told is not told again.
 fn rest(names: &Names<'_>, out: &mut Out<'_>) {
+    for placed in &names.scopes.calls {
+        shapes::own(names, out, placed);
+    }
     for copy in &names.scopes.copies {
         loads::copy(names, out, copy);
     }
@@ -113,6 +126,7 @@ fn rest(names: &Names<'_>, out: &mut Out<'_>) {
     }
     for scope in 0..names.scopes.all.len() {
         literals::returned(names, out, scope);
+        shapes::cached(names, out, scope);
     }
     embedded::strings(names, out);
     for placed in &names.scopes.dicts {

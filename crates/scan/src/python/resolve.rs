@@ -277,6 +277,25 @@ impl<'a> Names<'a> {
         self.scopes.called_at_start.contains(name) && !self.called_later().contains(name)
     }
 
+    /// Whether a scope stands in a method that constructors of this file call for their object;
+    /// and if so, whether nothing else does.
+    pub(super) fn runs_with_object(&self, scope: ScopeId) -> Option<bool> {
+        let (_, function) = self.scopes.function_of(scope)?;
+        let name = function.name.as_str();
+        let calls = self.scopes.calls.iter().filter(|call| match call.node.func.as_ref() {
+            Expr::Attribute(method) => method.attr.as_str() == name,
+            _ => false,
+        });
+        let (mut by_constructor, mut by_others) = (false, false);
+        for call in calls {
+            let caller = self.scopes.function_of(call.scope);
+            let is_made = caller.is_some_and(|(_, one)| is_constructor(one.name.as_str()));
+            by_constructor |= is_made;
+            by_others |= !is_made;
+        }
+        by_constructor.then_some(!by_others)
+    }
+
     /// Whether a scope stands in a function that makes the application, once for each process.
     pub(super) fn is_factory(&self, scope: ScopeId) -> bool {
         let Some((_, function)) = self.scopes.function_of(scope) else { return false };

@@ -404,7 +404,20 @@ impl<'a> Walk<'a> {
                 None => None,
             };
             let is_setting = self.in_settings || (is_within && under.is_some_and(words::is_secret));
-            let into = if is_setting { Into::Setting } else { Into::Item };
+            let is_text = item.value.is_string_literal_expr();
+            let (under, into) = match self.into {
+                // `SECRETS = {"1": "…"}`: each entry is one.
+                of @ (Into::Name | Into::Entry)
+                    if (is_text || item.value.is_list_expr())
+                        && !under.is_some_and(words::may_name_key)
+                        && self.under.is_some_and(words::names_several) =>
+                {
+                    (self.under, of)
+                }
+                // What is put into something goes there with all its parts.
+                of @ (Into::Entry | Into::Kept) if !is_text && !is_setting => (under, of),
+                _ => (under, if is_setting { Into::Setting } else { Into::Item }),
+            };
             self.value(&item.value, under, into);
         }
     }

@@ -84,7 +84,9 @@ fn explicit<'a>(
     // Of a setting only its name says what it is.
     let is_told = origin.is_key() || (origin.is_loaded() && origin.source != Source::Settings);
     // Keys of others are hashed to store them; what was loaded is not.
-    let is_hash = sink.call.starts_with("hashlib.") && !sink.certain;
+    let derives = ["pbkdf2_hmac", "scrypt"].iter().any(|end| sink.call.ends_with(end));
+    let is_derived = derives && origin.class == Some(Class::Key);
+    let is_hash = sink.call.starts_with("hashlib.") && !sink.certain && !is_derived;
     if is_hash && !(origin.is_key() && origin.is_loaded()) {
         return false;
     }
@@ -98,6 +100,7 @@ fn explicit<'a>(
         () if is_app_wide(placed) => Hot::No,
         // A function that gives the key may be asked for it at each use.
         () if gives_later(names, key, scope_of_key) => Hot::Unknown,
+        () if hot == Hot::Yes && is_given_on(names, placed, sink) => Hot::Unknown,
         () => hot,
     };
     let class = match origin.class {
@@ -195,6 +198,7 @@ fn does_by_name(name: &str) -> Option<Does> {
             Does::EncryptsAndDecrypts
         }
         () if is_class => return None,
+        () if has(&["signer", "serializer"]) => Does::SignsAndVerifies,
         () if has(&["hmac", "sign", "signature", "signed"]) => Does::Signs,
         () if has(&["encrypt", "encipher"]) => Does::Encrypts,
         () if has(&["decrypt", "decipher"]) => Does::Decrypts,
@@ -215,6 +219,16 @@ fn may_use_key(name: &str) -> bool {
     parts.iter().any(|part| {
         bytes.windows(part.len()).any(|here| here.eq_ignore_ascii_case(part.as_bytes()))
     })
+}
+
+/// Whether a function returns an object of a class of the project that it makes with a key: who is
+/// given it may keep it.
+fn is_given_on<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> bool {
+    let name = sink.call.trim_start_matches("*.");
+    !sink.keeps
+        && !name.contains('.')
+        && name.starts_with(|letter: char| letter.is_ascii_uppercase())
+        && wraps::returns(names, placed)
 }
 
 /// Whether a function stands in a key's place.
@@ -315,19 +329,21 @@ fn entry_of<'a>(
 }
 
 /// Names of what is signed, and of whom it is about.
-fn is_other_name(name: &str) -> bool {
-    matches!(
-        name,
-        "username"
-            | "email"
-            | "user_id"
-            | "message"
-            | "payload"
-            | "body"
-            | "url"
-            | "filename"
-            | "name"
-    )
+pub(super) fn is_other_name(name: &str) -> bool {
+    let is_number = name.ends_with("_id") || name == "id";
+    is_number
+        || matches!(
+            name,
+            "username"
+                | "email"
+                | "user_id"
+                | "message"
+                | "payload"
+                | "body"
+                | "url"
+                | "filename"
+                | "name"
+        )
 }
 
 /// Whether what stands for a key is plainly something else: a password of a user, a name.
@@ -337,6 +353,10 @@ fn is_other(origin: &Origin<'_>) -> bool {
     }
     let name = origin.name.as_deref().unwrap_or_default().to_ascii_lowercase();
     if ["hash", "digest", "signature"].iter().any(|end| name.ends_with(end)) {
+        return true;
+    }
+    // Those of one-time passwords are their users'.
+    if name.contains("totp") && !name.ends_with('s') && !origin.is_loaded() {
         return true;
     }
     origin.class.is_none() && is_other_name(&name)
@@ -349,7 +369,13 @@ fn implicit<'a>(
     placed: &Call<'a>,
     rule: &Implicit,
 ) -> bool {
-    let is_other = rule.call.starts_with("*.") && !is_of_django(names, placed, &rule.call);
+    let is_of_tornado =
+        rule.setting == "cookie_secret" && !names.scopes.packages.contains("django");
+    if rule.setting == "cookie_secret" && !is_of_tornado {
+        return false;
+    }
+    let is_other =
+        rule.call.starts_with("*.") && !is_of_tornado && !is_of_django(names, placed, &rule.call);
     if is_other && !rule.call.ends_with("_cookie") {
         return false;
     }
@@ -359,6 +385,12 @@ fn implicit<'a>(
         Some(own) => names.origin(own, placed.scope),
         // Other frameworks have methods of the same name, and keys of their own.
         None if is_other => Origin::unknown(None),
+        // An application of Tornado has its key from its making.
+        None if is_of_tornado => {
+            let mut origin = Origin::of_setting(&rule.setting, Source::Settings, Hold::Unknown);
+            origin.class = Some(Class::Key);
+            origin
+        }
         None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
     };
     if let Some((of, place)) = origin.parameter {

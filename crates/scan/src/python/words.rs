@@ -12,7 +12,7 @@ pub(super) fn may_name_key(name: &str) -> bool {
     bytes.iter().enumerate().any(|(at, byte)| {
         let parts: &[&str] = match byte.to_ascii_lowercase() {
             b'k' => &["key"],
-            b's' => &["secret", "salt"],
+            b's' => &["secret", "salt", "seed"],
             b't' => &["token"],
             b'p' => &["pass", "pepper", "pwd"],
             b'a' => &["auth"],
@@ -51,7 +51,12 @@ fn is_fixture_name(name: &str) -> bool {
 /// The same of a name under which something is loaded from outside: there a `…_TOKEN` or `…_KEY`
 /// is a standing credential, because nothing else is given to an application so.
 pub(super) fn judge_loaded(name: &str) -> Option<Class> {
-    const NOT_BEFORE: [&str; 38] = [
+    const NOT_BEFORE: [&str; 43] = [
+        "stream",
+        "product",
+        "basic",
+        "oauth",
+        "oauth2",
         "primary",
         "foreign",
         "cache",
@@ -101,7 +106,12 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
         return None;
     }
     let words = names::words(name);
-    let (last, before) = words.split_last()?;
+    // `SHOP_KEY_VALUE` is what `SHOP_KEY` is; the other things of it have ends of their own.
+    let rest = match words.as_slice() {
+        [rest @ .., last] if last == "value" => rest,
+        all => all,
+    };
+    let (last, before) = rest.split_last()?;
     let prior = before.last()?.as_str();
     if names::counts_or_switches(&words) {
         return None;
@@ -118,6 +128,9 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
 pub(super) fn names_a_path(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     ["_file", "_path", "_dir", "_filename", "_location"].iter().any(|end| lower.ends_with(end))
+        || ["keyFile", "KeyFile", "secFile", "SecretFile", "keyPath", "KeyPath"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 /// Whether the name of a path says that a key stands in the file, whatever it is for:
@@ -126,7 +139,8 @@ pub(super) fn names_a_key_file(name: &str) -> bool {
     let words = names::words(name);
     let [before @ .., key, _] = words.as_slice() else { return false };
     let other = ["cache", "foreign", "host", "index", "primary", "public", "ssh"];
-    key == "key" && !before.iter().any(|word| other.contains(&word.as_str()))
+    matches!(key.as_str(), "key" | "sec" | "enckey" | "privkey" | "pem")
+        && !before.iter().any(|word| other.contains(&word.as_str()))
 }
 
 /// Methods that give their receiver again, in another form.
@@ -343,6 +357,11 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         || text.starts_with("/run/")
         || text.starts_with("/etc/")
         || text.starts_with("./");
+    // `shop.backends.tokens.TokenLogin` is the path of a class.
+    let is_class_path = is_word
+        && text.bytes().filter(|byte| *byte == b'.').count() > 1
+        && text.split('.').all(|part| part.starts_with(|letter: char| letter.is_alphabetic()))
+        && !text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'-');
     let is_prose = text.split_whitespace().count() > 5 && !text.contains('\n');
     let is_dotted =
         is_word && text.contains('.') && may_name_key(text) && names::judge(text).is_some();
@@ -351,6 +370,7 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         || is_same
         || is_slot
         || is_dotted
+        || is_class_path
         || is_address.iter().any(|start| lower.starts_with(start))
         || is_type.contains(&lower.as_str())
         || is_template
@@ -359,17 +379,32 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
 }
 
 /// Whether a text names the place where something is stored, as that of `SESSION_KEY` does.
-fn is_slot_name(text: &str, name: &str) -> bool {
+pub(super) fn is_slot_name(text: &str, name: &str) -> bool {
     let words = names::words(name);
     let [.., before, last] = words.as_slice() else { return false };
     let slots = ["session", "csrf", "cookie", "token", "tokens", "auth", "data", "server", "user"];
     let is_slot = last == "key" && slots.contains(&before.as_str());
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte))
+        || is_of_words(text);
     // `SESSION_KEY = "Shop.session"`: words with points or colons between them.
     let is_path = text.contains(['.', ':', '/'])
         && text.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-.:/".contains(&byte));
     let stands_in = ["change", "secret", "your", "dev", "test", "example"];
     is_slot && (is_plain || is_path) && !stands_in.iter().any(|part| text.contains(part))
+}
+
+/// Whether a constant holds several keys by their numbers or dates.
+pub(super) fn names_several(name: &str) -> bool {
+    (name.ends_with("SECRETS") || name.ends_with("KEYS")) && judge(name).is_some()
+}
+
+/// Whether a text is of words with a digit at most at their ends: `shop_oauth2_state`.
+fn is_of_words(text: &str) -> bool {
+    let is_word = |part: &str| {
+        let bare = part.strip_suffix(|letter: char| letter.is_ascii_digit()).unwrap_or(part);
+        bare.len() > 2 && bare.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    text.contains(['_', '-']) && text.split(['_', '-']).all(is_word)
 }
 
 /// Whether a text says again, word by word, what its name says before `key`, as that of

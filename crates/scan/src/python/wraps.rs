@@ -7,13 +7,13 @@ use super::flow::Origin;
 use super::loads;
 use super::out::{Out, Used};
 use super::parse::ast::{self, Expr};
-use super::parse::{argument, tail, tail_start};
+use super::parse::{Ranged, argument, tail, tail_start};
 use super::resolve::{Callee, Names, is_cached, is_constructor};
 use super::scopes::{Body, Bound, Placed, ScopeId};
 use super::uses;
 use super::words;
 use crate::finding::{Class, Confidence, Kind};
-use crate::site::{Reaches, Wrapper};
+use crate::site::{Hot, Reaches, Wrapper};
 
 /// As many calls deep as a parameter is followed upwards.
 const ROUNDS: usize = 5;
@@ -135,9 +135,13 @@ fn at_call<'a>(
         Reaches::Sink(_, does) => {
             let origin = names.origin(given, placed.scope);
             let is_speaking = words::judge(name).is_some()
-                || matches!(name.trim_matches('_'), "key" | "secret" | "salt" | "keys" | "secrets");
+                || matches!(
+                    name.trim_matches('_'),
+                    "key" | "secret" | "salt" | "keys" | "secrets" | "old_key" | "new_key"
+                );
             if let Some((of, at)) = origin.parameter
                 && (is_speaking || origin.is_key())
+                && !parameter_name(names, of, at).is_some_and(uses::is_other_name)
             {
                 wraps.add(of, at, reaches.clone());
             }
@@ -150,6 +154,9 @@ fn at_call<'a>(
             let sink = tail(&placed.node.func).unwrap_or_default();
             let is_class = is_constructor_scope(names, function);
             let (scope, hot) = uses::when(names, placed, is_class, &origin);
+            // Who is given the object may keep it.
+            let is_given = is_class && returns(names, placed);
+            let hot = if is_given && hot == Hot::Yes { Hot::Unknown } else { hot };
             let class = origin.class.unwrap_or(Class::Key);
             let used = Used {
                 at,
@@ -165,6 +172,13 @@ fn at_call<'a>(
             out.usage(&used, &origin);
         }
     }
+}
+
+/// Whether a function returns what a call makes.
+pub(super) fn returns(names: &Names<'_>, placed: &Placed<'_, ast::ExprCall>) -> bool {
+    let Some((of, _)) = names.scopes.function_of(placed.scope) else { return false };
+    let returns = names.scopes.all.get(of).map(|scope| scope.returns.as_slice());
+    returns.unwrap_or_default().iter().any(|value| value.range() == placed.node.range())
 }
 
 fn is_row_name(origin: &Origin<'_>) -> bool {

@@ -241,3 +241,21 @@ fn passwords_of_a_database_need_to_be_asked_for_too() {
     };
     assert_eq!((found(false), found(true)), (1, 2));
 }
+
+#[test]
+fn a_function_of_go_is_at_home_in_its_folder() {
+    assert_eq!(home("shop/auth/token_test.go"), "auth");
+    assert_eq!(home("shop/auth/token.py"), "token");
+    let of = |home: &str| Elsewhere {
+        wrapper: Wrapper {
+            function: "signOne".to_owned(),
+            parameter: 0,
+            keyword: None,
+            reaches: Reaches::Loader(Source::Environment),
+        },
+        home: home.to_owned(),
+    };
+    let (here, there) = (of("auth"), of("page"));
+    assert_eq!(called(&[0, 1], &[], "auth", &[&here, &there]), [0]);
+    assert_eq!(called(&[0, 1], &[1], "", &[&here, &there]), [1]);
+}

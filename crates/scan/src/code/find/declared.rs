@@ -249,7 +249,13 @@ impl Finder<'_, '_, '_> {
     fn properties_of_data_class(&mut self, at: usize) {
         let tokens = self.reader.tokens;
         let prefix = (at..at + 6).find_map(|at| tokens.string(at)).unwrap_or_default();
-        let class = (at..at + DECLARATION_TOKENS_MAX).find(|at| tokens.text(*at) == "class");
+        let mut next = at;
+        let mut steps = (0..DECLARATION_TOKENS_MAX).map(|_| {
+            let here = next;
+            next = tokens.past(here);
+            here
+        });
+        let class = steps.find(|at| tokens.text(*at) == "class");
         let Some(open) = class.map(|class| class + 2).filter(|open| tokens.is(*open, "(")) else {
             return;
         };

@@ -136,6 +136,7 @@ impl Finder<'_, '_, '_> {
     fn copy_of_setting(&mut self, range: Range, definition: &Definition, name: &str, class: Class) {
         let reader = self.reader;
         let tokens = reader.tokens;
+        let range = self.converted(range);
         let scope = self.scope_of(definition.name, Some(definition));
         let is_entry = definition.form == Form::Entry;
         if scope == Scope::Call || range.1 > range.0 + 24 {
@@ -180,6 +181,26 @@ impl Finder<'_, '_, '_> {
         site.reason = Cow::Borrowed("it copies a setting once and keeps the copy");
         site.remedy = Some(Cow::Borrowed("Read the setting where it is used"));
         self.sites.found.push(site);
+    }
+
+    /// The argument of `this.toOptionalString(environment.KEY)`, which only converts it.
+    fn converted(&self, range: Range) -> Range {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let (from, to) = range;
+        let is_own = tokens.text(from) == "this" && reader.is_dot(from + 1);
+        let call = if is_own { from + 2 } else { from };
+        let Some(open) = reader.call_open(call).filter(|open| tokens.past(*open) == to) else {
+            return range;
+        };
+        let begins = ["to", "as", "parse", "optional", "required", "String", "string"];
+        if !begins.iter().any(|word| tokens.text(call).starts_with(word)) {
+            return range;
+        }
+        match reader.split(open + 1, to.saturating_sub(1)).as_slice() {
+            [only] => *only,
+            _ => range,
+        }
     }
 
     /// Whether an entry stands in an object that is a constant, not an argument: its place alone
@@ -238,6 +259,9 @@ impl Finder<'_, '_, '_> {
             Some(property) => tokens.name(property),
             None => reader.defined_name(definition),
         };
+        if self.is_bytes_of_key(definition, name) {
+            return Some(Class::Key);
+        }
         let (holders, class) = match name {
             "key" => (CRYPTOGRAPHY, Class::Key),
             "token" => (SERVICES, Class::Credential),
@@ -262,10 +286,37 @@ impl Finder<'_, '_, '_> {
         words.iter().any(|word| holders.contains(&word.as_str())).then_some(class)
     }
 
+    /// `key := []byte("test-signing-key")`: of bytes that stand in the code, and say what they are.
+    fn is_bytes_of_key(&self, definition: &Definition, name: &str) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let at = definition.value;
+        if reader.dialect != Dialect::Go
+            || !matches!(name, "key" | "Key")
+            || tokens.text(at + 2) != "byte"
+            || tokens.text(at + 3) != "("
+        {
+            return false;
+        }
+        tokens.string(at + 4).is_some_and(|text| {
+            names::words(text)
+                .iter()
+                .any(|word| matches!(word.as_str(), "secret" | "signing" | "jwt" | "encryption"))
+        })
+    }
+
     /// Whether a name is that of settings, or its type is.
     fn is_settings(&self, at: usize) -> bool {
         let reader = self.reader;
         let name = reader.tokens.name(at);
+        // `credentials = answer["credentials"]` are those of somebody.
+        if reader.dialect == Dialect::Ruby
+            && name == "credentials"
+            && !reader.is_dot(at.saturating_sub(1))
+            && reader.facts.of(reader.tokens, name).next().is_some()
+        {
+            return false;
+        }
         let of_type = reader.facts.type_of(reader.tokens, name).unwrap_or_default();
         [name, of_type].iter().any(|name| {
             let lower = name.to_ascii_lowercase();

@@ -259,6 +259,9 @@ impl<'a> Finder<'_, '_, 'a> {
             self.loader(frame, position, load.rule.from);
             return;
         }
+        if self.is_of_module(&load) || self.is_of_text(&load) {
+            return;
+        }
         let is_written = reader.tokens.is(load.end, "=") || reader.tokens.is(load.end, "=>");
         if is_written || self.is_only_asked(load.start, load.end) {
             return;
@@ -290,6 +293,35 @@ impl<'a> Finder<'_, '_, 'a> {
         let name = load.known().or(target_name);
         self.env_load(at, &load, target.as_ref(), name, class);
         self.fallback(&load, name, class);
+    }
+
+    /// `env.SECRET_KEY` where `env` is the object of settings that a module of the project made.
+    fn is_of_module(&self, load: &Loaded<'_, 'a>) -> bool {
+        let reader = self.reader;
+        let root = reader.tokens.text(load.start);
+        let path = reader.facts.imports.get(root).and_then(|path| path.first());
+        let is_of_project = |path: &&str| path.starts_with(['.', '~']) || path.starts_with("@/");
+        load.is_member
+            && reader.dialect == Dialect::JavaScript
+            && load.rule.call == "env"
+            && path.is_some_and(|path| is_of_project(path) || path.ends_with("/env"))
+            && self.scope_of(load.start, None) == Scope::Call
+    }
+
+    /// `openssl_pkey_get_private($user->private_key)` parses a key that is there already.
+    fn is_of_text(&self, load: &Loaded<'_, 'a>) -> bool {
+        let tokens = self.reader.tokens;
+        let Some((from, to)) = load.named.filter(|_| load.rule.call.starts_with("openssl_")) else {
+            return false;
+        };
+        let names_file = |at: usize| {
+            if let Some(text) = tokens.string(at) {
+                return text.contains("file:") || file_class(text).is_some();
+            }
+            let name = tokens.name(at).to_ascii_lowercase();
+            ["path", "file", "storage", "location"].iter().any(|part| name.contains(part))
+        };
+        !(from..to.min(from + PATH_TOKENS_MAX)).any(names_file)
     }
 
     /// Reading a setting within a function is no place of its own.
@@ -328,7 +360,15 @@ impl<'a> Finder<'_, '_, 'a> {
             .reader
             .file_of(load)
             .and_then(|name| file_class(name).or_else(|| judge_file(name)));
-        by_path.or_else(|| {
+        // `readFileSync(config.ssl.key)`
+        let by_chain = || {
+            let (from, to) = load.named.filter(|(from, to)| from + 3 <= *to)?;
+            let tokens = self.reader.tokens;
+            let is_chain = (from..to).all(|at| tokens.is_word(at) || self.reader.is_dot(at));
+            let name = format!("{}.{}", tokens.name(to - 3), tokens.name(to - 1));
+            judge(&name).filter(|class| is_chain && *class == Class::Key)
+        };
+        by_path.or_else(by_chain).or_else(|| {
             target.and_then(judge).filter(|class| matches!(class, Class::Key | Class::Public))
         })
     }
@@ -387,6 +427,38 @@ impl<'a> Finder<'_, '_, 'a> {
                 Some(Cow::Borrowed("Read the key at each use, from its ring or its source"));
         }
         self.sites.found.push(site);
+    }
+
+    /// A setting of a name that no rule knows how to ask for.
+    pub(super) fn asked_for(
+        &mut self,
+        at: usize,
+        rule: &Load,
+        arguments: &[Range],
+        name: &'a str,
+        class: Class,
+    ) {
+        let reader = self.reader;
+        let Some(open) = reader.call_open(at) else { return };
+        let start = reader.chain(at).1;
+        let end = reader.tokens.past(open);
+        if reader.tokens.is(end, "=") || self.is_only_asked(start, end) {
+            return;
+        }
+        let fallback = arguments.get(1).filter(|range| range.0 + 1 == range.1);
+        let load = Loaded {
+            rule,
+            start,
+            end,
+            setting: Setting::Known(name),
+            named: arguments.first().copied(),
+            fallback: fallback.map(|range| range.0).filter(|at| reader.plain(*at).is_some()),
+            is_member: false,
+        };
+        self.loads.insert(at);
+        let target = self.target(start);
+        self.env_load(at, &load, target.as_ref(), Some(name), class);
+        self.fallback(&load, Some(name), class);
     }
 
     /// The literal that is taken when there is nothing to load.
@@ -579,6 +651,10 @@ fn judge_file(name: &str) -> Option<Class> {
         "_path",
         "_file",
         "_filename",
+        "_FILE_NAME",
+        "_FILE",
+        "_PATH",
+        "FileName",
     ];
     let bare = ends.iter().find_map(|end| name.strip_suffix(end));
     let words = crate::names::words(bare.unwrap_or(name));

@@ -4,6 +4,7 @@ pub(super) mod context;
 pub(super) mod declared;
 pub(super) mod literals;
 pub(super) mod loads;
+pub(super) mod shapes;
 pub(super) mod timers;
 pub(super) mod uses;
 
@@ -67,6 +68,14 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         self.declared(at);
         let (rules, start) = self.reader.rules_at(at);
         let mut has_sink = false;
+        if rules.is_empty() {
+            self.asked(at);
+        }
+        let is_known = rules.iter().any(|rule| match rule {
+            Rule::Sink(sink) => sink.certain,
+            Rule::Implicit(_) => true,
+            Rule::Load(_) | Rule::Scheduler(_) => false,
+        });
         for rule in rules {
             match rule {
                 Rule::Sink(sink) if !has_sink => has_sink = self.sink(at, start, sink),
@@ -75,6 +84,9 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
                 Rule::Load(_) if !self.loads.contains(&at) => self.loaded(at, false),
                 _ => {}
             }
+        }
+        if !has_sink && !is_known {
+            self.shaped(at);
         }
     }
 

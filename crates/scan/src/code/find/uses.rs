@@ -90,7 +90,7 @@ impl<'a> Finder<'_, '_, 'a> {
 
     /// Where a use is said to stand: the line is that of the call's own name, also within a chain
     /// over several lines.
-    fn place_of(&self, at: usize, start: usize) -> usize {
+    pub(super) fn place_of(&self, at: usize, start: usize) -> usize {
         let tokens = self.reader.tokens;
         let is_made = tokens.before(start) == "new" && self.reader.dialect != Dialect::Ruby;
         let head = if is_made { start.saturating_sub(1) } else { start };
@@ -209,7 +209,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let inner = reader.tree.starting_in(from, from + 2).find(|(_, frame)| {
             frame.kind == FrameKind::Function && frame.end <= to && to <= frame.end + 2
         });
-        let Some((number, frame)) = inner else { return reader.value(range) };
+        let Some((number, frame)) = inner else { return self.value_of_maker(range) };
         if !tokens.is(frame.body, "{") && reader.dialect != Dialect::Ruby {
             return reader.value((frame.body, frame.end + 1));
         }
@@ -231,6 +231,26 @@ impl<'a> Finder<'_, '_, 'a> {
             }
         }
         reader.value((to, to))
+    }
+
+    /// The value of an expression; `keyFunc(secret)`, which makes the key's finder of it, is that
+    /// of its only argument.
+    fn value_of_maker(&self, range: Range) -> Value<'a> {
+        let reader = self.reader;
+        let (from, to) = range;
+        let value = reader.value(range);
+        let is_call = reader.call_open(from).is_some_and(|open| reader.tokens.past(open) == to);
+        let is_go = reader.dialect == Dialect::Go;
+        if !is_go || !is_call || !matches!(value.origin, Origin::Unknown) {
+            return value;
+        }
+        match reader.arguments(from).as_deref() {
+            Some([only]) => {
+                let given = reader.value(*only);
+                if given.is_key() { given } else { value }
+            }
+            _ => value,
+        }
     }
 
     /// Literals that are the key, or some of its list.
@@ -264,7 +284,7 @@ impl<'a> Finder<'_, '_, 'a> {
         }
     }
 
-    fn key_use(&mut self, place: usize, chain: Range, sink: &Sink, value: &Value<'a>) {
+    pub(super) fn key_use(&mut self, place: usize, chain: Range, sink: &Sink, value: &Value<'a>) {
         let (start, at) = chain;
         let reader = self.reader;
         let mut site = self.site(Kind::KeyUse, "key-use", place);
@@ -363,7 +383,7 @@ impl<'a> Finder<'_, '_, 'a> {
     }
 
     /// A function whose parameter reaches a sink is a sink.
-    fn hands_on(&mut self, frame: usize, position: usize, name: usize, sink: &Sink) {
+    pub(super) fn hands_on(&mut self, frame: usize, position: usize, name: usize, sink: &Sink) {
         let reader = self.reader;
         let tokens = reader.tokens;
         let Some(frame) = reader.tree.frame(frame) else { return };

@@ -384,3 +384,37 @@ class Proxy(Configurable):
 
     def _crypt_key_default(self):
         return os.environ["CRYPT_KEY"]  #! env_load module no CRYPT_KEY
+
+# --- settings that functions of others give by their names
+from shop.conf import get_app_config_value, set_app_config_value, Config, Keys
+
+
+def digest(text):
+    pepper = get_app_config_value("SHOP_PEPPER", "plum9")  #! env_load call unknown SHOP_PEPPER; hardcoded call no SHOP_PEPPER
+    page = get_app_config_value("SHOP_PAGE", "plum9")
+    token = get_app_config_value(Keys.SHOP_ADMIN_TOKEN)  #! env_load call unknown SHOP_ADMIN_TOKEN
+    set_app_config_value("SHOP_PEPPER", "plum9")
+    return pepper + page + token + text
+
+
+Config.define("SHOP_SIGNING_KEY", "plum9", "what signs")  #! hardcoded module no SHOP_SIGNING_KEY
+Config.define("SHOP_COLOUR", "plum9", "what shines")
+
+# --- settings that a cached function gives on
+from functools import lru_cache
+from django.conf import settings
+import json
+
+
+@lru_cache(maxsize=1)
+def shop_jwk():
+    return json.loads(settings.SHOP_PRIVATE_KEY)  #! env_load module no SHOP_PRIVATE_KEY
+
+
+@lru_cache(maxsize=1)
+def shop_client():
+    return Client(settings.SHOP_PRIVATE_KEY)
+
+
+def shop_jwks():
+    return json.loads(settings.SHOP_PRIVATE_KEY)

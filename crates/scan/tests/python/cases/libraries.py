@@ -247,7 +247,7 @@ from values import settings
 
 
 def use():
-    return hmac.new(settings.get("secret_key").encode(), b"", "md5").digest()  #! key_use call yes secret_key
+    return hmac.new(settings.get("secret_key").encode(), b"", "md5").digest()  #! env_load call unknown secret_key; key_use call yes secret_key
 
 # --- an entry that is copied | run entry values.settings secret_key
 import hmac

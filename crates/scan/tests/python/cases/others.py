@@ -235,3 +235,172 @@ import os
 def read(key_file):
     with open(os.environ.get(key_file)) as file:
         return file.read()
+
+# --- settings that are asked for by the name of a key
+from shop.common import config
+
+_SIGNING_SECRET = "shop.jwt.signing.secret"
+_CHECKING_SECRET = "shop.jwt.checking.secret"
+
+
+def secret(signs):
+    name = _SIGNING_SECRET if signs else _CHECKING_SECRET
+    if not config.get("signing_key"):
+        return "text:" + config.get("SECRET_KEY")  #! env_load call unknown SECRET_KEY
+    config.get("shop.title", "")
+    return config.get(name)  #! env_load call unknown shop.jwt.signing.secret
+
+
+def get_setting(connection, key):
+    return connection.settings_dict[key]
+
+
+def placeholder(connection):
+    get_setting(connection, "COLOUR")
+    return "%s" % get_setting(connection, "PGCRYPTO_KEY")  #! env_load call unknown PGCRYPTO_KEY
+
+# --- options of Tornado, and the key that its handlers take
+from tornado.options import define
+from tornado.web import RequestHandler
+
+define("cookie_secret", type=str, default=None, help="what signs cookies")  #! env_load module no cookie_secret
+define("basic_auth", type=str, default=None)
+define("oauth2_key", type=str, default=None)
+
+
+class Login(RequestHandler):
+    def get(self):
+        self.set_cookie("plain", "plum")
+        self.set_secure_cookie("user", "plum")  #! key_use call unknown cookie_secret
+        return self.get_secure_cookie("user")  #! key_use call unknown cookie_secret
+
+# --- keys by their numbers
+from flask import Flask
+from passlib.totp import TOTP
+
+app = Flask(__name__)
+app.config["SECURITY_TOTP_SECRETS"] = {
+    "1": "TjQ9Qa31VOrfEzuPy4VHQWPCTmRz"  #! hardcoded module no SECURITY_TOTP_SECRETS
+}
+app.config["FIELDS"] = {"1": "TjQ9Qa31VOrfEzuPy4VHQWPCTmRz"}
+
+
+class Codes:
+    def __init__(self, secrets):
+        self.codes = TOTP.using(issuer="shop", secrets=secrets)  #! key_use instance no secrets
+
+    def check(self, token, totp_secret):
+        return self.codes.verify(token, totp_secret)
+
+# --- settings that name cookies
+from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    USER_SESSION_COOKIE_KEY: str = "shop_session"
+    OAUTH2_STATE_COOKIE_KEY: str = "shop_oauth2_state"
+    COOKIE_KEY: str = "k3f9-qz81-mvb2"  #! env_load class no COOKIE_KEY; hardcoded class no COOKIE_KEY
+
+# --- what is read while an object is made, and what goes into one
+import os
+
+
+class Weather:
+    def __init__(self):
+        self.client = self._client()
+
+    def _client(self):
+        return make(os.getenv("WEATHER_API_KEY"))  #! env_load call no WEATHER_API_KEY
+
+    def later(self):
+        return make(os.getenv("WEATHER_API_KEY"))  #! env_load call yes WEATHER_API_KEY
+
+
+def extract(options, settings):
+    settings["oauth"] = {
+        "secret": options.secret or os.environ.get("OAUTH2_SECRET"),  #! env_load call unknown OAUTH2_SECRET
+    }
+
+# --- a key file in a folder that an argument names
+import os
+
+
+def read(folder):
+    path = os.path.join(folder, "secret.txt")
+    with open(path, encoding="utf-8") as file:  #! env_load call unknown
+        text = file.read()
+    other = os.path.join(folder, "page.txt")
+    with open(other, encoding="utf-8") as file:
+        return text + file.read()
+
+# --- a function that has the old and the new key
+from cryptography.fernet import Fernet
+
+
+def again(rows, old_key, new_key):
+    for row in rows:
+        row.text = Fernet(new_key).encrypt(Fernet(old_key).decrypt(row.text))  #! key_use call unknown new_key; key_use call unknown old_key
+
+
+def all_of(rows, old_key, new_key):
+    again(rows, old_key, new_key)  #! key_use call unknown old_key
+
+# --- a key made of a secret that is handed in, and one of a password
+from hashlib import pbkdf2_hmac, sha256
+
+
+def seal_key(secret, password):
+    sha256(secret.encode()).hexdigest()
+    pbkdf2_hmac("sha256", password.encode(), b"shop", 2048)
+    return pbkdf2_hmac("sha256", secret.encode(), b"shop", 2048, 32)  #! key_use call unknown secret
+
+# --- the value of a key among settings
+from pydantic_settings import BaseSettings
+
+
+class Apple(BaseSettings):
+    APPLE_KEY_ID: str = ""
+    APPLE_KEY_VALUE: str = ""  #! env_load class no APPLE_KEY_VALUE
+    webpush_privkey: str = ""  #! env_load class no webpush_privkey
+    DEFAULT_VALUE: str = ""
+
+# --- a token of somebody by his number, and an object that is given on
+from itsdangerous import URLSafeSerializer
+
+
+def token_of(actor_id):
+    return URLSafeSerializer(settings.SECRET_KEY).dumps(actor_id)  #! key_use call unknown SECRET_KEY
+
+
+def create_token(shop, actor_id):
+    return shop.sign(actor_id)
+
+
+token_of("plum")
+create_token(shop, "plum")
+
+
+class Tokens:
+    def __init__(self, signing_key):
+        self.serializer = URLSafeSerializer(signing_key)  #! key_use instance no signing_key
+
+
+def factory(request, settings):
+    return Tokens(signing_key=settings["signing_key"])  #! key_use call unknown signing_key
+
+# --- names that say otherwise
+import os
+
+SUMMER_PRODUCT_KEY = os.environ.get("SUMMER_PRODUCT_KEY", "sum_mer9")
+AUTH_BACKEND_AUTH_TOKEN = "shop.backends.tokens.TokenLogin"
+SECRET_FOR_SHOP = os.environ["SECRET_FOR_SHOP"]  #! env_load module no SECRET_FOR_SHOP
+CAMO_KEY = os.environ["CAMO_KEY"]  #! env_load module no CAMO_KEY
+LOGIN_APPSECRET = os.environ["LOGIN_APPSECRET"]  #! env_load module no LOGIN_APPSECRET
+INTERNAL_API_KEYS = {ADMIN: ["dev-plum-secret-key"]}  #! hardcoded module no INTERNAL_API_KEYS
+
+# --- settings that are bound to variables of the environment
+def configure(settings_manager, other):
+    settings_manager.set("secret_key", "SECRET_KEY", required=True)  #! env_load call no SECRET_KEY
+    settings_manager.set("colour", "COLOUR")
+    settings_manager.set("state", "SECRET_KEY")
+    other.set("secret_key", "SECRET_KEY")

@@ -167,3 +167,52 @@ def tag(name):
 
 def view(request):
     return tag(request.headers.get("User-Agent"))
+
+# --- functions of others that sign or encrypt by their names
+from shop.crypto import aes_cbc_encrypt, SealedCipher, jwt_tools, verify_signature
+
+
+def seal_note(data, nkey, iv):
+    return aes_cbc_encrypt(nkey, iv, data)  #! key_use call unknown nkey
+
+
+def open_token(token, public_key):
+    return jwt_tools.decode(token, public_key)  #! key_use call unknown public_key
+
+
+def hook(body, header, endpoint):
+    return verify_signature(body, header, endpoint.signing_secret)  #! key_use call unknown signing_secret
+
+
+class Notes:
+    def __init__(self, key):
+        self.cipher = SealedCipher(key)  #! key_use instance no key
+        self.cipher.set_key(key, 3)  #! key_use instance no key
+
+
+class Box(Base):
+    def __init__(self, key):
+        self.notes = Store(key)
+
+
+class BoxCipher(Base):
+    pass
+
+
+def box(settings):
+    return BoxCipher(settings.BOX_SECRET_KEY)  #! key_use call unknown BOX_SECRET_KEY
+
+# --- functions whose names only look so
+from shop.crypto import encrypt, decrypt, create_token, sign_in, verify_api_key
+
+
+def other(secret, client_secret, api_key, key, key_id, cache, secret_key):
+    encrypt(secret)
+    decrypt(client_secret)
+    encrypt(secret, 3)
+    encrypt("text", key_id)
+    create_token(key=key)
+    sign_in(secret_key)
+    verify_api_key(api_key)
+    cache.set_key(key, 3)
+    raise EncryptionError("none", key=key)

@@ -1,0 +1,467 @@
+//! Shapes of calls: what a function that no rule knows does with a key, as far as its name and
+//! those of its arguments tell. Readers ask here after their rules, and only about calls.
+
+use crate::finding::{Class, Does};
+use crate::names;
+
+/// What a call does by its name.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+pub(crate) struct Shape {
+    /// What is done with the key.
+    pub(crate) does: Does,
+    /// Whether the call makes an object that keeps the key.
+    pub(crate) makes: bool,
+    /// Whether a `key` of no further name among the arguments is a key: what encrypts has no
+    /// other keys.
+    pub(crate) weak: bool,
+    /// Whether the only argument is what is worked on: `encrypt(secret)`.
+    pub(crate) worked_on: bool,
+    /// Whether it is about tokens of whatever sort, which have secrets of their own.
+    pub(crate) of_tokens: bool,
+}
+
+impl Shape {
+    const fn encrypts(self) -> bool {
+        matches!(self.does, Does::Encrypts | Does::Decrypts | Does::EncryptsAndDecrypts)
+    }
+}
+
+/// What makes a token or a signature.
+const MAKES: &[&str] =
+    &["create", "make", "generate", "gen", "encode", "issue", "build", "fetch", "mint", "compute"];
+
+/// What checks one.
+const CHECKS: &[&str] =
+    &["decode", "verify", "parse", "check", "validate", "read", "compare", "verified", "unpack"];
+
+/// Last words of functions and classes that work with a key which they are given.
+const MAKERS: &[&str] = &[
+    "signer",
+    "verifier",
+    "cipher",
+    "encryptor",
+    "encrypter",
+    "decryptor",
+    "decrypter",
+    "cryptor",
+    "crypter",
+    "crypto",
+    "encryption",
+    "fernet",
+    "hkdf",
+    "keyspec",
+];
+
+/// Last words of classes that do so if a word before says what they are for.
+const HOLDERS: &[&str] = &[
+    "manager",
+    "service",
+    "handler",
+    "provider",
+    "store",
+    "helper",
+    "util",
+    "utils",
+    "backend",
+    "engine",
+    "codec",
+    "middleware",
+    "strategy",
+    "authenticator",
+    "serializer",
+    "gcm",
+    "cbc",
+    "ecb",
+    "sm2",
+    "sm4",
+    "factory",
+    "generator",
+    "parser",
+    "validator",
+];
+
+/// Words that say what a class is for.
+const PURPOSES: &[&str] = &[
+    "jwt",
+    "jws",
+    "jwe",
+    "crypto",
+    "crypt",
+    "cipher",
+    "encryption",
+    "encrypted",
+    "signing",
+    "signed",
+    "signature",
+    "hmac",
+    "aes",
+    "fernet",
+    "secure",
+    "timed",
+];
+
+/// Words that make of a function something that has no key: a form for people, an error.
+const OTHERS: &[&str] = &[
+    "assert",
+    "cookie",
+    "delete",
+    "describe",
+    "email",
+    "error",
+    "exception",
+    "exists",
+    "form",
+    "has",
+    "in",
+    "is",
+    "it",
+    "list",
+    "log",
+    "mock",
+    "off",
+    "out",
+    "print",
+    "remove",
+    "revoke",
+    "schema",
+    "signup",
+    "test",
+    "up",
+    "warn",
+];
+
+/// Last words of functions that check what somebody hands in, with no key of ours.
+const CHECKED: &[&str] = &["code", "key", "keys", "otp", "password", "pin", "secret", "totp"];
+
+/// The shape of a call of this function, on this receiver.
+pub(crate) fn of_call(function: &str, receiver: Option<&str>) -> Option<Shape> {
+    if !says(function) && !receiver.is_some_and(says) {
+        return None;
+    }
+    let words = names::words(function);
+    let last = words.last()?.as_str();
+    if function.len() > 80 || words.iter().any(|word| OTHERS.contains(&word.as_str())) {
+        return None;
+    }
+    if let Some(shape) = of_maker(&words, last) {
+        return Some(shape);
+    }
+    if function.starts_with(char::is_uppercase) && words.len() > 2 {
+        // A class that only has to do with it, or an exported function of Go.
+        return of_function(&words, receiver).filter(|shape| !shape.weak);
+    }
+    of_function(&words, receiver)
+}
+
+fn of_maker(words: &[String], last: &str) -> Option<Shape> {
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let is_holder = HOLDERS.contains(&last) && has(PURPOSES);
+    let is_spec = words.ends_with(&["key".to_owned(), "spec".to_owned()]) && !has(&["encoded"]);
+    if !(MAKERS.contains(&last) || is_holder || is_spec) {
+        return None;
+    }
+    let signs = ["signer", "verifier", "serializer", "jwt", "jws", "signing", "signed", "hmac"];
+    let does = match () {
+        () if has(&signs) => Does::SignsAndVerifies,
+        () if last == "hkdf" => Does::Derives,
+        () => Does::EncryptsAndDecrypts,
+    };
+    Some(Shape {
+        does,
+        makes: true,
+        weak: !is_holder || !has(&["serializer"]),
+        worked_on: false,
+        of_tokens: false,
+    })
+}
+
+fn of_function(words: &[String], receiver: Option<&str>) -> Option<Shape> {
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let on = receiver.map(names::words).unwrap_or_default();
+    let on_has = |list: &[&str]| on.iter().any(|word| list.contains(&word.as_str()));
+    let is_jwt = |word: &String| ["jwt", "jws", "jwe"].iter().any(|start| word.starts_with(start));
+    let of_jwt = words.iter().chain(&on).any(is_jwt);
+    // What has a key of its own is given only what it works on.
+    let has_own = on.last().is_some_and(|word| {
+        word.ends_with("key")
+            || matches!(word.as_str(), "cipher" | "fernet" | "aead" | "box" | "aesgcm")
+    });
+    let of_tokens = !of_jwt && has(&["token"]);
+    let shape =
+        |does, weak, worked_on| Some(Shape { does, makes: false, weak, worked_on, of_tokens });
+    let sets = words.ends_with(&["set".to_owned(), "key".to_owned()]);
+    match () {
+        () if sets && on_has(&["cipher", "encryptor", "decryptor", "crypto", "aes", "signer"]) => {
+            shape(Does::EncryptsAndDecrypts, true, false)
+        }
+        () if sets || has_own => None,
+        () if has(&["hmac"]) => shape(Does::Signs, true, false),
+        () if has(&["encrypt", "encipher", "seal", "encrypted"]) => {
+            shape(Does::Encrypts, true, true)
+        }
+        () if has(&["decrypt", "decipher", "unseal", "decrypted"]) => {
+            shape(Does::Decrypts, true, true)
+        }
+        () if has(&["cipher"]) => shape(Does::EncryptsAndDecrypts, true, true),
+        () if of_jwt && has(CHECKS) => shape(Does::Verifies, true, false),
+        () if of_jwt && (has(MAKES) || has(&["sign"])) => shape(Does::Signs, true, false),
+        // `verifyKey($key)` asks whether somebody's key is right.
+        () if has(&["verify", "verified", "check", "validate"])
+            && words.last().is_some_and(|word| CHECKED.contains(&word.as_str())) =>
+        {
+            None
+        }
+        () if has(&["verify", "verified"]) || has(&["signature"]) && has(CHECKS) => {
+            shape(Does::Verifies, false, true)
+        }
+        () if has(&["sign", "signed"]) || has(&["signature", "mac"]) && has(MAKES) => {
+            shape(Does::Signs, has(&["signature"]), true)
+        }
+        () if has(&["token"]) && has(MAKES) => shape(Does::Signs, false, false),
+        () if has(&["token"]) && has(CHECKS) => shape(Does::Verifies, false, false),
+        () if on_has(&["subtle"])
+            && words.starts_with(&["import".to_owned(), "key".to_owned()]) =>
+        {
+            shape(Does::EncryptsAndDecrypts, true, false)
+        }
+        () if has(&["derive", "hkdf", "pbkdf2", "scrypt", "kdf"]) => {
+            shape(Does::Derives, !has(&["derive"]) || has(&["key", "secret"]), false)
+        }
+        () => None,
+    }
+}
+
+/// Whether a name could have a shape at all: what is cheap to ask of every call.
+fn says(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    bytes.iter().enumerate().any(|(at, byte)| {
+        let parts: &[&str] = match byte.to_ascii_lowercase() {
+            b's' => &["sign", "seal", "scrypt", "subtle"],
+            b'v' => &["verif"],
+            b'c' => &["crypt", "cipher"],
+            b'h' => &["hmac", "hkdf"],
+            b'j' => &["jwt", "jws", "jwe"],
+            b't' => &["token"],
+            b'd' => &["deriv"],
+            b'k' => &["kdf", "keyspec", "key_spec"],
+            b'p' => &["pbkdf2"],
+            b'f' => &["fernet"],
+            b'a' => &["aes"],
+            b'm' => &["mac"],
+            _ => return false,
+        };
+        parts.iter().any(|part| {
+            let here = bytes.get(at..at.saturating_add(part.len()));
+            here.is_some_and(|here| here.eq_ignore_ascii_case(part.as_bytes()))
+        })
+    })
+}
+
+/// Whether an argument stands beside a key, and is neither one nor what is worked on.
+pub(crate) fn stands_beside(name: &str) -> bool {
+    let words = names::words(name);
+    words.last().is_some_and(|last| {
+        matches!(last.as_str(), "iv" | "nonce" | "aad" | "tag" | "algorithm" | "mode" | "padding")
+    })
+}
+
+/// Whether a name is that of an object which has a key already.
+pub(crate) fn has_key(name: &str) -> bool {
+    let words = names::words(name);
+    words.last().is_some_and(|last| {
+        MAKERS.contains(&last.as_str()) || matches!(last.as_str(), "serializer" | "aead" | "box")
+    })
+}
+
+/// What an argument of such a call is by its name, if it is its key.
+pub(crate) fn key_of(shape: Shape, name: &str) -> Option<Class> {
+    if name.len() > 120 {
+        return None;
+    }
+    let words = names::words(name);
+    let (last, before) = words.split_last()?;
+    // Those of one-time passwords are their users'.
+    if words.iter().any(|word| matches!(word.as_str(), "otp" | "totp" | "hotp" | "mfa" | "u2f")) {
+        return None;
+    }
+    let ends_with_key = last.ends_with("key") || last == "keys";
+    match names::judge(name) {
+        Some(Class::Key) if shape.encrypts() => {
+            // `Encryptor(secret)`: a secret may be what is encrypted.
+            let is_long = !before.is_empty() && !shape.worked_on && last == "secret";
+            let is_one = is_long
+                || ends_with_key
+                || matches!(last.as_str(), "passphrase" | "pepper" | "keyring" | "salt" | "pem");
+            return is_one.then_some(Class::Key);
+        }
+        Some(Class::Key) if before.is_empty() && last == "secret" && shape.of_tokens => {
+            return None;
+        }
+        Some(Class::Key) => return Some(Class::Key),
+        Some(Class::Public) => {
+            let is_one = matches!(
+                shape.does,
+                Does::Verifies
+                    | Does::Encrypts
+                    | Does::EncryptsAndDecrypts
+                    | Does::SignsAndVerifies
+            );
+            return (is_one && ends_with_key).then_some(Class::Public);
+        }
+        Some(Class::Credential) => {
+            let signs = matches!(shape.does, Does::Signs | Does::Verifies | Does::SignsAndVerifies);
+            return (last == "secret" && signs).then_some(Class::Credential);
+        }
+        Some(Class::Password) => return None,
+        None => {}
+    }
+    let other = [
+        "cache", "config", "db", "dict", "file", "foreign", "index", "kwargs", "lookup", "object",
+        "primary", "public", "setting", "sort", "storage", "field", "column", "row", "user",
+        "header", "cookie", "param", "query", "s3", "path",
+    ];
+    let is_weak = matches!(last.as_str(), "key" | "keys" | "kek" | "dek")
+        || (last.len() == 4 && last.ends_with("key"))
+        || (matches!(last.as_str(), "material" | "bytes" | "buffer" | "spec")
+            && before.last().is_some_and(|word| word == "key"));
+    let is_other = before.iter().any(|word| other.contains(&word.as_str()));
+    (shape.weak && is_weak && !is_other).then_some(Class::Key)
+}
+
+/// Whether a call by its name asks settings for one of them, which an argument names.
+pub(crate) fn asks_settings(function: &str, receiver: Option<&str>) -> bool {
+    if function.len() > 60 || !may_ask(function) && !receiver.is_some_and(may_ask) {
+        return false;
+    }
+    let words = names::words(function);
+    let Some(first) = words.first().map(String::as_str) else { return false };
+    let changes = [
+        "set", "has", "is", "delete", "remove", "save", "update", "write", "put", "add", "create",
+        "del", "unset", "check", "validate", "override", "patch", "store", "test", "mock", "log",
+        "assert", "warn", "stub", "with", "list", "raise", "reset", "clear", "contains",
+        "register",
+    ];
+    let asks =
+        ["get", "read", "load", "fetch", "require", "must", "lookup", "find", "resolve", "env"];
+    if changes.contains(&first) || first.ends_with("error") {
+        return false;
+    }
+    let holds = |words: &[String]| words.iter().any(|word| SETTINGS.contains(&word.as_str()));
+    let is_settings = words.last().is_some_and(|last| SETTINGS.contains(&last.as_str()));
+    let of_receiver = || {
+        let on = receiver.map(names::words).unwrap_or_default();
+        on.last().is_some_and(|last| SETTINGS.contains(&last.as_str()))
+    };
+    (holds(&words) && (asks.contains(&first) || is_settings))
+        || (asks.contains(&first) && of_receiver())
+}
+
+/// Words of what holds settings.
+const SETTINGS: &[&str] = &[
+    "conf",
+    "config",
+    "configuration",
+    "env",
+    "environ",
+    "environment",
+    "properties",
+    "property",
+    "setting",
+    "settings",
+];
+
+fn may_ask(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ["conf", "env", "setting", "propert"].iter().any(|part| lower.contains(part))
+}
+
+/// What is loaded under this name from such settings.
+pub(crate) fn asked_for(name: &str) -> Option<Class> {
+    // `HTTP_ACME_TOKEN` is a header of a request.
+    let is_name = name.len() < 100
+        && !name.starts_with("HTTP_")
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte));
+    let class = names::judge(name).filter(|_| is_name)?;
+    (!matches!(class, Class::Password | Class::Public)).then_some(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(function: &str, receiver: Option<&str>, argument: &str) -> Option<Class> {
+        key_of(of_call(function, receiver)?, argument)
+    }
+
+    #[test]
+    fn calls_that_use_a_key_by_their_names() {
+        for (function, receiver, argument) in [
+            ("aes_cbc_encrypt", None, "bkey"),
+            ("fetchJwtToken", None, "privateKey"),
+            ("decode", Some("jwtutil"), "signing_key"),
+            ("AESCryptoGCM", None, "key"),
+            ("CryptSM2", None, "private_key"),
+            ("url_signer", None, "security_key"),
+            ("set_key", Some("sm4_encryptor"), "key"),
+            ("HKDF", None, "key_material"),
+            ("verify_signature", None, "webhook_secret"),
+            ("SecretKeySpec", None, "keyBytes"),
+            ("ComputeHMAC", None, "key"),
+            ("create_client_jwt", None, "client_secret"),
+        ] {
+            assert!(class(function, receiver, argument).is_some(), "{function} {argument}");
+        }
+        assert_eq!(class("decode", Some("jwtutil"), "public_key"), Some(Class::Public));
+    }
+
+    #[test]
+    fn calls_that_ask_settings() {
+        for (function, receiver) in [
+            ("get_app_config_value", None),
+            ("getSetting", None),
+            ("getString", Some("config")),
+            ("config", None),
+            ("requireEnv", None),
+        ] {
+            assert!(asks_settings(function, receiver), "{function}");
+        }
+        for (function, receiver) in [
+            ("set_config", None),
+            ("getString", Some("json")),
+            ("get", Some("request")),
+            ("has_setting", None),
+            ("save", Some("settings")),
+            ("ConfigError", None),
+        ] {
+            assert!(!asks_settings(function, receiver), "{function}");
+        }
+    }
+
+    #[test]
+    fn calls_that_use_none() {
+        for (function, receiver, argument) in [
+            ("encrypt", None, "secret"),
+            ("decrypt", None, "client_secret"),
+            ("encrypt", None, "key_id"),
+            ("create_token", None, "key"),
+            ("create", Some("Token"), "key"),
+            ("verify_api_key", None, "api_key"),
+            ("sign_in", None, "secret_key"),
+            ("set_signed_cookie", None, "key"),
+            ("set_key", Some("cache"), "key"),
+            ("get", Some("jwt"), "signing_key"),
+            ("encrypt", None, "cache_key"),
+            ("EncryptionError", None, "key"),
+            ("sign", None, "key"),
+            ("Encryptor", None, "secret"),
+            ("verifyKey", None, "mfa_secret"),
+            ("X509EncodedKeySpec", None, "publicKey"),
+            ("verify_token", None, "secret"),
+            ("derive_dependencies", None, "key"),
+            ("encrypt", Some("_key"), "data_key"),
+        ] {
+            assert!(class(function, receiver, argument).is_none(), "{function} {argument}");
+        }
+    }
+}
