@@ -1,4 +1,4 @@
-//! Columns of databases that hold values under a ring's keys, and how far each has moved to another.
+//! Columns of databases that hold values under a ring's keys, and how far each has moved.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,8 +7,8 @@ use crate::ring::GateStatus;
 
 /// Body of `PUT /v1/rings/{ring}/columns/{column}`: what the column's worker counted.
 ///
-/// A verified zero counts only when the worker had read the ring after the version's last switch, and
-/// after the last report that found rows; so it reads the ring, then scans, then reports.
+/// A verified zero counts only when the worker had read the ring after the version's last switch,
+/// and after the last report that found rows; so it reads the ring, then scans, then reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnReport {
@@ -54,8 +54,8 @@ pub struct RingColumns {
 pub struct RetiringVersion {
     /// Its number.
     pub version: u32,
-    /// The revision that brought its last switch: a zero that was seen before does not count. Absent
-    /// while somebody may still protect with it.
+    /// The revision that brought its last switch: a zero that was seen before does not count.
+    /// Absent while somebody may still protect with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched: Option<u64>,
     /// How the gate `reencryption` stands.

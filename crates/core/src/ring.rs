@@ -94,8 +94,8 @@ pub struct Version {
     pub recovery_tested: bool,
     /// When its tail was reported as stalled at the present stage.
     pub stalled: Option<Now>,
-    /// The revision that brought its last switch, when it retires: what was seen before may be older
-    /// than the last value that was protected with it.
+    /// The revision that brought its last switch, when it retires: what was seen before may be
+    /// older than the last value that was protected with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched: Option<Revision>,
 }

@@ -406,8 +406,8 @@ pub enum Notice {
         /// The record.
         record: ColumnRecord,
     },
-    /// Columns were taken out of the policy, or mean other data now, while versions retire: what they
-    /// hold no longer counts.
+    /// Columns were taken out of the policy, or mean other data now, while versions retire: what
+    /// they hold no longer counts.
     ColumnsReleased {
         /// Which.
         columns: Vec<ColumnName>,

@@ -282,4 +282,47 @@ mod tests {
         );
         assert_eq!(field_changes(&to, &to), []);
     }
+
+    #[test]
+    fn columns_are_compared_by_name_and_one_that_goes_is_warned_of() {
+        let text = |columns: &str| {
+            format!(
+                "kind = 'encryption'\nlongest_lifetime = '1h'\n\
+                 [[consumer]]\nname = 'mover'\nrole = 'process'\n{columns}"
+            )
+        };
+        let column = |table: &str| {
+            format!("[[column]]\ntable = '{table}'\ncolumn = 'card'\nworker = 'mover'\n")
+        };
+        let (first, second) = (column("orders"), column("refunds"));
+        let from = spec(&text(&format!("{first}{second}")));
+        let same = spec(&text(&format!("{second}{first}")));
+        let to = spec(&text(&second));
+        assert_eq!(field_changes(&from, &same), []);
+        let changed = field_changes(&from, &to);
+        assert_eq!(changed[0].field, "column.orders.card.column");
+        let ring = |state: &str| -> RingStatus {
+            serde_json::from_value(serde_json::json!({
+                "name": "pii", "kind": "encryption", "incarnation": "1", "revision": 7,
+                "keyset_revision": 6, "stage": "rest", "overdue": false,
+                "versions": [{
+                    "number": 1, "kid": "k", "state": state, "since": "2026-01-01T00:00:00Z",
+                    "created": "2026-01-01T00:00:00Z", "algorithm": "AES-256-GCM",
+                    "fingerprint": "f", "origin": "generated"
+                }],
+                "gates": [], "consumers": [], "policy": from
+            }))
+            .unwrap()
+        };
+        let policy = Policy::try_from(&to).unwrap();
+        assert_eq!(
+            released(&ring("retiring"), &policy),
+            [
+                "v1 will not wait for column orders.card any more: what orders.card holds under it no \
+              longer counts"
+            ]
+        );
+        assert!(released(&ring("primary"), &policy).is_empty());
+        assert!(released(&ring("retiring"), &Policy::try_from(&same).unwrap()).is_empty());
+    }
 }

@@ -1,5 +1,5 @@
-//! The gate `reencryption` of a ring that declares columns: whether any of them still needs a replaced
-//! key. What a column holds, its worker counts; here stands only which count is believed.
+//! The gate `reencryption` of a ring that declares columns: whether any of them still needs a
+//! replaced key. What a column holds, its worker counts; here stands only which count is believed.
 
 use serde::{Deserialize, Serialize};
 

@@ -227,7 +227,7 @@ fn column_input(ring: &Ring, roll: &Roll) -> Input {
             verified: choice % 6 != 5,
         },
         worker: (choice % 3 == 2)
-            .then(|| consumer_name(if choice % 2 == 0 { "issuer" } else { "gateway" })),
+            .then(|| consumer_name(if choice.is_multiple_of(2) { "issuer" } else { "gateway" })),
         by: "mover".into(),
     }
 }

@@ -1,9 +1,9 @@
-//! What workers of columns report: in the ring's document, known to every server and after a restart,
-//! and once however often it is sent.
+//! What workers of columns report: in the ring's document, known to every server and after a
+//! restart, and once however often it is sent.
 
 use keywheel_core::gate::{ColumnReport, EvidenceLevel, GateStatus, REENCRYPTION};
 use keywheel_core::ring::State;
-use keywheel_engine::{Context, Engine, EngineError, Verb};
+use keywheel_engine::{Context, CountedColumn, Engine, EngineError, Verb};
 use serde_json::json;
 
 use crate::support::{World, context, ring, version, with};
@@ -18,7 +18,7 @@ fn policy(columns: &[&str]) -> keywheel_core::policy::Spec {
 
 fn report(engine: &Engine, column: &str, left: u64) -> Verb {
     let ring = engine.snapshot(&ring()).unwrap().ring;
-    Verb::Column {
+    Verb::Column(CountedColumn {
         column: column.parse().unwrap(),
         incarnation: ring.incarnation,
         report: ColumnReport {
@@ -31,7 +31,7 @@ fn report(engine: &Engine, column: &str, left: u64) -> Verb {
             verified: true,
         },
         worker: Some("edge".parse().unwrap()),
-    }
+    })
 }
 
 fn gate(engine: &Engine) -> GateStatus {

@@ -7,7 +7,7 @@ use keywheel_api::ring::RingStatus;
 use keywheel_core::gate::{self, REENCRYPTION};
 use keywheel_core::id::{Incarnation, Revision, VersionNumber};
 use keywheel_core::ring::State;
-use keywheel_engine::{Role, Verb};
+use keywheel_engine::{CountedColumn, Role, Verb};
 
 use crate::authz::{self, Right};
 use crate::call::{Call, json};
@@ -95,5 +95,6 @@ async fn report(call: Call) -> Result<Response, Refusal> {
         verified: wire.verified,
     };
     let incarnation = Incarnation(wire.incarnation);
-    verbs::act(call, Verb::Column { column, incarnation, report, worker }, None).await
+    let counted = CountedColumn { column, incarnation, report, worker };
+    verbs::act(call, Verb::Column(counted), None).await
 }

@@ -105,6 +105,24 @@ mod tests {
         .unwrap();
         let text: Vec<_> =
             lines(&all).iter().map(|line| line.plain().trim_end().to_owned()).collect();
-        insta::assert_snapshot!(text.join("\n"), @"");
+        assert_eq!(
+            text,
+            [
+                "pii  to v2  revision 12",
+                "from v1  gate waiting: a verified zero of a",
+                "from v3  gate waiting: somebody may still protect",
+                "",
+                "  COLUMN  FORMAT  WORKER  VERSION  LEFT  MOVED  QUARANTINE\
+                 D  STATE              BY     AT",
+                "  a       pgp     mover   v1       120   880    \
+                 0            not verified       mover  2026-01-01T00:00:00Z",
+                "  b       pgp     mover   v1       0     880    \
+                 0            verified zero      mover  2026-01-01T00:00:00Z",
+                "  c       pgp     mover   v1       0     880    \
+                 3            no key opens rows  mover  2026-01-01T00:00:00Z",
+                "  d       pgp     mover   -        -     -      \
+                 -            no report          -      -",
+            ]
+        );
     }
 }
