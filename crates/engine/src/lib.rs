@@ -60,4 +60,4 @@ pub use scans::{
 pub use serving::{Served, ServerUse};
 pub use signing::SignedToken;
 pub use tokens::{Caller, Cidr, NewToken, Peer, RingScope, Role, TokenInfo};
-pub use verbs::{Context, Verb};
+pub use verbs::{Context, CountedColumn, Verb};

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use keywheel_core::gate::{EvidenceLevel, Verdict};
-use keywheel_core::id::{GateName, Incarnation, InstanceId, Revision, RingName, VersionNumber};
+use keywheel_core::gate::{ColumnReport, EvidenceLevel, Verdict};
+use keywheel_core::id::{
+    ColumnName, ConsumerName, GateName, Incarnation, InstanceId, Revision, RingName, VersionNumber,
+};
 use keywheel_core::plan::{Plan, plan};
 use keywheel_core::policy::{OnCompromise, Policy, Spec};
 use keywheel_core::ring::Attribution;
@@ -95,6 +97,8 @@ pub enum Verb {
         /// How strongly.
         level: EvidenceLevel,
     },
+    /// What the worker of a column counted.
+    Column(CountedColumn),
     /// The application reports an event.
     Event {
         /// Its name.
@@ -105,6 +109,31 @@ pub enum Verb {
         /// Says that what it protected may become unreadable.
         lose_data: bool,
     },
+}
+
+/// What a worker counted in a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedColumn {
+    /// Which column.
+    pub column: ColumnName,
+    /// The life of the ring that was read before the count began.
+    pub incarnation: Incarnation,
+    /// What was counted.
+    pub report: ColumnReport,
+    /// The consumer that reports; nothing for whoever may speak of every column.
+    pub worker: Option<ConsumerName>,
+}
+
+impl CountedColumn {
+    fn input(&self, context: &Context) -> Input {
+        Input::Column {
+            column: self.column.clone(),
+            incarnation: self.incarnation.clone(),
+            report: self.report,
+            worker: self.worker.clone(),
+            by: context.actor.clone(),
+        }
+    }
 }
 
 impl Engine {
@@ -357,6 +386,7 @@ impl Engine {
                 level: *level,
                 by: context.actor.clone(),
             },
+            Verb::Column(counted) => counted.input(context),
             Verb::Event { name } => Input::Event { name: name.clone() },
             Verb::Delete { lose_data } => {
                 Input::Delete { by: by(), lose_data: *lose_data, view: view()? }
@@ -471,6 +501,7 @@ impl Verb {
             Self::Evidence { gate, version, verdict, level } => {
                 format!("evidence {gate} {version:?} {verdict:?} {level:?}")
             }
+            Self::Column(counted) => format!("column {counted:?}"),
             Self::Event { name } => format!("event {name}"),
             Self::Delete { lose_data } => format!("delete {lose_data}"),
         }

@@ -2,8 +2,8 @@
 //! the file has not is listed and never deleted.
 
 use keywheel_api::ring::{PutRing, RingStatus};
-use keywheel_core::id::RingName;
-use keywheel_core::policy::{Policy, Spec};
+use keywheel_core::id::{ColumnName, RingName};
+use keywheel_core::policy::{Column, ColumnSpec, Policy, Spec};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -33,7 +33,7 @@ struct Difference {
     action: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldChange>,
-    /// What its policy leaves to a guess.
+    /// What its policy leaves to a guess, and what a change lets go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     #[serde(skip)]
@@ -126,8 +126,11 @@ fn compare(wanted: &[(&RingName, &Spec)], present: &[RingStatus]) -> Vec<Differe
         };
         let revision = ring.map(|ring| ring.revision);
         // The configuration is settled already; a policy that is wrong has been refused.
-        let warnings = Policy::try_from(*spec).map(|policy| policy.passive_warnings());
-        let warnings = warnings.unwrap_or_default();
+        let policy = Policy::try_from(*spec);
+        let mut warnings = policy.as_ref().map(Policy::passive_warnings).unwrap_or_default();
+        if let (Some(ring), Ok(policy)) = (ring, &policy) {
+            warnings.extend(released(ring, policy));
+        }
         all.push(Difference { ring: name.to_string(), action, fields, warnings, revision });
     }
     for ring in present.iter().filter(|ring| ring.deleted.is_none()) {
@@ -160,19 +163,54 @@ fn flat(spec: &Spec) -> Flat {
     let mut flat = Flat::new();
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(spec) else { return flat };
     for (field, value) in fields {
-        if field != "consumer" {
-            flat.insert(field, value);
-            continue;
-        }
-        for consumer in value.as_array().into_iter().flatten() {
-            let Some(object) = consumer.as_object() else { continue };
-            let name = object.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-            for (key, value) in object.iter().filter(|(key, _)| *key != "name") {
-                flat.insert(format!("consumer.{name}.{key}"), value.clone());
-            }
+        match field.as_str() {
+            "consumer" => named(&mut flat, "consumer", value.as_array(), |_, name| name.to_owned()),
+            "column" => named(&mut flat, "column", value.as_array(), |index, _| {
+                spec.column.get(index).map(ColumnSpec::name).unwrap_or_default()
+            }),
+            _ => drop(flat.insert(field, value)),
         }
     }
     flat
+}
+
+/// What stands in a list, by name and not by place.
+fn named(
+    flat: &mut Flat,
+    list: &str,
+    of: Option<&Vec<serde_json::Value>>,
+    name: impl Fn(usize, &str) -> String,
+) {
+    for (index, one) in of.into_iter().flatten().enumerate() {
+        let Some(object) = one.as_object() else { continue };
+        let given = object.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+        let name = name(index, given);
+        for (key, value) in object.iter().filter(|(key, _)| *key != "name") {
+            flat.insert(format!("{list}.{name}.{key}"), value.clone());
+        }
+    }
+}
+
+/// What a change of columns lets go: a retiring version no longer waits for what is taken out.
+fn released(ring: &RingStatus, to: &Policy) -> Vec<String> {
+    let retiring = ring.versions.iter().filter(|version| version.state == "retiring");
+    let retiring: Vec<_> = retiring.map(|version| format!("v{}", version.number)).collect();
+    let Ok(from) = Policy::try_from(&ring.policy) else { return Vec::new() };
+    let stays = |name: &ColumnName, column: &Column| {
+        to.columns.get(name).is_some_and(|now| now.is_same_data(column))
+    };
+    let gone = from.columns.iter().filter(|(name, column)| !stays(name, column));
+    gone.filter(|_| !retiring.is_empty())
+        .map(|(name, column)| {
+            format!(
+                "{} will not wait for column {name} any more: what {}.{} holds under it no longer \
+                 counts",
+                retiring.join(", "),
+                column.table,
+                column.column
+            )
+        })
+        .collect()
 }
 
 fn show(invocation: &Invocation, all: &[Difference], dry_run: bool) -> Result<(), Failure> {
@@ -243,5 +281,48 @@ mod tests {
             ]
         );
         assert_eq!(field_changes(&to, &to), []);
+    }
+
+    #[test]
+    fn columns_are_compared_by_name_and_one_that_goes_is_warned_of() {
+        let text = |columns: &str| {
+            format!(
+                "kind = 'encryption'\nlongest_lifetime = '1h'\n\
+                 [[consumer]]\nname = 'mover'\nrole = 'process'\n{columns}"
+            )
+        };
+        let column = |table: &str| {
+            format!("[[column]]\ntable = '{table}'\ncolumn = 'card'\nworker = 'mover'\n")
+        };
+        let (first, second) = (column("orders"), column("refunds"));
+        let from = spec(&text(&format!("{first}{second}")));
+        let same = spec(&text(&format!("{second}{first}")));
+        let to = spec(&text(&second));
+        assert_eq!(field_changes(&from, &same), []);
+        let changed = field_changes(&from, &to);
+        assert_eq!(changed[0].field, "column.orders.card.column");
+        let ring = |state: &str| -> RingStatus {
+            serde_json::from_value(serde_json::json!({
+                "name": "pii", "kind": "encryption", "incarnation": "1", "revision": 7,
+                "keyset_revision": 6, "stage": "rest", "overdue": false,
+                "versions": [{
+                    "number": 1, "kid": "k", "state": state, "since": "2026-01-01T00:00:00Z",
+                    "created": "2026-01-01T00:00:00Z", "algorithm": "AES-256-GCM",
+                    "fingerprint": "f", "origin": "generated"
+                }],
+                "gates": [], "consumers": [], "policy": from
+            }))
+            .unwrap()
+        };
+        let policy = Policy::try_from(&to).unwrap();
+        assert_eq!(
+            released(&ring("retiring"), &policy),
+            [
+                "v1 will not wait for column orders.card any more: what orders.card holds under it no \
+              longer counts"
+            ]
+        );
+        assert!(released(&ring("primary"), &policy).is_empty());
+        assert!(released(&ring("retiring"), &Policy::try_from(&same).unwrap()).is_empty());
     }
 }

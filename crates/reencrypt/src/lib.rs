@@ -1,0 +1,1 @@
+//! Moves encrypted columns of PostgreSQL from one key to another: online, verified, resumable.
