@@ -259,8 +259,17 @@ fn what_pgcrypto_did_not_encrypt_is_named() {
     let mut client = server.client();
     let key = Key::passphrase(OLD.as_bytes().to_vec());
     for cipher in ["bf", "cast5"] {
-        for more in ["", ",disable-mdc=1", ",compress-algo=1", ",compress-algo=2,disable-mdc=1"] {
-            let options = format!("cipher-algo={cipher}{more}");
+        for more in [
+            "",
+            ",disable-mdc=1",
+            ",compress-algo=1",
+            ",compress-algo=2,disable-mdc=1",
+            ",sess-key=1",
+            ",sess-key=1,s2k-cipher-algo=aes256",
+            // Encrypted, under a session key that is not.
+            ",cipher-algo=aes256,sess-key=1",
+        ] {
+            let options = format!("cipher-algo={cipher},s2k-cipher-algo={cipher}{more}");
             let sql = "SELECT pgp_sym_encrypt('plain for all to see', $1, $2)";
             let written: Vec<u8> = client.query_one(sql, &[&OLD, &options]).unwrap().get(0);
             let Header::Pgp(header) = Format::Pgp.census(&written).unwrap() else { panic!() };

@@ -1,5 +1,5 @@
-//! OpenPGP messages: no bytes do any harm, with and without armor; what a census says of them is what
-//! opening them meets; and what opens is sealed again as the same.
+//! OpenPGP messages, with and without armor: no bytes do any harm, what opens has a census, and is
+//! sealed again as the same.
 
 #![no_main]
 

@@ -161,16 +161,19 @@ impl<'a> Message<'a> {
     /// Opens a message whose maker had no such cipher and did not notice: the data or the session
     /// key are as they were.
     pub(super) fn open_exposed(&self, limits: Limits) -> Result<Opened, OpenError> {
-        let plain = self.read(self.data(), self.cipher.block_bytes() + 2, limits);
+        let plain = |block_bytes: usize| self.read(self.data(), block_bytes + 2, limits);
         let Some((number, key)) = self.session.as_deref().and_then(<[u8]>::split_first) else {
-            return plain;
+            return plain(self.cipher.block_bytes());
         };
-        let Ok(cipher) = Cipher::of(*number) else { return plain };
-        if cipher.key_bytes() != Ok(key.len()) {
-            return plain;
-        }
-        let plain = self.read(self.data(), cipher.block_bytes() + 2, limits);
-        plain.or_else(|_| self.open_with(cipher, key, limits))
+        // The cipher of the data is named next to their key, which may be encrypted.
+        plain(8).or_else(|_| plain(16)).or_else(|_| {
+            let cipher = Cipher::of(*number).map_err(|_| OpenError::WrongKey)?;
+            if cipher.key_bytes() == Ok(key.len()) {
+                self.open_with(cipher, key, limits)
+            } else {
+                Err(OpenError::WrongKey)
+            }
+        })
     }
 
     fn is_exposed(&self) -> bool {
