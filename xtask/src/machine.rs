@@ -55,6 +55,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "postgresql-15-cron",
               probe: Probe::File("/usr/share/postgresql/15/extension/pg_cron.control"),
               why: "keeps jobs in it, which are definitions too" },
+    Package { name: "gnupg", probe: Probe::Program("gpg"),
+              why: "writes messages that must open here, and reads those that are sealed here" },
     Package { name: "nodejs", probe: Probe::Program("node"),
               why: "runs the verifiers of others that are written for it" },
     Package { name: "npm", probe: Probe::Program("npm"), why: "installs them" },
