@@ -143,7 +143,7 @@ pub(crate) fn exists(client: &mut Client) -> Result<bool, Error> {
 ///
 /// # Errors
 /// The server cannot be asked.
-pub fn jobs(client: &mut Client, relation: &str, column: &str) -> Result<Vec<Job>, Error> {
+pub(crate) fn jobs(client: &mut Client, relation: &str, column: &str) -> Result<Vec<Job>, Error> {
     if !exists(client)? {
         return Ok(Vec::new());
     }

@@ -50,7 +50,7 @@ impl Plan {
                 let span = Span { low, high: range.high.clone() };
                 left.push_back(Range { number: range.number, leaf: at, span });
             }
-            match mine().last() {
+            match mine().next_back() {
                 None => uncut.push_back((at, None)),
                 Some(last) => {
                     if let Some(high) = &last.high {

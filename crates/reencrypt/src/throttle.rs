@@ -14,7 +14,7 @@ use crate::settings::{Settings, Vacuum};
 /// How often the server is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long dead rows are waited for where the role may not remove them.
-const DEAD_WAIT_MAX: Duration = Duration::from_secs(60);
+const DEAD_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// What one worker knows of the server's load.
 pub(crate) struct Throttle<'a> {
