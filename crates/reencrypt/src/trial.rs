@@ -15,7 +15,7 @@ const HINTS_MAX: usize = 4_096;
 pub(crate) enum Found {
     /// It is under the new key.
     Current,
-    /// It is under an old one, whose place in the list is given.
+    /// It is under the old key with this place in the list.
     Old(usize, Opened),
     /// No key opens it.
     None(OpenError),
@@ -31,8 +31,7 @@ pub(crate) struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     pub(crate) fn new(format: &'a Format, keys: &'a Keys) -> Self {
-        let write =
-            WriteOptions { pgp: pgp::Write::for_key(&keys.to.1), version: keys.version };
+        let write = WriteOptions { pgp: pgp::Write::for_key(&keys.to.1), version: keys.version };
         Self { format, keys, hints: HashMap::new(), write }
     }
 
@@ -55,7 +54,8 @@ impl<'a> Trial<'a> {
                 // The first key of a value comes first, then the others in a ring.
                 let mine: Vec<usize> = (0..values.len())
                     .filter(|at| {
-                        let is_open = matches!(found.get(*at), Some(Some(Found::Current | Found::Old(..))));
+                        let is_open =
+                            matches!(found.get(*at), Some(Some(Found::Current | Found::Old(..))));
                         let first = firsts.get(*at).copied().unwrap_or(0);
                         !is_open && (first + round) % count == place
                     })
@@ -67,10 +67,12 @@ impl<'a> Trial<'a> {
                 }
                 let opened = self.format.open_many(&some, key, Limits::default());
                 for (at, opened) in mine.into_iter().zip(opened) {
-                    if opened.is_ok() && self.hints.len() < HINTS_MAX
-                        && let Some(Some(header)) = headers.get(at) {
-                            self.hints.insert(header.clone(), place);
-                        }
+                    if opened.is_ok()
+                        && self.hints.len() < HINTS_MAX
+                        && let Some(Some(header)) = headers.get(at)
+                    {
+                        self.hints.insert(header.clone(), place);
+                    }
                     if let Some(slot) = found.get_mut(at) {
                         *slot = Some(match opened {
                             Ok(_) if place == 0 => Found::Current,

@@ -10,4 +10,9 @@
 )]
 
 mod basic;
+mod hazards;
+mod inspected;
+mod killed;
+mod online;
+mod secrecy;
 mod support;

@@ -127,11 +127,42 @@ impl Drop for Server {
     }
 }
 
-/// A database of one test.
-pub(crate) struct Database {
+/// Where the database of a test is; threads share it.
+#[derive(Clone)]
+pub(crate) struct Access {
     pub(crate) server: Arc<Server>,
     pub(crate) name: String,
+}
+
+impl Access {
+    pub(crate) fn url(&self, user: &str) -> String {
+        self.server.url(user, &self.name)
+    }
+
+    /// One more connection.
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(&self.url("owner"), NoTls).unwrap()
+    }
+
+    pub(crate) fn run(&self, this: &Move, keys: &Keys) -> Result<Outcome, Error> {
+        let config = keywheel_reencrypt::config(&self.url("owner"), false)?;
+        let stop = AtomicBool::new(false);
+        this.run(&|| keywheel_reencrypt::connect(&config), keys, &|_| {}, &stop)
+    }
+}
+
+/// A database of one test.
+pub(crate) struct Database {
+    pub(crate) access: Access,
     pub(crate) client: Client,
+}
+
+impl std::ops::Deref for Database {
+    type Target = Access;
+
+    fn deref(&self) -> &Access {
+        &self.access
+    }
 }
 
 impl Database {
@@ -147,22 +178,7 @@ impl Database {
         let mut client = Client::connect(&server.url("owner", &name), NoTls).unwrap();
         client.batch_execute("CREATE EXTENSION pgcrypto").unwrap();
         client.batch_execute(schema).unwrap();
-        Self { server, name, client }
-    }
-
-    pub(crate) fn url(&self, user: &str) -> String {
-        self.server.url(user, &self.name)
-    }
-
-    /// One more connection.
-    pub(crate) fn connect(&self) -> Client {
-        Client::connect(&self.url("owner"), NoTls).unwrap()
-    }
-
-    pub(crate) fn run(&self, this: &Move, keys: &Keys) -> Result<Outcome, Error> {
-        let config = keywheel_reencrypt::config(&self.url("owner"), false)?;
-        let stop = AtomicBool::new(false);
-        this.run(&|| keywheel_reencrypt::connect(&config), keys, &|_| {}, &stop)
+        Self { access: Access { server, name }, client }
     }
 
     /// One number.
@@ -178,11 +194,7 @@ pub(crate) fn keys() -> Keys {
 
 pub(crate) fn keys_of(from: &str, to: &str) -> Keys {
     let key = |text: &str| Key::generated(text.as_bytes().to_vec());
-    Keys {
-        from: vec![("old".to_owned(), key(from))],
-        to: ("new".to_owned(), key(to)),
-        version: 2,
-    }
+    Keys { from: vec![("old".to_owned(), key(from))], to: ("new".to_owned(), key(to)), version: 2 }
 }
 
 /// A move of `people.secret`.
@@ -191,10 +203,7 @@ pub(crate) fn people() -> Move {
 }
 
 pub(crate) fn of(table: &str, column: &str) -> Move {
-    let target = Target {
-        table: TableName::new(table),
-        column: column.to_owned(),
-        format: Format::Pgp,
-    };
+    let target =
+        Target { table: TableName::new(table), column: column.to_owned(), format: Format::Pgp };
     Move { target, settings: Settings { batch_rows_start: 100, ..Settings::default() } }
 }
