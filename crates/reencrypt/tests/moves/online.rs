@@ -65,7 +65,7 @@ fn an_uncommitted_write_is_waited_for_and_not_lost() {
     );
     assert_eq!(database.number(&changed), 2);
     assert_eq!(database.number("SELECT count(*) FROM people WHERE n = 14 AND secret IS NULL"), 1);
-    let verdict = verify(&database, Duration::from_secs(60));
+    let verdict = verify(&database, Duration::from_mins(1));
     assert!(verdict.is_zero() && verdict.rows == 199, "{verdict:?}");
 }
 
@@ -156,7 +156,7 @@ fn writers_with_both_keys_lose_nothing_during_a_move() {
     });
     // Writers have the new key now; what old ones wrote behind the mover is moved by one more run.
     database.run(&moves, &keys()).unwrap();
-    let verdict = verify(&database, Duration::from_secs(60));
+    let verdict = verify(&database, Duration::from_mins(1));
     assert!(verdict.is_zero(), "{verdict:?}");
     for (n, text) in known.iter().flatten() {
         let sql = format!(
@@ -231,15 +231,15 @@ fn open_and_prepared_transactions_hold_the_horizon_and_are_named() {
     // The late write shows once it is committed, and the gate would stay shut.
     opens.batch_execute("COMMIT").unwrap();
     prepares.batch_execute("COMMIT PREPARED 'left lying'").unwrap();
-    let verdict = verify(&database, Duration::from_secs(60));
+    let verdict = verify(&database, Duration::from_mins(1));
     assert_eq!(verdict.left, [("old".to_owned(), 1)]);
     assert_eq!(verdict.named[0].key, ["99"]);
     assert!(!verdict.is_zero() && verdict.held_by.is_empty());
     database.run(&people(), &keys()).unwrap();
-    assert!(verify(&database, Duration::from_secs(60)).is_zero());
+    assert!(verify(&database, Duration::from_mins(1)).is_zero());
 
     // And a write with the old key after a verified zero is found by the next scan.
     let late = format!("UPDATE people SET secret = pgp_sym_encrypt('later', '{OLD}') WHERE n = 3");
     database.client.batch_execute(&late).unwrap();
-    assert_eq!(verify(&database, Duration::from_secs(60)).left, [("old".to_owned(), 1)]);
+    assert_eq!(verify(&database, Duration::from_mins(1)).left, [("old".to_owned(), 1)]);
 }
