@@ -123,6 +123,14 @@ pub enum Error {
         /// The table.
         table: String,
     },
+    /// Too many rows that no key opens.
+    #[error("{rows} rows of {table} open with no key that was given")]
+    Unopened {
+        /// The table.
+        table: String,
+        /// How many.
+        rows: u64,
+    },
     /// A row stayed locked.
     #[error("rows of {table} stayed locked for {waited_secs} s")]
     Locked {
@@ -169,6 +177,10 @@ impl Error {
             Self::Changed { .. } | Self::Swallowed { .. } => {
                 "disable the trigger for the time of the move, or let it pass updates of this \
                  column as they are"
+            }
+            Self::Unopened { .. } => {
+                "see that the old keys are the right ones and all are given; where so many rows \
+                 are damaged indeed, raise quarantine_max"
             }
             Self::Locked { .. } => {
                 "see pg_stat_activity for transactions that stay open, end them, and run again: \

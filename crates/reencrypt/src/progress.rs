@@ -60,12 +60,16 @@ impl<'a> Reporter<'a> {
         });
     }
 
-    pub(crate) fn add(&self, counts: Counts, batch_rows: usize) {
+    /// Gives back what was done in this pass.
+    pub(crate) fn add(&self, counts: Counts, batch_rows: usize) -> Counts {
+        let mut sum = counts;
         self.change(|state| {
             state.counts += counts;
             state.batch_rows = batch_rows;
             state.pause = None;
+            sum = state.counts;
         });
+        sum
     }
 
     pub(crate) fn pause(&self, pause: Pause) {

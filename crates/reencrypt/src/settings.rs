@@ -55,6 +55,9 @@ pub struct Settings {
     pub vacuum: Vacuum,
     /// How often a table is gone through before what is left is left to the next run. Default: 5.
     pub passes_max: i32,
+    /// How many rows that no key opens end a move, as a wrong key is more likely than so many
+    /// damaged rows. Default: 1,000.
+    pub quarantine_max: u64,
     /// Opens and seals everything, and writes nothing.
     pub dry_run: bool,
     /// What to do where triggers fire.
@@ -79,6 +82,7 @@ impl Default for Settings {
             dead_fraction_max: 0.2,
             vacuum: Vacuum::Auto,
             passes_max: 5,
+            quarantine_max: 1_000,
             dry_run: false,
             triggers: Triggers::Refuse,
         }

@@ -100,16 +100,23 @@ impl Worker<'_, '_> {
     fn range(&mut self, mut range: Range) -> Result<(), Error> {
         let pass = self.pass;
         let Some(leaf) = pass.table.leaves.get(range.leaf) else { return Ok(()) };
+        let settings = pass.settings;
         let mut moved = 0;
         loop {
             if pass.is_over() {
                 return Ok(());
             }
             self.throttle.wait(self.client, leaf)?;
-            let limit = PageLimit { rows: self.batch_rows, bytes: pass.settings.batch_bytes_max };
+            let limit = PageLimit { rows: self.batch_rows, bytes: settings.batch_bytes_max };
             let span = self.window(&range.span, leaf.is_by_place());
             let Some(statements) = self.statements.get(range.leaf) else { return Ok(()) };
-            let items = statements.page(self.client, &span, limit)?;
+            let items = match statements.page(self.client, &span, limit) {
+                Err(error) if is_passing(&error) && self.batch_rows > settings.batch_rows_min => {
+                    self.batch_rows = (self.batch_rows / 2).max(settings.batch_rows_min);
+                    continue;
+                }
+                items => items?,
+            };
             let Some(last) = items.last() else {
                 if span.high == range.span.high {
                     break;
@@ -151,7 +158,12 @@ impl Worker<'_, '_> {
                 rest.split_at_checked(self.batch_rows.max(1)).unwrap_or((rest, &[]));
             // Otherwise the batch is smaller now.
             if let Some(counts) = self.chunk(range, chunk)? {
-                self.pass.reporter.add(counts, self.batch_rows);
+                let sum = self.pass.reporter.add(counts, self.batch_rows);
+                if sum.quarantined > self.pass.settings.quarantine_max {
+                    let leaf = self.pass.table.leaves.get(range.leaf);
+                    let table = leaf.map(|leaf| leaf.name.clone()).unwrap_or_default();
+                    return Err(Error::Unopened { table, rows: sum.quarantined });
+                }
                 total += counts;
                 rest = after;
             }

@@ -39,6 +39,18 @@ fn a_row_of_a_wrong_key_goes_to_quarantine_and_aborts_nothing() {
 }
 
 #[test]
+fn a_wrong_old_key_is_noticed_before_all_rows_are_in_quarantine() {
+    let mut database = filled(PEOPLE, 2_000);
+    let error = database.run(&people(), &keys_of("not the old key", NEW)).unwrap_err();
+    assert!(matches!(error, Error::Unopened { .. }), "{error}");
+    let noted = database.number("SELECT count(*) FROM keywheel.reencrypt_quarantine");
+    assert!((1_000..1_600).contains(&noted), "{noted}");
+    // With the right one a new job begins, and nothing is left in its way.
+    let outcome = database.run(&people(), &keys()).unwrap();
+    assert_eq!((outcome.counts.moved, outcome.in_quarantine), (1_600, 0));
+}
+
+#[test]
 fn generated_columns_and_functional_indexes_follow() {
     let mut database = filled(
         "CREATE TABLE people (n int PRIMARY KEY, secret bytea, \

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keywheel_reencrypt::{Error, Holder, Settings, Verdict};
+use keywheel_reencrypt::{Error, Holder, Pause, Settings, Vacuum, Verdict};
 use postgres::Client;
 
 use crate::basic::{fill, opened};
@@ -242,4 +242,51 @@ fn open_and_prepared_transactions_hold_the_horizon_and_are_named() {
     let late = format!("UPDATE people SET secret = pgp_sym_encrypt('later', '{OLD}') WHERE n = 3");
     database.client.batch_execute(&late).unwrap();
     assert_eq!(verify(&database, Duration::from_mins(1)).left, [("old".to_owned(), 1)]);
+}
+
+#[test]
+fn a_standby_that_is_behind_is_waited_for() {
+    let server = std::sync::Arc::new(Server::start(&[]));
+    let mut database = Database::on(server, PEOPLE);
+    let standby = database.server.standby();
+    let mut follower = Client::connect(&standby.url("owner", "postgres"), postgres::NoTls).unwrap();
+    // What is replayed is held back, and the fill alone is more than may be outstanding.
+    follower.batch_execute("SELECT pg_wal_replay_pause()").unwrap();
+    database.client.batch_execute(&fill(1_000)).unwrap();
+    let mut follows = people();
+    follows.settings.replica_lag_bytes_max = Some(64 << 10);
+    let config = keywheel_reencrypt::config(&database.url("owner"), false).unwrap();
+    let stop = AtomicBool::new(false);
+    let waited = AtomicBool::new(false);
+    let follower = std::sync::Mutex::new(follower);
+    let watch = |progress: &keywheel_reencrypt::Progress| {
+        if progress.pause == Some(Pause::Replica) && !waited.swap(true, Ordering::Relaxed) {
+            assert_eq!(progress.counts.moved, 0);
+            let mut follower = follower.lock().unwrap();
+            follower.batch_execute("SELECT pg_wal_replay_resume()").unwrap();
+        }
+    };
+    let outcome =
+        follows.run(&|| keywheel_reencrypt::connect(&config), &keys(), &watch, &stop).unwrap();
+    assert_eq!(outcome.counts.moved, 800);
+    assert!(waited.load(Ordering::Relaxed));
+}
+
+#[test]
+fn dead_rows_are_removed_between_ranges_so_that_a_table_grows_little() {
+    let mut sizes = Vec::new();
+    for vacuum in [Vacuum::Auto, Vacuum::Never] {
+        let mut database = filled(10_000);
+        let before = database.number("SELECT pg_relation_size('people')");
+        let mut moves = people();
+        moves.settings.vacuum = vacuum;
+        moves.settings.range_rows = 1_000;
+        // Only what was moved since tells when, as nobody counts dead rows for others to wait for.
+        moves.settings.dead_fraction_max = if vacuum == Vacuum::Auto { 0.2 } else { 2.0 };
+        database.client.batch_execute("ANALYZE people").unwrap();
+        assert_eq!(database.run(&moves, &keys()).unwrap().counts.moved, 8_000);
+        let after = database.number("SELECT pg_relation_size('people')");
+        sizes.push(after * 100 / before);
+    }
+    assert!(sizes[0] < 150 && sizes[1] > 170, "{sizes:?} percent");
 }

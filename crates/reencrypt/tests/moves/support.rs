@@ -75,11 +75,38 @@ impl Server {
         for setting in settings {
             program.args(["-c", setting]);
         }
-        let log = fs::File::create(server.folder.path().join("log")).unwrap();
-        let child = program.arg("-k").arg(server.folder.path()).stderr(Stdio::from(log));
-        server.child = Some(child.spawn().unwrap());
-        server.wait();
+        server.spawn(program);
         server
+    }
+
+    /// A standby that follows this server, as its own programs make one.
+    pub(crate) fn standby(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some((uid, gid)) = self.user {
+            chown(folder.path(), Some(uid), Some(gid)).unwrap();
+        }
+        let databases = AtomicU32::new(0);
+        let (programs, user) = (self.programs.clone(), self.user);
+        let mut standby = Self { folder, programs, user, child: None, databases };
+        let made = standby
+            .program("pg_basebackup")
+            .args(["-D", "data", "-U", "owner", "-R", "-c", "fast", "--no-sync", "-h"])
+            .arg(self.folder.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut program = standby.program("postgres");
+        program.args(["-D", "data", "-F", "-c", "listen_addresses="]);
+        program.args(["-c", "max_prepared_transactions=10"]);
+        standby.spawn(program);
+        standby
+    }
+
+    fn spawn(&mut self, mut program: Command) {
+        let log = fs::File::create(self.folder.path().join("log")).unwrap();
+        let child = program.arg("-k").arg(self.folder.path()).stderr(Stdio::from(log));
+        self.child = Some(child.spawn().unwrap());
+        self.wait();
     }
 
     /// The server that is shared.
