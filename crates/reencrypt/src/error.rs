@@ -8,8 +8,10 @@ use std::fmt;
 /// What of a server's error can be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
-    /// The SQLSTATE, empty when the connection itself failed.
+    /// The SQLSTATE; empty when the server did not say one.
     pub sqlstate: String,
+    /// Whether the server answered, and the answer cannot be read.
+    pub is_unread: bool,
     /// The table, where the server names one.
     pub table: Option<String>,
     /// The column, where the server names one.
@@ -20,8 +22,15 @@ pub struct Said {
 
 impl Said {
     pub(crate) fn of(error: &postgres::Error) -> Self {
-        let Some(error) = error.as_db_error() else { return Self::default() };
+        let Some(error) = error.as_db_error() else {
+            // A socket that failed has an error of the system beneath, or is closed by now.
+            let source = std::error::Error::source(error);
+            let is_socket = source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
+            let is_unread = !is_socket && !error.is_closed();
+            return Self { is_unread, ..Self::default() };
+        };
         Self {
+            is_unread: false,
             sqlstate: error.code().code().to_owned(),
             table: error.table().map(str::to_owned),
             column: error.column().map(str::to_owned),
@@ -31,6 +40,7 @@ impl Said {
 
     fn meaning(&self) -> &'static str {
         match self.sqlstate.as_str() {
+            "" if self.is_unread => "what the server answers cannot be read",
             "" => "the connection failed",
             "42501" => "a right is missing",
             "55P03" => "a lock was not free in time",

@@ -161,3 +161,31 @@ fn vacuum(client: &mut Client, settings: &Settings, leaf: &Leaf) -> Result<bool,
         done => done.map(|()| true),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_a_reason_to_wait() {
+        let settings = Settings {
+            wal_bytes_per_sec_max: Some(1_000),
+            replica_lag_bytes_max: Some(100),
+            ..Settings::default()
+        };
+        let reporter = Reporter::new(&|_| {}, 0);
+        let stop = AtomicBool::new(false);
+        let mut throttle = Throttle::new(&settings, &reporter, &stop);
+        let begun = now();
+        let load = |lag, wal, dead| Load { lag, wal, dead, live: 10_000 };
+        assert_eq!(throttle.pause(&load(101, 0, 0), begun), Some(Pause::Replica));
+        assert_eq!(throttle.pause(&load(100, 0, 0), begun), None);
+        // 5,000 bytes take 5 s where 1,000 are allowed a second.
+        let after = |secs| begun + Duration::from_secs(secs);
+        assert_eq!(throttle.pause(&load(0, 5_000, 0), after(4)), Some(Pause::Wal));
+        assert_eq!(throttle.pause(&load(0, 5_000, 0), after(5)), None);
+        assert_eq!(throttle.pause(&load(0, 5_000, 3_000), after(9)), Some(Pause::Dead));
+        throttle.dead_waited = DEAD_WAIT_MAX;
+        assert_eq!(throttle.pause(&load(0, 5_000, 3_000), after(9)), None);
+    }
+}

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use postgres::{Client, IsolationLevel};
 
-use crate::catalog::Leaf;
+use crate::catalog::{self, Leaf};
 use crate::error::{Doing as _, Error};
 use crate::horizon::{self, Holder};
 use crate::job::{self, Counts};
 use crate::progress::{Progress, Reporter};
-use crate::run::ready;
 use crate::scan::{self, count};
 use crate::session;
-use crate::settings::{Settings, Triggers};
+use crate::settings::Settings;
 use crate::statement::{Item, PageLimit, Statements};
 use crate::target::{Keys, Target};
 use crate::trial::{Found, Trial};
@@ -80,7 +79,9 @@ pub fn verify(
     const DOING: &str = "reading every row";
     job::check(keys)?;
     session::prepare(client, settings)?;
-    let table = ready(client, target, Triggers::Fire)?;
+    // No more is needed than to read; where a policy hides rows, the server says so.
+    let table = catalog::read(client, target)?;
+    session::see(client, &table.schemas)?;
     let moment = horizon::horizon(client)?;
     let held_by = horizon::wait_for(client, &moment, longest)?;
     let rows_about = table.leaves.iter().map(|leaf| leaf.rows).sum();

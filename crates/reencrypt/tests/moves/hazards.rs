@@ -304,6 +304,32 @@ fn missing_rights_are_refused_with_the_grants_that_are_enough() {
         .unwrap();
     let error = run().unwrap_err();
     assert!(error.to_string().contains("row security"), "{error}");
+    let mut client = keywheel_reencrypt::connect(&config).unwrap();
+    let mut verified = || {
+        let settings = keywheel_reencrypt::Settings::default();
+        let longest = std::time::Duration::from_mins(1);
+        let target = people().target;
+        keywheel_reencrypt::verify(
+            &mut client,
+            &target,
+            &keys(),
+            &settings,
+            longest,
+            &|_| {},
+            &stop,
+        )
+    };
+    let error = verified().unwrap_err();
+    assert!(error.to_string().contains("SQLSTATE 42501"), "{error}");
+    // Who may read alone can verify.
+    database
+        .client
+        .batch_execute(&format!(
+            "ALTER TABLE people DISABLE ROW LEVEL SECURITY; \
+             REVOKE UPDATE (secret) ON people FROM {role}"
+        ))
+        .unwrap();
+    assert!(verified().unwrap().is_complete);
 }
 
 #[test]
