@@ -6,6 +6,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     reason = "a helper of a test fails by panicking"
 )]
 
