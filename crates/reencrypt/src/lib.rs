@@ -5,6 +5,32 @@
 //! only after its new value opened to the same plaintext. How far a move is stands in the database
 //! itself, written with the rows that it tells of.
 //!
+//! ```no_run
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use keywheel_codec::{Format, Key};
+//! use keywheel_reencrypt::{Keys, Move, Settings, TableName, Target, config, connect};
+//!
+//! # fn main() -> Result<(), keywheel_reencrypt::Error> {
+//! let config = config("postgresql://mover@/shop?host=/run/postgresql", false)?;
+//! let target = Target {
+//!     table: TableName::new("public.people"),
+//!     column: "secret".to_owned(),
+//!     format: Format::Pgp,
+//! };
+//! let keys = Keys {
+//!     from: vec![("v1".to_owned(), Key::passphrase(b"from a file".to_vec()))],
+//!     to: ("v2".to_owned(), Key::generated(b"from another file".to_vec())),
+//!     version: 2,
+//! };
+//! let this = Move { target, settings: Settings::default() };
+//! let stop = AtomicBool::new(false);
+//! let outcome = this.run(&|| connect(&config), &keys, &|_| {}, &stop)?;
+//! assert!(outcome.is_complete);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Who connects, with which password, and where keys come from is left to the caller.
 
 mod batch;

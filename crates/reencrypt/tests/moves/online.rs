@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use keywheel_codec::{Format, Limits};
 use keywheel_reencrypt::{Error, Holder, Pause, Settings, Vacuum, Verdict};
 use postgres::Client;
 
@@ -136,6 +137,24 @@ fn write_until(stop: &AtomicBool, database: &Access, first: i32, key: &str) -> K
     known
 }
 
+/// Reads rows as an application does that has both keys; every value opens with one of them.
+fn read_until(stop: &AtomicBool, database: &Access) -> u32 {
+    let mut client = database.connect();
+    let keys = keys();
+    let mut read = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let first = i32::try_from(read % 60).unwrap() * 100;
+        let sql = "SELECT secret FROM people WHERE n BETWEEN $1 AND $1 + 20 AND secret IS NOT NULL";
+        for row in client.query(sql, &[&first]).unwrap() {
+            let value: Vec<u8> = row.get(0);
+            let opens = |key| Format::Pgp.open(&value, key, Limits::default()).is_ok();
+            assert!(opens(&keys.to.1) || opens(&keys.from[0].1));
+        }
+        read += 1;
+    }
+    read
+}
+
 #[test]
 fn writers_with_both_keys_lose_nothing_during_a_move() {
     let mut database = filled(6_000);
@@ -149,9 +168,11 @@ fn writers_with_both_keys_lose_nothing_during_a_move() {
             .map(|(first, key)| scope.spawn(move || write_until(stop, database, first, key)))
             .into_iter()
             .collect();
-        let outcome = database.run(&moves, &keys()).unwrap();
-        assert!(outcome.counts.read >= 6_000);
+        let reader = scope.spawn(move || read_until(stop, database));
+        let outcome = database.run(&moves, &keys());
         stop.store(true, Ordering::Relaxed);
+        assert!(outcome.unwrap().counts.read >= 6_000);
+        assert!(reader.join().unwrap() > 0);
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     // Writers have the new key now; what old ones wrote behind the mover is moved by one more run.
