@@ -351,3 +351,28 @@ fn columns_and_tables_that_are_none_are_refused() {
         assert!(error.to_string().contains(wanted), "{error}");
     }
 }
+
+#[test]
+fn large_values_travel_in_small_batches() {
+    let mut database = Database::new(&format!(
+        "CREATE TABLE people (n int PRIMARY KEY, secret bytea); INSERT INTO people \
+         SELECT n, pgp_sym_encrypt(repeat('x', 300000) || n, '{OLD}', 's2k-count=1024') \
+         FROM generate_series(1, 30) n"
+    ));
+    let mut large = people();
+    large.settings.batch_bytes_max = 1_000_000;
+    let config = keywheel_reencrypt::config(&database.url("owner"), false).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let steps = std::sync::Mutex::new(vec![0]);
+    let watch = |progress: &keywheel_reencrypt::Progress| {
+        steps.lock().unwrap().push(progress.counts.read);
+    };
+    large.run(&|| keywheel_reencrypt::connect(&config), &keys(), &watch, &stop).unwrap();
+    let steps = steps.into_inner().unwrap();
+    assert!(steps.windows(2).all(|two| two[1] - two[0] <= 4), "{steps:?}");
+    let sql = format!(
+        "SELECT count(*) FROM people \
+         WHERE pgp_sym_decrypt(secret, '{NEW}') = repeat('x', 300000) || n"
+    );
+    assert_eq!(database.number(&sql), 30);
+}

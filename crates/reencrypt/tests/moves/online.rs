@@ -28,14 +28,19 @@ fn verify(database: &Database, longest: Duration) -> Verdict {
         .unwrap()
 }
 
-/// Waits until a session waits for a lock.
-fn until_blocked(client: &mut Client) {
-    let sql = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
-               WHERE NOT l.granted AND a.datname = current_database()";
-    while client.query_one(sql, &[]).unwrap().get::<_, i64>(0) == 0 {
-        // tidy: sleeps because the server says in no other way that somebody waits.
+/// Waits until a question is answered with true.
+fn until(client: &mut Client, sql: &str) {
+    while !client.query_one(sql, &[]).unwrap().get::<_, bool>(0) {
+        // tidy: sleeps because the server can only be asked again.
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Waits until a session waits for a lock.
+fn until_blocked(client: &mut Client) {
+    let sql = "SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+               WHERE NOT l.granted AND a.datname = current_database()";
+    until(client, sql);
 }
 
 #[test]
@@ -143,7 +148,7 @@ fn read_until(stop: &AtomicBool, database: &Access) -> u32 {
     let keys = keys();
     let mut read = 0;
     while !stop.load(Ordering::Relaxed) {
-        let first = i32::try_from(read % 60).unwrap() * 100;
+        let first = i32::try_from(read % 500).unwrap() * 100;
         let sql = "SELECT secret FROM people WHERE n BETWEEN $1 AND $1 + 20 AND secret IS NOT NULL";
         for row in client.query(sql, &[&first]).unwrap() {
             let value: Vec<u8> = row.get(0);
@@ -157,21 +162,24 @@ fn read_until(stop: &AtomicBool, database: &Access) -> u32 {
 
 #[test]
 fn writers_with_both_keys_lose_nothing_during_a_move() {
-    let mut database = filled(6_000);
+    let is_full = std::env::var("KEYWHEEL_SCALE").is_ok_and(|scale| scale == "full");
+    let rows: u32 = if is_full { 1_000_000 } else { 50_000 };
+    let end = i32::try_from(rows).unwrap();
+    let mut database = filled(rows);
     let stop = AtomicBool::new(false);
     let mut moves = people();
     moves.settings.workers = 2;
-    moves.settings.range_rows = 700;
+    moves.settings.range_rows = 5_000;
     let known: Vec<Known> = std::thread::scope(|scope| {
         let (stop, database) = (&stop, &database.access);
-        let writers: Vec<_> = [(-500, OLD), (-400, NEW), (9_000, OLD), (9_100, NEW)]
+        let writers: Vec<_> = [(-500, OLD), (-400, NEW), (end + 1_000, OLD), (end + 1_100, NEW)]
             .map(|(first, key)| scope.spawn(move || write_until(stop, database, first, key)))
             .into_iter()
             .collect();
         let reader = scope.spawn(move || read_until(stop, database));
         let outcome = database.run(&moves, &keys());
         stop.store(true, Ordering::Relaxed);
-        assert!(outcome.unwrap().counts.read >= 6_000);
+        assert!(outcome.unwrap().counts.read >= u64::from(rows));
         assert!(reader.join().unwrap() > 0);
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
@@ -186,8 +194,9 @@ fn writers_with_both_keys_lose_nothing_during_a_move() {
         );
         assert_eq!(database.number(&sql), 1, "{n}");
     }
-    database.client.execute("DELETE FROM people WHERE n NOT BETWEEN 1 AND 6000", &[]).unwrap();
-    assert_eq!(database.number(&opened(NEW)), 6_000);
+    let sql = "DELETE FROM people WHERE n NOT BETWEEN 1 AND $1";
+    database.client.execute(sql, &[&end]).unwrap();
+    assert_eq!(database.number(&opened(NEW)), i64::from(rows));
 }
 
 #[test]
@@ -272,7 +281,10 @@ fn a_standby_that_is_behind_is_waited_for() {
     let standby = database.server.standby();
     let mut follower = Client::connect(&standby.url("owner", "postgres"), postgres::NoTls).unwrap();
     // What is replayed is held back, and the fill alone is more than may be outstanding.
+    let follows = "SELECT count(*) > 0 FROM pg_stat_replication WHERE replay_lsn IS NOT NULL";
+    until(&mut database.client, follows);
     follower.batch_execute("SELECT pg_wal_replay_pause()").unwrap();
+    until(&mut follower, "SELECT pg_get_wal_replay_pause_state() = 'paused'");
     database.client.batch_execute(&fill(1_000)).unwrap();
     let mut follows = people();
     follows.settings.replica_lag_bytes_max = Some(64 << 10);
