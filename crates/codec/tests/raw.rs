@@ -138,11 +138,9 @@ fn open(format: &Format, value: &[u8], bytes: &[u8]) -> Result<Opened, OpenError
 
 fn seal(format: &Format, plain: &[u8], bytes: &[u8]) -> Result<Vec<u8>, SealError> {
     let opened = Opened { plain: Zeroizing::new(plain.to_vec()), shape: Shape::Raw };
-    let write = WriteOptions { pgp: WRITE, version: 1 };
+    let write = WriteOptions { pgp: pgp::Write::for_key(&key(bytes)), version: 1 };
     format.seal(&opened, &key(bytes), &write, &mut |_| {})
 }
-
-const WRITE: pgp::Write = pgp::Write {};
 
 fn bytes(length: usize, seed: usize) -> Vec<u8> {
     (0..length).map(|at| u8::try_from((at * 7 + seed * 31 + 1) % 256).unwrap()).collect()

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use keywheel_codec::sealed::{self, Algorithm, Header};
-use keywheel_codec::{Format, Key, Limits, OpenError, SealError};
+use keywheel_codec::{Format, Key, Limits, OpenError, SealError, WriteOptions, pgp};
 use proptest::prelude::*;
 
 fn key(byte: u8) -> Key {
@@ -83,12 +83,10 @@ fn a_move_keeps_the_algorithm() {
     let header = Header { algorithm: Algorithm::ChaCha20Poly1305, version: 3 };
     let value = seal(b"salary", header, b"", 1);
     let opened = Format::Sealed.open(&value, &key(7), Limits::default()).unwrap();
-    let write = keywheel_codec::WriteOptions { pgp: WRITE, version: 4 };
+    let write = WriteOptions { pgp: pgp::Write::for_key(&key(8)), version: 4 };
     let moved = Format::Sealed.seal(&opened, &key(8), &write, &mut |bytes| bytes.fill(2)).unwrap();
     assert_eq!(sealed::census(&moved), Ok(Header { version: 4, ..header }));
 }
-
-const WRITE: keywheel_codec::pgp::Write = keywheel_codec::pgp::Write {};
 
 proptest! {
     #[test]
