@@ -52,6 +52,8 @@ const PACKAGES: &[Package] = &[
               why: "is a broker of Celery, and is asked what was revoked, to compare" },
     Package { name: "postgresql", probe: Probe::File("/usr/share/doc/postgresql"),
               why: "is a database whose definitions the scanner reads; tests start their own" },
+    Package { name: "gnupg", probe: Probe::Program("gpg"),
+              why: "writes messages that must open here, and reads those that are sealed here" },
     Package { name: "nodejs", probe: Probe::Program("node"),
               why: "runs the verifiers of others that are written for it" },
     Package { name: "npm", probe: Probe::Program("npm"), why: "installs them" },
