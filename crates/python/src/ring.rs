@@ -165,9 +165,9 @@ impl Ring {
         &self,
         py: Python<'py>,
         data: &Bound<'py, PyAny>,
-        context: Option<Bound<'py, PyBytes>>,
+        context: Option<&Bound<'py, PyBytes>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        seal::seal(py, self, data, context.as_ref())
+        seal::seal(py, self, data, context)
     }
 
     /// The bytes of a sealed value.
@@ -176,9 +176,9 @@ impl Ring {
         &self,
         py: Python<'py>,
         value: &Bound<'py, PyAny>,
-        context: Option<Bound<'py, PyBytes>>,
+        context: Option<&Bound<'py, PyBytes>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        seal::unseal(py, self, value, context.as_ref())
+        seal::unseal(py, self, value, context)
     }
 
     /// The text of a sealed value.
@@ -187,9 +187,9 @@ impl Ring {
         &self,
         py: Python<'py>,
         value: &Bound<'py, PyAny>,
-        context: Option<Bound<'py, PyBytes>>,
+        context: Option<&Bound<'py, PyBytes>>,
     ) -> PyResult<Bound<'py, PyString>> {
-        seal::unseal_text(py, self, value, context.as_ref())
+        seal::unseal_text(py, self, value, context)
     }
 
     /// Calls `callback` with each new snapshot, in a thread of its own, until the subscription is
