@@ -11,6 +11,11 @@ them, and always protects with the version that the server says::
     for version in sessions.snapshot().accepted:
         ...                                   # the primary first, then the older ones
 
+A ring that encrypts seals values, and opens what any accepted version sealed::
+
+    blob = keywheel.seal("pii", "070-1740605")
+    keywheel.unseal_text("pii", blob)
+
 Where the server is, ``KEYWHEEL_URL`` says, and ``KEYWHEEL_TOKEN_FILE`` names the file with the
 consumer's token; :func:`configure` says the same in code. ``file:`` and ``env:`` in place of an
 address take keys from a file or the environment where no server is, and prove nothing.
@@ -34,6 +39,7 @@ from keywheel.exceptions import (
     ProtectError,
     RefusedError,
     RevocationsStaleError,
+    SealedValueError,
     UnavailableError,
     UnknownKeyError,
 )
@@ -48,6 +54,7 @@ __all__ = [
     "RefusedError",
     "RevocationsStaleError",
     "Ring",
+    "SealedValueError",
     "Secret",
     "Snapshot",
     "Subscription",
@@ -57,8 +64,11 @@ __all__ = [
     "configure",
     "jwt",
     "ring",
+    "seal",
     "shutdown",
     "start",
+    "unseal",
+    "unseal_text",
 ]
 
 # Checkers of types know the name. The module `typing` takes three times as long to import as this
@@ -74,6 +84,25 @@ def ring(name: str) -> Ring:
     """A ring by its name. Nothing is opened, started or asked before its first use."""
     # A function of this module, by whose name a ring is pickled.
     return _registry.ring(name)
+
+
+def seal(ring: Ring | str, data: str | bytes, *, context: bytes | None = None) -> bytes:
+    """A text or bytes, sealed with the primary of a ring that encrypts; see :meth:`Ring.seal`."""
+    return _found(ring).seal(data, context=context)
+
+
+def unseal(ring: Ring | str, value: bytes | str, *, context: bytes | None = None) -> bytes:
+    """The bytes of a sealed value; see :meth:`Ring.unseal`."""
+    return _found(ring).unseal(value, context=context)
+
+
+def unseal_text(ring: Ring | str, value: bytes | str, *, context: bytes | None = None) -> str:
+    """The text of a sealed value; see :meth:`Ring.unseal_text`."""
+    return _found(ring).unseal_text(value, context=context)
+
+
+def _found(ring: Ring | str) -> Ring:
+    return _registry.ring(ring) if isinstance(ring, str) else ring
 
 
 configure = _registry.configure

@@ -121,6 +121,31 @@ class Ring:
         It may be protected with for one second; a rotation waits so long. Ask anew for each use,
         which costs less than a microsecond. Raises like the entering of :meth:`guard`.
         """
+    def seal(
+        self, data: str | bytes | bytearray | memoryview, *, context: bytes | None = None
+    ) -> bytes:
+        """A text or bytes, sealed with the primary of a ring of the kind ``encryption``.
+
+        What comes out follows the ring's algorithm: ``passphrase`` gives an OpenPGP message, as
+        ``pgp_sym_encrypt`` does (``pgp_sym_encrypt_bytea`` for bytes); ``Fernet`` a Fernet token;
+        the others a value of keywheel's own, which names its version. For these, ``context`` says
+        where the value belongs, and has to be given again to open it. Raises
+        :class:`keywheel.ProtectError` when nothing may be protected now, and
+        :class:`keywheel.ConfigurationError` when the ring is of another kind.
+        """
+    def unseal(
+        self, value: bytes | bytearray | memoryview | str, *, context: bytes | None = None
+    ) -> bytes:
+        """The bytes of a sealed value, whichever accepted version sealed it.
+
+        A ring of the algorithm ``passphrase`` also opens what pgcrypto sealed, in armor too.
+        Raises :class:`keywheel.UnknownKeyError` when no accepted version opens it, and
+        :class:`keywheel.SealedValueError` when it is no value of the ring.
+        """
+    def unseal_text(
+        self, value: bytes | bytearray | memoryview | str, *, context: bytes | None = None
+    ) -> str:
+        """The text of a sealed value; raises like :meth:`unseal`, also when it is no UTF-8."""
     def on_change(self, callback: Callable[[Snapshot], object]) -> Subscription:
         """Calls ``callback`` with each new snapshot until the subscription is closed.
 

@@ -22,6 +22,7 @@ __all__ = [
     "ProtectError",
     "RefusedError",
     "RevocationsStaleError",
+    "SealedValueError",
     "UnavailableError",
     "UnknownKeyError",
 ]
@@ -53,6 +54,10 @@ class UnknownKeyError(KeywheelError):
 
 class RevocationsStaleError(KeywheelError):
     """Nobody knows what was revoked, and the ring's policy lets nothing pass then."""
+
+
+class SealedValueError(KeywheelError, ValueError):
+    """It is no sealed value of this ring, or nothing that the ring can seal."""
 
 
 class NotTextError(KeywheelError, ValueError):

@@ -11,8 +11,8 @@ class TestRing:
     """A ring that begins with version 1 and moves when the test says so.
 
     ``algorithm`` makes it a signing ring (``EdDSA``, ``ES256``, ``HS256``, ``RS256``) or an
-    encryption ring (``Fernet``); without it the ring is of the kind ``secret``. The lifetime is in
-    seconds.
+    encryption ring (``Fernet``, ``AES-256-GCM``, ``ChaCha20-Poly1305``, ``passphrase``); without it
+    the ring is of the kind ``secret``. The lifetime is in seconds.
     """
 
     __test__ = False

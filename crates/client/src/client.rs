@@ -462,10 +462,22 @@ impl RingHandle {
     /// # Errors
     /// When no accepted version has this kid afterwards.
     pub fn refresh_for_unknown(&self, kid: &str) -> Result<Arc<Version>, ProcessError> {
-        let found = self.slot(|live, slot| {
+        if let Some(version) = self.ask_again(|keyset| keyset.by_kid(kid).cloned())? {
+            return Ok(version);
+        }
+        self.refused_unknown(kid)?;
+        Err(ProcessError::UnknownKid)
+    }
+
+    /// Asks the server at once for what is new, and looks into that; see
+    /// [`RingHandle::refresh_for_unknown`] for how often.
+    pub(crate) fn ask_again<T>(
+        &self,
+        look: impl FnOnce(&Keyset) -> Option<T>,
+    ) -> Result<Option<T>, ClientError> {
+        self.slot(|live, slot| {
             let has_server = matches!(self.inner.settings.origin, Origin::Server(_));
             if !has_server || !live.refreshes.admits(boot_time()) {
-                slot.count_unknown(kid);
                 return None;
             }
             let before = slot.attempts();
@@ -474,14 +486,8 @@ impl RingHandle {
             live.wait(REFRESH_TIMEOUT, || {
                 slot.attempts() > before || live.ended.load(Ordering::Acquire)
             });
-            let keyset = slot.keyset.load();
-            let found = keyset.as_ref().and_then(|keyset| keyset.by_kid(kid).map(Arc::clone));
-            if found.is_none() {
-                slot.count_unknown(kid);
-            }
-            found
-        })?;
-        found.ok_or(ProcessError::UnknownKid)
+            slot.keyset.load().as_deref().and_then(look)
+        })
     }
 
     /// Signs with the primary; gives the kid to write beside the signature. Raw: for tokens there

@@ -3,8 +3,8 @@
 
 use keywheel_client::http::HttpError;
 use keywheel_client::{
-    BuildError, ClientError, ProcessError, ProtectError, RevocationCheckError, SignError,
-    TokenRefusal,
+    BuildError, ClientError, OpenError, ProcessError, ProtectError, RevocationCheckError,
+    SealError, SignError, TokenRefusal,
 };
 use keywheel_jose::token::TokenError;
 use pyo3::prelude::*;
@@ -122,6 +122,27 @@ impl Raise for SignError {
         match self {
             Self::Protect(error) => error.raise(py),
             error => raise(py, "ClaimsError", whole(error)),
+        }
+    }
+}
+
+impl Raise for SealError {
+    fn raise(&self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Protect(error) => error.raise(py),
+            Self::WrongKind => raise(py, "ConfigurationError", self),
+            error => raise(py, "SealedValueError", whole(error)),
+        }
+    }
+}
+
+impl Raise for OpenError {
+    fn raise(&self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Client(error) => error.raise(py),
+            Self::WrongKind => raise(py, "ConfigurationError", self),
+            Self::NoKey => raise(py, "UnknownKeyError", self),
+            error => raise(py, "SealedValueError", error),
         }
     }
 }

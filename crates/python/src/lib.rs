@@ -15,6 +15,7 @@ mod notify;
 mod registry;
 mod revoke;
 mod ring;
+mod seal;
 mod secret;
 mod shape;
 mod snapshot;

@@ -9,7 +9,7 @@ use keywheel_client::{Keyset, ProtectError, RingHandle};
 use keywheel_core::time::Span;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::error::{OrRaise as _, raise};
 use crate::expect::Kept;
@@ -17,6 +17,7 @@ use crate::guard::Guard;
 use crate::notify::{self, Subscription};
 use crate::registry::Shared;
 use crate::revoke::{self, Wanted};
+use crate::seal;
 use crate::secret::Secret;
 use crate::shape::Shapes;
 use crate::snapshot::Snapshot;
@@ -156,6 +157,39 @@ impl Ring {
         version.shared_material().map(Secret::new).ok_or_else(|| {
             raise(py, "ProtectError", "this process holds the half of the key that verifies only")
         })
+    }
+
+    /// Seals a text or bytes with the primary of a ring that encrypts.
+    #[pyo3(signature = (data, *, context=None))]
+    fn seal<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyBytes>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        seal::seal(py, self, data, context)
+    }
+
+    /// The bytes of a sealed value.
+    #[pyo3(signature = (value, *, context=None))]
+    fn unseal<'py>(
+        &self,
+        py: Python<'py>,
+        value: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyBytes>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        seal::unseal(py, self, value, context)
+    }
+
+    /// The text of a sealed value.
+    #[pyo3(signature = (value, *, context=None))]
+    fn unseal_text<'py>(
+        &self,
+        py: Python<'py>,
+        value: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyBytes>>,
+    ) -> PyResult<Bound<'py, PyString>> {
+        seal::unseal_text(py, self, value, context)
     }
 
     /// Calls `callback` with each new snapshot, in a thread of its own, until the subscription is

@@ -31,12 +31,20 @@ const SECRET_BYTES: u16 = 48;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileRing {
-    /// The JOSE algorithm of a signing ring; a plain secret when absent.
-    algorithm: Option<SigningAlgorithm>,
+    /// The algorithm of a ring that signs or encrypts; a plain secret when absent.
+    algorithm: Option<Algorithm>,
     /// The keys, the primary first: text, PEM or JWK.
     keys: Vec<String>,
     /// In seconds.
     longest_lifetime_secs: Option<u64>,
+}
+
+/// What the keys of a ring do.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Algorithm {
+    Signing(SigningAlgorithm),
+    Encryption(EncryptionAlgorithm),
 }
 
 /// The keys of these rings, when the configuration asks no server.
@@ -110,9 +118,10 @@ fn from_environment(name: &str) -> Result<(String, StillKeys), ConfigError> {
     keys(name, None, &all, LONGEST_LIFETIME).map(|keys| (name.to_owned(), keys))
 }
 
-fn kind(algorithm: Option<SigningAlgorithm>) -> Kind {
+fn kind(algorithm: Option<Algorithm>) -> Kind {
     match algorithm {
-        Some(algorithm) => Kind::Signing { algorithm },
+        Some(Algorithm::Signing(algorithm)) => Kind::Signing { algorithm },
+        Some(Algorithm::Encryption(algorithm)) => Kind::Encryption { algorithm },
         None => Kind::Secret { length: SECRET_BYTES, encoding: SecretEncoding::Base64url },
     }
 }
@@ -121,7 +130,7 @@ fn kind(algorithm: Option<SigningAlgorithm>) -> Kind {
 /// put before it.
 fn keys(
     name: &str,
-    algorithm: Option<SigningAlgorithm>,
+    algorithm: Option<Algorithm>,
     newest_first: &[String],
     longest_lifetime: Span,
 ) -> Result<StillKeys, ConfigError> {
@@ -211,10 +220,10 @@ impl StillRing {
         algorithm: Option<&str>,
         longest_lifetime: u64,
     ) -> PyResult<Self> {
-        let kind = match algorithm {
-            Some("Fernet") => Kind::Encryption { algorithm: EncryptionAlgorithm::Fernet },
-            Some(text) => kind(Some(signing(text)?)),
-            None => kind(None),
+        let kind = match (algorithm, algorithm.and_then(encryption)) {
+            (_, Some(algorithm)) => Kind::Encryption { algorithm },
+            (Some(text), None) => kind(Some(Algorithm::Signing(signing(text)?))),
+            (None, None) => kind(None),
         };
         let longest_lifetime = Span::from_secs(longest_lifetime);
         let primary = VersionNumber(1);
@@ -291,8 +300,8 @@ fn signing(text: &str) -> PyResult<SigningAlgorithm> {
     SIGNING.into_iter().find(|algorithm| keywheel_jose::jose_name(*algorithm) == text).ok_or_else(
         || {
             PyValueError::new_err(format!(
-                "{text:?} is no algorithm of a ring; give EdDSA, ES256, \
-                                          HS256, RS256 or Fernet"
+                "{text:?} is no algorithm of a ring; give EdDSA, ES256, HS256, RS256, Fernet, \
+                 AES-256-GCM, ChaCha20-Poly1305 or passphrase"
             ))
         },
     )
@@ -304,3 +313,13 @@ const SIGNING: [SigningAlgorithm; 4] = [
     SigningAlgorithm::Hs256,
     SigningAlgorithm::Rs256(RsaBits::B2048),
 ];
+
+fn encryption(text: &str) -> Option<EncryptionAlgorithm> {
+    match text {
+        "Fernet" => Some(EncryptionAlgorithm::Fernet),
+        "AES-256-GCM" => Some(EncryptionAlgorithm::Aes256Gcm),
+        "ChaCha20-Poly1305" => Some(EncryptionAlgorithm::ChaCha20Poly1305),
+        "passphrase" => Some(EncryptionAlgorithm::Passphrase),
+        _ => None,
+    }
+}

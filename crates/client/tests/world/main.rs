@@ -12,3 +12,4 @@ mod revocations;
 mod rotation;
 mod servers;
 mod tokens;
+mod values;
