@@ -60,8 +60,18 @@ pub enum Shape {
     Raw,
     /// Of a Fernet token: its time.
     Fernet(fernet::Shape),
-    /// Of keywheel's own format: nothing.
-    Sealed,
+    /// Of keywheel's own format: its algorithm.
+    Sealed(sealed::Algorithm),
+}
+
+impl Shape {
+    /// The algorithm of a value in keywheel's own format; AES-256-GCM where it was none of it.
+    const fn sealed(&self) -> sealed::Algorithm {
+        match self {
+            Self::Sealed(algorithm) => *algorithm,
+            Self::Pgp(_) | Self::Raw | Self::Fernet(_) => sealed::Algorithm::Aes256Gcm,
+        }
+    }
 }
 
 /// What a value says of itself to who has no key, for a census.
@@ -132,7 +142,11 @@ impl Format {
             Self::Fernet => opened.iter().map(|one| fernet::seal(one, key, fill)).collect(),
             Self::Sealed => opened
                 .iter()
-                .map(|one| sealed::seal(&one.plain, key, write.version, &[], fill))
+                .map(|one| {
+                    let header =
+                        sealed::Header { algorithm: one.shape.sealed(), version: write.version };
+                    sealed::seal(&one.plain, key, header, &[], fill)
+                })
                 .collect(),
         }
     }
