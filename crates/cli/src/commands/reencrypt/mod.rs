@@ -1,0 +1,147 @@
+//! `keywheel reencrypt`: moves encrypted columns of PostgreSQL from one key to another. What that
+//! takes is decided in `keywheel-reencrypt`; here keys are read, and what happens is shown.
+
+use std::sync::atomic::AtomicBool;
+
+use keywheel_reencrypt::{Error, Keys, Move, Outcome as Moved, Progress, Settings, Target};
+use postgres::Client;
+
+use self::arguments::{How, What};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::invocation::Invocation;
+
+mod arguments;
+mod bar;
+mod keys;
+mod show;
+
+/// The arguments of `keywheel reencrypt`.
+#[derive(clap::Args, Debug)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Task {
+    /// Says what a move would meet: the values, what stands in the way, and what it would cost
+    ///
+    /// Nothing is written, neither rows nor tables of keywheel.
+    Inspect(Box<What>),
+    /// Moves every row that an old key opens to the new one, or goes on where an earlier run ended
+    Run(Box<RunArgs>),
+    /// Reads every row, and says what the new key opens, what only an old one, and what none
+    Verify(Box<What>),
+    /// Moves every row back: the same as `run` with the keys swapped
+    Rollback(Box<RunArgs>),
+    /// Lists the moves of a column, and what each one did
+    Status(Box<What>),
+}
+
+/// The arguments of `keywheel reencrypt run`.
+#[derive(clap::Args, Debug)]
+struct RunArgs {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Does one of the tasks.
+///
+/// # Errors
+/// When something stands in the way, or the database refuses. What was moved stays moved.
+pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
+    match &args.task {
+        Task::Inspect(what) => inspect(invocation, what),
+        Task::Run(args) => move_rows(invocation, args, false),
+        Task::Rollback(args) => move_rows(invocation, args, true),
+        Task::Verify(what) => verify(invocation, what),
+        Task::Status(what) => status(invocation, what),
+    }
+}
+
+fn connect(what: &What) -> Result<Client, Failure> {
+    keywheel_reencrypt::connect(&what.config()?).map_err(|error| refused(&error))
+}
+
+fn inspect(invocation: &Invocation, what: &What) -> Outcome {
+    let target = what.target()?;
+    let keys = what.keys_if_any()?;
+    let mut client = connect(what)?;
+    let found = keywheel_reencrypt::inspect(&mut client, &target, keys.as_ref())
+        .map_err(|error| refused(&error))?;
+    show::inspection(invocation, &found)?;
+    Ok(if found.obstacles.iter().any(|one| one.refuses) { Exit::Refused } else { Exit::Done })
+}
+
+/// Moves the rows, forward or back.
+fn move_rows(invocation: &Invocation, args: &RunArgs, back: bool) -> Outcome {
+    let keys = args.what.keys(back)?;
+    let moved = move_column(invocation, args, args.what.target()?, &keys)?;
+    show::moved(invocation, &moved, args.how.dry_run)?;
+    if moved.in_quarantine > 0 {
+        let many = moved.in_quarantine;
+        invocation.console.warn(&format!(
+            "{many} rows open with no key; they are listed in keywheel.reencrypt_quarantine"
+        ));
+        return Ok(Exit::Found);
+    }
+    Ok(if moved.is_complete { Exit::Done } else { Exit::Failed })
+}
+
+fn move_column(
+    invocation: &Invocation,
+    args: &RunArgs,
+    target: Target,
+    keys: &Keys,
+) -> Result<Moved, Failure> {
+    let config = args.what.config()?;
+    let settings: Settings = args.how.settings();
+    let bar = bar::RowsBar::new(&invocation.console);
+    let stop = AtomicBool::new(false);
+    let moved = Move { target, settings }.run(
+        &|| keywheel_reencrypt::connect(&config),
+        keys,
+        &|progress: &Progress| bar.show(progress),
+        &stop,
+    );
+    bar.finish();
+    moved.map_err(|error| refused(&error))
+}
+
+fn verify(invocation: &Invocation, what: &What) -> Outcome {
+    let keys = what.keys(false)?;
+    let mut client = connect(what)?;
+    let bar = bar::RowsBar::new(&invocation.console);
+    let verdict =
+        keywheel_reencrypt::verify(&mut client, &what.target()?, &keys, &|progress| {
+            bar.show(progress);
+        });
+    bar.finish();
+    let verdict = verdict.map_err(|error| refused(&error))?;
+    show::verdict(invocation, &verdict)?;
+    Ok(if verdict.is_zero() { Exit::Done } else { Exit::Found })
+}
+
+fn status(invocation: &Invocation, what: &What) -> Outcome {
+    let mut client = connect(what)?;
+    let jobs = keywheel_reencrypt::status(&mut client, &what.target()?)
+        .map_err(|error| refused(&error))?;
+    show::jobs(invocation, &jobs)?;
+    Ok(Exit::Done)
+}
+
+/// What a command says of what the mover refuses.
+fn refused(error: &Error) -> Failure {
+    let exit = match error {
+        Error::Url | Error::Plaintext | Error::SameKey | Error::NoOldKey => Exit::Usage,
+        Error::Connect(_) => Exit::Unreachable,
+        Error::Target { .. } | Error::Busy { .. } | Error::Changed { .. } => Exit::Refused,
+        Error::Swallowed { .. } => Exit::Refused,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error.to_string(), error.remedy())
+}
