@@ -101,10 +101,9 @@ pub(crate) fn write(
             // Dropping the transaction takes everything back.
             return Err(Error::Changed { table: table() });
         }
-        let keys: std::collections::HashSet<&RowKey> =
-            written.iter().map(|one| &one.key).collect();
-        let misses = writes.iter().filter(|write| !keys.contains(write.key));
-        missed.extend(misses.map(|write| write.key.clone()));
+        let keys: std::collections::HashSet<&RowKey> = written.iter().map(|one| &one.key).collect();
+        let stale = writes.iter().filter(|write| !keys.contains(write.key));
+        missed.extend(stale.map(|write| write.key.clone()));
         counts.moved += u64::try_from(keys.len()).unwrap_or(0);
     }
     let lost: Vec<(&RowKey, String)> = judged

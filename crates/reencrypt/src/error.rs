@@ -57,11 +57,8 @@ impl fmt::Display for Said {
         if !self.sqlstate.is_empty() {
             write!(f, " (SQLSTATE {})", self.sqlstate)?;
         }
-        let named = [
-            ("table", &self.table),
-            ("column", &self.column),
-            ("constraint", &self.constraint),
-        ];
+        let named =
+            [("table", &self.table), ("column", &self.column), ("constraint", &self.constraint)];
         for (kind, name) in named {
             if let Some(name) = name {
                 write!(f, ", {kind} {name}")?;

@@ -13,9 +13,8 @@ use crate::error::{Doing as _, Error};
 use crate::statement::{RowKey, Span};
 use crate::target::Keys;
 
-/// The schema of a mover; made where it is missing.
-pub(crate) const SCHEMA: &str = "CREATE SCHEMA IF NOT EXISTS keywheel; \
-CREATE TABLE IF NOT EXISTS keywheel.reencrypt_job ( \
+/// The tables of a mover, made where they are missing.
+const TABLES: &str = "CREATE TABLE IF NOT EXISTS keywheel.reencrypt_job ( \
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
     relation text NOT NULL, column_name text NOT NULL, \
     from_names text[] NOT NULL, to_name text NOT NULL, \
@@ -143,7 +142,7 @@ pub(crate) fn exists(client: &mut Client) -> Result<bool, Error> {
 ///
 /// # Errors
 /// The server cannot be asked.
-pub fn jobs(client: &mut Client, relation: &str, column: &str) -> Result<Vec<Job>, Error> {
+pub(crate) fn jobs(client: &mut Client, relation: &str, column: &str) -> Result<Vec<Job>, Error> {
     if !exists(client)? {
         return Ok(Vec::new());
     }
@@ -195,7 +194,12 @@ pub(crate) fn hold(
         return Err(Error::Busy { table: relation.to_owned() });
     }
     if !exists(client)? {
-        client.batch_execute(SCHEMA).doing(DOING)?;
+        // Asking for a schema that is there takes the right to make one.
+        let sql = "SELECT pg_catalog.to_regnamespace('keywheel') IS NULL";
+        if client.query_one(sql, &[]).doing(DOING)?.try_get(0).doing(DOING)? {
+            client.batch_execute("CREATE SCHEMA keywheel").doing(DOING)?;
+        }
+        client.batch_execute(TABLES).doing(DOING)?;
     }
     let last = client
         .query_opt(
@@ -328,17 +332,26 @@ pub(crate) fn quarantine(
     relation: &str,
     rows: &[(&RowKey, String)],
 ) -> Result<(), Error> {
-    for (key, reason) in rows {
-        client
-            .execute(
-                "INSERT INTO keywheel.reencrypt_quarantine (job, relation, row_key, reason) \
-                 VALUES ($1, $2, $3, $4) ON CONFLICT (job, relation, row_key) \
-                 DO UPDATE SET reason = EXCLUDED.reason, seen_at = now()",
-                &[&held.id, &relation, key, reason],
-            )
-            .doing("noting a row that no key opens")?;
+    if rows.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    // An array of arrays cannot be taken apart by rows, so keys travel one after the other.
+    let width = rows.first().map_or(0, |(key, _)| key.len());
+    let width = i32::try_from(width).unwrap_or(i32::MAX);
+    let texts: Vec<&str> =
+        rows.iter().flat_map(|(key, _)| key.iter().map(String::as_str)).collect();
+    let reasons: Vec<&str> = rows.iter().map(|(_, reason)| reason.as_str()).collect();
+    client
+        .execute(
+            "INSERT INTO keywheel.reencrypt_quarantine (job, relation, row_key, reason) \
+             SELECT $1, $2, ($3::text[])[(n::int4 - 1) * $4::int4 + 1 : n::int4 * $4::int4], r \
+             FROM unnest($5::text[]) WITH ORDINALITY AS u(r, n) \
+             ON CONFLICT (job, relation, row_key) \
+             DO UPDATE SET reason = EXCLUDED.reason, seen_at = now()",
+            &[&held.id, &relation, &texts, &width, &reasons],
+        )
+        .doing("noting rows that no key opens")
+        .map(|_| ())
 }
 
 /// The range is done.
@@ -364,14 +377,7 @@ pub(crate) fn begin(
         .execute(
             "INSERT INTO keywheel.reencrypt_range (job, pass, number, relation, low, high) \
              VALUES ($1, $2, $3, $4, $5, $6)",
-            &[
-                &held.id,
-                &held.pass,
-                &range.number,
-                &relation,
-                &range.span.low,
-                &range.span.high,
-            ],
+            &[&held.id, &held.pass, &range.number, &relation, &range.span.low, &range.span.high],
         )
         .doing("beginning a range")
         .map(|_| ())
@@ -410,11 +416,7 @@ pub(crate) fn ranges(client: &mut Client, held: &Held) -> Result<Vec<Kept>, Erro
 }
 
 /// What a job did, over all passes or in one.
-pub(crate) fn total(
-    client: &mut Client,
-    held: &Held,
-    pass: Option<i32>,
-) -> Result<Counts, Error> {
+pub(crate) fn total(client: &mut Client, held: &Held, pass: Option<i32>) -> Result<Counts, Error> {
     let sql = format!(
         "SELECT {COUNTS} FROM keywheel.reencrypt_range \
          WHERE job = $1 AND pass = COALESCE($2, pass)"
@@ -451,10 +453,7 @@ pub(crate) fn end(client: &mut Client, held: &Held, state: &str) -> Result<(), E
 /// How many rows are in quarantine.
 pub(crate) fn in_quarantine(client: &mut Client, held: &Held) -> Result<u64, Error> {
     let row = client
-        .query_one(
-            "SELECT count(*) FROM keywheel.reencrypt_quarantine WHERE job = $1",
-            &[&held.id],
-        )
+        .query_one("SELECT count(*) FROM keywheel.reencrypt_quarantine WHERE job = $1", &[&held.id])
         .doing(DOING)?;
     let count: i64 = row.try_get(0).doing(DOING)?;
     Ok(u64::try_from(count).unwrap_or(0))

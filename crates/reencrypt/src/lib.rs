@@ -10,6 +10,8 @@
 mod batch;
 mod catalog;
 mod error;
+mod horizon;
+mod inspect;
 mod job;
 mod obstacle;
 mod plan;
@@ -22,9 +24,12 @@ mod statement;
 mod target;
 mod throttle;
 mod trial;
+mod verify;
 mod worker;
 
 pub use error::{Error, Said};
+pub use horizon::{Holder, Horizon, holders, horizon, wait_for};
+pub use inspect::{Census, Inspection, Prediction, inspect};
 pub use job::{Counts, Job};
 pub use obstacle::Obstacle;
 pub use progress::{Pause, Progress};
@@ -32,3 +37,4 @@ pub use run::{Connect, Move, Outcome, status};
 pub use session::{config, connect};
 pub use settings::{Settings, Triggers, Vacuum};
 pub use target::{Keys, TableName, Target};
+pub use verify::{RowName, Verdict, verify};

@@ -212,7 +212,8 @@ fn schema_rights(
                     AND pg_catalog.has_table_privilege(c.oid, 'INSERT'))))), \
         pg_catalog.quote_ident(current_user)";
     let row = client.query_one(SQL, &[]).doing(DOING)?;
-    let lacks = row.try_get::<_, bool>(0).doing(DOING)? || row.try_get::<_, bool>(1).doing(DOING)?;
+    let lacks =
+        row.try_get::<_, bool>(0).doing(DOING)? || row.try_get::<_, bool>(1).doing(DOING)?;
     if lacks {
         let role: String = row.try_get(2).doing(DOING)?;
         found.push(Obstacle {

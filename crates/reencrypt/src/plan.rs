@@ -50,7 +50,7 @@ impl Plan {
                 let span = Span { low, high: range.high.clone() };
                 left.push_back(Range { number: range.number, leaf: at, span });
             }
-            match mine().last() {
+            match mine().next_back() {
                 None => uncut.push_back((at, None)),
                 Some(last) => {
                     if let Some(high) = &last.high {
@@ -78,8 +78,8 @@ impl Plan {
             let (Some(leaf), Some(statements)) = (table.leaves.get(at), statements.get(at)) else {
                 continue;
             };
-            let Some(high) = self.high(client, leaf, statements, low.as_ref())? else { continue };
-            let range = Range { number: self.next_number, leaf: at, span: Span { low, high } };
+            let Some(span) = self.cut(client, leaf, statements, low)? else { continue };
+            let range = Range { number: self.next_number, leaf: at, span };
             job::begin(client, held, &range, &leaf.name)?;
             self.next_number += 1;
             if let Some(high) = &range.span.high {
@@ -90,24 +90,24 @@ impl Plan {
         Ok(None)
     }
 
-    /// Where the next range of a leaf ends: `Some(None)` is the end of the leaf, and none means
-    /// that there is no further one.
-    fn high(
+    /// The next range of a leaf after a key, or none when there is no further one.
+    fn cut(
         &self,
         client: &mut Client,
         leaf: &Leaf,
         statements: &Statements,
-        low: Option<&RowKey>,
-    ) -> Result<Option<Option<RowKey>>, Error> {
+        low: Option<RowKey>,
+    ) -> Result<Option<Span>, Error> {
         if !leaf.is_by_place() {
-            return statements.boundary(client, low, self.range_rows).map(Some);
+            let high = statements.boundary(client, low.as_ref(), self.range_rows)?;
+            return Ok(Some(Span { low, high }));
         }
-        let first = low.and_then(block).unwrap_or(0);
+        let first = low.as_ref().and_then(block).unwrap_or(0);
         if first >= leaf.pages {
             return Ok(None);
         }
         let end = first.saturating_add(RANGE_PAGES).min(leaf.pages);
-        Ok(Some(Some(before(end))))
+        Ok(Some(Span { low, high: Some(before(end)) }))
     }
 }
 

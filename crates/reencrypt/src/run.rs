@@ -67,8 +67,7 @@ impl Move {
         let rows_about = table.leaves.iter().map(|leaf| leaf.rows).sum();
         let reporter = Reporter::new(progress, rows_about);
         if self.settings.dry_run {
-            let counts =
-                scan::dry(&mut client, self, &table, keys, &reporter, stop)?;
+            let counts = scan::dry(&mut client, self, &table, keys, &reporter, stop)?;
             let in_quarantine = counts.quarantined;
             let is_complete = !stop.load(Ordering::Relaxed);
             return Ok(Outcome { is_complete, counts, in_quarantine, ..Outcome::default() });

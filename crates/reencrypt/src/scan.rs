@@ -29,10 +29,8 @@ pub(crate) fn dry(
 ) -> Result<Counts, Error> {
     let mut trial = Trial::new(&this.target.format, keys);
     let mut total = Counts::default();
-    let limit = PageLimit {
-        rows: this.settings.batch_rows_start,
-        bytes: this.settings.batch_bytes_max,
-    };
+    let limit =
+        PageLimit { rows: this.settings.batch_rows_start, bytes: this.settings.batch_bytes_max };
     for leaf in &table.leaves {
         let statements = Statements::prepare(client, leaf)?;
         each_page(client, leaf, &statements, limit, stop, &mut |items| {

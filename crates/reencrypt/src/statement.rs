@@ -151,11 +151,11 @@ impl<'a> Names<'a> {
         let arrays = self.each(|n, _, _| format!("${n}::text[]"));
         let names = self.each(|n, _, _| format!("k{n}"));
         if further.is_empty() {
-            return format!("pg_catalog.unnest({arrays}) AS u({names})");
+            return format!("unnest({arrays}) AS u({names})");
         }
         let (old, new) = (self.columns.len() + 1, self.columns.len() + 2);
         format!(
-            "pg_catalog.unnest({arrays}, ${old}::{wire}[], ${new}::{wire}[]) AS u({names}, old, new)",
+            "unnest({arrays}, ${old}::{wire}[], ${new}::{wire}[]) AS u({names}, old, new)",
             wire = self.wire,
         )
     }

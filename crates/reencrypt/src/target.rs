@@ -49,6 +49,6 @@ impl Keys {
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.from.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Keys").field("from", &names).field("to", &self.to.0).finish()
+        f.debug_struct("Keys").field("from", &names).field("to", &self.to.0).finish_non_exhaustive()
     }
 }

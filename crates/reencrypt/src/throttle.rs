@@ -14,7 +14,7 @@ use crate::settings::{Settings, Vacuum};
 /// How often the server is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long dead rows are waited for where the role may not remove them.
-const DEAD_WAIT_MAX: Duration = Duration::from_secs(60);
+const DEAD_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// What one worker knows of the server's load.
 pub(crate) struct Throttle<'a> {
@@ -88,16 +88,16 @@ impl<'a> Throttle<'a> {
             return Some(Pause::Replica);
         }
         if let (Some(most), Some((then, wal))) = (self.settings.wal_bytes_per_sec_max, self.wal) {
-            let allowed = Duration::from_secs_f64(
-                as_f64(load.wal.saturating_sub(wal)) / as_f64(most.max(1)),
-            );
+            let allowed =
+                Duration::from_secs_f64(as_f64(load.wal.saturating_sub(wal)) / as_f64(most.max(1)));
             if at.saturating_duration_since(then) < allowed {
                 return Some(Pause::Wal);
             }
         }
         self.wal = Some((at, load.wal));
         let rows = as_f64(load.live + load.dead);
-        let is_much = load.dead > 1_000 && as_f64(load.dead) > rows * self.settings.dead_fraction_max;
+        let is_much =
+            load.dead > 1_000 && as_f64(load.dead) > rows * self.settings.dead_fraction_max;
         (is_much && self.dead_waited < DEAD_WAIT_MAX).then_some(Pause::Dead)
     }
 

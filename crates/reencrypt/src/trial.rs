@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use keywheel_codec::{Format, Header, Limits, OpenError, Opened, WriteOptions, pgp};
+use keywheel_codec::{Format, Header, Limits, OpenError, Opened, Shape, WriteOptions, pgp};
 
 use crate::error::Error;
 use crate::target::Keys;
@@ -15,7 +15,7 @@ const HINTS_MAX: usize = 4_096;
 pub(crate) enum Found {
     /// It is under the new key.
     Current,
-    /// It is under an old one, whose place in the list is given.
+    /// It is under the old key with this place in the list.
     Old(usize, Opened),
     /// No key opens it.
     None(OpenError),
@@ -31,8 +31,7 @@ pub(crate) struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     pub(crate) fn new(format: &'a Format, keys: &'a Keys) -> Self {
-        let write =
-            WriteOptions { pgp: pgp::Write::for_key(&keys.to.1), version: keys.version };
+        let write = WriteOptions { pgp: pgp::Write::for_key(&keys.to.1), version: keys.version };
         Self { format, keys, hints: HashMap::new(), write }
     }
 
@@ -55,7 +54,8 @@ impl<'a> Trial<'a> {
                 // The first key of a value comes first, then the others in a ring.
                 let mine: Vec<usize> = (0..values.len())
                     .filter(|at| {
-                        let is_open = matches!(found.get(*at), Some(Some(Found::Current | Found::Old(..))));
+                        let is_open =
+                            matches!(found.get(*at), Some(Some(Found::Current | Found::Old(..))));
                         let first = firsts.get(*at).copied().unwrap_or(0);
                         !is_open && (first + round) % count == place
                     })
@@ -67,10 +67,11 @@ impl<'a> Trial<'a> {
                 }
                 let opened = self.format.open_many(&some, key, Limits::default());
                 for (at, opened) in mine.into_iter().zip(opened) {
-                    if opened.is_ok() && self.hints.len() < HINTS_MAX {
-                        if let Some(Some(header)) = headers.get(at) {
-                            self.hints.insert(header.clone(), place);
-                        }
+                    if opened.is_ok()
+                        && self.hints.len() < HINTS_MAX
+                        && let Some(Some(header)) = headers.get(at)
+                    {
+                        self.hints.insert(header.clone(), place);
                     }
                     if let Some(slot) = found.get_mut(at) {
                         *slot = Some(match opened {
@@ -104,9 +105,17 @@ impl<'a> Trial<'a> {
         let same = again.len() == opened.len()
             && again.iter().zip(opened).all(|(again, opened)| {
                 again.as_ref().is_ok_and(|again| {
-                    again.plain == opened.plain && again.shape == opened.shape
+                    again.plain == opened.plain && is_kept(&opened.shape, &again.shape)
                 })
             });
         if same { Ok(sealed) } else { Err(Error::OwnOutput) }
+    }
+}
+
+/// Whether nothing of a value changed but its key.
+fn is_kept(old: &Shape, new: &Shape) -> bool {
+    match (old, new) {
+        (Shape::Pgp(old), Shape::Pgp(new)) => old.is_kept_by(new),
+        _ => old == new,
     }
 }

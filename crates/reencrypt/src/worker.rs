@@ -106,8 +106,7 @@ impl Worker<'_, '_> {
                 return Ok(());
             }
             self.throttle.wait(self.client, leaf)?;
-            let limit =
-                PageLimit { rows: self.batch_rows, bytes: pass.settings.batch_bytes_max };
+            let limit = PageLimit { rows: self.batch_rows, bytes: pass.settings.batch_bytes_max };
             let span = self.window(&range.span, leaf.is_by_place());
             let Some(statements) = self.statements.get(range.leaf) else { return Ok(()) };
             let items = statements.page(self.client, &span, limit)?;
@@ -150,14 +149,11 @@ impl Worker<'_, '_> {
         while !rest.is_empty() {
             let (chunk, after) =
                 rest.split_at_checked(self.batch_rows.max(1)).unwrap_or((rest, &[]));
-            match self.chunk(range, chunk)? {
-                Some(counts) => {
-                    self.pass.reporter.add(counts, self.batch_rows);
-                    total += counts;
-                    rest = after;
-                }
-                // The batch is smaller now.
-                None => {}
+            // Otherwise the batch is smaller now.
+            if let Some(counts) = self.chunk(range, chunk)? {
+                self.pass.reporter.add(counts, self.batch_rows);
+                total += counts;
+                rest = after;
             }
         }
         Ok(total)
@@ -204,8 +200,7 @@ impl Worker<'_, '_> {
                 return Ok(Some(total));
             }
         }
-        let left =
-            Counts { missed: u64::try_from(missed.len()).unwrap_or(0), ..Counts::default() };
+        let left = Counts { missed: u64::try_from(missed.len()).unwrap_or(0), ..Counts::default() };
         job::checkpoint(self.client, self.pass.held, range, Some(&reached), left)?;
         total += left;
         Ok(Some(total))

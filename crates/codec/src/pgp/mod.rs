@@ -56,6 +56,12 @@ impl Shape {
         Self::of(b't')
     }
 
+    /// Whether a message that was written with this shape has the other one: all stays, and a
+    /// modification check is there in any case.
+    pub fn is_kept_by(&self, written: &Self) -> bool {
+        Self { checked: true, ..self.clone() } == *written
+    }
+
     /// New bytes, as `pgp_sym_encrypt_bytea` writes them.
     pub const fn bytes() -> Self {
         Self::of(b'b')

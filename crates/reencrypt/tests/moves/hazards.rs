@@ -1,0 +1,315 @@
+//! Every hazard that is known of such moves, by its name.
+
+use keywheel_reencrypt::{Error, Triggers};
+
+use crate::basic::{fill, opened};
+use crate::support::{Database, NEW, OLD, keys, keys_of, of, people};
+
+const PEOPLE: &str = "CREATE TABLE people (n int PRIMARY KEY, secret bytea)";
+
+fn filled(schema: &str, rows: u32) -> Database {
+    let mut database = Database::new(schema);
+    database.client.batch_execute(&fill(rows)).unwrap();
+    database
+}
+
+#[test]
+fn a_row_of_a_wrong_key_goes_to_quarantine_and_aborts_nothing() {
+    let mut database = filled(PEOPLE, 500);
+    database
+        .client
+        .batch_execute(
+            "UPDATE people SET secret = pgp_sym_encrypt('x', 'a third key', 's2k-count=1024') \
+             WHERE n IN (7, 400); UPDATE people SET secret = '\\x0102' WHERE n = 8",
+        )
+        .unwrap();
+    let outcome = database.run(&people(), &keys()).unwrap();
+    assert_eq!((outcome.counts.moved, outcome.in_quarantine), (398, 3));
+    let rows = database
+        .client
+        .query(
+            "SELECT relation, row_key, reason FROM keywheel.reencrypt_quarantine ORDER BY 2",
+            &[],
+        )
+        .unwrap();
+    let keys: Vec<Vec<String>> = rows.iter().map(|row| row.get(1)).collect();
+    assert_eq!(keys, [["400"], ["7"], ["8"]]);
+    let reasons: Vec<String> = rows.iter().map(|row| row.get(2)).collect();
+    assert_eq!(reasons[0], "wrong key or damaged value");
+}
+
+#[test]
+fn generated_columns_and_functional_indexes_follow() {
+    let mut database = filled(
+        "CREATE TABLE people (n int PRIMARY KEY, secret bytea, \
+         bytes int GENERATED ALWAYS AS (octet_length(secret)) STORED); \
+         CREATE FUNCTION first_bytes(bytea) RETURNS bytea IMMUTABLE LANGUAGE sql \
+            AS $$ SELECT substring($1 FROM 1 FOR 40) $$; \
+         CREATE FUNCTION unqualified(bytea) RETURNS bytea IMMUTABLE LANGUAGE plpgsql \
+            AS $$ BEGIN RETURN first_bytes($1); END $$; \
+         CREATE INDEX by_function ON people (unqualified(secret))",
+        300,
+    );
+    database.run(&people(), &keys()).unwrap();
+    assert_eq!(database.number(&opened(NEW)), 300);
+    assert_eq!(
+        database.number("SELECT count(*) FROM people WHERE bytes <> octet_length(secret)"),
+        0
+    );
+    database.client.batch_execute("SET enable_seqscan = off").unwrap();
+    let by_index = "SELECT count(*) FROM people p WHERE EXISTS (SELECT FROM people q \
+                    WHERE unqualified(q.secret) = unqualified(p.secret) AND q.n = p.n)";
+    assert_eq!(database.number(by_index), 240);
+}
+
+#[test]
+fn a_check_that_refuses_new_values_ends_the_move_and_is_named() {
+    let mut database = filled(PEOPLE, 50);
+    database
+        .client
+        .batch_execute(
+            "ALTER TABLE people ADD CONSTRAINT short CHECK (octet_length(secret) < 1) NOT VALID",
+        )
+        .unwrap();
+    let error = database.run(&people(), &keys()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("23514") && text.contains("constraint short"), "{text}");
+    assert_eq!(database.number(&opened(OLD)), 50);
+}
+
+#[test]
+fn rows_without_a_key_move_by_their_place() {
+    let mut database = filled(
+        "CREATE TABLE people (n int, secret bytea, padding text DEFAULT repeat('x', 900))",
+        2_000,
+    );
+    let outcome = database.run(&people(), &keys()).unwrap();
+    assert!(outcome.is_complete && outcome.passes >= 2);
+    assert_eq!(outcome.counts.moved, 1_600);
+    assert_eq!(database.number(&opened(NEW)), 2_000);
+}
+
+#[test]
+fn a_unique_index_takes_the_place_of_a_primary_key() {
+    let mut database = filled(
+        "CREATE TABLE people (n int NOT NULL, secret bytea, \
+         m text NOT NULL DEFAULT 'it''s \\ \"m\" {,} NULL'); CREATE UNIQUE INDEX ON people (m, n)",
+        500,
+    );
+    let outcome = database.run(&people(), &keys()).unwrap();
+    assert_eq!((outcome.counts.moved, outcome.passes), (400, 1));
+    assert_eq!(database.number(&opened(NEW)), 500);
+}
+
+#[test]
+fn keys_of_many_types_name_their_rows() {
+    let keys_of_rows = [
+        ("uuid", "md5(n::text)::uuid"),
+        ("timestamptz", "'2026-03-29 00:30+01'::timestamptz + n * interval '7.000001 s'"),
+        ("double precision", "n / 3.0::float8"),
+        ("numeric", "n / 7.0"),
+        ("char(9)", "lpad(n::text, 5, 'x')"),
+        ("bytea", "decode(lpad(to_hex(n), 8, '0'), 'hex')"),
+        ("inet", "'10.0.0.0'::inet + n"),
+        ("text COLLATE \"en_US_test\"", "'Ä' || n"),
+        ("other.label", "('L' || n)::other.label"),
+    ];
+    for (kind, value) in keys_of_rows {
+        let database = Database::new(&format!(
+            "CREATE SCHEMA other; CREATE DOMAIN other.label AS text; \
+             CREATE COLLATION en_US_test FROM \"C\"; CREATE COLLATION \"en_US_test\" FROM \"C\"; \
+             CREATE TABLE keyed (k {kind} PRIMARY KEY, secret bytea); \
+             INSERT INTO keyed SELECT {value}, \
+                pgp_sym_encrypt('text ' || n, '{OLD}', 's2k-count=1024') \
+             FROM generate_series(1, 300) n"
+        ));
+        let outcome = database.run(&of("keyed", "secret"), &keys()).unwrap();
+        assert_eq!((outcome.counts.moved, outcome.counts.read), (300, 300), "{kind}");
+    }
+}
+
+#[test]
+fn armored_text_stays_armored() {
+    let mut database = Database::new(&format!(
+        "CREATE TABLE letters (n int PRIMARY KEY, \"The text\" text); \
+         INSERT INTO letters SELECT n, armor(pgp_sym_encrypt('text ' || n, '{OLD}', \
+            's2k-count=1024')) FROM generate_series(1, 200) n"
+    ));
+    let mut letters = of("letters", "The text");
+    letters.target.format = keywheel_codec::Format::PgpArmored;
+    assert_eq!(database.run(&letters, &keys()).unwrap().counts.moved, 200);
+    let sql = format!(
+        "SELECT count(*) FROM letters \
+         WHERE pgp_sym_decrypt(dearmor(\"The text\"), '{NEW}') = 'text ' || n"
+    );
+    assert_eq!(database.number(&sql), 200);
+}
+
+#[test]
+fn partitions_and_children_move_one_by_one() {
+    let mut database = filled(
+        "CREATE TABLE people (n int, secret bytea) PARTITION BY RANGE (n); \
+         CREATE TABLE low PARTITION OF people FOR VALUES FROM (0) TO (200); \
+         CREATE TABLE high PARTITION OF people FOR VALUES FROM (200) TO (9999) \
+            PARTITION BY RANGE (n); \
+         CREATE TABLE higher (secret bytea, gone int, n int PRIMARY KEY); \
+         ALTER TABLE higher DROP COLUMN gone; \
+         ALTER TABLE high ATTACH PARTITION higher FOR VALUES FROM (200) TO (9999)",
+        500,
+    );
+    assert_eq!(database.run(&people(), &keys()).unwrap().counts.moved, 400);
+    assert_eq!(database.number(&opened(NEW)), 500);
+
+    let mut database = filled(PEOPLE, 100);
+    database
+        .client
+        .batch_execute(
+            "CREATE TABLE staff (rank int) INHERITS (people); INSERT INTO staff \
+             SELECT n, secret, 1 FROM people; UPDATE staff SET n = n + 1000 WHERE n % 5 <> 1",
+        )
+        .unwrap();
+    assert_eq!(database.run(&people(), &keys()).unwrap().counts.moved, 160);
+    assert_eq!(database.run(&people(), &keys()).unwrap().counts.current, 160);
+}
+
+#[test]
+fn a_trigger_on_updates_is_refused_unless_it_may_fire() {
+    let mut database = filled(PEOPLE, 100);
+    let trigger = "CREATE TABLE seen (n int); CREATE FUNCTION note() RETURNS trigger \
+        LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen VALUES (NEW.n); RETURN NEW; END $$; \
+        CREATE TRIGGER note BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION note()";
+    database.client.batch_execute(trigger).unwrap();
+    let error = database.run(&people(), &keys()).unwrap_err();
+    assert!(error.to_string().contains("trigger note fires"), "{error}");
+    let mut fires = people();
+    fires.settings.triggers = Triggers::Fire;
+    assert_eq!(database.run(&fires, &keys()).unwrap().counts.moved, 80);
+    assert_eq!(database.number("SELECT count(*) FROM seen"), 80);
+    // One on another column does not fire, and is no reason to refuse.
+    database
+        .client
+        .batch_execute(
+            "DROP TRIGGER note ON people; \
+             CREATE TRIGGER note BEFORE UPDATE OF n ON people FOR EACH ROW EXECUTE FUNCTION note()",
+        )
+        .unwrap();
+    assert_eq!(database.run(&people(), &keys_of(NEW, OLD)).unwrap().counts.moved, 80);
+}
+
+#[test]
+fn a_trigger_that_changes_or_swallows_values_is_noticed() {
+    for (body, changes) in [("NEW.secret := '\\x00'; RETURN NEW;", true), ("RETURN NULL;", false)] {
+        let mut database = filled(PEOPLE, 50);
+        database
+            .client
+            .batch_execute(&format!(
+                "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql \
+                 AS $$ BEGIN {body} END $$; CREATE TRIGGER meddle BEFORE UPDATE ON people \
+                 FOR EACH ROW EXECUTE FUNCTION meddle()"
+            ))
+            .unwrap();
+        let mut fires = people();
+        fires.settings.triggers = Triggers::Fire;
+        let table = "public.people".to_owned();
+        let wanted = if changes { Error::Changed { table } } else { Error::Swallowed { table } };
+        assert_eq!(database.run(&fires, &keys()).unwrap_err(), wanted);
+        assert_eq!(database.number(&opened(OLD)), 50);
+    }
+}
+
+#[test]
+fn rules_are_refused() {
+    let database = &mut filled(PEOPLE, 10);
+    database
+        .client
+        .batch_execute("CREATE RULE nothing AS ON UPDATE TO people DO INSTEAD NOTHING")
+        .unwrap();
+    let error = database.run(&people(), &keys()).unwrap_err();
+    assert!(error.to_string().contains("rule nothing"), "{error}");
+}
+
+#[test]
+fn a_published_table_without_replica_identity_is_refused_with_a_remedy() {
+    let mut database = filled("CREATE TABLE people (n int, secret bytea)", 50);
+    database.client.batch_execute("CREATE PUBLICATION all_of_it FOR ALL TABLES").unwrap();
+    let error = database.run(&people(), &keys()).unwrap_err();
+    assert!(error.to_string().contains("replica identity"), "{error}");
+    assert!(error.remedy().contains("REPLICA IDENTITY FULL"), "{}", error.remedy());
+    database.client.batch_execute("ALTER TABLE people REPLICA IDENTITY FULL").unwrap();
+    assert_eq!(database.run(&people(), &keys()).unwrap().counts.moved, 40);
+}
+
+#[test]
+fn both_keys_the_same_are_refused() {
+    let mut database = filled(PEOPLE, 10);
+    assert_eq!(database.run(&people(), &keys_of(OLD, OLD)).unwrap_err(), Error::SameKey);
+    assert_eq!(database.number(&opened(OLD)), 10);
+}
+
+#[test]
+fn a_dry_run_opens_all_and_writes_nothing() {
+    let mut database = filled(PEOPLE, 250);
+    let before = database.number("SELECT sum(hashtext(secret::text))::int8 FROM people");
+    let mut dry = people();
+    dry.settings.dry_run = true;
+    let outcome = database.run(&dry, &keys()).unwrap();
+    assert_eq!((outcome.counts.moved, outcome.counts.null), (200, 50));
+    assert_eq!(before, database.number("SELECT sum(hashtext(secret::text))::int8 FROM people"));
+    assert_eq!(database.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'keywheel'"), 0);
+}
+
+#[test]
+fn missing_rights_are_refused_with_the_grants_that_are_enough() {
+    let mut database = filled(PEOPLE, 100);
+    let role = format!("mover_{}", database.name);
+    database.client.batch_execute(&format!("CREATE ROLE {role} LOGIN")).unwrap();
+    let url = database.url(&role);
+    let config = keywheel_reencrypt::config(&url, false).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let run = || people().run(&|| keywheel_reencrypt::connect(&config), &keys(), &|_| {}, &stop);
+    let mut granted = 0;
+    let outcome = loop {
+        match run() {
+            Ok(outcome) => break outcome,
+            Err(Error::Target { remedy, .. }) => database.client.batch_execute(&remedy).unwrap(),
+            Err(error) => panic!("{error}"),
+        }
+        granted += 1;
+        assert!(granted < 5);
+    };
+    assert_eq!(outcome.counts.moved, 80);
+    assert_eq!(granted, 2);
+    let may = format!("SELECT has_table_privilege('{role}', 'people', 'UPDATE')::int::int8");
+    assert_eq!(database.number(&may), 0);
+
+    // Rows that a policy hides would be lost with the old key, so they are an error.
+    database
+        .client
+        .batch_execute(
+            "ALTER TABLE people ENABLE ROW LEVEL SECURITY; \
+             CREATE POLICY few ON people USING (n < 50)",
+        )
+        .unwrap();
+    let error = run().unwrap_err();
+    assert!(error.to_string().contains("row security"), "{error}");
+}
+
+#[test]
+fn columns_and_tables_that_are_none_are_refused() {
+    let database = filled(
+        "CREATE TABLE people (n int PRIMARY KEY, secret bytea, \
+         twice bytea GENERATED ALWAYS AS (secret || secret) STORED); \
+         CREATE VIEW seen AS SELECT * FROM people",
+        5,
+    );
+    for (table, column, wanted) in [
+        ("nobody", "secret", "no such table"),
+        ("seen", "secret", "no table"),
+        ("people", "nothing", "there is none"),
+        ("people", "n", "neither bytea nor text"),
+        ("people", "twice", "generated"),
+    ] {
+        let error = database.run(&of(table, column), &keys()).unwrap_err();
+        assert!(error.to_string().contains(wanted), "{error}");
+    }
+}
