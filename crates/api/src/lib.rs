@@ -5,6 +5,7 @@
 //! decided elsewhere; this crate only says what travels.
 
 pub mod audit;
+pub mod column;
 pub mod instance;
 pub mod jwks;
 pub mod material;

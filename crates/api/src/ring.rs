@@ -6,6 +6,8 @@ use keywheel_core::policy::Spec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::column::ColumnStatus;
+
 /// Every ring that the caller may see. Answer of `GET /v1/rings`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rings {
@@ -71,6 +73,9 @@ pub struct RingStatus {
     /// How much is revoked. Absent when the server does not believe what it stored about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocations: Option<RevocationCount>,
+    /// The declared columns, and what their workers reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnStatus>,
     /// Every time a law was bent, newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bent: Vec<BentLaw>,

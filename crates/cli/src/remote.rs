@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keywheel_api::column::{ColumnReport, RingColumns};
 use keywheel_api::ring::{RingStatus, Rings};
 use keywheel_client::http::{Endpoint, Http, HttpError, TlsOptions, Token, TokenError};
-use keywheel_core::id::RingName;
+use keywheel_core::id::{ColumnName, RingName};
 use keywheel_engine::ports::Entropy as _;
 use keywheel_server::Listen;
 use keywheel_store::SystemEntropy;
@@ -101,6 +102,29 @@ impl Remote {
     /// As [`Remote::get`].
     pub fn ring(&self, name: &RingName) -> Result<RingStatus, Failure> {
         self.get(&format!("/v1/rings/{name}"))
+    }
+
+    /// The columns of a ring, with what a mover has to know before it begins: the primary, the
+    /// versions that retire, and the revision that counts as seen from now on.
+    ///
+    /// # Errors
+    /// As [`Remote::get`].
+    pub fn columns(&self, ring: &RingName) -> Result<RingColumns, Failure> {
+        self.get(&format!("/v1/rings/{ring}/columns"))
+    }
+
+    /// Reports what a column holds, with the token of its worker. The `revision` of the answer is
+    /// one that a scan which begins now has seen.
+    ///
+    /// # Errors
+    /// As [`Remote::get`].
+    pub fn report_column(
+        &self,
+        ring: &RingName,
+        column: &ColumnName,
+        report: &ColumnReport,
+    ) -> Result<RingStatus, Failure> {
+        self.change("PUT", &format!("/v1/rings/{ring}/columns/{column}"), report, None)
     }
 
     /// How every ring stands that the token may see.

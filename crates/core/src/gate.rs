@@ -5,8 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+mod columns;
 mod findings;
 mod health;
+
+pub use columns::{ColumnRecord, ColumnReport};
 
 pub(crate) use findings::foreseen;
 
@@ -30,7 +33,7 @@ pub const BUILT_IN: &[&str] = &[
     "health",
     "expiry",
     "observed_use",
-    "reencryption",
+    REENCRYPTION,
     "drop",
     "destroy_after",
 ];
@@ -38,6 +41,9 @@ pub const BUILT_IN: &[&str] = &[
 /// The gate of scans. A policy asks for it by name, as for a gate of the user's own; keywheel
 /// judges it where a scan was reported.
 pub const FINDINGS: &str = "findings";
+
+/// The gate of what still needs a replaced encryption key.
+pub const REENCRYPTION: &str = "reencryption";
 
 /// How strongly something is known, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -355,7 +361,7 @@ impl Scene<'_> {
         for record in records {
             if let Verdict::Fail { why } = &record.verdict
                 && !self.ring.policy.required_gates.contains(&record.gate)
-                && record.gate.as_str() != "reencryption"
+                && record.gate.as_str() != REENCRYPTION
                 && of_others(&record.gate)
             {
                 gates.push(Gate::failed(record.gate.as_str(), why));
@@ -571,21 +577,26 @@ impl Scene<'_> {
             gates.push(Gate::until("observed_use", "nobody to use it any more", quiet, now));
         }
         if self.ring.policy.kind.is_encryption() {
-            gates.push(self.reencryption(number, switched));
+            gates.push(if self.ring.policy.columns.is_empty() {
+                self.reencryption(number, switched)
+            } else {
+                self.columns(number, version)
+            });
         }
         gates
     }
 
+    /// Where no column is declared, the word of somebody who counted.
     fn reencryption(&self, number: VersionNumber, switched: ClusterTime) -> Gate {
         let record = self.ring.evidence.iter().find(|record| {
             record.version == number
-                && record.gate.as_str() == "reencryption"
+                && record.gate.as_str() == REENCRYPTION
                 && record.at.cluster >= switched
         });
         match record.map(|record| (&record.verdict, record.level)) {
-            None => Gate::waiting("reencryption", "a verified count of zero rows under it"),
-            Some((Verdict::Pass, level)) => Gate::open("reencryption", level),
-            Some((Verdict::Fail { why }, _)) => Gate::failed("reencryption", why),
+            None => Gate::waiting(REENCRYPTION, "a verified count of zero rows under it"),
+            Some((Verdict::Pass, level)) => Gate::open(REENCRYPTION, level),
+            Some((Verdict::Fail { why }, _)) => Gate::failed(REENCRYPTION, why),
         }
     }
 

@@ -87,6 +87,11 @@ name!(
     ScanName, "a scan", 64
 );
 
+name!(
+    /// The name of a column that holds values under a ring's keys: `orders.card`.
+    ColumnName, "a column", 128
+);
+
 /// Which life of a ring this is. Random; a ring that is recreated or restored gets another one, so
 /// that nothing said about the former life counts in this one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

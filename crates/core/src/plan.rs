@@ -170,7 +170,12 @@ fn drain_waits(policy: &Policy) -> Vec<String> {
     )];
     waits.extend(policy.passive.iter().map(|(name, passive)| passive.why_it_keeps(name)));
     if policy.kind.is_encryption() {
-        waits.push("a verified count of zero rows under the old version".into());
+        waits.extend(policy.columns.iter().map(|(name, column)| {
+            format!("a verified zero of column {name}, by {}", column.worker)
+        }));
+        if policy.columns.is_empty() {
+            waits.push("a verified count of zero rows under the old version".into());
+        }
     }
     waits
 }

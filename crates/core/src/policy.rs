@@ -8,19 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::EvidenceLevel;
-use crate::id::{ConsumerName, GateName};
+use crate::id::{ColumnName, ConsumerName, GateName};
 use crate::kind::Kind;
 use crate::schedule::Triggers;
 use crate::time::Span;
 
+mod columns;
 mod passive;
 pub mod profiles;
 mod settle;
 mod spec;
 
+pub use columns::{COLUMNS_MAX, Column, ColumnFormat};
 pub use passive::Passive;
 pub use settle::{PolicyError, PolicyErrors};
-pub use spec::{ConsumerSpec, Spec};
+pub use spec::{ColumnSpec, ConsumerSpec, Spec};
 
 /// The longest that a JWK set may be kept, however slow the passive consumers are said to be.
 const JWKS_MAX_AGE_MAX: Span = Span::from_secs(300);
@@ -76,6 +78,9 @@ pub struct Policy {
     /// Whether tokens that were issued are written down until they expire.
     #[serde(default)]
     pub ledger: bool,
+    /// The columns that hold values under its keys; a replaced key waits for all of them.
+    #[serde(default)]
+    pub columns: BTreeMap<ColumnName, Column>,
 }
 
 /// A declared service that uses the ring.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::EvidenceRecord;
+use crate::gate::{ColumnRecord, EvidenceRecord};
 use crate::id::{
     ConsumerName, GateName, Incarnation, InstanceId, Kid, Revision, RingName, VersionNumber,
 };
@@ -41,6 +41,9 @@ pub struct Ring {
     pub waivers: Vec<Waiver>,
     /// Evidence that came from outside, newest for each gate and version.
     pub evidence: Vec<EvidenceRecord>,
+    /// What the workers of columns counted, newest for each column and version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnRecord>,
     /// Every time a law was bent, and by whom; the newest [`BENT_MAX`].
     pub bent: Vec<Bent>,
     /// A longer silence that clients were once allowed, until all of them know the present one.
@@ -91,6 +94,10 @@ pub struct Version {
     pub recovery_tested: bool,
     /// When its tail was reported as stalled at the present stage.
     pub stalled: Option<Now>,
+    /// The revision that brought its last switch, when it retires: what was seen before may be older
+    /// than the last value that was protected with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched: Option<Revision>,
 }
 
 /// Where key material came from.
@@ -524,7 +531,8 @@ impl Ring {
         if kids.len() != self.versions.len() {
             return Err("two versions have the same kid".into());
         }
-        if self.versions.values().any(|version| version.revision > self.revision) {
+        let newest = |version: &Version| Some(version.revision).max(version.switched);
+        if self.versions.values().any(|version| newest(version) > Some(self.revision)) {
             return Err("a version is newer than the document".into());
         }
         Ok(())

@@ -6,9 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::{EvidenceLevel, EvidenceRecord, Gate, Laggard, Scene, Verdict};
+use crate::gate::{
+    ColumnRecord, ColumnReport, EvidenceLevel, EvidenceRecord, Gate, Laggard, Scene, Verdict,
+};
 use crate::guard::Guards;
-use crate::id::{ConsumerName, GateName, Incarnation, InstanceId, Kid, VersionNumber};
+use crate::id::{ColumnName, ConsumerName, GateName, Incarnation, InstanceId, Kid, VersionNumber};
 use crate::kind::Kind;
 use crate::policy::{OnCompromise, Policy};
 use crate::ring::{Attribution, Origin, Ring, Stage};
@@ -16,6 +18,7 @@ use crate::schedule::Cause;
 use crate::time::{Now, Span};
 use crate::view::View;
 
+mod columns;
 mod create;
 mod emergency;
 mod forward;
@@ -150,6 +153,19 @@ pub enum Input {
         /// Who reported it.
         by: String,
     },
+    /// Somebody counted what a column holds under a version.
+    Column {
+        /// Which column.
+        column: ColumnName,
+        /// The life of the ring that was read before the count began.
+        incarnation: Incarnation,
+        /// What was counted.
+        report: ColumnReport,
+        /// The consumer that reports; nothing when it is somebody who may speak of every column.
+        worker: Option<ConsumerName>,
+        /// Who reported it.
+        by: String,
+    },
     /// The application reported an event.
     Event {
         /// Its name.
@@ -200,6 +216,7 @@ impl Input {
             Self::Waive { .. } => "waive",
             Self::EndInstance { .. } => "end an instance",
             Self::Evidence { .. } => "evidence",
+            Self::Column { .. } => "column",
             Self::Event { .. } => "event",
             Self::Edit { .. } => "edit",
             Self::Restore { .. } => "restore",
@@ -384,6 +401,19 @@ pub enum Notice {
         /// The record.
         record: EvidenceRecord,
     },
+    /// The worker of a column reported.
+    Column {
+        /// The record.
+        record: ColumnRecord,
+    },
+    /// Columns were taken out of the policy, or mean other data now, while versions retire: what they
+    /// hold no longer counts.
+    ColumnsReleased {
+        /// Which.
+        columns: Vec<ColumnName>,
+        /// The versions that do not wait for them any more.
+        versions: Vec<VersionNumber>,
+    },
     /// The ring is held still.
     Paused {
         /// Who and why.
@@ -442,6 +472,8 @@ pub enum RefusedKind {
     NotFound,
     /// The request itself is wrong.
     Invalid,
+    /// Somebody else may.
+    Forbidden,
 }
 
 /// Moves a ring by one input.
@@ -489,6 +521,9 @@ pub fn step_with(ring: &Ring, input: Input, now: Now, guards: Guards) -> Result<
         Input::EndInstance { instance, by, view } => work.end_instance(&instance, by, &view)?,
         Input::Evidence { gate, version, verdict, level, by } => {
             work.evidence(gate, version, verdict, level, by)?;
+        }
+        Input::Column { column, incarnation, report, worker, by } => {
+            work.column(column, &incarnation, report, worker.as_ref(), by)?;
         }
         Input::Event { name } => work.event(name)?,
         Input::Edit { policy, removing, view } => work.edit(*policy, removing, &view)?,

@@ -669,6 +669,8 @@ pub const fn notice_name(notice: &Notice) -> &'static str {
         Notice::InstanceEnded { .. } => "instance_ended",
         Notice::Approved { .. } => "approved",
         Notice::Evidence { .. } => "evidence",
+        Notice::Column { .. } => "column",
+        Notice::ColumnsReleased { .. } => "columns_released",
         Notice::Paused { .. } => "paused",
         Notice::Resumed => "resumed",
         Notice::Edited => "edited",

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use keywheel_core::gate::{EvidenceLevel, Verdict};
-use keywheel_core::id::{GateName, Incarnation, InstanceId, Revision, RingName, VersionNumber};
+use keywheel_core::gate::{ColumnReport, EvidenceLevel, Verdict};
+use keywheel_core::id::{
+    ColumnName, ConsumerName, GateName, Incarnation, InstanceId, Revision, RingName, VersionNumber,
+};
 use keywheel_core::plan::{Plan, plan};
 use keywheel_core::policy::{OnCompromise, Policy, Spec};
 use keywheel_core::ring::Attribution;
@@ -94,6 +96,17 @@ pub enum Verb {
         verdict: Verdict,
         /// How strongly.
         level: EvidenceLevel,
+    },
+    /// What the worker of a column counted.
+    Column {
+        /// Which column.
+        column: ColumnName,
+        /// The life of the ring that was read before the count began.
+        incarnation: Incarnation,
+        /// What was counted.
+        report: ColumnReport,
+        /// The consumer that reports; nothing for whoever may speak of every column.
+        worker: Option<ConsumerName>,
     },
     /// The application reports an event.
     Event {
@@ -357,6 +370,13 @@ impl Engine {
                 level: *level,
                 by: context.actor.clone(),
             },
+            Verb::Column { column, incarnation, report, worker } => Input::Column {
+                column: column.clone(),
+                incarnation: incarnation.clone(),
+                report: *report,
+                worker: worker.clone(),
+                by: context.actor.clone(),
+            },
             Verb::Event { name } => Input::Event { name: name.clone() },
             Verb::Delete { lose_data } => {
                 Input::Delete { by: by(), lose_data: *lose_data, view: view()? }
@@ -470,6 +490,9 @@ impl Verb {
             Self::EndInstance(instance) => format!("end {instance}"),
             Self::Evidence { gate, version, verdict, level } => {
                 format!("evidence {gate} {version:?} {verdict:?} {level:?}")
+            }
+            Self::Column { column, incarnation, report, worker } => {
+                format!("column {column} {incarnation} {report:?} {worker:?}")
             }
             Self::Event { name } => format!("event {name}"),
             Self::Delete { lose_data } => format!("delete {lose_data}"),

@@ -11,7 +11,7 @@
 
 use keywheel_api::problem::Kind;
 use keywheel_api::revocation::Revoke;
-use keywheel_core::gate::FINDINGS;
+use keywheel_core::gate::{FINDINGS, REENCRYPTION};
 use keywheel_core::id::RingName;
 use keywheel_core::policy::Policy;
 use keywheel_core::revocation::Revocation;
@@ -42,6 +42,9 @@ pub(crate) enum Right {
     ReportScan,
     /// See what scans found: where keys are used, and where they stand.
     ReadFindings,
+    /// Report what a column holds, to the gate `reencryption`. A consumer only where it is the
+    /// column's worker.
+    ReportColumn,
     /// Report what happened in the application.
     SendEvent,
     /// Register processes, report proofs, fetch keys.
@@ -81,10 +84,12 @@ pub(crate) fn allows(role: &Role, right: Right) -> bool {
         Right::Operate => matches!(role, Admin | Operator),
         Right::BreakGlass => matches!(role, Breakglass),
         Right::GiveEvidence => matches!(role, Evidence(_)),
-        Right::ReportScan => is_of_findings(role),
+        Right::ReportScan => is_of(role, FINDINGS),
         Right::ReadFindings => {
-            matches!(role, Admin | Operator | Breakglass | Auditor) || is_of_findings(role)
+            matches!(role, Admin | Operator | Breakglass | Auditor) || is_of(role, FINDINGS)
         }
+        // Not the administrator: who declares a column does not count what is in it.
+        Right::ReportColumn => matches!(role, Consumer) || is_of(role, REENCRYPTION),
         Right::SendEvent | Right::Revoke | Right::ReportIssued => {
             matches!(role, Admin | Operator | Consumer)
         }
@@ -98,8 +103,8 @@ pub(crate) fn allows(role: &Role, right: Right) -> bool {
     }
 }
 
-fn is_of_findings(role: &Role) -> bool {
-    matches!(role, Role::Evidence(gate) if gate.as_str() == FINDINGS)
+fn is_of(role: &Role, name: &str) -> bool {
+    matches!(role, Role::Evidence(gate) if gate.as_str() == name)
 }
 
 /// Whether a role may see where in the code keys stand; others see that a gate is closed.
@@ -121,11 +126,12 @@ pub(crate) fn roles(right: Right) -> Vec<&'static str> {
         all.iter().filter(|(_, role)| allows(role, right)).map(|(name, _)| *name).collect();
     // What holds for a gate of the user's own holds for all.
     let holds = |gate: &str| gate.parse().is_ok_and(|gate| allows(&Role::Evidence(gate), right));
-    match (holds("probes"), holds(FINDINGS)) {
-        (true, _) => named.push("evidence:<gate>"),
-        (false, true) => named.push("evidence:findings"),
-        (false, false) => {}
+    if holds("probes") {
+        named.push("evidence:<gate>");
+        return named;
     }
+    let own = [(FINDINGS, "evidence:findings"), (REENCRYPTION, "evidence:reencryption")];
+    named.extend(own.iter().filter(|(gate, _)| holds(gate)).map(|(_, role)| role));
     named
 }
 

@@ -9,7 +9,9 @@ use hyper::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
 };
 use keywheel_api::problem::Kind;
-use keywheel_core::id::{GateName, InstanceId, Revision, RingName, ScanName, VersionNumber};
+use keywheel_core::id::{
+    ColumnName, GateName, InstanceId, Revision, RingName, ScanName, VersionNumber,
+};
 use keywheel_engine::{Caller, Context, Engine, EngineError, Peer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,6 +75,17 @@ impl Call {
     pub(crate) fn gate(&self) -> Result<GateName, Refusal> {
         self.segment("gate").parse().map_err(|error: keywheel_core::id::NameError| {
             Refusal::new(Kind::NotFound, error.to_string(), "Check the gate's name")
+        })
+    }
+
+    /// The column of the path.
+    pub(crate) fn column(&self) -> Result<ColumnName, Refusal> {
+        self.segment("column").parse().map_err(|error: keywheel_core::id::NameError| {
+            Refusal::new(
+                Kind::NotFound,
+                error.to_string(),
+                "Give the column's name; `keywheel ring columns` lists them",
+            )
         })
     }
 

@@ -21,7 +21,8 @@ pub(crate) struct Operation {
     /// Its stable name, for clients that are generated, and for metrics.
     pub(crate) id: &'static str,
     pub(crate) method: Method,
-    /// With `{ring}`, `{version}`, `{gate}`, `{instance}`, `{scan}` and `{token}` where they stand.
+    /// With `{ring}`, `{version}`, `{gate}`, `{column}`, `{instance}`, `{scan}` and `{token}` where
+    /// they stand.
     pub(crate) path: &'static str,
     /// One sentence.
     pub(crate) summary: &'static str,
@@ -112,6 +113,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
         routes::verbs::OPERATIONS,
         routes::versions::OPERATIONS,
         routes::gates::OPERATIONS,
+        routes::columns::OPERATIONS,
         routes::scans::OPERATIONS,
         routes::events::OPERATIONS,
         routes::plan::OPERATIONS,

@@ -147,6 +147,7 @@ fn kind_of(error: &EngineError) -> Kind {
             RefusedKind::GateClosed => Kind::GateClosed,
             RefusedKind::NotFound => Kind::NotFound,
             RefusedKind::Invalid => Kind::Invalid,
+            RefusedKind::Forbidden => Kind::Forbidden,
             // `Illegal`, and kinds that a later core adds: the ring's state does not allow it.
             _ => Kind::IllegalTransition,
         },

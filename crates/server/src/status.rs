@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keywheel_api::column::{ColumnStatus, ReportedColumn};
 use keywheel_api::ring::{
     BentLaw, ConsumerStatus, Counts, ExposureStatus, GateStatus, InstanceStatus, Laggard, Mark,
     PathStatus, RevocationCount, RingStatus, StageGates, VersionStatus,
@@ -10,7 +11,7 @@ use keywheel_core::gate::{self, Gate};
 use keywheel_core::id::{ConsumerName, InstanceId, VersionNumber};
 use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding};
 use keywheel_core::policy::Role;
-use keywheel_core::ring::{Attribution, Direction, Exception, Law, Origin, State, Version};
+use keywheel_core::ring::{Attribution, Direction, Exception, Law, Origin, Ring, State, Version};
 use keywheel_core::schedule::Cause;
 use keywheel_core::time::{Span, WallTime};
 use keywheel_core::view::{BlockingPlace, Instance, Standing};
@@ -55,6 +56,7 @@ pub(crate) fn ring_status(snapshot: &Snapshot) -> RingStatus {
             .revocations
             .map(|count| RevocationCount { kept: count.kept, newest: count.newest }),
         deleted: ring.deleted.map(|at| at.wall.to_string()),
+        columns: columns(ring),
         bent: ring
             .bent
             .iter()
@@ -270,6 +272,43 @@ fn places(snapshot: &Snapshot) -> Vec<String> {
         places.extend(open.map(|place| format!("{}: {}", scan.name, place.place)));
     }
     places
+}
+
+/// Each declared column with the newest report about each version.
+fn columns(ring: &Ring) -> Vec<ColumnStatus> {
+    let declared = ring.policy.columns.iter();
+    declared
+        .map(|(name, column)| {
+            let own = ring.columns.iter().filter(|record| record.column == *name);
+            let mut reports: Vec<_> = own
+                .map(|record| {
+                    let (report, number) = (record.report, record.report.version);
+                    let version = ring.versions.get(&number);
+                    ReportedColumn {
+                        version: number.0,
+                        left: report.left,
+                        moved: report.moved,
+                        quarantined: report.quarantined,
+                        rows: report.rows,
+                        verified: report.verified,
+                        seen: report.seen.0,
+                        counts: version.is_some_and(|version| record.counts(version)),
+                        by: record.by.clone(),
+                        at: record.at.wall.to_string(),
+                    }
+                })
+                .collect();
+            reports.sort_by_key(|report| report.version);
+            ColumnStatus {
+                name: name.to_string(),
+                table: column.table.clone(),
+                column: column.column.clone(),
+                format: column.format.to_string(),
+                worker: column.worker.to_string(),
+                reports,
+            }
+        })
+        .collect()
 }
 
 fn consumers(snapshot: &Snapshot) -> Vec<ConsumerStatus> {

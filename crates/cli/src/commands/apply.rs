@@ -2,8 +2,8 @@
 //! the file has not is listed and never deleted.
 
 use keywheel_api::ring::{PutRing, RingStatus};
-use keywheel_core::id::RingName;
-use keywheel_core::policy::{Policy, Spec};
+use keywheel_core::id::{ColumnName, RingName};
+use keywheel_core::policy::{Column, ColumnSpec, Policy, Spec};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -33,7 +33,7 @@ struct Difference {
     action: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldChange>,
-    /// What its policy leaves to a guess.
+    /// What its policy leaves to a guess, and what a change lets go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     #[serde(skip)]
@@ -126,8 +126,11 @@ fn compare(wanted: &[(&RingName, &Spec)], present: &[RingStatus]) -> Vec<Differe
         };
         let revision = ring.map(|ring| ring.revision);
         // The configuration is settled already; a policy that is wrong has been refused.
-        let warnings = Policy::try_from(*spec).map(|policy| policy.passive_warnings());
-        let warnings = warnings.unwrap_or_default();
+        let policy = Policy::try_from(*spec);
+        let mut warnings = policy.as_ref().map(Policy::passive_warnings).unwrap_or_default();
+        if let (Some(ring), Ok(policy)) = (ring, &policy) {
+            warnings.extend(released(ring, policy));
+        }
         all.push(Difference { ring: name.to_string(), action, fields, warnings, revision });
     }
     for ring in present.iter().filter(|ring| ring.deleted.is_none()) {
@@ -160,19 +163,54 @@ fn flat(spec: &Spec) -> Flat {
     let mut flat = Flat::new();
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(spec) else { return flat };
     for (field, value) in fields {
-        if field != "consumer" {
-            flat.insert(field, value);
-            continue;
-        }
-        for consumer in value.as_array().into_iter().flatten() {
-            let Some(object) = consumer.as_object() else { continue };
-            let name = object.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-            for (key, value) in object.iter().filter(|(key, _)| *key != "name") {
-                flat.insert(format!("consumer.{name}.{key}"), value.clone());
-            }
+        match field.as_str() {
+            "consumer" => named(&mut flat, "consumer", value.as_array(), |_, name| name.to_owned()),
+            "column" => named(&mut flat, "column", value.as_array(), |index, _| {
+                spec.column.get(index).map(ColumnSpec::name).unwrap_or_default()
+            }),
+            _ => drop(flat.insert(field, value)),
         }
     }
     flat
+}
+
+/// What stands in a list, by name and not by place.
+fn named(
+    flat: &mut Flat,
+    list: &str,
+    of: Option<&Vec<serde_json::Value>>,
+    name: impl Fn(usize, &str) -> String,
+) {
+    for (index, one) in of.into_iter().flatten().enumerate() {
+        let Some(object) = one.as_object() else { continue };
+        let given = object.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+        let name = name(index, given);
+        for (key, value) in object.iter().filter(|(key, _)| *key != "name") {
+            flat.insert(format!("{list}.{name}.{key}"), value.clone());
+        }
+    }
+}
+
+/// What a change of columns lets go: a retiring version no longer waits for what is taken out.
+fn released(ring: &RingStatus, to: &Policy) -> Vec<String> {
+    let retiring = ring.versions.iter().filter(|version| version.state == "retiring");
+    let retiring: Vec<_> = retiring.map(|version| format!("v{}", version.number)).collect();
+    let Ok(from) = Policy::try_from(&ring.policy) else { return Vec::new() };
+    let stays = |name: &ColumnName, column: &Column| {
+        to.columns.get(name).is_some_and(|now| now.is_same_data(column))
+    };
+    let gone = from.columns.iter().filter(|(name, column)| !stays(name, column));
+    gone.filter(|_| !retiring.is_empty())
+        .map(|(name, column)| {
+            format!(
+                "{} will not wait for column {name} any more: what {}.{} holds under it no longer \
+                 counts",
+                retiring.join(", "),
+                column.table,
+                column.column
+            )
+        })
+        .collect()
 }
 
 fn show(invocation: &Invocation, all: &[Difference], dry_run: bool) -> Result<(), Failure> {

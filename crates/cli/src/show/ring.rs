@@ -5,6 +5,7 @@ use keywheel_api::ring::{
 };
 use keywheel_core::time::WallTime;
 
+use super::columns::columns;
 use super::table::Table;
 use super::text::{Line, Piece, Tone};
 use super::time::{age, until};
@@ -53,6 +54,10 @@ pub fn page(ring: &RingStatus, now: WallTime) -> Vec<Line> {
     lines.extend(versions(ring, now));
     section(&mut lines, "CONSUMERS");
     lines.extend(consumers(ring));
+    if !ring.columns.is_empty() {
+        section(&mut lines, "COLUMNS");
+        lines.extend(columns(&ring.columns));
+    }
     exposure(&mut lines, ring);
     bent(&mut lines, ring, now);
     lines
@@ -174,7 +179,8 @@ fn gates_in_short(ring: &RingStatus) -> Piece {
     Piece::new(worst.unwrap_or(Tone::Waiting), texts.join(", "))
 }
 
-fn gate_tone(gate: &GateStatus) -> Tone {
+/// How well a gate stands.
+pub fn gate_tone(gate: &GateStatus) -> Tone {
     match gate.status.as_str() {
         "open" => Tone::Good,
         "waiting" => Tone::Waiting,

@@ -41,10 +41,10 @@ const INSTANCES_MAX: usize = 10_000;
 
 /// Collects what is wrong, so that one answer names everything.
 #[derive(Default)]
-struct Faults(Vec<PolicyError>);
+pub(super) struct Faults(Vec<PolicyError>);
 
 impl Faults {
-    fn add(&mut self, field: &str, cause: impl fmt::Display, remedy: impl fmt::Display) {
+    pub(super) fn add(&mut self, field: &str, cause: impl fmt::Display, remedy: impl fmt::Display) {
         self.0.push(PolicyError {
             field: field.into(),
             cause: cause.to_string(),
@@ -111,6 +111,7 @@ impl TryFrom<&Spec> for Policy {
             revocations_stale_after: faults
                 .optional_span("revocations_stale_after", spec.revocations_stale_after.as_deref()),
             ledger: spec.ledger,
+            columns: super::columns::columns(spec, &mut faults),
             kind: kind.unwrap_or(Kind::External),
         };
         if faults.0.is_empty() {

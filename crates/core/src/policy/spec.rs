@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OnStall, Role};
+use super::{ColumnFormat, OnStall, Role};
 use crate::gate::EvidenceLevel;
 
 /// A ring as it is declared.
@@ -131,6 +131,10 @@ pub struct Spec {
     /// Consumers that report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumer: Vec<ConsumerSpec>,
+    /// Encryption: the columns of databases that hold values under the ring's keys. A replaced key
+    /// retires only when none of them needs it any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub column: Vec<ColumnSpec>,
 }
 
 /// A declared service that uses a ring.
@@ -160,4 +164,23 @@ pub struct ConsumerSpec {
     /// library reaches `held`; more is what an agent finds out by trying the real path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_evidence: Option<EvidenceLevel>,
+}
+
+/// A column of a database whose values are moved from key to key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ColumnSpec {
+    /// What reports and gates call it. Default: the table and the column, `orders.card`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The table, as SQL writes it, with its schema where it needs one.
+    pub table: String,
+    /// The column of that table.
+    pub column: String,
+    /// How a value is written: `pgp` (default), `pgp-armored`, `fernet`, `keywheel` or `raw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<ColumnFormat>,
+    /// Which consumer of the ring moves its rows and reports how far it is.
+    pub worker: String,
 }

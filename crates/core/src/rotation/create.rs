@@ -32,6 +32,7 @@ pub fn create(
         promises: policy.promises(),
         recovery_tested: first.recovery_tested,
         stalled: None,
+        switched: None,
     };
     let ring = Ring {
         name,
@@ -46,6 +47,7 @@ pub fn create(
         paused: None,
         waivers: Vec::new(),
         evidence: Vec::new(),
+        columns: Vec::new(),
         bent: Vec::new(),
         silence_pin: None,
         overdue_reported: None,

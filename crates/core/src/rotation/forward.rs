@@ -2,7 +2,7 @@
 //! stages.
 
 use super::{Minted, Notice, Refused, RefusedKind, Work};
-use crate::gate::{FINDINGS, Gate, GateStatus};
+use crate::gate::{FINDINGS, Gate, GateStatus, REENCRYPTION};
 use crate::guard::Guard;
 use crate::id::VersionNumber;
 use crate::policy::Promises;
@@ -31,7 +31,8 @@ impl Work {
         let number = self.add(minted);
         self.ring.wanted = None;
         self.ring.waivers.clear();
-        self.ring.evidence.retain(|record| record.gate.as_str() == "reencryption");
+        self.ring.evidence.retain(|record| record.gate.as_str() == REENCRYPTION);
+        self.forget_columns_of_the_past();
         self.begin(number, Stage::Stage, cause.clone(), Direction::Forward);
         self.notify(Notice::Started { version: number, cause });
         Ok(())
@@ -53,6 +54,7 @@ impl Work {
             promises: Promises::default(),
             recovery_tested: minted.recovery_tested,
             stalled: None,
+            switched: None,
         };
         self.ring.versions.insert(number, version);
         number
@@ -80,6 +82,9 @@ impl Work {
     pub(super) fn put(&mut self, number: VersionNumber, state: State) {
         let revision = self.ring.revision;
         let Some(version) = self.ring.versions.get_mut(&number) else { return };
+        if !matches!(state, State::Retired { .. }) {
+            version.switched = None;
+        }
         version.state = state;
         version.stalled = None;
         version.revision = revision;

@@ -1,7 +1,7 @@
 //! What people and other programs ask for, apart from rotations and emergencies.
 
 use super::{Effect, Notice, Refused, RefusedKind, Work};
-use crate::gate::{BUILT_IN, EvidenceLevel, EvidenceRecord, Gate, Verdict};
+use crate::gate::{BUILT_IN, EvidenceLevel, EvidenceRecord, Gate, REENCRYPTION, Verdict};
 use crate::guard::Guard;
 use crate::id::{GateName, Incarnation, InstanceId, VersionNumber};
 use crate::policy::Policy;
@@ -79,7 +79,9 @@ impl Work {
         level: EvidenceLevel,
         by: String,
     ) -> Result<(), Refused> {
-        if BUILT_IN.contains(&gate.as_str()) && gate.as_str() != "reencryption" {
+        if gate.as_str() == REENCRYPTION {
+            self.check_uncounted()?;
+        } else if BUILT_IN.contains(&gate.as_str()) {
             return Err(self.refuse(
                 RefusedKind::Invalid,
                 format!("`{gate}` is a gate that keywheel judges by itself"),
@@ -234,7 +236,8 @@ impl Work {
             self.ring.silence_pin = Some(SilencePin { silence, since: self.ring.revision });
         }
         let promises = policy.promises();
-        self.ring.policy = policy;
+        let former = std::mem::replace(&mut self.ring.policy, policy);
+        self.settle_columns(&former.columns);
         for version in self.ring.versions.values_mut() {
             if matches!(version.state, State::Primary { .. }) {
                 version.promises = version.promises.widen(promises);
@@ -289,6 +292,7 @@ impl Work {
         self.ring.wanted = None;
         self.ring.waivers.clear();
         self.ring.evidence.clear();
+        self.ring.columns.clear();
         if let Some(pin) = &mut self.ring.silence_pin {
             pin.since = self.ring.revision;
         }

@@ -42,6 +42,7 @@ impl Work {
             State::Retiring { since, last_switch: None } => {
                 // Not a change of what consumers hold, so the revision of the state stays.
                 self.note(number, State::Retiring { since, last_switch: Some(self.now.cluster) });
+                self.note_switch(number);
                 self.notify(Notice::Draining { version: number });
             }
             State::Retiring { last_switch: Some(_), .. } => {
@@ -111,6 +112,7 @@ impl Work {
 
     fn destroy(&mut self, number: VersionNumber, _: &DrainProved, _: &GraceElapsed) {
         self.put(number, State::Destroyed { since: self.now });
+        self.ring.columns.retain(|record| record.report.version != number);
         self.effects.push(Effect::Erase { version: number });
         self.notify(Notice::Destroyed { version: number });
     }

@@ -4,9 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keywheel_core::gate::EvidenceLevel;
-use keywheel_core::id::{ConsumerName, Incarnation, InstanceId, Kid, Revision, VersionNumber};
+use keywheel_core::id::{
+    ColumnName, ConsumerName, Incarnation, InstanceId, Kid, Revision, VersionNumber,
+};
 use keywheel_core::kind::{Kind, SigningAlgorithm};
-use keywheel_core::policy::{Consumer, Health, OnCompromise, OnStall, Policy, Role};
+use keywheel_core::policy::{
+    Column, ColumnFormat, Consumer, Health, OnCompromise, OnStall, Policy, Role,
+};
 use keywheel_core::ring::{Attribution, Origin, Ring};
 use keywheel_core::rotation::{self, Input, Minted, Refused, Step};
 use keywheel_core::schedule::{Cause, Triggers};
@@ -42,11 +46,24 @@ pub(crate) fn policy() -> Policy {
         ]),
         revocations_stale_after: None,
         ledger: false,
+        columns: BTreeMap::new(),
     }
 }
 
 pub(crate) fn consumer_name(name: &str) -> ConsumerName {
     name.parse().unwrap()
+}
+
+/// A column that `gateway` moves.
+pub(crate) fn column(name: &str) -> (ColumnName, Column) {
+    let (table, column) = name.split_once('.').unwrap();
+    let column = Column {
+        table: table.into(),
+        column: column.into(),
+        format: ColumnFormat::Pgp,
+        worker: consumer_name("gateway"),
+    };
+    (name.parse().unwrap(), column)
 }
 
 pub(crate) fn by() -> Attribution {

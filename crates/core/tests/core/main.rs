@@ -8,6 +8,7 @@
     reason = "helpers of tests may stop a test, and tables are built line by line"
 )]
 
+mod columns;
 mod common;
 mod evidence;
 mod findings;

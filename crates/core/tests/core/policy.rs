@@ -41,7 +41,7 @@ fn a_plain_ring_is_accepted() {
 }
 
 refused! {
-    unknown_field: {"rotate_evry": "7d"} => @"unreadable: unknown field `rotate_evry`, expected one of `kind`, `algorithm`, `rsa_bits`, `length_bytes`, `encoding`, `alphabet`, `rotate_every`, `cron`, `time_zone`, `max_age_at_use`, `max_uses`, `on_event`, `jitter`, `quiet_hours`, `longest_lifetime`, `skew`, `hold`, `quiet_use`, `retire_after`, `max_accepted`, `stall_after`, `on_stall`, `lease_ttl`, `offline_max`, `destroy_after`, `on_compromise`, `switch_within`, `approval`, `require`, `findings_max_age`, `max_rejected_percent`, `revocations_stale_after`, `ledger`, `passive`, `consumer`";
+    unknown_field: {"rotate_evry": "7d"} => @"unreadable: unknown field `rotate_evry`, expected one of `kind`, `algorithm`, `rsa_bits`, `length_bytes`, `encoding`, `alphabet`, `rotate_every`, `cron`, `time_zone`, `max_age_at_use`, `max_uses`, `on_event`, `jitter`, `quiet_hours`, `longest_lifetime`, `skew`, `hold`, `quiet_use`, `retire_after`, `max_accepted`, `stall_after`, `on_stall`, `lease_ttl`, `offline_max`, `destroy_after`, `on_compromise`, `switch_within`, `approval`, `require`, `findings_max_age`, `max_rejected_percent`, `revocations_stale_after`, `ledger`, `passive`, `consumer`, `column`";
     unknown_consumer_field: {"consumer": [{"name": "web", "role": "protect", "min": 2}]} => @"unreadable: unknown field `min`, expected one of `name`, `role`, `min_instances`, `max_instances`, `one_slot`, `cutover`, `min_evidence`";
     assumed_evidence: {"consumer": [{"name": "web", "role": "protect", "min_evidence": "assumed"}]} => @"consumer.web.min_evidence: `assumed` is what holds when nobody has shown anything. Use attested, held, exercised or probed";
     unknown_evidence: {"consumer": [{"name": "web", "role": "protect", "min_evidence": "sure"}]} => @"unreadable: unknown variant `sure`, expected one of `assumed`, `attested`, `held`, `exercised`, `probed`";
@@ -88,6 +88,13 @@ refused! {
     gate_name: {"require": ["My Gate"]} => @"require: `My Gate` cannot name a gate; use 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit. Rename it";
     unknown_compromise: {"on_compromise": "panic"} => @"on_compromise: `panic` is not known. Use switch_first or reject_first";
     switch_within_of_reject_first: {"on_compromise": "reject_first", "switch_within": "5s"} => @r#"switch_within: has no meaning with on_compromise = "reject_first". Remove it"#;
+    columns_of_signatures: {"column": [{"table": "orders", "column": "card", "worker": "web"}]} => @"column: has no meaning for a ring of kind `signing`. It belongs to kind `encryption`; remove it";
+    column_without_a_worker: {"kind": "encryption", "column": [{"table": "orders", "column": "card", "worker": "mover"}]} => @r#"column.orders.card.worker: `mover` is not a consumer of this ring. Declare the program that moves the rows as a consumer, with role = "process" and min_instances = 0"#;
+    column_twice: {"kind": "encryption", "column": [{"table": "orders", "column": "card", "worker": "web"}, {"table": "orders", "column": "card", "worker": "web", "format": "raw"}]} => @"column.name: `orders.card` is declared twice. Keep one of them, or give each a name of its own";
+    column_that_cannot_name_itself: {"kind": "encryption", "column": [{"table": "\"Orders\"", "column": "card", "worker": "web"}]} => @r#"column.name: `"Orders".card` cannot name a column; use 1 to 128 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit. Give the column a name of its own with `name`"#;
+    column_of_no_table: {"kind": "encryption", "column": [{"table": "", "column": "card", "worker": "web"}]} => @"column.table: does not have 1 to 256 printable bytes. Write it as SQL does, for example public.orders";
+    column_of_no_format: {"kind": "encryption", "column": [{"table": "orders", "column": "card", "worker": "web", "format": "rot13"}]} => @"unreadable: unknown variant `rot13`, expected one of `pgp`, `pgp-armored`, `fernet`, `keywheel`, `raw`";
+    unknown_column_field: {"kind": "encryption", "column": [{"table": "orders", "column": "card", "worker": "web", "key": "id"}]} => @"unreadable: unknown field `key`, expected one of `name`, `table`, `column`, `format`, `worker`";
     several_at_once: {"kind": "cookie", "max_uses": 0, "skew": "soon"} => @"
 kind: `cookie` is not a kind of ring. Use secret, signing, encryption or external
 skew: `soon` is not a length of time; write a whole number and a unit, such as 90s, 30m, 12h, 7d or 2w. Correct the value
@@ -193,4 +200,39 @@ fn the_profiles_are_in_order() {
             assert!(profile.learns_within >= cooldown, "{} learns too soon", profile.name);
         }
     }
+}
+
+#[test]
+fn columns_are_named_by_their_place_and_are_few() {
+    let many = |count: usize| {
+        let columns: Vec<_> = (0..count)
+            .map(|n| json!({"table": "t", "column": format!("c{n}"), "worker": "web"}))
+            .collect();
+        json!({"kind": "encryption", "column": columns})
+    };
+    assert_eq!(judged(&many(64)), "accepted");
+    assert_eq!(
+        judged(&many(65)),
+        "column: 65 columns are more than 64. Give the others to a second ring"
+    );
+    let spec = json!({
+        "kind": "encryption",
+        "longest_lifetime": "15m",
+        "consumer": [{"name": "mover", "role": "process", "min_instances": 0}],
+        "column": [
+            {"table": "public.orders", "column": "card", "worker": "mover"},
+            {"name": "old", "table": "\"Orders\"", "column": "Card", "worker": "mover",
+             "format": "pgp-armored"},
+        ],
+    });
+    let policy = Policy::try_from(&serde_json::from_value::<Spec>(spec).unwrap()).unwrap();
+    let told: Vec<_> = policy
+        .columns
+        .iter()
+        .map(|(name, one)| format!("{name}: {} {} {}", one.table, one.format, one.worker))
+        .collect();
+    assert_eq!(
+        told,
+        ["old: \"Orders\" pgp-armored mover", "public.orders.card: public.orders pgp mover"]
+    );
 }

@@ -1,7 +1,7 @@
 //! Every pair of a ring's state and an input: which moves, and which is refused and how.
 
 use crate::common::{Driver, by, policy};
-use keywheel_core::gate::{EvidenceLevel, Verdict};
+use keywheel_core::gate::{ColumnReport, EvidenceLevel, Verdict};
 use keywheel_core::id::{Incarnation, InstanceId, VersionNumber};
 use keywheel_core::policy::OnCompromise;
 use keywheel_core::ring::Exception;
@@ -111,6 +111,21 @@ fn inputs(driver: &Driver) -> Vec<Input> {
             level: EvidenceLevel::Probed,
             by: "prober".into(),
         },
+        Input::Column {
+            column: "orders.card".parse().unwrap(),
+            incarnation: driver.ring.incarnation.clone(),
+            report: ColumnReport {
+                version,
+                seen: driver.ring.revision,
+                left: 0,
+                moved: 0,
+                quarantined: 0,
+                rows: 0,
+                verified: true,
+            },
+            worker: None,
+            by: "mover".into(),
+        },
         Input::Event { name: "login".into() },
         Input::Event { name: "logout".into() },
         Input::Edit { policy: Box::new(edited), removing: None, view: view.clone() },
@@ -174,6 +189,7 @@ waive             illegal   illegal   illegal        ok   illegal   illegal   il
 end an instance        ok        ok        ok        ok        ok        ok        ok        ok        ok        ok   illegal
 end an instance   illegal   illegal   illegal   illegal   illegal   illegal   illegal   illegal   illegal   illegal   illegal
 evidence          illegal        ok        ok        ok        ok   illegal        ok        ok        ok        ok   illegal
+column            missing   missing   missing   missing   missing   missing   missing   missing   missing   missing   illegal
 event                  ok        ok        ok        ok        ok        ok        ok        ok        ok        ok   illegal
 event             invalid   invalid   invalid   invalid   invalid   invalid   invalid   invalid   invalid   invalid   illegal
 edit                   ok        ok        ok        ok        ok        ok        ok        ok        ok        ok   illegal

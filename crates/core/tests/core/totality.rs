@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{by, consumer_name, minted, new_ring, policy};
-use keywheel_core::gate::{EvidenceLevel, Verdict};
+use crate::common::{by, column, consumer_name, minted, new_ring, policy};
+use keywheel_core::gate::{ColumnReport, EvidenceLevel, Verdict};
 use keywheel_core::id::{GateName, Incarnation, InstanceId, Revision, VersionNumber};
 use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding};
 use keywheel_core::plan::plan;
@@ -31,7 +31,7 @@ struct Roll {
 
 fn rolls() -> impl Strategy<Value = Vec<Roll>> {
     let roll = (
-        0u8..27,
+        0u8..30,
         0u32..6,
         any::<u8>(),
         prop_oneof![3 => Just(0u64), 2 => 0u64..120, 1 => 0u64..100_000],
@@ -74,7 +74,9 @@ fn policies() -> Vec<Policy> {
     let mut lonely = policy();
     lonely.consumers.remove(&consumer_name("gateway"));
     lonely.offline_max = Span::from_secs(60);
-    vec![plain, encryption, strict, eager, lonely]
+    let mut columns = encryption.clone();
+    columns.columns = [column("orders.card"), column("users.ssn")].into();
+    vec![plain, encryption, strict, eager, lonely, columns]
 }
 
 fn view(ring: &Ring, now: Now, roll: &Roll) -> View {
@@ -198,7 +200,35 @@ fn input(ring: &Ring, now: Now, roll: &Roll) -> Input {
             by: by(),
             view,
         },
+        26..=28 => column_input(ring, roll),
         _ => Input::Tick { view },
+    }
+}
+
+/// A report that is believed as often as not.
+fn column_input(ring: &Ring, roll: &Roll) -> Input {
+    let choice = u64::from(roll.choice);
+    let retiring = ring.versions.iter().find(|(_, one)| one.switched.is_some());
+    let version = retiring.map_or(VersionNumber(roll.version), |(number, _)| *number);
+    let ago = if choice.is_multiple_of(5) { choice } else { 0 };
+    let columns = ["orders.card", "users.ssn", "orders.card", "users.ssn", "nobody.knows"];
+    let incarnation =
+        if choice % 17 == 16 { Incarnation("?".into()) } else { ring.incarnation.clone() };
+    Input::Column {
+        column: columns[usize::from(roll.choice) % columns.len()].parse().unwrap(),
+        incarnation,
+        report: ColumnReport {
+            version: if choice % 7 == 6 { VersionNumber(roll.version) } else { version },
+            seen: Revision(ring.revision.0.saturating_sub(ago) + u64::from(choice % 19 == 18)),
+            left: u64::from(choice % 4 == 3),
+            moved: choice,
+            quarantined: u64::from(choice % 11 == 10),
+            rows: choice,
+            verified: choice % 6 != 5,
+        },
+        worker: (choice % 3 == 2)
+            .then(|| consumer_name(if choice % 2 == 0 { "issuer" } else { "gateway" })),
+        by: "mover".into(),
     }
 }
 
@@ -262,12 +292,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_input_moves_or_is_refused(policy in 0usize..5, rolls in rolls()) {
+    fn every_input_moves_or_is_refused(policy in 0usize..6, rolls in rolls()) {
         run(policy, &rolls, |_, _, _| Ok(()))?;
     }
 
     #[test]
-    fn documents_survive_their_way_through_the_store(policy in 0usize..5, rolls in rolls()) {
+    fn documents_survive_their_way_through_the_store(policy in 0usize..6, rolls in rolls()) {
         run(policy, &rolls, |ring, _, _| {
             let text = serde_json::to_string(ring).unwrap();
             prop_assert_eq!(&serde_json::from_str::<Ring>(&text).unwrap(), ring);
@@ -276,7 +306,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_shown_never_fails(policy in 0usize..5, rolls in rolls()) {
+    fn what_is_shown_never_fails(policy in 0usize..6, rolls in rolls()) {
         run(policy, &rolls, |ring, view, now| {
             for (_, _, gates) in rotation::gates(ring, view, now) {
                 for gate in gates {
@@ -292,7 +322,7 @@ proptest! {
     /// The engine sleeps until the moment that `wake` names; nothing may happen by time alone
     /// before.
     #[test]
-    fn nobody_oversleeps(policy in 0usize..5, rolls in rolls(), part in 0u64..1_000) {
+    fn nobody_oversleeps(policy in 0usize..6, rolls in rolls(), part in 0u64..1_000) {
         run(policy, &rolls, |ring, view, now| {
             let ring = settle(ring.clone(), view, now)?;
             let wake = rotation::wake(&ring, view, now);

@@ -10,6 +10,7 @@
 )]
 
 mod agents;
+mod columns;
 mod leadership;
 mod notices;
 mod outcomes;

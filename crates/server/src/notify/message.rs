@@ -98,6 +98,16 @@ fn sentence(ring: &str, notice: &Notice) -> String {
         }
         Notice::Approved { version, by } => format!("may promote {version}, says {}", by.who),
         Notice::Evidence { record } => format!("has evidence for gate {}", record.gate),
+        Notice::Column { record } => {
+            let (column, report) = (&record.column, &record.report);
+            let (left, version) = (report.left, report.version);
+            format!("has {left} rows left under {version} in column {column}, says {}", record.by)
+        }
+        Notice::ColumnsReleased { columns, versions } => {
+            let columns: Vec<_> = columns.iter().map(ToString::to_string).collect();
+            let versions: Vec<_> = versions.iter().map(ToString::to_string).collect();
+            format!("lets {} go without {}", versions.join(", "), columns.join(", "))
+        }
         Notice::Paused { by } => format!("is paused ({}: {})", by.who, by.reason),
         Notice::Resumed => "goes on".into(),
         Notice::Edited => "has another policy".into(),

@@ -2,6 +2,7 @@
 //! checked, calls the engine once, and writes down what it said.
 
 pub(crate) mod audit;
+pub(crate) mod columns;
 pub(crate) mod events;
 pub(crate) mod gates;
 pub(crate) mod health;

@@ -7,6 +7,7 @@ mod agents;
 mod bad_input;
 mod conditions;
 mod edge;
+mod columns;
 mod consumers;
 mod feed;
 mod notices;

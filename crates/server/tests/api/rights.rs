@@ -77,6 +77,7 @@ fn expectations() -> BTreeMap<&'static str, (Vec<&'static str>, Option<Value>)> 
         ("signToken", (vec!["signer"], Some(json!({ "claims": {} })))),
     ]);
     all.extend(of_scans());
+    all.extend(of_columns());
     all
 }
 
@@ -92,6 +93,17 @@ fn of_scans() -> [Expected; 4] {
         ("reportScan", (scanner(), Some(nothing))),
         ("forgetScan", (scanner(), None)),
         ("readFindings", (readers, None)),
+    ]
+}
+
+fn of_columns() -> [Expected; 2] {
+    let report = json!({
+        "version": 1, "incarnation": "none", "seen": 1, "left": 0, "moved": 0, "quarantined": 0,
+        "rows": 0, "verified": true,
+    });
+    [
+        ("readColumns", (ROLES.to_vec(), None)),
+        ("reportColumn", (vec!["consumer", "evidence:reencryption"], Some(report))),
     ]
 }
 
@@ -130,6 +142,7 @@ impl Operation {
         let mut path = self.path.replace("{ring}", ring).replace("{version}", "1");
         path = path.replace("{gate}", "probes").replace("{token}", "0123456789abcdef");
         path = path.replace("{instance}", "none").replace("{scan}", "shop");
+        path = path.replace("{column}", "orders.card");
         path += match self.id.as_str() {
             "watch" => "?wait=1ms",
             "fetchMaterial" => "?instance=none",
@@ -168,6 +181,7 @@ fn the_document_names_the_roles_of_the_table() {
             allowed.iter().map(|role| role.replace("probes", "<gate>")).collect();
         if allowed.contains("evidence:<gate>") {
             allowed.remove("evidence:findings");
+            allowed.remove("evidence:reencryption");
         }
         if ["putRing", "deleteRing"].contains(&operation.id.as_str()) {
             allowed.insert("breakglass".into());
@@ -253,8 +267,8 @@ fn a_ring_out_of_scope_looks_like_one_that_does_not_exist() {
                 let perhaps = role == "breakglass"
                     && ["putRing", "deleteRing"].contains(&operation.id.as_str());
                 // Evidence is given to gates; that this one is another's is said after the ring.
-                let perhaps =
-                    perhaps || (role == "evidence:findings" && operation.id == "putEvidence");
+                let of_another = ["evidence:findings", "evidence:reencryption"].contains(&role);
+                let perhaps = perhaps || (of_another && operation.id == "putEvidence");
                 let expected = if allowed.contains(&role) || perhaps { 404 } else { 403 };
                 assert_eq!(there.status, expected, "{what}");
             }

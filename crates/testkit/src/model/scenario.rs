@@ -64,6 +64,7 @@ pub(crate) fn policy() -> Policy {
         approval: false,
         required_gates: BTreeSet::new(),
         findings_max_age: None,
+        columns: BTreeMap::new(),
         health: Health { max_rejected_percent: 5, min_samples: 20 },
         passive: BTreeMap::new(),
         consumers: ["issuer", "gateway", "worker"]

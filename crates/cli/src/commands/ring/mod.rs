@@ -8,6 +8,7 @@ use crate::invocation::Invocation;
 use crate::remote::Remote;
 use crate::show;
 
+mod columns;
 mod delete;
 mod destroy;
 mod event;
@@ -41,6 +42,8 @@ enum Task {
     Destroy(destroy::Args),
     /// Shows who is declared to use a ring, and what scans of code bases found
     Findings(findings::Args),
+    /// Shows the columns that hold values under a ring's keys, and how far each is
+    Columns(columns::Args),
     /// Reports evidence to a gate
     Evidence(evidence::Args),
     /// Reports an application event that may start a rotation
@@ -61,6 +64,7 @@ pub fn run(invocation: &Invocation, args: Args) -> Outcome {
         Task::Delete(args) => delete::run(invocation, &args),
         Task::Destroy(args) => destroy::run(invocation, &args),
         Task::Findings(args) => findings::run(invocation, &args),
+        Task::Columns(args) => columns::run(invocation, &args),
         Task::Evidence(args) => evidence::run(invocation, &args),
         Task::Event(args) => event::run(invocation, &args),
     }

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 pub(crate) use http::{Answer, Request};
 
 /// Every role, as tokens name it.
-pub(crate) const ROLES: [&str; 8] = [
+pub(crate) const ROLES: [&str; 9] = [
     "admin",
     "operator",
     "breakglass",
@@ -33,6 +33,7 @@ pub(crate) const ROLES: [&str; 8] = [
     "signer",
     "evidence:probes",
     "evidence:findings",
+    "evidence:reencryption",
 ];
 
 /// A server and everything behind it.
