@@ -101,19 +101,49 @@ impl<'a> Message<'a> {
             stretch: self.job.stretch,
             session_key: self.session.is_some(),
             checked: self.checked,
+            exposed: self.is_exposed(),
         }
     }
 
     /// Opens it with the key that its job gave.
     pub(super) fn open(self, derived: &[u8], limits: Limits) -> Result<Opened, OpenError> {
-        let (cipher, key) = session_key(self.cipher, derived, self.session.as_deref())?;
-        let mut data = self.body.into_owned();
-        let (plain, shape) = if self.checked {
-            let data = data.get_mut(1..).unwrap_or_default();
-            content::read(decrypt_checked(cipher, &key, data)?, limits)?
+        let opened = session_key(self.cipher, derived, self.session.as_deref())
+            .and_then(|(cipher, key)| self.open_with(cipher, &key, limits));
+        match opened {
+            Err(OpenError::WrongKey) if self.is_exposed() => {
+                Err(OpenError::Unsupported { what: "a message that is not encrypted at all" })
+            }
+            other => other,
+        }
+    }
+
+    fn open_with(&self, cipher: Cipher, key: &[u8], limits: Limits) -> Result<Opened, OpenError> {
+        let mut data = Zeroizing::new(self.data().to_vec());
+        let prefix_bytes = cipher.block_bytes() + 2;
+        if self.checked {
+            cfb::decrypt(cipher, key, &[], &mut data)?;
         } else {
+            let (prefix, inside) = data
+                .split_at_mut_checked(prefix_bytes)
+                .ok_or_else(|| malformed(0, "the encrypted data are cut short"))?;
+            let iv = prefix.get(2..).unwrap_or_default().to_vec();
+            cfb::decrypt(cipher, key, &[], prefix)?;
+            cfb::decrypt(cipher, key, &iv, inside)?;
+        }
+        self.read(&data, prefix_bytes, limits)
+    }
+
+    /// Reads data that are in plain text.
+    fn read(&self, data: &[u8], prefix_bytes: usize, limits: Limits) -> Result<Opened, OpenError> {
+        let (plain, shape) = if self.checked {
+            content::read(checked(data, prefix_bytes)?, limits)?
+        } else {
+            let (prefix, inside) =
+                data.split_at_checked(prefix_bytes).ok_or(OpenError::WrongKey)?;
+            if !repeats(prefix) {
+                return Err(OpenError::WrongKey);
+            }
             // Nothing says that the key is right, so nonsense is what a wrong key gives.
-            let inside = decrypt_unchecked(cipher, &key, &mut data)?;
             content::read(inside, limits).map_err(|err| match err {
                 OpenError::Malformed { .. } => OpenError::WrongKey,
                 other => other,
@@ -121,6 +151,31 @@ impl<'a> Message<'a> {
         };
         let shape = super::Shape { checked: self.checked, ..shape };
         Ok(Opened { plain, shape: Shape::Pgp(shape) })
+    }
+
+    /// What is encrypted, behind the version.
+    fn data(&self) -> &[u8] {
+        self.body.get(usize::from(self.checked)..).unwrap_or_default()
+    }
+
+    /// Opens a message whose maker had no such cipher and did not notice: the data or the session
+    /// key are as they were.
+    pub(super) fn open_exposed(&self, limits: Limits) -> Result<Opened, OpenError> {
+        let plain = self.read(self.data(), self.cipher.block_bytes() + 2, limits);
+        let Some((number, key)) = self.session.as_deref().and_then(<[u8]>::split_first) else {
+            return plain;
+        };
+        let Ok(cipher) = Cipher::of(*number) else { return plain };
+        if cipher.key_bytes() != Ok(key.len()) {
+            return plain;
+        }
+        let plain = self.read(self.data(), cipher.block_bytes() + 2, limits);
+        plain.or_else(|_| self.open_with(cipher, key, limits))
+    }
+
+    fn is_exposed(&self) -> bool {
+        let limits = Limits::default();
+        self.open_exposed(limits).is_ok()
     }
 }
 
@@ -197,42 +252,18 @@ fn repeats(prefix: &[u8]) -> bool {
     matches!(prefix, [.., a, b, c, d] if a == c && b == d)
 }
 
-/// Decrypts, and compares the modification check with what it is of.
-fn decrypt_checked<'d>(
-    cipher: Cipher,
-    key: &[u8],
-    data: &'d mut [u8],
-) -> Result<&'d [u8], OpenError> {
-    let prefix_bytes = cipher.block_bytes() + 2;
-    let Some(end) = data.len().checked_sub(CHECK_BYTES).filter(|end| *end >= prefix_bytes) else {
-        return Err(malformed(0, "the encrypted data are cut short"));
-    };
-    cfb::decrypt(cipher, key, &[], data)?;
-    let (hashed, check) = data.split_at_checked(end + 2).ok_or(OpenError::WrongKey)?;
-    let (prefix, _) = data.split_at_checked(prefix_bytes).ok_or(OpenError::WrongKey)?;
-    let inside = data.get(prefix_bytes..end).ok_or(OpenError::WrongKey)?;
-    if !repeats(prefix) || !hashed.ends_with(&CHECK_HEADER) {
-        return Err(OpenError::WrongKey);
+/// What is between the prefix and the modification check, if that fits. All is looked at in any
+/// case: how long it takes says nothing of the prefix.
+fn checked(data: &[u8], prefix_bytes: usize) -> Result<&[u8], OpenError> {
+    let cut = || malformed(0, "the encrypted data are cut short");
+    let end = data.len().checked_sub(CHECK_BYTES).ok_or_else(cut)?;
+    let (prefix, _) = data.split_at_checked(prefix_bytes).ok_or_else(cut)?;
+    let inside = data.get(prefix_bytes..end).ok_or_else(cut)?;
+    let (hashed, check) = data.split_at_checked(end + CHECK_HEADER.len()).ok_or_else(cut)?;
+    let fits = sha1::Sha1::digest(hashed).as_slice().ct_eq(check);
+    if repeats(prefix) & hashed.ends_with(&CHECK_HEADER) & bool::from(fits) {
+        Ok(inside)
+    } else {
+        Err(OpenError::WrongKey)
     }
-    let hash = sha1::Sha1::digest(hashed);
-    if bool::from(hash.as_slice().ct_eq(check)) { Ok(inside) } else { Err(OpenError::WrongKey) }
-}
-
-/// Decrypts an old message, whose feedback starts anew after the prefix.
-fn decrypt_unchecked<'d>(
-    cipher: Cipher,
-    key: &[u8],
-    data: &'d mut [u8],
-) -> Result<&'d [u8], OpenError> {
-    let prefix_bytes = cipher.block_bytes() + 2;
-    let Some((prefix, inside)) = data.split_at_mut_checked(prefix_bytes) else {
-        return Err(malformed(0, "the encrypted data are cut short"));
-    };
-    let iv = prefix.get(2..).unwrap_or_default().to_vec();
-    cfb::decrypt(cipher, key, &[], prefix)?;
-    if !repeats(prefix) {
-        return Err(OpenError::WrongKey);
-    }
-    cfb::decrypt(cipher, key, &iv, inside)?;
-    Ok(inside)
 }

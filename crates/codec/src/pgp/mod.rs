@@ -118,14 +118,31 @@ pub struct Header {
     pub session_key: bool,
     /// Whether it has a modification check.
     pub checked: bool,
+    /// Whether it is not encrypted at all ([`open_exposed`]).
+    pub exposed: bool,
 }
 
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}, {}", self.cipher, self.digest, self.stretch)?;
         f.write_str(if self.session_key { ", session key" } else { "" })?;
-        f.write_str(if self.checked { "" } else { ", no modification check" })
+        f.write_str(if self.checked { "" } else { ", no modification check" })?;
+        f.write_str(if self.exposed { ", NOT ENCRYPTED" } else { "" })
     }
+}
+
+/// Opens a message that is not encrypted at all.
+///
+/// pgcrypto writes such ones where its OpenSSL does not have the cipher, which is so for Blowfish
+/// and CAST5 with OpenSSL 3 unless it is told to load them: it does not look at the error, and
+/// stores the plaintext in the frame of a message. No key protects them, so anybody who can write
+/// to the table could have made them; [`crate::Format::open`] refuses them, and this is for whoever
+/// decides to take what they say.
+///
+/// # Errors
+/// When the message is encrypted, or none.
+pub fn open_exposed(value: &[u8], limits: Limits) -> Result<Opened, OpenError> {
+    Message::parse(value)?.open_exposed(limits)
 }
 
 /// Opens many; their keys are derived together.

@@ -49,16 +49,6 @@ impl Deref for Body<'_> {
     }
 }
 
-impl Body<'_> {
-    /// The bytes as the caller's own.
-    pub(super) fn into_owned(self) -> Zeroizing<Vec<u8>> {
-        match self {
-            Self::Whole(bytes) => Zeroizing::new(bytes.to_vec()),
-            Self::Parts(bytes) => bytes,
-        }
-    }
-}
-
 /// One packet.
 pub(super) struct Packet<'a> {
     /// What it is.
