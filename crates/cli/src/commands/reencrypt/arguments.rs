@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
+use keywheel_api::column::ColumnStatus;
 use keywheel_codec::Format;
 use keywheel_codec::raw::{self, Validator};
+use keywheel_core::id::{ConsumerName, RingName};
 use keywheel_reencrypt::{Keys, Settings, TableName, Target, Triggers, Vacuum};
 
 use super::keys;
@@ -22,12 +25,20 @@ pub(super) struct What {
     /// postgresql://user@/database?host=/run/postgresql
     #[arg(long, value_name = "URL")]
     database: String,
+    /// Moves the columns that this ring declares, from its other versions to its primary; the
+    /// keys come from the server, and it is told what is left
+    #[arg(long, value_name = "RING", requires = "consumer",
+          conflicts_with_all = ["table", "old_key_file", "new_key_file"])]
+    pub(super) ring: Option<RingName>,
+    /// As which consumer of the ring; it must be the worker of the columns
+    #[arg(long, value_name = "NAME", requires = "ring")]
+    pub(super) consumer: Option<ConsumerName>,
     /// The table, as in SQL: people, app.people
-    #[arg(long, value_name = "TABLE")]
-    table: String,
-    /// The column
+    #[arg(long, value_name = "TABLE", required_unless_present = "ring", requires = "column")]
+    table: Option<String>,
+    /// The column; with --ring, the name of the one declared column that is meant
     #[arg(long, value_name = "COLUMN")]
-    column: String,
+    pub(super) column: Option<String>,
     /// How the values are written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Form::Pgp)]
     format: Form,
@@ -50,6 +61,9 @@ pub(super) struct What {
     /// Connects to another machine although the connection is not encrypted
     #[arg(long)]
     allow_plaintext: bool,
+    /// How many seconds `verify` waits for transactions that are open when it begins
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
 }
 
 /// How values are written.
@@ -84,15 +98,42 @@ impl What {
     /// # Errors
     /// The type of a raw cipher is none.
     pub(super) fn target(&self) -> Result<Target, Failure> {
+        let (Some(table), Some(column)) = (&self.table, &self.column) else {
+            return Err(Failure::new(
+                Exit::Usage,
+                "it is not said what is moved",
+                "give --table and --column, or --ring",
+            ));
+        };
+        let format = self.format(self.format)?;
+        Ok(Target { table: TableName::new(table.clone()), column: column.clone(), format })
+    }
+
+    /// A column that a ring declares.
+    ///
+    /// # Errors
+    /// The format is one that this release does not know, or raw without what a plaintext is.
+    pub(super) fn declared(&self, column: &ColumnStatus) -> Result<Target, Failure> {
+        let form = Form::from_str(&column.format, false).map_err(|_| {
+            let cause = format!("{} has the format {}", column.name, column.format);
+            Failure::failed(cause, "use client and server of one release")
+        })?;
+        if form == Form::Raw && self.plaintext.is_none() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{} has no integrity: a wrong key would open it silently", column.name),
+                "say with --plaintext what a plaintext is",
+            ));
+        }
         Ok(Target {
-            table: TableName::new(self.table.clone()),
-            column: self.column.clone(),
-            format: self.format()?,
+            table: TableName::new(column.table.clone()),
+            column: column.column.clone(),
+            format: self.format(form)?,
         })
     }
 
-    fn format(&self) -> Result<Format, Failure> {
-        Ok(match self.format {
+    fn format(&self, form: Form) -> Result<Format, Failure> {
+        Ok(match form {
             Form::Pgp => Format::Pgp,
             Form::PgpArmored => Format::PgpArmored,
             Form::Fernet => Format::Fernet,
@@ -117,6 +158,11 @@ impl What {
                 text.chars().all(|one| one.is_ascii_digit() || " -+./".contains(one))
             }),
         }
+    }
+
+    /// How long open transactions are waited for.
+    pub(super) const fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait)
     }
 
     /// Where the database is.
@@ -159,6 +205,11 @@ pub(super) struct How {
     /// Opens and seals every value, and writes nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Moves again and again, so many seconds after each time, until nothing is left and the
+    /// server has retired the old versions; with --ring
+    #[arg(long, value_name = "SECONDS", conflicts_with = "dry_run",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) every: Option<u64>,
     /// How many connections move at once
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -17,7 +17,8 @@ impl RowsBar {
             return Self { bar: ProgressBar::hidden() };
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        let template = "[{bar:24}] {human_pos} of about {human_len} rows, {per_sec}, {eta} left {msg}";
+        let template =
+            "[{bar:24}] {human_pos} of about {human_len} rows, {per_sec}, {eta} left {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }

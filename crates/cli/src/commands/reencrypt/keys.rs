@@ -23,7 +23,8 @@ pub(super) fn of_files(
     generated: bool,
     back: bool,
 ) -> Result<Keys, Failure> {
-    let named = |path: &Path| Ok::<_, Failure>((path.display().to_string(), read(path, generated)?));
+    let named =
+        |path: &Path| Ok::<_, Failure>((path.display().to_string(), read(path, generated)?));
     let mut from = old.iter().map(|path| named(path)).collect::<Result<Vec<_>, _>>()?;
     let mut to = named(new)?;
     if back {

@@ -3,7 +3,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use keywheel_reencrypt::{Error, Keys, Move, Outcome as Moved, Progress, Settings, Target};
+use keywheel_reencrypt::{
+    Error, Keys, Move, Outcome as Moved, Progress, Settings, Target, Verdict,
+};
 use postgres::Client;
 
 use self::arguments::{How, What};
@@ -14,6 +16,7 @@ use crate::invocation::Invocation;
 mod arguments;
 mod bar;
 mod keys;
+mod ring;
 mod show;
 
 /// The arguments of `keywheel reencrypt`.
@@ -29,15 +32,17 @@ enum Task {
     /// Says what a move would meet: the values, what stands in the way, and what it would cost
     ///
     /// Nothing is written, neither rows nor tables of keywheel.
-    Inspect(Box<What>),
+    Inspect(What),
     /// Moves every row that an old key opens to the new one, or goes on where an earlier run ended
-    Run(Box<RunArgs>),
+    Run(RunArgs),
     /// Reads every row, and says what the new key opens, what only an old one, and what none
-    Verify(Box<What>),
+    Verify(What),
     /// Moves every row back: the same as `run` with the keys swapped
-    Rollback(Box<RunArgs>),
+    ///
+    /// With a ring it is `keywheel rollback RING` and then `run`.
+    Rollback(RunArgs),
     /// Lists the moves of a column, and what each one did
-    Status(Box<What>),
+    Status(What),
 }
 
 /// The arguments of `keywheel reencrypt run`.
@@ -56,9 +61,15 @@ struct RunArgs {
 pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     match &args.task {
         Task::Inspect(what) => inspect(invocation, what),
-        Task::Run(args) => move_rows(invocation, args, false),
+        Task::Run(args) => match &args.what.ring {
+            Some(ring) => ring::run(invocation, &args.what, &args.how, ring),
+            None => move_rows(invocation, args, false),
+        },
         Task::Rollback(args) => move_rows(invocation, args, true),
-        Task::Verify(what) => verify(invocation, what),
+        Task::Verify(what) => match &what.ring {
+            Some(ring) => ring::verify(invocation, what, ring),
+            None => verify(invocation, what),
+        },
         Task::Status(what) => status(invocation, what),
     }
 }
@@ -71,22 +82,20 @@ fn inspect(invocation: &Invocation, what: &What) -> Outcome {
     let target = what.target()?;
     let keys = what.keys_if_any()?;
     let mut client = connect(what)?;
-    let found = keywheel_reencrypt::inspect(&mut client, &target, keys.as_ref())
-        .map_err(|error| refused(&error))?;
+    let found =
+        keywheel_reencrypt::inspect(&mut client, &target, keys.as_ref(), &Settings::default())
+            .map_err(|error| refused(&error))?;
     show::inspection(invocation, &found)?;
     Ok(if found.obstacles.iter().any(|one| one.refuses) { Exit::Refused } else { Exit::Done })
 }
 
 /// Moves the rows, forward or back.
 fn move_rows(invocation: &Invocation, args: &RunArgs, back: bool) -> Outcome {
+    let target = args.what.target()?;
     let keys = args.what.keys(back)?;
-    let moved = move_column(invocation, args, args.what.target()?, &keys)?;
+    let moved = move_column(invocation, &args.what, &args.how, target, &keys)?;
     show::moved(invocation, &moved, args.how.dry_run)?;
     if moved.in_quarantine > 0 {
-        let many = moved.in_quarantine;
-        invocation.console.warn(&format!(
-            "{many} rows open with no key; they are listed in keywheel.reencrypt_quarantine"
-        ));
         return Ok(Exit::Found);
     }
     Ok(if moved.is_complete { Exit::Done } else { Exit::Failed })
@@ -94,36 +103,48 @@ fn move_rows(invocation: &Invocation, args: &RunArgs, back: bool) -> Outcome {
 
 fn move_column(
     invocation: &Invocation,
-    args: &RunArgs,
+    what: &What,
+    how: &How,
     target: Target,
     keys: &Keys,
 ) -> Result<Moved, Failure> {
-    let config = args.what.config()?;
-    let settings: Settings = args.how.settings();
+    let config = what.config()?;
     let bar = bar::RowsBar::new(&invocation.console);
-    let stop = AtomicBool::new(false);
-    let moved = Move { target, settings }.run(
+    let moved = Move { target, settings: how.settings() }.run(
         &|| keywheel_reencrypt::connect(&config),
         keys,
         &|progress: &Progress| bar.show(progress),
-        &stop,
+        &AtomicBool::new(false),
     );
     bar.finish();
     moved.map_err(|error| refused(&error))
 }
 
 fn verify(invocation: &Invocation, what: &What) -> Outcome {
-    let keys = what.keys(false)?;
-    let mut client = connect(what)?;
-    let bar = bar::RowsBar::new(&invocation.console);
-    let verdict =
-        keywheel_reencrypt::verify(&mut client, &what.target()?, &keys, &|progress| {
-            bar.show(progress);
-        });
-    bar.finish();
-    let verdict = verdict.map_err(|error| refused(&error))?;
+    let verdict = verify_column(invocation, what, &what.target()?, &what.keys(false)?)?;
     show::verdict(invocation, &verdict)?;
     Ok(if verdict.is_zero() { Exit::Done } else { Exit::Found })
+}
+
+fn verify_column(
+    invocation: &Invocation,
+    what: &What,
+    target: &Target,
+    keys: &Keys,
+) -> Result<Verdict, Failure> {
+    let mut client = connect(what)?;
+    let bar = bar::RowsBar::new(&invocation.console);
+    let verdict = keywheel_reencrypt::verify(
+        &mut client,
+        target,
+        keys,
+        &Settings::default(),
+        what.wait(),
+        &|progress: &Progress| bar.show(progress),
+        &AtomicBool::new(false),
+    );
+    bar.finish();
+    verdict.map_err(|error| refused(&error))
 }
 
 fn status(invocation: &Invocation, what: &What) -> Outcome {
@@ -139,8 +160,10 @@ fn refused(error: &Error) -> Failure {
     let exit = match error {
         Error::Url | Error::Plaintext | Error::SameKey | Error::NoOldKey => Exit::Usage,
         Error::Connect(_) => Exit::Unreachable,
-        Error::Target { .. } | Error::Busy { .. } | Error::Changed { .. } => Exit::Refused,
-        Error::Swallowed { .. } => Exit::Refused,
+        Error::Target { .. }
+        | Error::Busy { .. }
+        | Error::Changed { .. }
+        | Error::Swallowed { .. } => Exit::Refused,
         _ => Exit::Failed,
     };
     Failure::new(exit, error.to_string(), error.remedy())
