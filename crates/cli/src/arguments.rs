@@ -156,6 +156,10 @@ pub enum Command {
     ///
     /// It needs no server and no configuration, runs nothing of what it reads, and shows no value.
     Scan(Box<commands::scan::Args>),
+    /// Moves encrypted columns of PostgreSQL from one key to another, while they are in use
+    ///
+    /// It needs no server. Keys and plaintexts never reach the database.
+    Reencrypt(Box<commands::reencrypt::Args>),
     /// Looks for what is wrong with this machine, its files and the server
     Doctor(commands::doctor::Args),
     /// Writes every key as a plain file, to leave keywheel

@@ -21,7 +21,7 @@ pub enum Exit {
     Unreachable,
     /// A token, a right or the permission of a file is missing.
     Permission,
-    /// A scan found what it was told to fail on.
+    /// A scan found what it was told to fail on; a move left rows that need an old key.
     Found,
     /// What `keywheel exec` ran ended with this code.
     Program(u8),
@@ -36,7 +36,7 @@ pub const HELP: &str = "Exit codes:
   4  refused by the server: a gate is closed, or the ring's state does not allow it
   5  the server or its store cannot be reached
   6  a token, a right or a file's permission is missing
-  7  `scan`: it found what --fail-on names";
+  7  `scan`: it found what --fail-on names; `reencrypt`: rows still need an old key";
 
 impl Exit {
     /// The number.

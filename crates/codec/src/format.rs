@@ -87,6 +87,17 @@ pub enum Header {
     Sealed(sealed::Header),
 }
 
+impl std::fmt::Display for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pgp(header) => header.fmt(f),
+            Self::Raw => f.write_str("raw, which says nothing of itself"),
+            Self::Fernet => f.write_str("Fernet"),
+            Self::Sealed(header) => header.fmt(f),
+        }
+    }
+}
+
 /// How values are written anew.
 #[derive(Clone, Debug)]
 pub struct WriteOptions {

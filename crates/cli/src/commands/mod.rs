@@ -27,6 +27,7 @@ pub mod man;
 pub mod pause;
 pub mod plan;
 pub mod promote;
+pub mod reencrypt;
 pub mod restore;
 pub mod resume;
 pub mod revoke;
@@ -76,6 +77,7 @@ pub fn run(invocation: &Invocation, command: Command) -> Outcome {
         Command::Kek(args) => kek::run(invocation, &args),
         Command::Exec(args) => exec::run(invocation, &args),
         Command::Scan(args) => scan::run(invocation, &args),
+        Command::Reencrypt(args) => reencrypt::run(invocation, &args),
         Command::Doctor(args) => doctor::run(invocation, &args),
         Command::Eject(args) => eject::run(invocation, &args),
         Command::Completions(args) => completions::run(invocation, &args),

@@ -88,9 +88,14 @@ impl Server {
         command
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("postgresql://owner@/postgres?host={}", self.folder.path().display())
+    }
+
     /// A connection, once the server takes one, with pgcrypto.
     pub(crate) fn client(&mut self) -> Client {
-        let url = format!("postgresql://owner@/postgres?host={}", self.folder.path().display());
+        let url = self.url();
         loop {
             match Client::connect(&url, NoTls) {
                 Ok(mut client) => {
