@@ -127,7 +127,8 @@ fn a_ring_keeps_its_old_version_until_no_row_needs_it() {
     let world = World::with(PII);
     let keywheel = world.serve_with(&["--no-apply"]);
     world.write("first.key", OLD);
-    world.ok(&["ring", "import", "pii", "--key-file", "first.key"]);
+    world::set_mode(&world.path("first.key"), 0o600);
+    world.ok(&["ring", "import", "pii", "first.key"]);
     world.ok(&["apply"]);
     let create = ["token", "create", "mover", "--role", "consumer", "--consumer", "mover"];
     world.ok(&[create.as_slice(), &["--ring", "pii", "--out", "mover.token"]].concat());

@@ -297,10 +297,16 @@ CREATE ROLE stranger LOGIN;
 
 #[test]
 fn jobs_of_pg_cron_are_read() {
+    // Not every release of Debian has the package for its PostgreSQL.
+    let version = programs().parent().and_then(Path::file_name).unwrap().to_owned();
+    let extension = Path::new("/usr/share/postgresql").join(version).join("extension");
+    if !extension.join("pg_cron.control").exists() {
+        return;
+    }
     let library = ["shared_preload_libraries=pg_cron", "cron.database_name=postgres"];
     let mut server = Server::start_with(&library);
     let mut client = server.client();
-    client.batch_execute(JOBS).expect("apt-get install postgresql-15-cron");
+    client.batch_execute(JOBS).unwrap();
     let found = scan(&server.url("owner"), &Login::default()).unwrap();
     assert_eq!(found.notes, [""; 0]);
     let jobs = of(&found, "cron.job");
