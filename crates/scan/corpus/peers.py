@@ -157,7 +157,11 @@ def main():
             if binary is None:
                 raise Absent(program)
             done = subprocess.run(
-                [binary, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                [binary, *arguments],
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                check=False,
             )
             return done.stdout.decode(errors="replace")
 

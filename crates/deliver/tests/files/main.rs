@@ -2,8 +2,6 @@
 //! with others.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
     reason = "clippy does not see that the helpers of these tests are tests as well"
 )]
 

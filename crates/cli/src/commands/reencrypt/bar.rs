@@ -12,7 +12,7 @@ pub(super) struct RowsBar {
 
 impl RowsBar {
     /// A bar, drawn when somebody watches.
-    pub(super) fn new(console: &Console) -> Self {
+    pub(super) fn new(console: Console) -> Self {
         if !console.is_live() {
             return Self { bar: ProgressBar::hidden() };
         }

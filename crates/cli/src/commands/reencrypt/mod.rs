@@ -109,7 +109,7 @@ fn move_column(
     keys: &Keys,
 ) -> Result<Moved, Failure> {
     let config = what.config()?;
-    let bar = bar::RowsBar::new(&invocation.console);
+    let bar = bar::RowsBar::new(invocation.console);
     let moved = Move { target, settings: how.settings() }.run(
         &|| keywheel_reencrypt::connect(&config),
         keys,
@@ -133,7 +133,7 @@ fn verify_column(
     keys: &Keys,
 ) -> Result<Verdict, Failure> {
     let mut client = connect(what)?;
-    let bar = bar::RowsBar::new(&invocation.console);
+    let bar = bar::RowsBar::new(invocation.console);
     let verdict = keywheel_reencrypt::verify(
         &mut client,
         target,
