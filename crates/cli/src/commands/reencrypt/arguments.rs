@@ -205,9 +205,9 @@ pub(super) struct How {
     /// Opens and seals every value, and writes nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Moves again and again, so many seconds after each time, until nothing is left and the
-    /// server has retired the old versions; with --ring
-    #[arg(long, value_name = "SECONDS", conflicts_with = "dry_run",
+    /// With --ring: stays, and looks every so many seconds whether a version retires. Default: moves
+    /// once and ends
+    #[arg(long, value_name = "SECONDS", conflicts_with = "dry_run", requires = "ring",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(super) every: Option<u64>,
     /// How many connections move at once

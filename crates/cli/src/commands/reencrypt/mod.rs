@@ -1,14 +1,13 @@
 //! `keywheel reencrypt`: moves encrypted columns of PostgreSQL from one key to another. What that
 //! takes is decided in `keywheel-reencrypt`; here keys are read, and what happens is shown.
 
-use std::sync::atomic::AtomicBool;
-
 use keywheel_reencrypt::{
     Error, Keys, Move, Outcome as Moved, Progress, Settings, Target, Verdict,
 };
 use postgres::Client;
 
 use self::arguments::{How, What};
+use self::stop::Stop;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::invocation::Invocation;
@@ -18,6 +17,7 @@ mod bar;
 mod keys;
 mod ring;
 mod show;
+mod stop;
 
 /// The arguments of `keywheel reencrypt`.
 #[derive(clap::Args, Debug)]
@@ -62,7 +62,7 @@ pub fn run(invocation: &Invocation, args: &Args) -> Outcome {
     match &args.task {
         Task::Inspect(what) => inspect(invocation, what),
         Task::Run(args) => match &args.what.ring {
-            Some(ring) => ring::run(invocation, &args.what, &args.how, ring),
+            Some(ring) => ring::run(invocation, args, ring),
             None => move_rows(invocation, args, false),
         },
         Task::Rollback(args) => move_rows(invocation, args, true),
@@ -93,7 +93,7 @@ fn inspect(invocation: &Invocation, what: &What) -> Outcome {
 fn move_rows(invocation: &Invocation, args: &RunArgs, back: bool) -> Outcome {
     let target = args.what.target()?;
     let keys = args.what.keys(back)?;
-    let moved = move_column(invocation, &args.what, &args.how, target, &keys)?;
+    let moved = move_column(invocation, args, target, &keys, &Stop::listen()?)?;
     show::moved(invocation, &moved, args.how.dry_run)?;
     if moved.in_quarantine > 0 {
         return Ok(Exit::Found);
@@ -103,25 +103,26 @@ fn move_rows(invocation: &Invocation, args: &RunArgs, back: bool) -> Outcome {
 
 fn move_column(
     invocation: &Invocation,
-    what: &What,
-    how: &How,
+    args: &RunArgs,
     target: Target,
     keys: &Keys,
+    stop: &Stop,
 ) -> Result<Moved, Failure> {
-    let config = what.config()?;
+    let config = args.what.config()?;
     let bar = bar::RowsBar::new(invocation.console);
-    let moved = Move { target, settings: how.settings() }.run(
+    let moved = Move { target, settings: args.how.settings() }.run(
         &|| keywheel_reencrypt::connect(&config),
         keys,
         &|progress: &Progress| bar.show(progress),
-        &AtomicBool::new(false),
+        stop.flag(),
     );
     bar.finish();
     moved.map_err(|error| refused(&error))
 }
 
 fn verify(invocation: &Invocation, what: &What) -> Outcome {
-    let verdict = verify_column(invocation, what, &what.target()?, &what.keys(false)?)?;
+    let stop = Stop::listen()?;
+    let verdict = verify_column(invocation, what, &what.target()?, &what.keys(false)?, &stop)?;
     show::verdict(invocation, &verdict)?;
     Ok(if verdict.is_zero() { Exit::Done } else { Exit::Found })
 }
@@ -131,6 +132,7 @@ fn verify_column(
     what: &What,
     target: &Target,
     keys: &Keys,
+    stop: &Stop,
 ) -> Result<Verdict, Failure> {
     let mut client = connect(what)?;
     let bar = bar::RowsBar::new(invocation.console);
@@ -141,7 +143,7 @@ fn verify_column(
         &Settings::default(),
         what.wait(),
         &|progress: &Progress| bar.show(progress),
-        &AtomicBool::new(false),
+        stop.flag(),
     );
     bar.finish();
     verdict.map_err(|error| refused(&error))

@@ -9,50 +9,33 @@ use keywheel_codec::Key;
 use keywheel_core::id::{ColumnName, RingName, VersionNumber};
 use keywheel_reencrypt::{Keys, Outcome as Moved, Verdict};
 
-use super::arguments::{How, What};
-use super::{move_column, show, verify_column};
+use super::arguments::What;
+use super::stop::Stop;
+use super::{RunArgs, move_column, show, verify_column};
 use crate::commands::jwt::ring::{OpenRing, unreached};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, chain};
 use crate::invocation::Invocation;
 use crate::remote::Remote;
 
-/// Moves the columns of a ring, verifies them, and reports what is left; again and again if that
-/// was asked for.
+/// Moves the columns of a ring, verifies them, and reports what is left. As a service it stays, and
+/// does so again while a version retires.
 ///
 /// # Errors
 /// When the server or the database refuses.
-pub(super) fn run(invocation: &Invocation, what: &What, how: &How, ring: &RingName) -> Outcome {
-    let work = Work::begin(invocation, what, ring)?;
+pub(super) fn run(invocation: &Invocation, args: &RunArgs, ring: &RingName) -> Outcome {
+    let stop = Stop::listen()?;
+    let work = Work::begin(invocation, &args.what, ring)?;
     loop {
-        let before = work.remote.columns(ring)?;
-        // While rows are sealed with the primary, it is in use: a rotation waits for the guard.
-        let guard = work.open.handle().guard().map_err(|error| barred(&error))?;
-        let keys = work.keys(guard.number())?;
-        let mut left = false;
-        for column in work.columns(&before)? {
-            let target = what.declared(column)?;
-            let moved = move_column(invocation, what, how, target.clone(), &keys)?;
-            show::moved(invocation, &moved, how.dry_run)?;
-            if how.dry_run {
-                continue;
-            }
-            // What counts is a scan that began after the server was asked.
-            let seen = work.remote.columns(ring)?;
-            let verdict = verify_column(invocation, what, &target, &keys)?;
-            show::verdict(invocation, &verdict)?;
-            work.report(&seen, column, Some(&moved), &verdict)?;
-            left |= !verdict.is_zero();
-        }
-        drop(guard);
-        let Some(every) = how.every else {
+        let declared = work.remote.columns(ring)?;
+        let has_work = args.how.every.is_none() || !declared.retiring.is_empty();
+        let left = has_work && work.move_all(invocation, args, &declared, &stop)?;
+        let Some(every) = args.how.every else {
             return Ok(if left { Exit::Found } else { Exit::Done });
         };
-        if !left && work.remote.columns(ring)?.retiring.is_empty() {
+        if stop.wait(Duration::from_secs(every)) {
             return Ok(Exit::Done);
         }
-        // tidy: sleeps because rows that others write announce themselves in no way.
-        std::thread::sleep(Duration::from_secs(every));
     }
 }
 
@@ -61,6 +44,7 @@ pub(super) fn run(invocation: &Invocation, what: &What, how: &How, ring: &RingNa
 /// # Errors
 /// When the server or the database refuses.
 pub(super) fn verify(invocation: &Invocation, what: &What, ring: &RingName) -> Outcome {
+    let stop = Stop::listen()?;
     let work = Work::begin(invocation, what, ring)?;
     let seen = work.remote.columns(ring)?;
     let guard = work.open.handle().guard().map_err(|error| barred(&error))?;
@@ -68,7 +52,7 @@ pub(super) fn verify(invocation: &Invocation, what: &What, ring: &RingName) -> O
     drop(guard);
     let mut left = false;
     for column in work.columns(&seen)? {
-        let verdict = verify_column(invocation, what, &what.declared(column)?, &keys)?;
+        let verdict = verify_column(invocation, what, &what.declared(column)?, &keys, &stop)?;
         show::verdict(invocation, &verdict)?;
         work.report(&seen, column, None, &verdict)?;
         left |= !verdict.is_zero();
@@ -94,6 +78,35 @@ impl<'a> Work<'a> {
         })
     }
 
+    /// Moves and verifies each column, and says whether something is left.
+    fn move_all(
+        &self,
+        invocation: &Invocation,
+        args: &RunArgs,
+        declared: &RingColumns,
+        stop: &Stop,
+    ) -> Result<bool, Failure> {
+        // While rows are sealed with the primary, it is in use: a rotation waits for the guard.
+        let guard = self.open.handle().guard().map_err(|error| barred(&error))?;
+        let keys = self.keys(guard.number())?;
+        let mut left = false;
+        for column in self.columns(declared)? {
+            let target = args.what.declared(column)?;
+            let moved = move_column(invocation, args, target.clone(), &keys, stop)?;
+            show::moved(invocation, &moved, args.how.dry_run)?;
+            if args.how.dry_run {
+                continue;
+            }
+            // What counts is a scan that began after the server was asked.
+            let seen = self.remote.columns(self.ring)?;
+            let verdict = verify_column(invocation, &args.what, &target, &keys, stop)?;
+            show::verdict(invocation, &verdict)?;
+            self.report(&seen, column, Some(&moved), &verdict)?;
+            left |= !verdict.is_zero();
+        }
+        Ok(left)
+    }
+
     /// The columns that are meant.
     fn columns<'c>(&self, declared: &'c RingColumns) -> Result<Vec<&'c ColumnStatus>, Failure> {
         let is_meant = |column: &&ColumnStatus| self.only.is_none_or(|only| only == column.name);
@@ -114,12 +127,12 @@ impl<'a> Work<'a> {
         let named = |version: &Version| {
             let material = version.material().ok_or_else(|| {
                 Failure::failed(
-                    format!("the material of v{} was not given to this consumer", version.number()),
+                    format!("the material of {} was not given to this consumer", version.number()),
                     "give the consumer the role `protect`",
                 )
             })?;
             let key = Key::generated(material.expose().to_vec());
-            Ok::<_, Failure>((format!("v{}", version.number()), key))
+            Ok::<_, Failure>((format!("v{}", version.number().0), key))
         };
         let to = keyset.by_number(primary).ok_or_else(|| {
             Failure::failed(
