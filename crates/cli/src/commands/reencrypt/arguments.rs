@@ -205,8 +205,8 @@ pub(super) struct How {
     /// Opens and seals every value, and writes nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// With --ring: stays, and looks every so many seconds whether a version retires. Default: moves
-    /// once and ends
+    /// With --ring: stays, and looks every so many seconds whether a version retires. Default:
+    /// moves once and ends
     #[arg(long, value_name = "SECONDS", conflicts_with = "dry_run", requires = "ring",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(super) every: Option<u64>,
