@@ -102,7 +102,7 @@ impl What {
             return Err(Failure::new(
                 Exit::Usage,
                 "it is not said what is moved",
-                "give --table and --column, or --ring",
+                "give --table and --column; only `run` and `verify` take --ring in their place",
             ));
         };
         let format = self.format(self.format)?;
