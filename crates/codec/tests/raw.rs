@@ -6,119 +6,15 @@
     reason = "a helper of a test fails by panicking"
 )]
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+#[path = "support/postgres.rs"]
+mod support;
 
 use keywheel_codec::raw::{Algorithm, Cipher, Options, Validator};
 use keywheel_codec::{Format, Key, Limits, OpenError, Opened, SealError, Shape, WriteOptions, pgp};
-use postgres::{Client, NoTls};
+use postgres::Client;
 use proptest::prelude::*;
+use support::Server;
 use zeroize::Zeroizing;
-
-/// A PostgreSQL that ends with the test.
-struct Server {
-    folder: tempfile::TempDir,
-    programs: PathBuf,
-    user: Option<(u32, u32)>,
-    child: Option<Child>,
-}
-
-/// Whom a server runs as that refuses root: its own user where there is one.
-fn other_user(folder: &Path) -> Option<(u32, u32)> {
-    if fs::metadata(folder).unwrap().uid() != 0 {
-        return None;
-    }
-    let users = fs::read_to_string("/etc/passwd").unwrap();
-    let of = |name: &str| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    of("postgres").or_else(|| of("nobody"))
-}
-
-/// Where Debian keeps the programs of the newest version.
-fn programs() -> PathBuf {
-    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
-        .expect("apt-get install postgresql")
-        .map(|entry| entry.unwrap().path().join("bin"))
-        .filter(|bin| bin.join("initdb").exists())
-        .collect();
-    versions.sort();
-    versions.pop().expect("apt-get install postgresql")
-}
-
-/// Blowfish, DES and CAST5 are in OpenSSL's provider of old ciphers, which it loads only by name.
-const OPENSSL: &str = "openssl_conf = init\n[init]\nproviders = providers\n[providers]\n\
-    default = on\nlegacy = on\n[on]\nactivate = 1\n";
-
-impl Server {
-    fn start() -> (Self, Client) {
-        let folder = tempfile::tempdir().unwrap();
-        let user = other_user(folder.path());
-        if let Some((uid, gid)) = user {
-            chown(folder.path(), Some(uid), Some(gid)).unwrap();
-        }
-        fs::write(folder.path().join("openssl.cnf"), OPENSSL).unwrap();
-        let mut server = Self { folder, programs: programs(), user, child: None };
-        let made = server
-            .program("initdb")
-            .args(["-D", "data", "-U", "owner", "--auth=trust", "--no-sync", "-E", "UTF8"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut program = server.program("postgres");
-        program.args(["-D", "data", "-F", "-c", "listen_addresses=", "-k"]);
-        let child = program.arg(server.folder.path()).stderr(Stdio::null()).spawn().unwrap();
-        server.child = Some(child);
-        let client = server.client();
-        (server, client)
-    }
-
-    fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.programs.join(name));
-        command.current_dir(self.folder.path()).env("TZ", "UTC").env("LC_ALL", "C");
-        command.env("OPENSSL_CONF", self.folder.path().join("openssl.cnf"));
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
-        }
-        command
-    }
-
-    /// A connection, once the server takes one.
-    fn client(&mut self) -> Client {
-        let folder = self.folder.path().display();
-        let url = format!("postgresql://owner@/postgres?host={folder}");
-        loop {
-            match Client::connect(&url, NoTls) {
-                Ok(mut client) => {
-                    client.batch_execute("CREATE EXTENSION pgcrypto").unwrap();
-                    return client;
-                }
-                Err(error) => {
-                    let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-                    assert!(ended.is_none(), "the server ended: {ended:?}, {error}");
-                    // tidy: sleeps because the server says in no other way that it is ready.
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "stop"]).output();
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
 
 fn anything() -> Validator {
     Validator::new(|_| true)
@@ -148,7 +44,8 @@ fn bytes(length: usize, seed: usize) -> Vec<u8> {
 
 #[test]
 fn values_are_those_of_pgcrypto_to_the_byte() {
-    let (_server, mut client) = Server::start();
+    let mut server = Server::start(true);
+    let mut client = server.client();
     let ciphers = ["aes", "aes-cbc", "aes-ecb", "bf-cbc", "bf-ecb", "des-cbc", "des-ecb"];
     let more = ["3des-cbc", "3des-ecb", "cast5-cbc", "cast5-ecb"];
     let mut compared = 0;
@@ -189,7 +86,8 @@ fn compare(client: &mut Client, cipher: &str, key: &[u8]) -> usize {
 
 #[test]
 fn what_pgcrypto_refuses_is_refused() {
-    let (_server, mut client) = Server::start();
+    let mut server = Server::start(true);
+    let mut client = server.client();
     let none = format("aes-cbc/pad:none", &[], anything());
     assert!(client.query("SELECT encrypt('\\x01', 'k', 'aes-cbc/pad:none')", &[]).is_err());
     assert!(matches!(seal(&none, &[1], b"k"), Err(SealError::Plaintext { .. })));

@@ -458,17 +458,22 @@ pub(super) fn by_stranger<'a>(
     if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
         return;
     }
-    let load = Load {
+    let load = accessor(Source::Unknown);
+    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    let at = tail_start(&placed.node.func);
+    one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
+}
+
+/// What loads the setting that its first argument names, and else gives its second.
+pub(super) fn accessor(from: Source) -> Load {
+    Load {
         call: String::new(),
         setting: 0,
         fallback: Some(1),
         fallback_keywords: vec!["default".to_owned()],
-        from: Source::Unknown,
+        from,
         live: false,
-    };
-    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
-    let at = tail_start(&placed.node.func);
-    one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
+    }
 }
 
 /// A setting that an object of settings is asked for by its name: `config.get("SECRET_KEY")`.
@@ -494,14 +499,7 @@ fn by_accessor<'a>(
     if !is_key || is_condition(out, at) {
         return false;
     }
-    let load = Load {
-        call: String::new(),
-        setting: 0,
-        fallback: Some(1),
-        fallback_keywords: vec!["default".to_owned()],
-        from: Source::Settings,
-        live: false,
-    };
+    let load = accessor(Source::Settings);
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     one(
         names,

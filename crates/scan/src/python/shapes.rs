@@ -12,7 +12,6 @@ use super::uses;
 use super::words;
 use super::wraps::{self, Wraps};
 use crate::finding::{Class, Confidence, Kind, Scope, Source};
-use crate::rules::Load;
 use crate::shapes::{self, Shape};
 use crate::site::{Hot, Reaches};
 
@@ -196,14 +195,7 @@ pub(super) fn asked<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>)
     if shapes::asked_for(&key).is_none() || loads::is_condition(out, at) {
         return false;
     }
-    let load = Load {
-        call: String::new(),
-        setting: 0,
-        fallback: Some(1),
-        fallback_keywords: vec!["default".to_owned()],
-        from: Source::Settings,
-        live: false,
-    };
+    let load = loads::accessor(Source::Settings);
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let place = loads::placing(names, placed);
     loads::one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
