@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("keywheel-client", &["core", "jose", "api", "codec"]),
     ("keywheel-scan", &[]),
     ("keywheel-deliver", &["core", "jose", "client", "scan"]),
-    ("keywheel-python", &["core", "jose", "client", "codec"]),
+    ("keywheel-python", &["core", "jose", "client"]),
     ("keywheel-testkit", &["core", "jose", "engine", "store", "api", "server", "client"]),
     (
         "keywheel",
