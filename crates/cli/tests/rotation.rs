@@ -61,7 +61,7 @@ fn a_wait_that_takes_too_long_ends_and_the_rotation_goes_on() {
     let ran = world.run(&["rotate", "web", "--wait", "--timeout", "200ms"]);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("it goes on"), "{}", ran.stderr);
-    assert_eq!(world.json(&["status", "web"])["stage"], "confirm");
+    until("the rotation asks for proof", || world.json(&["status", "web"])["stage"] == "confirm");
     server.stop();
 }
 
