@@ -27,7 +27,7 @@ pub(crate) fn dry(
     reporter: &Reporter<'_>,
     stop: &AtomicBool,
 ) -> Result<Counts, Error> {
-    let mut trial = Trial::new(&this.target.format, keys);
+    let mut trial = Trial::new(&this.target.format, keys, &this.settings);
     let mut total = Counts::default();
     let limit =
         PageLimit { rows: this.settings.batch_rows_start, bytes: this.settings.batch_bytes_max };

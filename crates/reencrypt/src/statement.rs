@@ -132,6 +132,20 @@ impl<'a> Names<'a> {
         )
     }
 
+    /// Values of rows of pages that stand anywhere in the table.
+    fn sample(&self) -> String {
+        let Self { leaf: Leaf { name, column, .. }, wire, .. } = self;
+        let length = "pg_catalog.octet_length(s.c)";
+        format!(
+            "SELECT p.c FROM (SELECT s.c, \
+             pg_catalog.sum(COALESCE({length}, 0)) OVER (ORDER BY s.r \
+             ROWS UNBOUNDED PRECEDING) - COALESCE({length}, 0) AS bytes \
+             FROM (SELECT t.{column}::{wire} AS c, pg_catalog.random() AS r \
+             FROM ONLY {name} t TABLESAMPLE SYSTEM ($1::float4) ORDER BY r LIMIT $2::int8) s) p \
+             WHERE p.bytes <= $3::int8"
+        )
+    }
+
     /// The key that ends the next so many rows.
     fn boundary(&self, has_low: bool) -> String {
         let (low, next) = if has_low {
@@ -188,6 +202,32 @@ impl<'a> Names<'a> {
             self.unnest("old and new"),
             self.all(|n, name, kind| format!("t.{name} = u.k{n}::{kind}")),
         )
+    }
+}
+
+/// Values of so many rows at most, of about so many pages that stand anywhere in a leaf. Reads no
+/// more than these pages.
+pub(crate) fn sample(
+    client: &mut impl GenericClient,
+    leaf: &Leaf,
+    pages: u32,
+    limit: PageLimit,
+) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    const DOING: &str = "reading a sample";
+    let rows = i64::try_from(limit.rows).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
+    #[expect(clippy::cast_possible_truncation, reason = "it is about so many")]
+    let percent = (100.0 * f64::from(pages) / f64::from(leaf.pages.max(1))).min(100.0) as f32;
+    let sql = Names::new(leaf).sample();
+    let found = client.query(&sql, &[&percent, &rows, &bytes]).doing(DOING)?;
+    found.iter().map(|row| value(row, 0, leaf.kind).doing(DOING)).collect()
+}
+
+/// A value on the wire.
+fn value(row: &Row, at: usize, kind: Kind) -> Result<Option<Vec<u8>>, postgres::Error> {
+    match kind {
+        Kind::Bytes => row.try_get(at),
+        Kind::Text => row.try_get::<_, Option<String>>(at).map(|text| text.map(String::into_bytes)),
     }
 }
 
@@ -310,13 +350,8 @@ impl Statements {
     }
 
     fn item(&self, row: &Row) -> Result<Item, Error> {
-        let value = match self.kind {
-            Kind::Bytes => row.try_get::<_, Option<Vec<u8>>>(self.width),
-            Kind::Text => row
-                .try_get::<_, Option<String>>(self.width)
-                .map(|text| text.map(String::into_bytes)),
-        };
-        Ok(Item { key: self.key(row)?, value: value.doing("reading rows")? })
+        let value = value(row, self.width, self.kind).doing("reading rows")?;
+        Ok(Item { key: self.key(row)?, value })
     }
 
     /// The columns of keys, each an array.

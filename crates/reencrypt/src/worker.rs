@@ -25,6 +25,9 @@ const ROUNDS_MAX: usize = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// The longest such wait.
 const LOCK_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long others go first that waited for rows: as long as the batch took, within these.
+const YIELD_MIN: Duration = Duration::from_millis(20);
+const YIELD_MAX: Duration = Duration::from_secs(1);
 
 /// What all workers of a pass share.
 pub(crate) struct Pass<'a> {
@@ -78,7 +81,7 @@ fn work_here(pass: &Pass<'_>, client: &mut Client) -> Result<(), Error> {
         pass,
         client,
         statements,
-        trial: Trial::new(&pass.target.format, pass.keys),
+        trial: Trial::new(&pass.target.format, pass.keys, settings),
         throttle: Throttle::new(settings, pass.reporter, pass.stop),
         batch_rows: settings
             .batch_rows_start
@@ -245,8 +248,13 @@ impl Worker<'_, '_> {
             let tried = now();
             match batch::write(self.client, &place, judged, reached, counts) {
                 Ok(done) => {
-                    self.pace(tried.elapsed(), judged.len());
-                    return Ok(Some(done));
+                    let took = tried.elapsed();
+                    if done.waiters > 0 {
+                        self.yield_to_others(took);
+                    } else {
+                        self.pace(took, judged.len());
+                    }
+                    return Ok(Some((done.counts, done.missed)));
                 }
                 Err(error) if is_passing(&error) && !self.client.is_closed() => {
                     pass.reporter.pause(Pause::Lock);
@@ -264,6 +272,13 @@ impl Worker<'_, '_> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Lets those go first who waited for rows of the last batch, and holds fewer of them next.
+    fn yield_to_others(&mut self, took: Duration) {
+        self.batch_rows = (self.batch_rows / 2).max(self.pass.settings.batch_rows_min);
+        self.pass.reporter.pause(Pause::Others);
+        std::thread::sleep(took.clamp(YIELD_MIN, YIELD_MAX));
     }
 
     /// Lets batches take about as long as they should.

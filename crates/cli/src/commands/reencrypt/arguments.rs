@@ -231,6 +231,10 @@ pub(super) struct How {
     /// How many MiB of WAL the server may write a second while the move goes on. Default: any
     #[arg(long, value_name = "MIB")]
     max_wal: Option<u64>,
+    /// How many MiB a plaintext may have; a value that inflates to more goes to quarantine
+    #[arg(long, value_name = "MIB", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    max_plaintext: u32,
     /// Leaves dead rows to autovacuum
     #[arg(long)]
     no_vacuum: bool,
@@ -249,6 +253,8 @@ impl How {
             lock_timeout: Duration::from_secs(self.lock_timeout),
             replica_lag_bytes_max: Some(mebibytes(self.max_lag)),
             wal_bytes_per_sec_max: self.max_wal.map(mebibytes),
+            plain_bytes_max: usize::try_from(mebibytes(self.max_plaintext.into()))
+                .unwrap_or(usize::MAX),
             vacuum: if self.no_vacuum { Vacuum::Never } else { Vacuum::Auto },
             dry_run: self.dry_run,
             triggers: if self.fire_triggers { Triggers::Fire } else { Triggers::Refuse },
