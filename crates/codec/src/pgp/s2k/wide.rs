@@ -30,11 +30,11 @@ const MAJORITY: i32 = 0xE8;
 
 /// The eighty words that SHA-1 makes of one block of each lane, with its constants added.
 #[derive(Clone, Copy)]
-struct Schedule([[__m512i; 20]; 4]);
+struct Schedule([__m512i; 80]);
 
 impl Zeroize for Schedule {
     fn zeroize(&mut self) {
-        self.0.iter_mut().flatten().for_each(Zeroize::zeroize);
+        self.0.zeroize();
     }
 }
 
@@ -49,7 +49,8 @@ pub(super) fn hash(passphrase: &[u8], tasks: &[Task<'_>], hashes: &mut [[u8; SHA
     let longest = blocks(last.bytes(passphrase));
     let head = usize::from(first.zeros > 0).min(longest);
     let repeated = different(stream.period()).min(longest - head);
-    let mut schedules = Zeroizing::new(Vec::with_capacity(head + repeated));
+    let none = Schedule([_mm512_setzero_si512(); 80]);
+    let mut schedules = Zeroizing::new(vec![none; head + repeated]);
     let mut words = Zeroizing::new(vec![[[0; LANES]; 16]; head + repeated]);
     for (lane, task) in tasks.iter().enumerate() {
         stream.turn_to(task);
@@ -59,7 +60,9 @@ pub(super) fn hash(passphrase: &[u8], tasks: &[Task<'_>], hashes: &mut [[u8; SHA
             lay(&block, lane, words);
         }
     }
-    schedules.extend(words.iter().map(|words| schedule(words)));
+    for (schedule, words) in schedules.iter_mut().zip(words.iter()) {
+        expand(words, schedule);
+    }
     let (head, repeated) = schedules.split_at(head);
     let mut turns = head.iter().chain(repeated.iter().cycle());
 
@@ -94,10 +97,10 @@ fn finish(
         blocks = stream.tail(total, &mut tail);
         tail.iter().zip(words.iter_mut()).for_each(|(block, words)| lay(block, *lane, words));
     }
+    let mut schedule = Zeroizing::new(Schedule([_mm512_setzero_si512(); 80]));
     for words in words.iter().take(blocks) {
-        let mut schedule = schedule(words);
+        expand(words, &mut schedule);
         state = compress(state, &schedule);
-        schedule.zeroize();
     }
     let words = Zeroizing::new(state.map(|word| numbers(word)));
     for (lane, task) in ending {
@@ -117,29 +120,40 @@ fn lay(block: &[u8; BLOCK_BYTES], lane: usize, words: &mut [[u32; LANES]; 16]) {
     }
 }
 
+/// The next sixteen words, each in the place of the one that is sixteen before it.
+macro_rules! next {
+    ($words:ident, $($to:literal: $three:literal $eight:literal $fourteen:literal,)*) => {$(
+        let mixed = _mm512_ternarylogic_epi32::<PARITY>(
+            $words[$three], $words[$eight], $words[$fourteen],
+        );
+        $words[$to] = _mm512_rol_epi32::<1>(_mm512_xor_si512(mixed, $words[$to]));
+    )*};
+}
+
+/// Makes the eighty words of a block.
 #[target_feature(enable = "avx512f")]
-fn schedule(block: &[[u32; LANES]; 16]) -> Schedule {
-    let mut last = block.map(|lanes| vector(lanes));
-    let mut schedule = Schedule([[_mm512_setzero_si512(); 20]; 4]);
-    let mut at = 0;
-    for (quarter, constant) in schedule.0.iter_mut().zip(CONSTANTS) {
+fn expand(block: &[[u32; LANES]; 16], schedule: &mut Schedule) {
+    let mut words = [_mm512_setzero_si512(); 16];
+    for (to, lanes) in words.iter_mut().zip(block) {
+        *to = vector(lanes);
+    }
+    for (number, sixteen) in schedule.0.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+        if number > 0 {
+            next!(words,
+                0: 13 8 2, 1: 14 9 3, 2: 15 10 4, 3: 0 11 5,
+                4: 1 12 6, 5: 2 13 7, 6: 3 14 8, 7: 4 15 9,
+                8: 5 0 10, 9: 6 1 11, 10: 7 2 12, 11: 8 3 13,
+                12: 9 4 14, 13: 10 5 15, 14: 11 6 0, 15: 12 7 1,
+            );
+        }
+        *sixteen = words;
+    }
+    for (twenty, constant) in schedule.0.as_chunks_mut::<20>().0.iter_mut().zip(CONSTANTS) {
         let constant = _mm512_set1_epi32(constant.cast_signed());
-        for to in quarter {
-            let [w0, _, w2, _, _, _, _, _, w8, _, _, _, _, w13, ..] = last;
-            *to = _mm512_add_epi32(w0, constant);
-            let next = _mm512_ternarylogic_epi32::<PARITY>(w13, w8, w2);
-            let next = _mm512_rol_epi32::<1>(_mm512_xor_si512(next, w0));
-            // The first sixteen are the block itself; the window moves on in any case.
-            last.rotate_left(1);
-            if let Some(end) = last.last_mut() {
-                *end = next;
-            }
-            at += 1;
+        for word in twenty {
+            *word = _mm512_add_epi32(*word, constant);
         }
     }
-    debug_assert_eq!(at, 80);
-    last.zeroize();
-    schedule
 }
 
 /// Twenty rounds with the same function; after five the words are in their places again.
@@ -171,7 +185,7 @@ macro_rules! round {
 #[expect(clippy::many_single_char_names, reason = "the names that SHA-1 has for them")]
 fn compress(state: State, schedule: &Schedule) -> State {
     let [mut a, mut b, mut c, mut d, mut e] = state;
-    let [first, second, third, fourth] = &schedule.0;
+    let [first, second, third, fourth] = schedule.0.as_chunks::<20>().0 else { return state };
     rounds!(CHOOSE, first, a, b, c, d, e);
     rounds!(PARITY, second, a, b, c, d, e);
     rounds!(MAJORITY, third, a, b, c, d, e);
@@ -189,7 +203,7 @@ fn compress(state: State, schedule: &Schedule) -> State {
 /// One number in each lane.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn vector(lanes: [u32; LANES]) -> __m512i {
+fn vector(lanes: &[u32; LANES]) -> __m512i {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = lanes.map(u32::cast_signed);
     _mm512_set_epi32(p, o, n, m, l, k, j, i, h, g, f, e, d, c, b, a)
 }
