@@ -1,5 +1,6 @@
 //! What was used: CPU of this process and of the server's, WAL, and the size of a table.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
@@ -30,20 +31,21 @@ pub(crate) struct Usage {
 /// The processes of a server.
 pub(crate) struct Cluster {
     postmaster: u32,
+    /// Those that are there while nobody else is connected.
+    children: BTreeSet<u32>,
 }
 
 impl Cluster {
     pub(crate) fn find(client: &mut Client) -> Self {
         let folder: String = client.query_one("SHOW data_directory", &[]).unwrap().get(0);
         let text = fs::read_to_string(format!("{folder}/postmaster.pid")).unwrap();
-        Self { postmaster: text.lines().next().unwrap().parse().unwrap() }
+        let postmaster = text.lines().next().unwrap().parse().unwrap();
+        Self { postmaster, children: children(postmaster) }
     }
 
     /// What was used, once nobody but this client is connected.
     pub(crate) fn usage(&mut self, client: &mut Client) -> Usage {
-        let others = "SELECT count(*) FROM pg_stat_activity \
-                      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        while client.query_one(others, &[]).unwrap().get::<_, i64>(0) > 0 {
+        while children(self.postmaster) != self.children {
             // tidy: sleeps because a server says in no other way that a connection has ended.
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -62,18 +64,17 @@ impl Cluster {
 
     /// CPU of all processes that are there, by the scheduler's count, and of those that have ended.
     fn cpu(&self) -> Duration {
-        let mut sum = on_cpu(self.postmaster) + ended(self.postmaster);
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            if fields(pid).is_some_and(|fields| fields.get(1) == Some(&u64::from(self.postmaster)))
-            {
-                sum += on_cpu(pid);
-            }
-        }
-        sum
+        let children: Duration = self.children.iter().copied().map(on_cpu).sum();
+        on_cpu(self.postmaster) + ended(self.postmaster) + children
     }
+}
+
+fn children(postmaster: u32) -> BTreeSet<u32> {
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child =
+        |pid: &u32| fields(*pid).is_some_and(|one| one.get(1) == Some(&u64::from(postmaster)));
+    pids.filter(is_child).collect()
 }
 
 impl Usage {

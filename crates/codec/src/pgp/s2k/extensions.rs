@@ -20,7 +20,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::Job;
 use super::stream::{self, BLOCK_BYTES, SHA1_BYTES, Stream, Task, blocks, different};
-use super::wide;
+use super::wide::{self, Wide};
 
 /// How many messages take turns.
 const LANES: usize = 4;
@@ -103,6 +103,7 @@ fn hash_all(
     let mut narrow = VecDeque::new();
     if has_wide {
         tasks.sort_by_key(|task| (task.zeros, task.bytes(passphrase)));
+        let mut wide = Wide::new(passphrase);
         for same in tasks.chunk_by(|one, other| one.zeros == other.zeros) {
             for group in same.chunks(wide::LANES) {
                 if has_sha && group.len() < WIDE_MIN {
@@ -110,7 +111,7 @@ fn hash_all(
                     continue;
                 }
                 // SAFETY: this machine has the feature.
-                unsafe { wide::hash(passphrase, group, &mut hashes) };
+                unsafe { wide.hash(group, &mut hashes) };
             }
         }
     } else {

@@ -76,14 +76,6 @@ impl Stream {
         Self { zeros: task.zeros, period, tile }
     }
 
-    /// Becomes the stream of another task with the same passphrase.
-    pub(super) fn turn_to(&mut self, task: &Task<'_>) {
-        self.zeros = task.zeros;
-        for repeated in self.tile.chunks_mut(self.period.max(1)) {
-            repeated.iter_mut().zip(&task.job.salt).for_each(|(to, from)| *to = *from);
-        }
-    }
-
     /// How many bytes there are before it repeats itself.
     pub(super) const fn period(&self) -> usize {
         self.period
