@@ -121,14 +121,14 @@ pub(crate) fn write(
     let mut missed = Vec::new();
     if !writes.is_empty() {
         let written = place.statements.update(&mut transaction, &writes)?;
-        if written.iter().any(|one| !one.stands) {
+        if !written.stand {
             // Dropping the transaction takes everything back.
             return Err(Error::Changed { table: table() });
         }
-        let keys: std::collections::HashSet<&RowKey> = written.iter().map(|one| &one.key).collect();
-        let stale = writes.iter().filter(|write| !keys.contains(write.key));
-        missed.extend(stale.map(|write| write.key.clone()));
-        counts.moved += u64::try_from(keys.len()).unwrap_or(0);
+        let stale = writes.iter().zip(&written.done).filter(|(_, done)| !**done);
+        missed.extend(stale.map(|(write, _)| write.key.clone()));
+        let moved = writes.len().saturating_sub(missed.len());
+        counts.moved += u64::try_from(moved).unwrap_or(0);
     }
     let lost: Vec<(&RowKey, String)> = judged
         .iter()

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use keywheel_codec::{Format, Header, Limits, OpenError, Opened, Shape, WriteOptions, pgp};
 
+use zeroize::Zeroizing;
+
 use crate::error::Error;
 use crate::settings::Settings;
 use crate::target::Keys;
@@ -129,11 +131,10 @@ impl<'a> Trial<'a> {
     /// Seals plaintexts under the new key, and sees that each opens to what it was.
     pub(crate) fn seal(&self, opened: &[&Opened]) -> Result<Vec<Vec<u8>>, Error> {
         let key = &self.keys.to.1;
-        let random = SystemRandom::new();
-        let mut is_random = true;
-        let mut fill = |bytes: &mut [u8]| is_random &= random.fill(bytes).is_ok();
-        let sealed = self.format.seal_many(opened, key, &self.write, &mut fill);
-        if !is_random {
+        let mut random = Random::default();
+        let sealed =
+            self.format.seal_many(opened, key, &self.write, &mut |bytes| random.fill(bytes));
+        if random.has_failed {
             return Err(Error::Entropy);
         }
         let sealed: Vec<Vec<u8>> = sealed
@@ -149,6 +150,37 @@ impl<'a> Trial<'a> {
                 })
             });
         if same { Ok(sealed) } else { Err(Error::OwnOutput) }
+    }
+}
+
+/// Random bytes, drawn many at once: each value takes a few, and to ask for them costs more than
+/// they do.
+struct Random {
+    drawn: Zeroizing<[u8; 1024]>,
+    taken: usize,
+    has_failed: bool,
+}
+
+impl Default for Random {
+    fn default() -> Self {
+        let drawn = Zeroizing::new([0; 1024]);
+        Self { taken: drawn.len(), drawn, has_failed: false }
+    }
+}
+
+impl Random {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        let end = self.taken.saturating_add(bytes.len());
+        if let Some(drawn) = self.drawn.get_mut(self.taken..end) {
+            bytes.copy_from_slice(drawn);
+            // No byte is given twice.
+            drawn.fill(0);
+            self.taken = end;
+            return;
+        }
+        let random = SystemRandom::new();
+        self.has_failed |= random.fill(bytes).is_err() || random.fill(&mut *self.drawn).is_err();
+        self.taken = 0;
     }
 }
 

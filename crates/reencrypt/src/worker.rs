@@ -57,6 +57,8 @@ pub(crate) struct Worker<'a, 'c> {
     trial: Trial<'a>,
     throttle: Throttle<'a>,
     batch_rows: usize,
+    /// How many rows fit into the most bytes of a batch.
+    fitting_rows: usize,
     /// How many pages to look at for a batch, where rows are named by their place.
     batch_pages: u32,
 }
@@ -86,6 +88,7 @@ fn work_here(pass: &Pass<'_>, client: &mut Client) -> Result<(), Error> {
         batch_rows: settings
             .batch_rows_start
             .clamp(settings.batch_rows_min, settings.batch_rows_max),
+        fitting_rows: usize::MAX,
         batch_pages: 4,
     };
     while !pass.is_over() {
@@ -110,7 +113,8 @@ impl Worker<'_, '_> {
                 return Ok(());
             }
             self.throttle.wait(self.client, leaf)?;
-            let limit = PageLimit { rows: self.batch_rows, bytes: settings.batch_bytes_max };
+            let rows = self.batch_rows.min(self.fitting_rows);
+            let limit = PageLimit { rows, bytes: settings.batch_bytes_max };
             let span = self.window(&range.span, leaf.is_by_place());
             let Some(statements) = self.statements.get(range.leaf) else { return Ok(()) };
             let items = match statements.page(self.client, &span, limit) {
@@ -130,7 +134,8 @@ impl Worker<'_, '_> {
                 continue;
             };
             let last = last.key.clone();
-            if items.len() < self.batch_rows / 2 {
+            self.fitting_rows = limit.fitting(&items);
+            if items.len() < limit.rows / 2 {
                 self.batch_pages = self.batch_pages.saturating_mul(2).min(1 << 16);
             }
             moved += self.rows(&range, items)?.moved;
