@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, eventually, spec, with};
 
-const SOON: Span = Span::from_secs(30);
+const SOON: Span = Span::from_secs(180);
 
 /// Nginx can protect with what it holds; it must be probed.
 fn policy() -> Value {
@@ -193,7 +193,7 @@ fn a_forged_identity_is_refused_and_ends_nobody() {
     let path = world.folder.path().join("identity");
     let with_identity = || {
         let builder = world.builder("nginx", "r").deferred().identity_file(&path);
-        builder.first_use_timeout(Span::from_secs(5)).build().unwrap()
+        builder.first_use_timeout(Span::from_secs(60)).build().unwrap()
     };
     let nginx = with_identity();
     nginx.start().unwrap();

@@ -9,6 +9,7 @@ use keywheel_core::revocation::{Facts, Revocation, Revoked};
 use keywheel_core::time::WallTime;
 use serde_json::{Value, json};
 
+use crate::rotation::until_cached;
 use crate::support::{World, context, eventually, name, now, spec, with};
 
 const FAR: i64 = 4_000_000_000;
@@ -22,7 +23,7 @@ fn revoke(world: &World, entries: &[Revocation]) {
 }
 
 fn fail_closed() -> Value {
-    with(spec("signing"), &json!({ "revocations_stale_after": "2s" }))
+    with(spec("signing"), &json!({ "revocations_stale_after": "5s" }))
 }
 
 fn is_dead(ring: &RingHandle, token: &str) -> bool {
@@ -126,7 +127,7 @@ fn a_process_that_starts_from_the_host_cache_knows_of_no_revocation() {
         };
         let first = client(&world);
         first.start().unwrap();
-        eventually("the cache is written", || std::fs::read_dir(&cache).ok()?.next().map(|_| ()));
+        until_cached(&cache);
         world.stop();
         drop(first);
         let second = client(&world);
