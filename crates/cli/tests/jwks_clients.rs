@@ -82,6 +82,9 @@ fn python(name: &'static str, file: &str, arguments: &[&str]) -> Option<Verifier
     Some(Verifier::start(name, command))
 }
 
+/// The copies of programs that were made so far.
+static COPIES: AtomicUsize = AtomicUsize::new(0);
+
 /// Node finds packages beside the program, so that is copied to where they are: whole, whoever else
 /// does the same just now.
 fn node(name: &'static str, file: &str, arguments: &[&str]) -> Option<Verifier> {
@@ -89,9 +92,8 @@ fn node(name: &'static str, file: &str, arguments: &[&str]) -> Option<Verifier> 
         eprintln!("SKIPPED {name}: KEYWHEEL_NODE is not set; run `cargo xtask test`");
         return None;
     };
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let program = PathBuf::from(&folder).join(file);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let number = COPIES.fetch_add(1, Ordering::Relaxed);
     let copy = PathBuf::from(folder).join(format!("{file}.{}-{number}", std::process::id()));
     std::fs::copy(source(file), &copy).unwrap();
     std::fs::rename(copy, &program).unwrap();
