@@ -409,6 +409,7 @@ fn missing_rights_are_refused_with_the_grants_that_are_enough() {
              CREATE POLICY few ON people USING (n < 50)",
         )
         .unwrap();
+    database.until_no_mover();
     let error = run().unwrap_err();
     assert!(error.to_string().contains("row security"), "{error}");
     let mut client = keywheel_reencrypt::connect(&config).unwrap();

@@ -95,8 +95,10 @@ fn a_time_limit_of_statements_is_met_with_smaller_batches() {
         .unwrap();
     let mut limited = people();
     limited.settings.triggers = Triggers::Fire;
+    // All rows at once take five seconds, and the smallest batch is far within the limit.
+    limited.settings.batch_rows_start = 300;
     limited.settings.batch_rows_min = 5;
-    limited.settings.statement_timeout = Duration::from_millis(1_200);
+    limited.settings.statement_timeout = Duration::from_secs(3);
     assert_eq!(database.run(&limited, &keys()).unwrap().counts.moved, 240);
     assert_eq!(database.number(&opened(NEW)), 300);
 }
@@ -255,6 +257,7 @@ fn a_rollback_in_the_middle_brings_every_row_back() {
     let outcome =
         people().run(&|| keywheel_reencrypt::connect(&config), &keys(), &halfway, &stop).unwrap();
     assert!(!outcome.is_complete && outcome.counts.moved >= 480 && outcome.counts.moved < 1_600);
+    database.until_no_mover();
     let jobs = keywheel_reencrypt::status(&mut database.client, &people().target).unwrap();
     assert_eq!((jobs.len(), jobs[0].state.as_str(), jobs[0].is_held), (1, "stopped", false));
     let back = database.run(&people(), &keys_of(NEW, OLD)).unwrap();

@@ -171,7 +171,19 @@ impl Access {
         Client::connect(&self.url("owner"), NoTls).unwrap()
     }
 
+    /// Waits until the server has noticed that earlier movers are gone, and their locks with them.
+    pub(crate) fn until_no_mover(&self) {
+        let mut client = self.connect();
+        let gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() \
+                    AND application_name = 'keywheel reencrypt'";
+        while !client.query_one(gone, &[]).unwrap().get::<_, bool>(0) {
+            // tidy: sleeps because the server says in no other way that a session has ended.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     pub(crate) fn run(&self, this: &Move, keys: &Keys) -> Result<Outcome, Error> {
+        self.until_no_mover();
         let config = keywheel_reencrypt::config(&self.url("owner"), false)?;
         let stop = AtomicBool::new(false);
         this.run(&|| keywheel_reencrypt::connect(&config), keys, &|_| {}, &stop)
