@@ -84,6 +84,9 @@ pub struct Args {
     /// PGPASSWORD or ~/.pgpass; nothing is written, and no value leaves the server
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// Connects to another machine even if the connection is not encrypted
+    #[arg(long, requires = "database")]
+    allow_plaintext: bool,
     /// Makes fingerprints with the bytes of this file, so that those of two scans can be compared.
     /// Default: with a key that nobody has
     #[arg(long, value_name = "FILE")]
@@ -209,7 +212,8 @@ fn make(invocation: &Invocation, args: &Args, marker: Marker) -> Result<Report, 
         .map_err(|error| Failure::io("found", Path::new("the current folder"), &error))?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let listed = args.files_from.as_deref().map(list::read).transpose()?;
-    let database = args.database.as_deref().map(database::read).transpose()?.unwrap_or_default();
+    let read_database = |url| database::read(url, args.allow_plaintext);
+    let database = args.database.as_deref().map(read_database).transpose()?.unwrap_or_default();
     let what = Scan {
         roots: Roots {
             paths: listed.clone().unwrap_or_else(|| args.paths.clone()),
