@@ -1,9 +1,9 @@
 //! Reaches a PostgreSQL: reads its URL, finds the password, and encrypts the connection.
 //!
 //! The options of a URL mean what they mean to `psql`, with one difference: a server on another
-//! machine is never reached unencrypted, nor unchecked, unless that is said
-//! ([why](https://github.com/keywheel/keywheel/blob/main/docs/decisions/0024-tls-to-the-database.md)).
-//! What is then asked of the server is left to the caller.
+//! machine is never reached unencrypted, nor unchecked, unless that is said; why stands in
+//! `docs/decisions/0024-tls-to-the-database.md`. What is then asked of the server is left to the
+//! caller.
 //!
 //! ```no_run
 //! use keywheel_postgres::{Address, Environment};

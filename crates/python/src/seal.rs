@@ -157,7 +157,7 @@ fn each<'py>(
             Err(_) => Some(bytes(&value, "a value")?),
         });
     }
-    let given: Vec<&[u8]> = held.iter().flatten().map(|value| value.as_bytes()).collect();
+    let given: Vec<&[u8]> = held.iter().flatten().map(PyBytesMethods::as_bytes).collect();
     let mut opened = py.detach(|| handle.open_many(&given, context)).or_raise(py)?.into_iter();
     let list = PyList::empty(py);
     for (place, value) in held.iter().enumerate() {

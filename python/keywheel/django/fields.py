@@ -57,9 +57,7 @@ def _refusal(field: Any, lookup: str) -> FieldError:
 class _Encrypted(models.BinaryField):  # type: ignore[misc]
     """What both fields do; the database's column is that of a ``BinaryField``."""
 
-    def __init__(
-        self, *args: Any, ring: RingOrName, armored: bool = False, **options: Any
-    ) -> None:
+    def __init__(self, *args: Any, ring: RingOrName, armored: bool = False, **options: Any) -> None:
         #: The ring that seals and opens, or its name.
         self.ring = ring
         #: Whether the column is text: OpenPGP messages in armor, or Fernet tokens.
@@ -141,9 +139,7 @@ class EncryptedTextField(_Encrypted):
     description = "Encrypted text"
     empty_values: ClassVar[list[Any]] = list(models.TextField.empty_values)
 
-    def __init__(
-        self, *args: Any, ring: RingOrName, armored: bool = False, **options: Any
-    ) -> None:
+    def __init__(self, *args: Any, ring: RingOrName, armored: bool = False, **options: Any) -> None:
         options.setdefault("editable", True)
         super().__init__(*args, ring=ring, armored=armored, **options)
 

@@ -1,5 +1,5 @@
-//! Being told to stop: a move ends after the batch at hand, and a mover says goodbye. Told again, it
-//! ends at once: what was moved stays moved.
+//! Being told to stop: a move ends after the batch at hand, and a mover says goodbye. Told again,
+//! it ends at once: what was moved stays moved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
