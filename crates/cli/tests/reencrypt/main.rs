@@ -4,6 +4,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a helper of a test fails by panicking"
 )]
 

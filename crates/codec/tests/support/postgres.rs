@@ -1,5 +1,7 @@
 //! A real PostgreSQL, started here on a socket in a temporary folder, with pgcrypto.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -109,13 +111,11 @@ impl Server {
     }
 
     /// A file beside its data.
-    #[allow(dead_code, reason = "each test binary uses its part")]
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Puts a file beside its data that only its user may read.
-    #[allow(dead_code, reason = "each test binary uses its part")]
     pub(crate) fn put(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();

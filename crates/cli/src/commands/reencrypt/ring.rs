@@ -31,16 +31,12 @@ const TELLS_EVERY: Duration = Duration::from_secs(5);
 pub(super) fn run(invocation: &Invocation, args: &RunArgs, ring: &RingName) -> Outcome {
     let stop = Stop::listen()?;
     let work = Work::begin(invocation, &args.what, ring)?;
-    match args.how.every {
-        Some(secs) => work.stay(invocation, args, Duration::from_secs(secs), &stop),
-        None => {
-            let declared = work.remote.columns(ring)?;
-            Ok(match work.move_all(invocation, args, &declared, &stop)? {
-                Some(_) => Exit::Done,
-                None => Exit::Found,
-            })
-        }
+    if let Some(secs) = args.how.every {
+        return work.stay(invocation, args, Duration::from_secs(secs), &stop);
     }
+    let declared = work.remote.columns(ring)?;
+    let moved = work.move_all(invocation, args, &declared, &stop)?;
+    Ok(if moved.is_some() { Exit::Done } else { Exit::Found })
 }
 
 /// Reads every row of the columns, and reports what is left.
@@ -171,7 +167,8 @@ impl<'a> Work<'a> {
         std::thread::scope(|scope| {
             let (ended, ends) = sync_channel(0);
             if !args.how.dry_run {
-                scope.spawn(|| self.tell(declared, column, &latest, ends));
+                let latest = &latest;
+                scope.spawn(move || self.tell(declared, column, latest, &ends));
             }
             let moved = move_column(invocation, args, target, keys, &show, stop);
             drop::<std::sync::mpsc::SyncSender<()>>(ended);
@@ -186,7 +183,7 @@ impl<'a> Work<'a> {
         declared: &RingColumns,
         column: &ColumnStatus,
         latest: &Mutex<Option<Progress>>,
-        ends: Receiver<()>,
+        ends: &Receiver<()>,
     ) {
         let Ok(name) = column.name.parse::<ColumnName>() else { return };
         while ends.recv_timeout(TELLS_EVERY) == Err(RecvTimeoutError::Timeout) {
