@@ -53,12 +53,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// How many rows an old key alone opens, or none.
+    pub fn found(&self) -> u64 {
+        self.left.iter().map(|(_, rows)| rows).sum::<u64>() + self.quarantined
+    }
+
     /// Whether nothing is left, and nothing can come after: verified zero.
     pub fn is_zero(&self) -> bool {
-        self.is_complete
-            && self.held_by.is_empty()
-            && self.quarantined == 0
-            && self.left.iter().all(|(_, rows)| *rows == 0)
+        self.is_complete && self.held_by.is_empty() && self.found() == 0
     }
 }
 

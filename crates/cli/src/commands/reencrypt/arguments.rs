@@ -8,6 +8,7 @@ use keywheel_api::column::ColumnStatus;
 use keywheel_codec::Format;
 use keywheel_codec::raw::{self, Validator};
 use keywheel_core::id::{ConsumerName, RingName};
+use keywheel_postgres::Address;
 use keywheel_reencrypt::{Keys, Settings, TableName, Target, Triggers, Vacuum};
 
 use super::keys;
@@ -58,7 +59,7 @@ pub(super) struct What {
     /// there, so values are written with the least of it. Default: as for a passphrase
     #[arg(long)]
     generated_keys: bool,
-    /// Connects to another machine although the connection is not encrypted
+    /// Connects to another machine even if the connection is not encrypted
     #[arg(long)]
     allow_plaintext: bool,
     /// How many seconds `verify` waits for transactions that are open when it begins
@@ -169,7 +170,7 @@ impl What {
     ///
     /// # Errors
     /// The URL is none, or nothing would be encrypted on the way.
-    pub(super) fn config(&self) -> Result<postgres::Config, Failure> {
+    pub(super) fn config(&self) -> Result<Address, Failure> {
         keywheel_reencrypt::config(&self.database, self.allow_plaintext)
             .map_err(|error| refused(&error))
     }
