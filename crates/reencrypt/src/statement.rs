@@ -224,6 +224,7 @@ impl Statements {
         span: &Span,
         limit: PageLimit,
     ) -> Result<Vec<Item>, Error> {
+        const DOING: &str = "reading rows";
         let rows = i64::try_from(limit.rows).unwrap_or(i64::MAX);
         let mut parameters = Parameters::new();
         for text in span.low.iter().chain(&span.high).flatten() {
@@ -237,7 +238,6 @@ impl Statements {
             (None, Some(_)) => high,
             (Some(_), Some(_)) => both,
         };
-        const DOING: &str = "reading rows";
         let mut rows = client.query_raw(statement, parameters).doing(DOING)?;
         let (mut items, mut bytes) = (Vec::new(), 0_usize);
         while bytes <= limit.bytes

@@ -75,7 +75,7 @@ impl Contender {
         &self,
         url: &str,
         client: &mut Client,
-        cluster: &mut Cluster,
+        cluster: &Cluster,
         rows: i64,
     ) -> Cost {
         fresh(client);
