@@ -153,8 +153,8 @@ impl<'a> Names<'a> {
         )
     }
 
-    /// Keys as rows. In the list of a SELECT a function gives one row after the other, where in FROM
-    /// all of them are kept first.
+    /// Keys as rows. In the list of a SELECT a function gives one row after the other, where in
+    /// FROM all of them are kept first.
     fn unnest(&self, further: &str) -> String {
         let keys = self.each(|n, _, _| format!("pg_catalog.unnest(${n}::text[]) AS k{n}"));
         format!("(SELECT {keys}{further}) u")
@@ -172,8 +172,8 @@ impl<'a> Names<'a> {
         )
     }
 
-    /// Equality is of bytes, whatever the column's collation says. What was done is told in one row:
-    /// the numbers of the rows that were written, which say less than their keys.
+    /// Equality is of bytes, whatever the column's collation says. What was done is told in one
+    /// row: the numbers of the rows that were written, which take less than their keys.
     fn update(&self) -> String {
         let Self { leaf: Leaf { name, column, kind, .. }, wire, .. } = self;
         let exact = match kind {
@@ -182,7 +182,8 @@ impl<'a> Names<'a> {
         };
         let (old, new) = (self.columns.len() + 1, self.columns.len() + 2);
         let further = format!(
-            ", pg_catalog.unnest(${old}::{wire}[]) AS old, pg_catalog.unnest(${new}::{wire}[]) AS new, \
+            ", pg_catalog.unnest(${old}::{wire}[]) AS old, \
+             pg_catalog.unnest(${new}::{wire}[]) AS new, \
              pg_catalog.generate_subscripts(${new}::{wire}[], 1) AS n"
         );
         format!(
