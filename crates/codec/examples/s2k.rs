@@ -78,8 +78,8 @@ fn best() -> &'static str {
 
 fn main() {
     println!(
-        "A key of a passphrase, as pgcrypto stretches it by default: \u{b5}s for {MEAN_BYTES} bytes of \
-         SHA-1, the best of {RUNS} turns. The peer is the sha1 crate over a buffer; keywheel opens \
+        "A key of a passphrase, as pgcrypto stretches it by default: \u{b5}s for {MEAN_BYTES} \
+         bytes of SHA-1, the best of {RUNS} turns. The peer is the sha1 crate over a buffer; keywheel opens \
          whole values, {VALUES} together, with the best that this CPU has: {}.\n",
         best()
     );

@@ -167,8 +167,8 @@ impl<'a> Names<'a> {
         )
     }
 
-    /// Keys as rows. In the list of a SELECT a function gives one row after the other, where in FROM
-    /// all of them are kept first.
+    /// Keys as rows. In the list of a SELECT a function gives one row after the other, where in
+    /// FROM all of them are kept first.
     fn unnest(&self, further: &str) -> String {
         let keys = self.each(|n, _, _| format!("pg_catalog.unnest(${n}::text[]) AS k{n}"));
         format!("(SELECT {keys}{further}) u")
@@ -186,8 +186,8 @@ impl<'a> Names<'a> {
         )
     }
 
-    /// Equality is of bytes, whatever the column's collation says. What was done is told in one row:
-    /// the numbers of the rows that were written, which say less than their keys.
+    /// Equality is of bytes, whatever the column's collation says. What was done is told in one
+    /// row: the numbers of the rows that were written, which take less than their keys.
     fn update(&self) -> String {
         let Self { leaf: Leaf { name, column, kind, .. }, wire, .. } = self;
         let exact = match kind {
@@ -196,7 +196,8 @@ impl<'a> Names<'a> {
         };
         let (old, new) = (self.columns.len() + 1, self.columns.len() + 2);
         let further = format!(
-            ", pg_catalog.unnest(${old}::{wire}[]) AS old, pg_catalog.unnest(${new}::{wire}[]) AS new, \
+            ", pg_catalog.unnest(${old}::{wire}[]) AS old, \
+             pg_catalog.unnest(${new}::{wire}[]) AS new, \
              pg_catalog.generate_subscripts(${new}::{wire}[], 1) AS n"
         );
         format!(
@@ -264,6 +265,7 @@ impl Statements {
         span: &Span,
         limit: PageLimit,
     ) -> Result<Vec<Item>, Error> {
+        const DOING: &str = "reading rows";
         let rows = i64::try_from(limit.rows).unwrap_or(i64::MAX);
         let mut parameters = Parameters::new();
         for text in span.low.iter().chain(&span.high).flatten() {
@@ -277,7 +279,6 @@ impl Statements {
             (None, Some(_)) => high,
             (Some(_), Some(_)) => both,
         };
-        const DOING: &str = "reading rows";
         let mut rows = client.query_raw(statement, parameters).doing(DOING)?;
         let (mut items, mut bytes) = (Vec::new(), 0_usize);
         while bytes <= limit.bytes

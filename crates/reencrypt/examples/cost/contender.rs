@@ -39,8 +39,8 @@ pub(crate) fn source(client: &mut Client, race: &Race) {
     client.batch_execute("DROP TABLE IF EXISTS source").unwrap();
     let options = if from == OLD { "" } else { "s2k-mode=1" };
     let sql = format!(
-        "CREATE TABLE source AS SELECT n AS id, pgp_sym_encrypt({PLAIN}, '{OLD}', '{options}') AS c \
-         FROM generate_series(1::int8, {}) n",
+        "CREATE TABLE source AS SELECT n AS id, \
+         pgp_sym_encrypt({PLAIN}, '{OLD}', '{options}') AS c FROM generate_series(1::int8, {}) n",
         race.rows
     );
     client.batch_execute(&sql).unwrap();
@@ -75,7 +75,7 @@ impl Contender {
         &self,
         url: &str,
         client: &mut Client,
-        cluster: &mut Cluster,
+        cluster: &Cluster,
         rows: i64,
     ) -> Cost {
         fresh(client);
@@ -102,8 +102,8 @@ impl Contender {
         let mut client = Client::connect(url, NoTls).unwrap();
         let update = client
             .prepare(&format!(
-                "UPDATE people SET c = pgp_sym_encrypt(pgp_sym_decrypt(c, '{}'), '{}', '{options}') \
-                 WHERE id > $1 AND id <= $2",
+                "UPDATE people SET \
+                 c = pgp_sym_encrypt(pgp_sym_decrypt(c, '{}'), '{}', '{options}') WHERE id > $1 AND id <= $2",
                 self.from, self.to
             ))
             .unwrap();

@@ -9,12 +9,13 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that fails ends")]
 #![expect(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
 
-#[expect(clippy::disallowed_methods, reason = "it waits for the server")]
 #[path = "../../../codec/tests/support/postgres.rs"]
 mod server;
 
 mod contender;
 mod usage;
+
+use std::fmt::Write as _;
 
 use contender::{Contender, Way};
 use usage::{Cluster, Cost};
@@ -39,7 +40,7 @@ fn main() {
     let rounds = if full { 5 } else { 3 };
     let mut server = server::Server::start(false);
     let mut client = server.client();
-    let mut cluster = Cluster::find(&mut client);
+    let cluster = Cluster::find(&mut client);
     for setting in ["max_wal_size = '8GB'", "checkpoint_timeout = '1h'"] {
         client.batch_execute(&format!("ALTER SYSTEM SET {setting}")).unwrap();
     }
@@ -54,11 +55,13 @@ fn main() {
         contender::source(&mut client, race);
         let mut costs: Vec<Vec<Cost>> = race.contenders.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
-            for turn in 0..race.contenders.len() {
-                let at = (turn + round) % race.contenders.len();
-                let cost = race.contenders[at].measure(&url, &mut client, &mut cluster, race.rows);
-                eprintln!("{} {cost:?}", race.contenders[at].name);
-                costs[at].push(cost);
+            let turns = race.contenders.iter().zip(&mut costs);
+            let (late, early): (Vec<_>, Vec<_>) =
+                turns.enumerate().partition(|(at, _)| *at < round % race.contenders.len());
+            for (_, (contender, costs)) in early.into_iter().chain(late) {
+                let cost = contender.measure(&url, &mut client, &cluster, race.rows);
+                eprintln!("{} {cost:?}", contender.name);
+                costs.push(cost);
             }
         }
         println!("{}", table(race, &costs));
@@ -129,8 +132,9 @@ fn table(race: &Race, costs: &[Vec<Cost>]) -> String {
             Way::Keywheel => "–".to_owned(),
             Way::Sql { .. } => format!("{:.1}× less", of(costs) / of(ours)),
         };
-        text.push_str(&format!(
-            "| {} | {:.1} | {:.1} | {:.1} | {} | {} | {:.0} | {:.2}× |\n",
+        let _infallible = writeln!(
+            text,
+            "| {} | {:.1} | {:.1} | {:.1} | {} | {} | {:.0} | {:.2}× |",
             contender.name,
             median(costs, |cost| cost.client),
             server(costs),
@@ -139,7 +143,7 @@ fn table(race: &Race, costs: &[Vec<Cost>]) -> String {
             less(&server),
             median(costs, |cost| cost.wal),
             median(costs, |cost| cost.size),
-        ));
+        );
     }
     text
 }

@@ -44,7 +44,7 @@ impl Cluster {
     }
 
     /// What was used, once nobody but this client is connected.
-    pub(crate) fn usage(&mut self, client: &mut Client) -> Usage {
+    pub(crate) fn usage(&self, client: &mut Client) -> Usage {
         while children(self.postmaster) != self.children {
             // tidy: sleeps because a server says in no other way that a connection has ended.
             std::thread::sleep(Duration::from_millis(20));

@@ -1,6 +1,6 @@
-//! Many SHA-1 keys at once, with what the CPU has for it: sixteen on AVX-512 (`wide`), or four on the
-//! SHA extensions of x86-64, which is the rest of this file. The only file of this crate with unsafe
-//! code.
+//! Many SHA-1 keys at once, with what the CPU has for it: sixteen on AVX-512 (`wide`), or four on
+//! the SHA extensions of x86-64, which is the rest of this file. The only file of this crate with
+//! unsafe code.
 //!
 //! One message waits for itself: each step of SHA-1 needs the one before it. So four messages take
 //! turns in the same loop, and a message that ends makes room for the next. What is hashed is salt
@@ -346,7 +346,7 @@ mod tests {
     use crate::pgp::algorithm::{Digest, Stretch, count_of};
     use crate::pgp::s2k::portable;
 
-    /// Whatever this machine has, each way by itself; the usual choice is tested in the module above.
+    /// Each way that this machine has by itself; what is chosen is tested in the module above.
     #[test]
     fn each_way_is_the_same_as_one_by_one() {
         let passphrase = b"a passphrase of some length";

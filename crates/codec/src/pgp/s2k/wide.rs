@@ -2,9 +2,9 @@
 //! it is known that this machine has it; `extensions` asks.
 //!
 //! All lanes hash a block at the same time, so tasks are sorted by how much they hash and go in
-//! groups. Their blocks differ by the salts alone: where the passphrase stands and which block comes
-//! when is the same for all of them. A lane that has reached its end is read out, and idles until
-//! the longest one is done.
+//! groups. Their blocks differ by the salts alone: where the passphrase stands and which block
+//! comes when is the same for all of them. A lane that has reached its end is read out, and idles
+//! until the longest one is done.
 
 use std::arch::x86_64::{
     __m512i, _mm_extract_epi32, _mm512_add_epi32, _mm512_and_si512, _mm512_extracti32x4_epi32,
@@ -43,7 +43,7 @@ impl Zeroize for Schedule {
 /// The five words of the hash of each lane.
 type State = [__m512i; 5];
 
-/// What groups with the same passphrase share: room for schedules, and the stream without its salts.
+/// What groups with the same passphrase share: room for schedules, and the stream without salts.
 pub(super) struct Wide<'p> {
     passphrase: &'p [u8],
     period: usize,
