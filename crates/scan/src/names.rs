@@ -396,9 +396,11 @@ pub(crate) fn counts_or_switches(words: &[String]) -> bool {
                 && matches!(of.as_str(), "password" | "user" | "username" | "existing")
     );
     let is_last = matches!(last.as_str(), "keys" | "secrets" | "tokens" | "key" | "secret");
+    // `INVALID_API_TOKEN` is what is said of one.
+    let is_said = matches!(first.as_str(), "expired" | "invalid" | "missing" | "unknown");
     let switches = ["disable", "disabled", "enable", "enabled", "reveal"];
     let is_switch = is_last && words.iter().any(|word| switches.contains(&word.as_str()));
-    is_number || is_switch || is_of_another
+    is_number || is_switch || is_of_another || is_said
 }
 
 /// What a name in capitals is that says nothing to [`judge_words`].
@@ -462,6 +464,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
         "salt" => {
             let has = |word: &str| before.iter().any(|one| one == word);
             let is_of_settings = [
+                "crypt",
                 "derivation",
                 "encryption",
                 "security",
@@ -503,9 +506,8 @@ fn judge_words(words: &[String]) -> Option<Class> {
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
         | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"
         | "certkey" | "sslkey" | "tlskey" | "privkey" => Some(Class::Key),
-        "apikey" | "accesskey" | "apisecret" | "appsecret" | "clientsecret" | "authtoken" => {
-            Some(Class::Credential)
-        }
+        "apikey" | "accesskey" | "apisecret" | "appsecret" | "clientsecret" | "authtoken"
+        | "consumerkey" | "consumersecret" => Some(Class::Credential),
         "token" => BEFORE_TOKEN.contains(&prior).then_some(Class::Credential),
         // What encrypts a cookie is called so too: `SECRET_COOKIE_PASSWORD`, `sessionPassword`.
         "password" if matches!(prior, "cookie" | "session" | "encryption" | "encryptor") => {

@@ -221,18 +221,7 @@ impl<'a> Looker<'_, 'a> {
         let Node { value, value_at, .. } = *self.node;
         let mut out = out.within(value_at, super::SHELL, Style::Environment);
         shell::read(value, &mut out);
-        let finder = memchr::memmem::Finder::new(b"{{ secrets.");
-        for start in finder.find_iter(value.as_bytes()).take(64) {
-            let rest = value.get(start..).unwrap_or_default();
-            let reference = rest.split_inclusive("}}").next().unwrap_or_default();
-            let line = out.position(start).line;
-            if !out.sites.found.iter().rev().take(8).any(|site| site.at.line == line) {
-                let name = reference.trim_start_matches("{{ secrets.");
-                let name = name.get(..name_length(name)).unwrap_or_default();
-                let value = Value::of(reference);
-                out.entry(&Entry { at: start, name, above: "", value });
-            }
-        }
+        secrets_in(value, &mut out);
     }
 
     fn keyed(&self, key: &str, nearest: &str, out: &mut Out<'_, '_>) {
@@ -360,7 +349,10 @@ impl<'a> Looker<'_, 'a> {
         if is_program(name) {
             return program(value, value_at, out);
         }
-        if let Some(format) = Format::of(name.as_ref()) {
+        if value.contains("{{ secrets.") {
+            let mut out = out.within(value_at, out.rule, Style::Environment);
+            secrets_in(value, &mut out);
+        } else if let Some(format) = Format::of(name.as_ref()) {
             // What is not read as a file within a file is no entry of this one either.
             let _ = format.read_within(value, value_at, out);
         }
@@ -375,6 +367,23 @@ impl<'a> Looker<'_, 'a> {
         if let Some(given) = rest.strip_prefix(['=', ':']) {
             let given = given.trim().trim_matches(['"', '\'']);
             self.entry(value_at, name, Value::of(given), out);
+        }
+    }
+}
+
+/// What a CI service writes into a text: `token=${{ secrets.DEPLOY_TOKEN }}` of an argument that
+/// has several lines.
+fn secrets_in(value: &str, out: &mut Out<'_, '_>) {
+    let finder = memchr::memmem::Finder::new(b"{{ secrets.");
+    for start in finder.find_iter(value.as_bytes()).take(64) {
+        let rest = value.get(start..).unwrap_or_default();
+        let reference = rest.split_inclusive("}}").next().unwrap_or_default();
+        let line = out.position(start).line;
+        if !out.sites.found.iter().rev().take(8).any(|site| site.at.line == line) {
+            let name = reference.trim_start_matches("{{ secrets.");
+            let name = name.get(..name_length(name)).unwrap_or_default();
+            let value = Value::of(reference);
+            out.entry(&Entry { at: start, name, above: "", value });
         }
     }
 }

@@ -142,7 +142,7 @@ pub(super) fn one(
     fallback: Option<(&Expr, bool)>,
 ) {
     let under = placing.under.filter(|under| words::may_name_key(under));
-    if is_only_asked(out, at) {
+    if is_only_asked(out, at) || is_of_switch(out, at) {
         return;
     }
     let of_store = |name: &str| {
@@ -176,7 +176,7 @@ pub(super) fn one(
         });
     }
     let Some((fallback, _)) = fallback else { return };
-    if text_of(fallback).is_some_and(|text| words::may_be_value(&text, &name)) {
+    if text_of(fallback).is_some_and(|text| words::may_be_fallback(&text, &name)) {
         out.literal(fallback, "python/default-literal", Some(&name), class, scope);
     }
 }
@@ -186,6 +186,15 @@ fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
     let before = out.file.text.get(at.saturating_sub(64)..at).unwrap_or_default();
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
     before.trim_end_matches(is_part).ends_with("bool(")
+}
+
+/// Whether the call that begins there gives a switch or a number: `extract_bool("PROXY_AUTH")`.
+fn is_of_switch(out: &Out<'_>, at: usize) -> bool {
+    let rest = out.file.text.get(at..).unwrap_or_default();
+    let name = rest.split(|letter: char| !(letter.is_alphanumeric() || letter == '_')).next();
+    let words = crate::names::words(name.filter(|name| name.len() < 60).unwrap_or_default());
+    let kinds = ["bool", "boolean", "flag", "float", "int", "integer"];
+    words.iter().any(|word| kinds.contains(&word.as_str()))
 }
 
 /// The key that is taken out of a secret of several: `json.loads(…)["jwt_secret"]` in the line.
@@ -705,7 +714,7 @@ fn base_of(expr: &Expr) -> &Expr {
 }
 
 /// Whether the end of an expression could name a key: what is cheap to ask of every assignment.
-fn may_hold_key(expr: &Expr) -> bool {
+pub(super) fn may_hold_key(expr: &Expr) -> bool {
     match expr {
         Expr::Attribute(attribute) => words::may_name_key(attribute.attr.as_str()),
         Expr::Subscript(subscript) => {

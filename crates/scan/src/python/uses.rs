@@ -87,7 +87,9 @@ fn explicit<'a>(
     let derives = ["pbkdf2_hmac", "scrypt"].iter().any(|end| sink.call.ends_with(end));
     let is_derived = derives && origin.class == Some(Class::Key);
     let is_hash = sink.call.starts_with("hashlib.") && !sink.certain && !is_derived;
-    if is_hash && !(origin.is_key() && origin.is_loaded()) {
+    // `sha256(address + self.signing_key)`: what is hashed with a key that the object holds.
+    let is_mixed = origin.class == Some(Class::Key) && is_sum(key);
+    if is_hash && !(origin.is_key() && origin.is_loaded()) && !is_mixed {
         return false;
     }
     let is_sure = is_told || origin.source == Source::Literal;
@@ -123,6 +125,20 @@ fn explicit<'a>(
     };
     out.usage(&used, &origin);
     true
+}
+
+/// Whether a text is put together of several.
+fn is_sum(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinOp(_) | Expr::FString(_) => true,
+        Expr::Call(call) => match call.func.as_ref() {
+            Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
+                is_sum(&method.value)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// Of two values that are compared, the key: the one that is known as one.
