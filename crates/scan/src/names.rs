@@ -416,6 +416,8 @@ fn judge_constant(words: &[String]) -> Option<Class> {
             return is_of_somebody.then_some(Class::Credential);
         }
         "salt" => return Some(Class::Key),
+        // A personal access token.
+        "pat" => return Some(Class::Credential),
         "secrets" if matches!(prior, "totp" | "otp") => return Some(Class::Key),
         // `DATA_KEY_ENCRYPT`: what a key is for may stand behind it.
         "encrypt" | "encryption" | "signing" if prior == "key" => return Some(Class::Key),
