@@ -271,6 +271,7 @@ const BEFORE_TOKEN: &[&str] = &[
     "agent",
     "api",
     "auth",
+    "authorization",
     "bearer",
     "bot",
     "cloudflare",
@@ -434,9 +435,12 @@ fn judge_constant(words: &[String]) -> Option<Class> {
     {
         return Some(Class::Key);
     }
+    // `DOCKERHUB_TOKEN_RO`
     let says_what = matches!(prior, "secret" | "clientsecret" | "appsecret")
+        || (prior == "token" && last.len() < 4)
         || (prior == "key" && before.len() > 1);
-    says_what.then(|| judge_words(before)).flatten()
+    let of_token = || if prior == "token" { judge_constant(before) } else { None };
+    says_what.then(|| judge_words(before).or_else(of_token)).flatten()
 }
 
 fn is_digit(byte: u8) -> bool {

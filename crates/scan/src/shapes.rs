@@ -47,8 +47,25 @@ const CHECKS: &[&str] =
     &["decode", "verify", "parse", "check", "validate", "read", "compare", "verified", "unpack"];
 
 /// First words of functions, which no class has: `DecryptStringWithKey`, exported by a package.
-const VERBS: &[&str] =
-    &["encrypt", "decrypt", "sign", "verify", "seal", "unseal", "derive", "compute"];
+const VERBS: &[&str] = &[
+    "build",
+    "calc",
+    "calculate",
+    "compute",
+    "create",
+    "decrypt",
+    "derive",
+    "encrypt",
+    "generate",
+    "get",
+    "make",
+    "parse",
+    "seal",
+    "sign",
+    "unseal",
+    "validate",
+    "verify",
+];
 
 /// Last words of functions and classes that work with a key which they are given.
 const MAKERS: &[&str] = &[
@@ -160,9 +177,9 @@ pub(crate) fn of_call(function: &str, receiver: Option<&str>) -> Option<Shape> {
     let words = names::words(function);
     let last = words.last()?.as_str();
     // A cookie of whatever sort is none of these, but one that is signed.
-    let is_other = |word: &String| {
-        OTHERS.contains(&word.as_str()) && !(word == "cookie" && function.contains("sign"))
-    };
+    let is_signed = words.iter().any(|word| word.starts_with("sign"));
+    let is_other =
+        |word: &String| OTHERS.contains(&word.as_str()) && !(word == "cookie" && is_signed);
     if function.len() > 80 || words.iter().any(is_other) {
         return None;
     }
@@ -243,6 +260,13 @@ fn of_function(words: &[String], receiver: Option<&str>) -> Option<Shape> {
         }
         () if has(&["verify", "verified"]) || has(&["signature"]) && has(CHECKS) => {
             shape(Does::Verifies, false, true)
+        }
+        // `encryption.Validate(cookie, secret)`: a module that says what it is for.
+        () if on_has(&["encryption", "signing", "signature", "hmac"]) && has(CHECKS) => {
+            shape(Does::Verifies, false, true)
+        }
+        () if words.len() > 1 && words.last().is_some_and(|last| last == "signature") => {
+            shape(Does::Signs, true, true)
         }
         () if has(&["sign", "signed", "unsign"]) || has(&["signature", "mac"]) && has(MAKES) => {
             shape(Does::Signs, has(&["signature"]), true)
@@ -489,6 +513,11 @@ pub(crate) fn key_of(shape: Shape, name: &str) -> Option<Class> {
         return None;
     }
     let ends_with_key = last.ends_with("key") || last == "keys";
+    // What a signature is made with may be called its seed.
+    let signs = matches!(shape.does, Does::Signs | Does::Verifies);
+    if signs && !shape.of_tokens && name == "seed" {
+        return Some(Class::Key);
+    }
     match names::judge(name) {
         Some(Class::Key) if shape.encrypts() => {
             // `Encryptor(secret)`: a secret may be what is encrypted.

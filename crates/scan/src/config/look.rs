@@ -352,7 +352,9 @@ impl<'a> Looker<'_, 'a> {
         if value.contains("{{ secrets.") {
             let mut out = out.within(value_at, out.rule, Style::Environment);
             secrets_in(value, &mut out);
-        } else if let Some(format) = Format::of(name.as_ref()) {
+        } else if let Some(format) =
+            Format::of(name.as_ref()).or_else(|| has_entries(value).then_some(Format::Ini))
+        {
             // What is not read as a file within a file is no entry of this one either.
             let _ = format.read_within(value, value_at, out);
         }
@@ -369,6 +371,27 @@ impl<'a> Looker<'_, 'a> {
             self.entry(value_at, name, Value::of(given), out);
         }
     }
+}
+
+/// Whether a text is of lines that give names their values, whatever it is called:
+/// `configFile: |`.
+fn has_entries(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let name = name.trim();
+        !name.is_empty() && name_length(name) == name.len()
+    };
+    let lines = text.lines().map(str::trim).filter(|line| {
+        !(line.is_empty() || line.starts_with('#') || line.starts_with('[') && line.ends_with(']'))
+    });
+    let (mut entries, mut others) = (0_u32, 0_u32);
+    for line in lines.take(64) {
+        if line.split_once('=').is_some_and(|(name, _)| is_name(name)) {
+            entries += 1;
+        } else {
+            others += 1;
+        }
+    }
+    entries > 1 && others <= entries / 4
 }
 
 /// What a CI service writes into a text: `token=${{ secrets.DEPLOY_TOKEN }}` of an argument that

@@ -71,7 +71,9 @@ impl<'f> Out<'_, 'f> {
             _ => return false,
         };
         // A line of an environment may hold a sentence as its key; elsewhere one speaks to people.
-        let is_phrase = self.rule == super::Format::Env.rule() && class == Class::Key;
+        let is_variable = self.rule == super::Format::Env.rule()
+            || self.rule == super::Format::Yaml.rule() && self.style == Style::Environment;
+        let is_phrase = is_variable && class == Class::Key;
         let is_none = match entry.value.given {
             Given::Switch => true,
             Given::Prose => !is_phrase,

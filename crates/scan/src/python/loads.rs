@@ -156,7 +156,8 @@ pub(super) fn one(
     let by_name = name.as_deref().and_then(words::judge_loaded).or_else(within);
     let by_place = under.and_then(words::judge);
     let is_about =
-        name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
+        name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none())
+            && !matches!(name.as_deref(), Some("token" | "key" | "secret"));
     let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
     let name = name.or_else(|| under.map(str::to_owned)).unwrap_or_default();
     let (scope, hot) = when(names, placing, load.live);
@@ -504,7 +505,12 @@ fn by_accessor<'a>(
     }
     let Some(key) = names.text(first, placed.scope) else { return false };
     let at = tail_start(&placed.node.func);
-    let is_key = words::judge(&key).is_some_and(|class| class != Class::Password);
+    let class = words::judge(&key).or_else(|| {
+        // `self.api_token = self.config.get("token")`
+        let under = placed.under.filter(|_| placed.into == Into::Kept)?;
+        matches!(key.as_str(), "token" | "key" | "secret").then(|| words::judge(under))?
+    });
+    let is_key = class.is_some_and(|class| class != Class::Password);
     if !is_key || is_condition(out, at) {
         return false;
     }

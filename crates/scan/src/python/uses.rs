@@ -153,7 +153,23 @@ fn shared_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
             || (origin.class.is_none() && may_be_shared(one));
         is_key && is_held
     });
-    known.map(|(key, _)| key)
+    known.map(|(key, _)| key).or_else(|| expected_in(names, placed))
+}
+
+/// Of two parameters that are compared, the one that says that it is what the other must be:
+/// `compare_digest(str(given), str(expected_secret))`.
+fn expected_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
+    placed.node.arguments.args.iter().take(2).find(|one| {
+        let origin = names.origin(one, placed.scope);
+        let is_one = |name: &String| {
+            ["expected_", "configured_", "shared_", "server_"]
+                .iter()
+                .any(|start| name.starts_with(start))
+        };
+        origin.parameter.is_some()
+            && origin.class.is_some_and(|class| class != Class::Password)
+            && origin.name.as_ref().is_some_and(is_one)
+    })
 }
 
 /// Whether what is compared is a token that an object holds from its making.

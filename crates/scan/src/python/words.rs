@@ -354,10 +354,12 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         is_slot_name(text, name) || is_name_of_slot(text, name) || is_constant_of_name(text, name);
     let is_address = ["http://", "https://", "arn:", "projects/", "ssm:", "vault:"];
     let is_type = ["str", "string", "password", "text", "none", "null", "true", "false", "bearer"];
-    let is_template = text.contains("{{")
+    // A project that is made of a template has what is filled in there.
+    let is_filled_in = text.starts_with("{{") && text.contains("cookiecutter.");
+    let is_template = (text.contains("{{") && !is_filled_in)
         || text.contains("${")
         || text.contains("%(")
-        || (text.starts_with('{') && text.ends_with('}'))
+        || (text.starts_with('{') && text.ends_with('}') && !is_filled_in)
         || text.starts_with("%s");
     let is_file = is_word
         && [".pem", ".key", ".txt", ".json"].iter().any(|end| lower.ends_with(end))
@@ -391,10 +393,12 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
 }
 
 /// The same of what is taken where a setting is absent: no name of another setting stands there,
-/// so one in capitals is a value too.
+/// so one in capitals is a value too, and so is the setting's own in small letters.
 pub(super) fn may_be_fallback(value: &str, name: &str) -> bool {
     let is_shouted = !value.bytes().any(|byte| byte.is_ascii_lowercase()) && value.contains('_');
+    let is_own = value != name && value.eq_ignore_ascii_case(name);
     may_be_value(value, name)
+        || is_own
         || (is_shouted && !same_name(value, name) && may_be_value(&value.to_lowercase(), name))
 }
 

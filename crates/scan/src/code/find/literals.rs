@@ -514,6 +514,10 @@ fn is_name(name: &str, value: &str, has_digit: bool) -> bool {
     if is_of_store && is_lower && (has_separator || value.len() < 6) {
         return true;
     }
+    // `SESSION_KEY = "_noteData"`
+    if is_of_store && value.starts_with('_') {
+        return true;
+    }
     // `dataKey="comparisonLine"` of a chart names a field.
     let is_kind = value.bytes().all(|byte| byte.is_ascii_uppercase()) && folded_ends(name, value);
     if is_kind {

@@ -495,3 +495,49 @@ class Codes:
 
     def code(self, text):
         return hashlib.sha256((text + self.signing_key).encode()).hexdigest()  #! key_use call unknown SIGNING_KEY
+
+# --- a literal that says again what it stands for, and one of a template
+import os
+
+NOTE_AUTH_TOKEN = os.environ.get("NOTE_AUTH_TOKEN", "note_auth_token")  #! env_load module no; hardcoded module no
+AWS_SECRET_ACCESS_KEY = os.environ.get(  #! env_load module no
+    "AWS_SECRET_ACCESS_KEY", "aws_secret_access_key"  #! hardcoded module no
+)
+SECRET_KEY = "{{cookiecutter.secret_key}}"  #! hardcoded module no SECRET_KEY
+OTHER_SECRET_KEY = "{{ secret_key }}"
+COLOUR = "{{cookiecutter.colour}}"
+
+# --- a shared secret that is compared by a function of the file
+import hmac
+
+from app import settings
+
+
+def is_valid(given_secret, expected_secret):
+    return hmac.compare_digest(str(given_secret), str(expected_secret))  #! key_use call unknown expected_secret
+
+
+def is_same(one, other):
+    return hmac.compare_digest(str(one), str(other))
+
+
+def view(request):
+    if is_same(request.tag, request.name):
+        return None
+    return is_valid(request.headers.get("X-Secret"), settings.HEADER_SECRET)  #! key_use call yes HEADER_SECRET
+
+# --- a token of the settings that an object keeps
+class Bridge:
+    def __init__(self, config):
+        self.config = config
+        self.authorization_token = self.config.get("token")  #! env_load instance no token
+        self.colour_token = self.config.get("token_colour")
+
+# --- constants of modules that are no settings
+import jwt
+
+from app.core import security
+
+
+def view(token):
+    return jwt.decode(token, security.SECRET_KEY, algorithms=["HS256"])  #! key_use call unknown SECRET_KEY
