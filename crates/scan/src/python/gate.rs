@@ -4,13 +4,12 @@
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
 use super::table::Index;
 use super::{embedded, timers, words};
 use crate::finding::Class;
 use crate::quick::Quick;
 use crate::site::Speaks;
+use crate::spot::Spotter;
 
 /// Words that are enough: the files in which keys stand, and what is keywheel's own.
 const ENOUGH: &[&str] = &[
@@ -117,17 +116,9 @@ impl Met {
     }
 }
 
-fn words_of_gate() -> Option<&'static AhoCorasick> {
-    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        let builder = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .prefilter(false)
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(words_of_keys());
-        builder.ok()
-    });
-    words.as_ref()
+fn words_of_gate() -> &'static Spotter {
+    static WORDS: OnceLock<Spotter> = OnceLock::new();
+    WORDS.get_or_init(|| Spotter::new(words_of_keys()))
 }
 
 /// What a file says of keys, and of passwords if these are looked for too.
@@ -155,16 +146,15 @@ pub(crate) fn may_load(piece: &str) -> bool {
 
 /// Goes through the words of a text; nothing comes back once one of them is enough.
 fn look(text: &str, passwords: bool) -> Option<Met> {
-    let words = words_of_gate()?;
     let mut met = Met::default();
     let mut judged: HashSet<&str, Quick> = HashSet::default();
-    for found in words.find_iter(text) {
-        let place = found.pattern().as_usize();
+    for found in words_of_gate().all(text.as_bytes()) {
+        let place = found.word;
         if place < ENOUGH.len() {
             return None;
         }
         if let Some(word) = USES.get(place.saturating_sub(ENOUGH.len())) {
-            if goes_on_before(text, found.start()) && matches!(*word, "signing" | "signer") {
+            if goes_on_before(text, found.start) && matches!(*word, "signing" | "signer") {
                 // `assigning` and `designer` speak of other things.
                 continue;
             }
@@ -173,7 +163,7 @@ fn look(text: &str, passwords: bool) -> Option<Met> {
                 continue;
             }
         }
-        let (start, name) = name_around(text, found.start(), found.end());
+        let (start, name) = name_around(text, found.start, found.end);
         if !judged.insert(name) {
             continue;
         }
