@@ -3,13 +3,13 @@
 //! far more than to see that.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::memmem;
 
 use crate::finding::Source;
 use crate::python;
-use crate::quick::hash;
+use crate::quick::{Quick, hash};
 use crate::site::{Reaches, Speaks, Wrapper};
 
 /// As far around a call as is looked for the name of a key.
@@ -20,34 +20,63 @@ const LONGEST_IMPORT: usize = 4_096;
 
 /// Finds whole words, whatever stands around them.
 pub(crate) struct Finder {
-    words: AhoCorasick,
     /// For each word, the places of what has it in the list that was given.
-    places: Vec<Vec<usize>>,
+    words: HashMap<Box<[u8]>, Vec<usize>, Quick>,
+    /// The same of words that are no names, which a file may have that nobody can import.
+    others: Vec<(memmem::Finder<'static>, Vec<usize>)>,
+    /// For each length, whether a word has it.
+    lengths: u128,
 }
 
 impl Finder {
     /// Of these words; an empty one is never found.
-    pub(crate) fn new<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let mut by_word: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    pub(crate) fn new<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        let mut by_word: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
         for (place, word) in words.enumerate().filter(|(_, word)| !word.is_empty()) {
-            by_word.entry(word).or_default().push(place);
+            by_word.entry(word.as_bytes()).or_default().push(place);
         }
-        let mut builder = AhoCorasick::builder();
-        builder.kind(Some(AhoCorasickKind::DFA)).match_kind(MatchKind::LeftmostLongest);
-        builder.prefilter(false);
-        let words = builder.build(by_word.keys()).ok()?;
-        Some(Self { words, places: by_word.into_values().collect() })
+        let mut finder = Self { words: HashMap::default(), others: Vec::new(), lengths: 0 };
+        for (word, places) in by_word {
+            if word.iter().all(|byte| is_of_name(*byte)) {
+                finder.lengths |= bit_of(word.len());
+                finder.words.insert(word.into(), places);
+            } else {
+                finder.others.push((memmem::Finder::new(word).into_owned(), places));
+            }
+        }
+        finder
     }
 
     /// Goes to each whole word with what stands before and behind it, and with its places.
     fn each(&self, bytes: &[u8], mut meet: impl FnMut(&[u8], &[u8], &[usize])) {
-        for one in self.words.find_iter(bytes) {
-            let before = bytes.get(..one.start()).unwrap_or_default();
-            let behind = bytes.get(one.end()..).unwrap_or_default();
-            let is_inside = before.last().copied().is_some_and(is_of_name)
-                || behind.first().copied().is_some_and(is_of_name);
-            if let Some(places) = self.places.get(one.pattern().as_usize()).filter(|_| !is_inside) {
-                meet(before, behind, places);
+        let mut at = 0_usize;
+        let mut around = |start: usize, length: usize, places: &[usize]| {
+            let behind = bytes.get(start.saturating_add(length)..).unwrap_or_default();
+            meet(bytes.get(..start).unwrap_or_default(), behind, places);
+        };
+        while let Some(rest) = bytes.get(at..)
+            && let Some(before) = rest.iter().position(|byte| is_of_name(*byte))
+        {
+            let start = at.saturating_add(before);
+            let name = rest.get(before..).unwrap_or_default();
+            let length = name.iter().position(|byte| !is_of_name(*byte)).unwrap_or(name.len());
+            at = start.saturating_add(length);
+            if self.lengths & bit_of(length) != 0
+                && let Some(places) = name.get(..length).and_then(|name| self.words.get(name))
+            {
+                around(start, length, places);
+            }
+        }
+        for (word, places) in &self.others {
+            let length = word.needle().len();
+            let is_name = |at: Option<usize>| {
+                at.and_then(|at| bytes.get(at)).is_some_and(|byte| is_of_name(*byte))
+            };
+            for start in word.find_iter(bytes) {
+                let is_inside = is_name(start.checked_sub(1)) || is_name(start.checked_add(length));
+                if !is_inside {
+                    around(start, length, places);
+                }
             }
         }
     }
@@ -60,15 +89,21 @@ impl Finder {
     }
 
     /// Which of these wrappers, whose functions the words are, a file of Python calls so that it
-    /// can come to something.
-    pub(crate) fn called(&self, bytes: &[u8], wrappers: &[&Wrapper]) -> Vec<usize> {
+    /// can come to something; only those that count.
+    pub(crate) fn called(
+        &self,
+        bytes: &[u8],
+        wrappers: &[&Wrapper],
+        counts: impl Fn(usize) -> bool,
+    ) -> Vec<usize> {
         let mut found = BTreeSet::new();
         self.each(bytes, |before, behind, places| {
             let near = OnceCell::new();
             let is_near = || *near.get_or_init(|| has_name_near(before, behind));
             let fits = |place: &&usize| {
                 let wrapper = wrappers.get(**place);
-                !found.contains(*place)
+                counts(**place)
+                    && !found.contains(*place)
                     && wrapper.is_some_and(|one| {
                         is_call(one, before, behind) && (!needs_name(one) || is_near())
                     })
@@ -109,6 +144,11 @@ fn has_name_near(before: &[u8], behind: &[u8]) -> bool {
 
 const fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128
+}
+
+/// The bit of a length; all that are longer share the last.
+const fn bit_of(length: usize) -> u128 {
+    if length < 127 { 1 << length } else { 1 << 127 }
 }
 
 /// What is kept of a file of Python, so that it need not be opened to see that it calls nothing.
@@ -178,8 +218,8 @@ mod tests {
             wrapper("Box", Source::Environment),
         ];
         let all: Vec<_> = all.iter().collect();
-        let finder = Finder::new(all.iter().map(|one| one.function.as_str())).unwrap();
-        let called = |text: &str| finder.called(text.as_bytes(), &all);
+        let finder = Finder::new(all.iter().map(|one| one.function.as_str()));
+        let called = |text: &str| finder.called(text.as_bytes(), &all, |_| true);
         assert_eq!(called("x = setting(name)\n"), [0]);
         assert_eq!(called("x = a.setting (name)\n"), [0]);
         assert!(called("def setting(name):\n  resetting()\n  setting = 1\n").is_empty());
@@ -187,6 +227,15 @@ mod tests {
         assert_eq!(called("x = read_it('app.pem')\n"), [1]);
         assert_eq!(called("app.add_middleware(Box, key=k)\n"), [2]);
         assert!(called("class Box(Base): pass\n").is_empty());
+    }
+
+    #[test]
+    fn words_are_found_whole() {
+        let finder = Finder::new(["shop", "shop-api", "", "shop"].into_iter());
+        assert_eq!(finder.all(b"import shop"), [0, 3]);
+        assert_eq!(finder.all(b"load('shop-api')"), [0, 1, 3]);
+        assert!(finder.all(b"shops = workshop - my_shop").is_empty());
+        assert!(finder.all(b"shop-apis").contains(&0) && !finder.all(b"shop-apis").contains(&1));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
 use crate::python;
+use crate::spot::Spotter;
 
 /// Words of which at least one stands in every file that consumes a key. Case does not matter.
 const WORDS: &[&str] = &[
@@ -123,20 +124,15 @@ const PASSWORDS: &[&str] = &["passwd", "password", "_pwd", "_pass", "pwd="];
 /// The gate.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    words: AhoCorasick,
+    words: Spotter,
     /// Fewer words, for Python: its reader looks closer before it parses.
-    python: AhoCorasick,
+    python: Spotter,
 }
 
 impl Gate {
-    /// A gate that lets through files with a word of ours or one of these.
-    ///
-    /// # Errors
-    /// When there are so many words that no automaton holds them.
-    pub fn new<'a>(
-        passwords: bool,
-        more: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, BuildError> {
+    /// A gate that lets through files with a word of ours or one of these. One that is shorter than
+    /// three letters lets nothing through.
+    pub fn new<'a>(passwords: bool, more: impl IntoIterator<Item = &'a str>) -> Self {
         let mut words: Vec<String> = WORDS.iter().map(|word| (*word).to_owned()).collect();
         for (before, last) in [(BEFORE_KEY, "key"), (BEFORE_TOKEN, "token")] {
             for word in before {
@@ -146,54 +142,49 @@ impl Gate {
         if passwords {
             words.extend(PASSWORDS.iter().map(|word| (*word).to_owned()));
         }
-        let more: Vec<String> = more.into_iter().map(str::to_owned).collect();
-        words.extend(more.iter().cloned());
-        let of_python = python::words_of_keys().map(str::to_owned).chain(more);
-        let mut gate = Self::of(&words, true)?;
-        gate.python = automaton(&of_python.collect::<Vec<_>>(), true)?;
-        Ok(gate)
-    }
-
-    /// A gate for exactly these names.
-    ///
-    /// # Errors
-    /// As [`Gate::new`].
-    pub fn of_names(names: &[String]) -> Result<Self, BuildError> {
-        Self::of(names, false)
-    }
-
-    fn of(words: &[String], any_case: bool) -> Result<Self, BuildError> {
-        let words = automaton(words, any_case)?;
-        Ok(Self { python: words.clone(), words })
+        let more: Vec<&str> = more.into_iter().collect();
+        let words = words.iter().map(String::as_str).chain(more.iter().copied());
+        let python =
+            python::words_of_keys().map(|word| -> &str { word }).chain(more.iter().copied());
+        Self { words: Spotter::new(words), python: Spotter::new(python) }
     }
 
     /// Whether the bytes speak of keys.
     pub fn lets(&self, bytes: &[u8]) -> bool {
-        self.words.is_match(bytes)
+        self.words.is_in(bytes)
     }
 
     /// Whether the bytes of a file of Python could.
     pub fn lets_python(&self, bytes: &[u8]) -> bool {
-        self.python.is_match(bytes)
+        self.python.is_in(bytes)
+    }
+}
+
+/// Finds names as they are written, by their case.
+#[derive(Clone, Debug)]
+pub(crate) struct Named(AhoCorasick);
+
+impl Named {
+    /// Finds these.
+    ///
+    /// # Errors
+    /// When there are so many that no automaton holds them.
+    pub(crate) fn new(names: &[String]) -> Result<Self, BuildError> {
+        let mut builder = AhoCorasick::builder();
+        builder.kind(Some(AhoCorasickKind::DFA)).build(names).map(Self)
     }
 
-    /// Which of the words stand in the bytes, by their places in the list. Some stand there many
+    /// Which of the names stand in the bytes, by their places in the list. Some stand there many
     /// thousand times, so they are marked and not gathered.
-    pub fn which(&self, bytes: &[u8]) -> Vec<usize> {
-        let mut is_there = vec![false; self.words.patterns_len()];
-        for one in self.words.find_overlapping_iter(bytes) {
+    pub(crate) fn which(&self, bytes: &[u8]) -> Vec<usize> {
+        let mut is_there = vec![false; self.0.patterns_len()];
+        for one in self.0.find_overlapping_iter(bytes) {
             if let Some(mark) = is_there.get_mut(one.pattern().as_usize()) {
                 *mark = true;
             }
         }
         is_there.iter().enumerate().filter(|(_, is)| **is).map(|(index, _)| index).collect()
     }
-}
-
-fn automaton(words: &[String], any_case: bool) -> Result<AhoCorasick, BuildError> {
-    let mut builder = AhoCorasick::builder();
-    builder.kind(Some(AhoCorasickKind::DFA)).ascii_case_insensitive(any_case);
-    builder.build(words)
 }
 
 #[cfg(test)]
@@ -203,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_name_of_a_key_passes() {
-        let gate = Gate::new(false, []).unwrap();
+        let gate = Gate::new(false, []);
         for name in [
             "SECRET_KEY",
             "jwtSecret",
@@ -227,18 +218,18 @@ mod tests {
 
     #[test]
     fn a_file_without_keys_does_not() {
-        let gate = Gate::new(false, []).unwrap();
+        let gate = Gate::new(false, []);
         let text = "for key, value in table.items():\n    print(sorted(keys), key=len)\n";
         assert!(!gate.lets(text.as_bytes()));
         assert!(!gate.lets(b"password = form['password']"));
-        assert!(Gate::new(true, []).unwrap().lets(b"DB_PASSWORD=x"));
-        assert!(Gate::new(false, ["acme.seal"]).unwrap().lets(b"Acme.Seal(k)"));
+        assert!(Gate::new(true, []).lets(b"DB_PASSWORD=x"));
+        assert!(Gate::new(false, ["acme.seal"]).lets(b"Acme.Seal(k)"));
     }
 
     #[test]
     fn names_are_found_each_once_and_by_case() {
         let names = ["load_key".to_owned(), "load".to_owned(), "absent".to_owned()];
-        let gate = Gate::of_names(&names).unwrap();
+        let gate = Named::new(&names).unwrap();
         assert_eq!(gate.which(b"load_key(); load_key(); Load"), [0, 1]);
     }
 }

@@ -38,5 +38,6 @@ pub mod scan;
 mod shapes;
 pub mod site;
 pub mod source;
+mod spot;
 pub mod sql;
 pub mod walk;

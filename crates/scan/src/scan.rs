@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::callers::{Finder, Known, has_any};
 use crate::file::{self, Opened};
 use crate::finding::Class;
-use crate::gate::Gate;
+use crate::gate::{Gate, Named};
 use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError, Inline};
 use crate::join::{Joined, Read, join};
 use crate::language::{self, Language};
@@ -117,9 +117,6 @@ pub enum ScanError {
     /// The file of ignores is there and cannot be opened.
     #[error("{} cannot be read", .0.display())]
     IgnoresUnreadable(PathBuf, #[source] std::io::Error),
-    /// The rules have so many words that they do not fit.
-    #[error("the rules have too many calls")]
-    TooManyRules(#[source] aho_corasick::BuildError),
     /// The machine gives no threads.
     #[error("threads cannot be started")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -133,10 +130,8 @@ pub enum ScanError {
 pub fn scan(mut scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, ScanError> {
     scan.rules.leaves_passwords = !scan.passwords;
     let ignores = ignore_file(&scan.roots)?;
-    let gate = Gate::new(scan.passwords, []).map_err(ScanError::TooManyRules)?;
-    let words = scan.rules.words_beyond(&gate);
+    let words = scan.rules.words_beyond(&Gate::new(scan.passwords, []));
     let gate = Gate::new(scan.passwords, words.iter().map(String::as_str));
-    let gate = gate.map_err(ScanError::TooManyRules)?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(scan.threads.max(1));
     let pool = threads.stack_size(STACK_BYTES).build()?;
     let Walked { files, notes } = walk(&scan.roots)?;
@@ -354,9 +349,9 @@ struct Search<'w> {
 
 enum Words<'w> {
     /// Names of functions and of files, which stand anywhere.
-    Anywhere { functions: Gate, homes: Gate },
-    /// The same of Python, where a call can be told. Those that are fresh are looked for first.
-    Python { functions: Finder, fresh: Finder, homes: Finder, all: Vec<&'w Wrapper> },
+    Anywhere { functions: Named, homes: Named },
+    /// The same of Python, where a call can be told.
+    Python { functions: Finder, homes: Finder, all: Vec<&'w Wrapper> },
 }
 
 impl<'w> Search<'w> {
@@ -364,11 +359,9 @@ impl<'w> Search<'w> {
         let functions = || wrappers.iter().map(|one| one.wrapper.function.as_str());
         let homes = wrappers.iter().map(|one| one.home.as_str());
         let words = if language == "python" {
-            let only = functions().zip(fresh).map(|(one, fresh)| if *fresh { one } else { "" });
             Words::Python {
-                functions: Finder::new(functions())?,
-                fresh: Finder::new(only)?,
-                homes: Finder::new(homes)?,
+                functions: Finder::new(functions()),
+                homes: Finder::new(homes),
                 all: wrappers.iter().map(|one| &one.wrapper).collect(),
             }
         } else {
@@ -407,12 +400,12 @@ impl<'w> Search<'w> {
                 let named = functions.which(bytes);
                 named.iter().any(is_fresh).then(|| (named, homes.which(bytes)))?
             }
-            Words::Python { functions, fresh, homes, all } => {
-                let homes = match fresh.called(bytes, all).as_slice() {
+            Words::Python { functions, homes, all } => {
+                // Most files call none that is fresh, which is seen before the others are judged.
+                match functions.called(bytes, all, |index| is_fresh(&index)).as_slice() {
                     [] => return None,
-                    _ => homes.all(bytes),
-                };
-                (functions.called(bytes, all), homes)
+                    _ => (functions.called(bytes, all, |_| true), homes.all(bytes)),
+                }
             }
         };
         let called = called(&named, &homes, own, self.wrappers);
@@ -420,10 +413,10 @@ impl<'w> Search<'w> {
     }
 }
 
-/// A gate for these words. An empty one would be met everywhere; no text has what stands for it.
-fn words_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Gate> {
+/// Finds these words. An empty one would be met everywhere; no text has what stands for it.
+fn words_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Named> {
     let words = words.map(|word| if word.is_empty() { "\0" } else { word }.to_owned());
-    Gate::of_names(&words.collect::<Vec<_>>()).ok()
+    Named::new(&words.collect::<Vec<_>>()).ok()
 }
 
 /// Which wrappers a file calls, of those whose name stands in it, by the words of their files that

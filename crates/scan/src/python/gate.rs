@@ -4,13 +4,12 @@
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
 use super::table::Index;
 use super::{embedded, timers, words};
 use crate::finding::Class;
 use crate::quick::Quick;
 use crate::site::Speaks;
+use crate::spot::Spotter;
 
 /// Words that are enough: the files in which keys stand, and what is keywheel's own.
 const ENOUGH: &[&str] = &[
@@ -64,12 +63,23 @@ const USES: &[&str] = &[
 const NAMES: &[&str] =
     &["key", "secret", "token", "passphrase", "password", "passwd", "salt", "pepper", "auth"];
 
+/// Words in the names of what uses a key that has no name of one.
+const SHAPES: &[&str] =
+    &["sign", "seal", "verif", "crypt", "cipher", "mac", "deriv", "aes", "jw", "kdf", "subtle"];
+
 /// Words of what loads settings. Some names are those of keys only there.
 const LOADS: &[&str] = &["env", "Env", "config", "Config", "settings", "Settings", "secrets"];
+
+/// Names of arguments that name a variable of the environment.
+const DECLARES: &[&str] = &["envvar", "env_var", "environ_name", "env_name", "env_key"];
 
 /// Words of classes and objects whose fields are settings, whatever their names look like.
 const FIELDS: &[&str] =
     &["Settings", "secrets", "EnvConfig", "BaseConfig", "environ.config", "typed_settings"];
+
+/// Their names, beside those that end with `Settings`.
+const NAMES_OF_FIELDS: &[&str] =
+    &["secrets", "EnvConfig", "BaseConfig", "SettingsBase", "EnvSettingsBase", "typed_settings"];
 
 /// Words of what runs again and again.
 const TIMERS: &[&str] = &[
@@ -117,17 +127,9 @@ impl Met {
     }
 }
 
-fn words_of_gate() -> Option<&'static AhoCorasick> {
-    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        let builder = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .prefilter(false)
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(words_of_keys());
-        builder.ok()
-    });
-    words.as_ref()
+fn words_of_gate() -> &'static Spotter {
+    static WORDS: OnceLock<Spotter> = OnceLock::new();
+    WORDS.get_or_init(|| Spotter::new(words_of_keys()))
 }
 
 /// What a file says of keys, and of passwords if these are looked for too.
@@ -136,16 +138,73 @@ pub(super) fn speaks(text: &str, index: &Index, passwords: bool) -> Speaks {
     let holds = |words: &[&str]| {
         words.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
     };
-    let is_worth = (met.uses && (embedded::may_hold(text) || holds(AROUND)))
-        || (met.loads == Loads::Setting && holds(LOADS))
-        || (met.loads != Loads::Nothing && holds(FIELDS))
+    let loads = met.loads == Loads::Setting && holds(LOADS);
+    let fields = met.loads != Loads::Nothing && holds(FIELDS);
+    let is_worth = (met.uses && (loads || fields || embedded::may_hold(text) || holds(AROUND)))
         || (met.turns && holds(TIMERS))
-        || index.may_be_called_in(text, met.uses, met.has_names());
+        || may_come_to_something(text, index, &met, (loads, fields));
     match (is_worth, met.has_names()) {
         (true, _) => Speaks::OfKeys,
         (false, true) => Speaks::OfNames,
         (false, false) => Speaks::Not,
     }
+}
+
+/// Whether the names that a text has beside those of keys are ones of something that loads settings,
+/// has them as fields, or uses keys.
+fn may_come_to_something(
+    text: &str,
+    index: &Index,
+    met: &Met,
+    (loads, fields): (bool, bool),
+) -> bool {
+    if !(loads || fields || index.needs_something(met.uses, met.has_names())) {
+        return false;
+    }
+    let mut there: HashSet<&str, Quick> = HashSet::default();
+    let mut called: HashSet<&str, Quick> = HashSet::default();
+    for (name, next) in identifiers(text) {
+        let is_called = next == Some(b'(') && called.insert(name);
+        if !there.insert(name) && !is_called {
+            continue;
+        }
+        let is_quoted = matches!(next, Some(b'"' | b'\''));
+        let is_of_fields =
+            (name.ends_with("Settings") && !is_quoted) || NAMES_OF_FIELDS.contains(&name);
+        let is_of_loads = DECLARES.contains(&name)
+            || (is_called && (name == "set" || words::may_load(name) || may_use(name)));
+        if (fields && is_of_fields) || (loads && is_of_loads) {
+            return true;
+        }
+    }
+    (fields && there.contains("environ") && there.contains("config"))
+        || (loads && index.may_load_in(&there))
+        || index.may_be_called_in(&there, met.uses, met.has_names())
+}
+
+/// Whether a function by its name could use a key.
+fn may_use(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SHAPES.iter().any(|part| lower.contains(part))
+}
+
+/// The words of a text that could be names in it, each with the byte behind it.
+fn identifiers(text: &str) -> impl Iterator<Item = (&str, Option<u8>)> {
+    let bytes = text.as_bytes();
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let mut at = 0_usize;
+    std::iter::from_fn(move || {
+        loop {
+            let rest = bytes.get(at..)?;
+            let start = at.saturating_add(rest.iter().position(is_part)?);
+            let name = bytes.get(start..)?;
+            let length = name.iter().position(|byte| !is_part(byte)).unwrap_or(name.len());
+            at = start.saturating_add(length);
+            if length > 1 {
+                return Some((text.get(start..at)?, bytes.get(at).copied()));
+            }
+        }
+    })
 }
 
 /// Whether a piece of a file has a name under which something could be loaded, or a word of keys.
@@ -155,16 +214,15 @@ pub(crate) fn may_load(piece: &str) -> bool {
 
 /// Goes through the words of a text; nothing comes back once one of them is enough.
 fn look(text: &str, passwords: bool) -> Option<Met> {
-    let words = words_of_gate()?;
     let mut met = Met::default();
     let mut judged: HashSet<&str, Quick> = HashSet::default();
-    for found in words.find_iter(text) {
-        let place = found.pattern().as_usize();
+    for found in words_of_gate().all(text.as_bytes()) {
+        let place = found.word;
         if place < ENOUGH.len() {
             return None;
         }
         if let Some(word) = USES.get(place.saturating_sub(ENOUGH.len())) {
-            if goes_on_before(text, found.start()) && matches!(*word, "signing" | "signer") {
+            if goes_on_before(text, found.start) && matches!(*word, "signing" | "signer") {
                 // `assigning` and `designer` speak of other things.
                 continue;
             }
@@ -173,19 +231,23 @@ fn look(text: &str, passwords: bool) -> Option<Met> {
                 continue;
             }
         }
-        let (start, name) = name_around(text, found.start(), found.end());
+        let (start, name) = name_around(text, found.start, found.end);
         if !judged.insert(name) {
             continue;
         }
         let required = || name.strip_prefix("require_").and_then(words::judge);
         let class = words::judge(name).or_else(required);
         let is_key = class.is_some_and(|class| passwords || class != Class::Password);
+        if is_key && is_of_service(text, start, name) {
+            judged.remove(name);
+            continue;
+        }
         if judged.len() > MOST || is_key || name == "key_file" {
             return None;
         }
         if words::judge_loaded(name).is_some() {
             let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
-            let is_setting = is_constant || is_in_string(text, start);
+            let is_setting = is_constant || is_in_string(text, start, name);
             met.loads = met.loads.max(if is_setting { Loads::Setting } else { Loads::Field });
             // The same name may stand in a string elsewhere.
             if met.loads == Loads::Field {
@@ -203,12 +265,25 @@ fn goes_on_before(text: &str, at: usize) -> bool {
     before.is_some_and(u8::is_ascii_lowercase)
 }
 
-/// Whether a name stands in a string, alone or at the end of a path.
-fn is_in_string(text: &str, start: usize) -> bool {
-    let before = text.as_bytes().get(..start).unwrap_or_default().iter().rev().take(LONGEST);
-    let is_path = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-./: ${}[]".contains(byte);
-    let quote = before.clone().find(|byte| !is_path(byte));
+/// Whether a name stands in a string, alone or as a part of a path; prose names no setting.
+fn is_in_string(text: &str, start: usize, name: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut before = bytes.get(..start).unwrap_or_default().iter().rev().take(LONGEST);
+    let is_path = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-./:${}[]".contains(byte);
+    let quote = before.find(|byte| !is_path(byte));
     quote.is_some_and(|byte| matches!(byte, b'"' | b'\''))
+        && bytes.get(start.saturating_add(name.len())) != Some(&b' ')
+}
+
+/// Whether a name is that of an action or of a type of a service, such as the `"iam:GetAccessKey"`
+/// and `"AWS::ApiGateway::ApiKey"` of policies and templates, of which lists are long.
+fn is_of_service(text: &str, start: usize, name: &str) -> bool {
+    let before = text.as_bytes().get(..start).unwrap_or_default();
+    let [.., first, b':'] = before else { return false };
+    (first.is_ascii_alphanumeric() || *first == b':')
+        && name.starts_with(|letter: char| letter.is_ascii_uppercase())
+        && name.bytes().any(|byte| byte.is_ascii_lowercase())
+        && is_in_string(text, start, name)
 }
 
 /// The name in which a part of it stands, and where it begins.
@@ -241,6 +316,12 @@ mod tests {
         assert_eq!(speaks("connect(password=text)\n"), Speaks::OfNames);
         assert_eq!(speaks("env('CRON_TOKEN')\n"), Speaks::OfKeys);
         assert_eq!(speaks("items.sort(env, sort_by=cron_key)\n"), Speaks::OfNames);
+        assert_eq!(speaks("x = {'AWS::Api::ApiKey': 'a'}\n"), Speaks::Not);
+        assert_eq!(speaks("def f(a:ApiKey): pass\n"), Speaks::OfKeys);
+        assert_eq!(speaks("'''The config of a cron-key is here.'''\n"), Speaks::OfNames);
+        assert_eq!(speaks("x = get_config('CRON_TOKEN')\n"), Speaks::OfKeys);
+        assert_eq!(speaks("x = os.environ['CRON_TOKEN']\n"), Speaks::OfKeys);
+        assert_eq!(speaks("class A(BaseSettings):\n    cron_token: str\n"), Speaks::OfKeys);
         assert_eq!(speaks("for key in table: rotate(image)\n"), Speaks::Not);
     }
 }

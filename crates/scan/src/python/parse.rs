@@ -27,12 +27,13 @@ pub(super) fn parse(file: &SourceFile<'_>) -> Result<ast::ModModule, Unreadable>
     if u32::try_from(file.text.len()).is_err() {
         return Err(unreadable("it is too long", None, file));
     }
-    let mut lines = 0_usize;
-    for (start, line) in file.lines() {
-        lines = lines.saturating_add(1);
-        if line.len() > LONGEST_LINE {
+    let (mut lines, mut start) = (0_usize, 0_usize);
+    let ends = memchr::memchr_iter(b'\n', file.text.as_bytes());
+    for end in ends.chain(std::iter::once(file.text.len())) {
+        if end.saturating_sub(start) > LONGEST_LINE {
             return Err(unreadable("a line is too long", Some(start), file));
         }
+        (lines, start) = (lines.saturating_add(1), end.saturating_add(1));
     }
     if let Some(at) = nesting::too_deep(file.text) {
         return Err(unreadable("it is nested too deeply", Some(at), file));

@@ -35,6 +35,8 @@ pub(crate) struct Index {
     by_tail: HashMap<String, Vec<Rule>, Quick>,
     /// What a file must name so that one of these rules can be about it.
     needs: BTreeSet<Need>,
+    /// For each load that takes the name of a setting, the names of its call.
+    loads: BTreeSet<Vec<String>>,
     /// Those that count less than these.
     base: Option<Arc<Index>>,
 }
@@ -104,6 +106,7 @@ impl Index {
         for rule in sinks.chain(loads).chain(implicit).chain(timers) {
             let tail = tail_of(rule.call()).to_owned();
             self.needs.extend(Need::of(&rule, is_own));
+            self.loads.extend(names_of_load(&rule));
             self.by_tail.entry(tail).or_default().insert(0, rule);
         }
     }
@@ -113,24 +116,40 @@ impl Index {
         iter::successors(Some(self), |index| index.base.as_deref())
     }
 
-    /// Whether a text has all names of one of the calls: of keywheel's own ones if it `uses` keys,
-    /// of loaders beyond them if it has `names` of settings, of any other beyond them.
-    pub(super) fn may_be_called_in(&self, text: &str, uses: bool, names: bool) -> bool {
-        let counts = |need: &&Need| match need.by {
+    /// The names that calls need which count in a text: those of keywheel's own ones if it `uses`
+    /// keys, of loaders beyond them if it has `names` of settings, of any other beyond them.
+    fn needed(&self, uses: bool, names: bool) -> impl Iterator<Item = &Need> {
+        let counts = move |need: &&Need| match need.by {
             By::Uses => uses,
             By::Names => names,
             By::Itself => true,
         };
-        let needs = self.layers().flat_map(|index| &index.needs);
-        let mut needs = needs.filter(counts).peekable();
-        if needs.peek().is_none() {
-            return false;
-        }
-        let there: HashSet<&str, Quick> = identifiers(text).collect();
-        needs.any(|need| {
+        self.layers().flat_map(|index| &index.needs).filter(counts)
+    }
+
+    /// Whether a call of a rule needs some name in such a text.
+    pub(super) fn needs_something(&self, uses: bool, names: bool) -> bool {
+        self.needed(uses, names).next().is_some()
+    }
+
+    /// Whether a text with these words has all names of one of the calls.
+    pub(super) fn may_be_called_in(
+        &self,
+        there: &HashSet<&str, Quick>,
+        uses: bool,
+        names: bool,
+    ) -> bool {
+        self.needed(uses, names).any(|need| {
             let root = need.root.as_deref();
             there.contains(need.tail.as_str()) && root.is_none_or(|root| there.contains(root))
         })
+    }
+
+    /// Whether a text with these words has all names of one of the loads that take the name of a
+    /// setting.
+    pub(super) fn may_load_in(&self, there: &HashSet<&str, Quick>) -> bool {
+        let mut loads = self.layers().flat_map(|index| &index.loads);
+        loads.any(|names| names.iter().all(|name| there.contains(name.as_str())))
     }
 
     /// Whether any rule's call ends so.
@@ -154,15 +173,18 @@ pub(super) fn tail_of(call: &str) -> &str {
     call.rsplit('.').next().unwrap_or(call)
 }
 
+/// The names of a call that loads a setting by its name; none of what opens a file, whose path says
+/// more.
+fn names_of_load(rule: &Rule) -> Option<Vec<String>> {
+    let Rule::Load(load) = rule else { return None };
+    let opens = matches!(tail_of(&load.call), "open" | "open_file" | "read_text" | "read_bytes");
+    let names = load.call.split(['.', '(', ')', '*']).filter(|name| name.len() > 1);
+    (!opens).then(|| names.map(str::to_owned).collect())
+}
+
 /// The first part of a dotted name.
 fn root_of(call: &str) -> &str {
     call.split(['.', '(']).next().unwrap_or(call)
-}
-
-/// The words of a text that could be names in it.
-fn identifiers(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
-        .filter(|word| word.len() > 1)
 }
 
 /// Whether a rule's name is that of a call. A class may have been imported from a module further

@@ -111,7 +111,7 @@ mod tests {
                  [[table.sink]]\ncall = \"acme.start\"\nkeywords = [\"secret\"]\ndoes = \"signs\"\n",
             )
             .unwrap();
-        let gate = Gate::new(false, []).unwrap();
+        let gate = Gate::new(false, []);
         assert_eq!(rules.words_beyond(&gate), ["sealing"]);
     }
 }

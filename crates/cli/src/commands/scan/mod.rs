@@ -269,7 +269,6 @@ fn refused(error: &ScanError) -> Failure {
             Failure::from_error(Exit::Usage, error, remedy)
         }
         ScanError::IgnoresUnreadable(path, source) => Failure::io("read", path, source),
-        ScanError::TooManyRules(_) => Failure::from_error(Exit::Usage, error, "give fewer rules"),
         _ => Failure::from_error(Exit::Failed, error, "try again with --threads 1"),
     }
 }
