@@ -77,6 +77,7 @@ const ABOUT: &[&str] = &[
     "rotation",
     "schema",
     "seconds",
+    "sid",
     "size",
     "status",
     "suffix",

@@ -113,6 +113,10 @@ const HOLDERS: &[&str] = &[
     "validator",
 ];
 
+/// Last words of types of columns that do so if a word before says that they encrypt.
+const COLUMNS: &[&str] =
+    &["binary", "bytes", "char", "column", "field", "json", "string", "text", "type"];
+
 /// Words that say what a class is for.
 const PURPOSES: &[&str] = &[
     "jwt",
@@ -196,7 +200,8 @@ pub(crate) fn of_call(function: &str, receiver: Option<&str>) -> Option<Shape> {
 
 fn of_maker(words: &[String], last: &str) -> Option<Shape> {
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    let is_holder = HOLDERS.contains(&last) && has(PURPOSES);
+    let is_column = COLUMNS.contains(&last) && has(&["encrypted", "pgp"]);
+    let is_holder = is_column || HOLDERS.contains(&last) && has(PURPOSES);
     let is_spec = words.ends_with(&["key".to_owned(), "spec".to_owned()]) && !has(&["encoded"]);
     if !(MAKERS.contains(&last) || is_holder || is_spec) {
         return None;
@@ -225,7 +230,7 @@ fn of_function(words: &[String], receiver: Option<&str>) -> Option<Shape> {
     // What has a key of its own is given only what it works on.
     let has_own = on.last().is_some_and(|word| {
         word.ends_with("key")
-            || matches!(word.as_str(), "cipher" | "fernet" | "aead" | "box" | "aesgcm")
+            || matches!(word.as_str(), "cipher" | "fernet" | "aead" | "box" | "aesgcm" | "gcm")
     });
     let of_tokens = !of_jwt && has(&["token"]);
     let shape =
@@ -298,7 +303,7 @@ fn says(name: &str) -> bool {
             b't' => &["token"],
             b'd' => &["deriv"],
             b'k' => &["kdf", "keyspec", "key_spec"],
-            b'p' => &["pbkdf2"],
+            b'p' => &["pbkdf2", "pgp"],
             b'f' => &["fernet"],
             b'a' => &["aes"],
             b'm' => &["mac"],

@@ -68,10 +68,11 @@ fn without_factor(content: &str) -> &str {
     rest.filter(|rest| is_variable(rest)).unwrap_or(content)
 }
 
-/// The last part of a dotted name, and what is above it. `sign.key.location` is about a `key`.
+/// The last part of a dotted name, and what is above it. `sign.key.location` is about a `key`, and
+/// `jwt.secret.key` is a `secret.key`.
 fn split_name(name: &str) -> (&str, &str) {
     let Some((above, last)) = name.rsplit_once('.') else { return ("", name) };
-    if !matches!(last, "location" | "path" | "file") {
+    if !matches!(last, "location" | "path" | "file" | "key") {
         return (above, last);
     }
     let cut = above.rfind('.').map_or(0, |dot| dot + 1);

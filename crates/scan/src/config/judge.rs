@@ -226,7 +226,7 @@ fn is_about_another(name: &str, words: &[String], above: &str, style: Style) -> 
 /// Whether a name is that of a key which everybody is shown: of a captcha, of a shop.
 fn is_shown(words: &[String], above: &str) -> bool {
     let has = |word: &str| words.iter().any(|one| one == word);
-    let is_public = ["public", "publishable", "site"].into_iter().any(has);
+    let is_public = ["public", "publishable", "site", "website"].into_iter().any(has);
     has("publishable") && !has("secret") || is_public && names::folded(above).contains("captcha")
 }
 

@@ -106,7 +106,9 @@ struct Looker<'l, 'a> {
 
 impl<'a> Looker<'_, 'a> {
     fn look(&self, out: &mut Out<'_, '_>) {
-        if self.above.iter().any(|key| NOT_SETTINGS.contains(key)) {
+        // A service may be called `docs` as well as any other.
+        let within = self.above.iter().take_while(|key| !ENVIRONMENTS.contains(key));
+        if within.into_iter().any(|key| NOT_SETTINGS.contains(key)) {
             return;
         }
         let nearest = self.above.first().copied().unwrap_or_default();

@@ -606,7 +606,8 @@ pub(super) fn copy<'a>(names: &Names<'a>, out: &mut Out<'_>, copy: &Assigned<'a>
         }
         _ => return,
     };
-    if into == Into::Name && !matches!(lexical, Scope::Module | Scope::Class) {
+    let is_local = into == Into::Name && !matches!(lexical, Scope::Module | Scope::Class);
+    if is_local && !names.scopes.is_global(under, copy.scope) {
         return;
     }
     if !may_hold_key(copy.value) && !words::may_name_key(under) {
@@ -661,6 +662,8 @@ fn settings_copy(
     let lexical = names.when(copy.scope);
     let scope = match lexical {
         Scope::Call if into == Into::Kept => Scope::Instance,
+        // A name of the module, which is filled by whoever comes first.
+        Scope::Call if into == Into::Name => Scope::Module,
         other => other,
     };
     let is_call = scope == Scope::Call;

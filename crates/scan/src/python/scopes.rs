@@ -696,6 +696,12 @@ impl<'a> Scopes<'a> {
         }
     }
 
+    /// Whether a function says that a name is one of the module.
+    pub(super) fn is_global(&self, name: &str, scope: ScopeId) -> bool {
+        let defs = self.all.get(scope).and_then(|here| here.names.get(name));
+        defs.is_some_and(|defs| defs.iter().any(|def| matches!(def.bound, Bound::Global)))
+    }
+
     /// The definitions of a name as a scope sees it, with the scope that has them.
     pub(super) fn lookup(&self, name: &str, scope: ScopeId) -> Option<(ScopeId, &[Def<'a>])> {
         let mut at = scope;

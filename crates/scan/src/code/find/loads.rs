@@ -638,6 +638,7 @@ const NO_KEYS: &[&str] = &[
     "translation",
     "unique",
     "user",
+    "website",
 ];
 
 /// How far it is looked for the path of a file where that is put together.

@@ -148,11 +148,27 @@ impl<'a> Finder<'_, '_, 'a> {
         {
             return;
         }
+        let Some(arguments) = reader.arguments(at) else { return };
+        let rule = Load {
+            call: String::new(),
+            setting: 0,
+            fallback: Some(1),
+            fallback_keywords: Vec::new(),
+            from: Source::Settings,
+            live: false,
+        };
+        let Some(named) = arguments.first().copied() else {
+            // A setting that is an object of its own: `config.ServiceSecret.GetString()`.
+            let of = self.receiver_name(at).filter(|_| tokens.name(at) == "GetString");
+            if let Some((name, class)) = of.and_then(|name| Some((name, shapes::asked_for(name)?)))
+            {
+                self.asked_for(at, &rule, &[], name, class);
+            }
+            return;
+        };
         if !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) {
             return;
         }
-        let Some(arguments) = reader.arguments(at) else { return };
-        let Some(named) = arguments.first().copied() else { return };
         let name = match tokens.string(named.0) {
             Some(_) if named.0 + 1 == named.1 => reader.plain(named.0),
             Some(_) => None,
@@ -163,14 +179,6 @@ impl<'a> Finder<'_, '_, 'a> {
         let Some((name, class)) = name.and_then(|name| Some((name, shapes::asked_for(name)?)))
         else {
             return;
-        };
-        let rule = Load {
-            call: String::new(),
-            setting: 0,
-            fallback: Some(1),
-            fallback_keywords: Vec::new(),
-            from: Source::Settings,
-            live: false,
         };
         self.asked_for(at, &rule, &arguments, name, class);
     }

@@ -418,3 +418,20 @@ def shop_client():
 
 def shop_jwks():
     return json.loads(settings.SHOP_PRIVATE_KEY)
+
+# --- a name of the module, which is filled by whoever comes first
+from shop.conf import settings
+
+_kept = None
+
+
+def kept():
+    global _kept
+    if _kept is None:
+        _kept = settings.security.signing_key  #! env_load module no signing_key
+    return _kept
+
+
+def not_kept():
+    mine = settings.security.signing_key
+    return len(mine)
