@@ -579,8 +579,10 @@ pub(crate) fn asks_settings(function: &str, receiver: Option<&str>) -> bool {
         "assert", "warn", "stub", "with", "list", "raise", "reset", "clear", "contains",
         "register",
     ];
-    let asks =
-        ["get", "read", "load", "fetch", "require", "must", "lookup", "find", "resolve", "env"];
+    let asks = [
+        "get", "read", "consume", "load", "fetch", "require", "must", "lookup", "find", "resolve",
+        "env",
+    ];
     if changes.contains(&first) || first.ends_with("error") {
         return false;
     }
@@ -594,11 +596,17 @@ pub(crate) fn asks_settings(function: &str, receiver: Option<&str>) -> bool {
         || (asks.contains(&first) && of_receiver())
 }
 
+/// Whether a name is that of an object of settings.
+pub(crate) fn holds_settings(name: &str) -> bool {
+    may_ask(name) && names::words(name).last().is_some_and(|last| SETTINGS.contains(&last.as_str()))
+}
+
 /// Words of what holds settings.
 const SETTINGS: &[&str] = &[
     "conf",
     "config",
     "configuration",
+    "configure",
     "env",
     "environ",
     "environment",

@@ -584,7 +584,12 @@ impl<'a> Names<'a> {
             return Hold::Unknown;
         }
         let lower = root.to_ascii_lowercase();
-        let is_known = words::holds_settings(root)
+        // `gateway_config` is that of one of many.
+        let of_all = ["api", "app", "application", "base", "core", "django", "flask", "global"];
+        let of_all = |word: &String| of_all.contains(&word.as_str());
+        let is_of_all =
+            || crate::names::words(root).split_last().is_some_and(|(_, of)| of.iter().all(of_all));
+        let is_known = words::holds_settings(root) && is_of_all()
             || lower.ends_with("app")
             || lower.ends_with("request")
             || lower.ends_with("application")

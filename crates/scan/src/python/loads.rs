@@ -557,7 +557,11 @@ fn gives_constant(placed: &Call<'_>, name: &str) -> bool {
 pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
     let says = ["envvar", "env_var", "environ_name", "env_name", "env_key"];
     let said = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of);
-    let Some(text) = said.or_else(|| variable_of(placed)) else { return };
+    // typedconfig names a setting as the field is named.
+    let is_field = tail(&placed.node.func) == Some("key")
+        && names.dotted(&placed.node.func, placed.scope).as_deref() == Some("typedconfig.key");
+    let under = || placed.under.filter(|_| is_field).map(Cow::Borrowed);
+    let Some(text) = said.or_else(|| variable_of(placed)).or_else(under) else { return };
     let Some(class) = words::judge_loaded(&text) else { return };
     let at = tail_start(&placed.node.func);
     out.load(&Loaded {

@@ -7,7 +7,7 @@ use super::out::{Loaded, Out, Used};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, tail, tail_start, text_of};
 use super::resolve::{Names, is_cached};
-use super::scopes::{Body, Placed, ScopeId};
+use super::scopes::{Body, Into, Placed, ScopeId};
 use super::uses;
 use super::words;
 use super::wraps::{self, Wraps};
@@ -187,27 +187,64 @@ pub(super) fn asked<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>)
         Expr::Attribute(method) => tail(&method.value),
         _ => None,
     };
-    let Some(first) = placed.node.arguments.args.first() else { return false };
-    if !shapes::asks_settings(name, receiver) {
+    let Some((place, key)) = named(names, placed, name, receiver) else { return false };
+    let at = tail_start(&placed.node.func);
+    if shapes::asked_for(&key).is_none() || loads::is_condition(out, at) {
         return false;
+    }
+    let load = loads::accessor(Source::Settings);
+    let fallback = match place {
+        0 => argument(placed.node, load.fallback, &load.fallback_keywords),
+        _ if name == "getattr" => placed.node.arguments.args.get(2),
+        _ => None,
+    };
+    let place = loads::placing(names, placed);
+    loads::one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
+    true
+}
+
+/// The name of a setting among the arguments of what asks for it, and its place.
+fn named<'a>(
+    names: &Names<'a>,
+    placed: &Call<'a>,
+    name: &str,
+    receiver: Option<&str>,
+) -> Option<(usize, String)> {
+    let given = &*placed.node.arguments.args;
+    let first = given.first()?;
+    let second = || Some((1, text_of(given.get(1)?)?.into_owned()));
+    if name == "getattr" && receiver.is_none() {
+        // Within another call it is only another way to write `settings.SECRET_KEY`.
+        let is_given = placed.into != Into::Elsewhere;
+        return second().filter(|_| is_given && tail(first).is_some_and(shapes::holds_settings));
+    }
+    if !shapes::asks_settings(name, receiver) {
+        return kept(name, given);
     }
     let member = match first {
         Expr::Attribute(member) => Some(member.attr.as_str().to_owned()),
         _ => None,
     };
     let is_constant = |name: &String| !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    let Some(key) = names.text(first, placed.scope).or(member.filter(is_constant)) else {
-        return false;
+    let named = names.text(first, placed.scope).or(member.filter(is_constant));
+    // `read_configuration(session, "ENCRYPTION_KEY")`
+    named.map(|key| (0, key)).or_else(|| second().filter(|_| shapes::asks_settings(name, None)))
+}
+
+/// The field that is asked for of settings in a database, and of secrets that are kept encrypted
+/// there: `get_decrypted_password("Shop Settings", name, "webhook_secret")`.
+fn kept(name: &str, given: &[Expr]) -> Option<(usize, String)> {
+    let is_of_settings =
+        || given.iter().filter_map(text_of).any(|text| text.ends_with(" Settings"));
+    let is_one = match name {
+        "get_password" | "get_decrypted_password" | "get_single_value" => true,
+        "get_value" | "get_cached_value" | "get_values" => is_of_settings(),
+        _ => false,
     };
-    let at = tail_start(&placed.node.func);
-    if shapes::asked_for(&key).is_none() || loads::is_condition(out, at) {
-        return false;
-    }
-    let load = loads::accessor(Source::Settings);
-    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
-    let place = loads::placing(names, placed);
-    loads::one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
-    true
+    let texts = given.iter().take(4).enumerate().filter(|_| is_one);
+    texts
+        .filter_map(|(at, one)| Some((at, text_of(one)?.into_owned())))
+        .find(|(_, text)| shapes::asked_for(text).is_some())
 }
 
 /// The literal that is declared as the value of a setting: `Config.define("SECRET_KEY", "none")`.

@@ -435,3 +435,33 @@ def kept():
 def not_kept():
     mine = settings.security.signing_key
     return len(mine)
+
+# --- what a database keeps, and what is asked for by its name behind something else
+import shop
+from django.conf import settings
+
+
+def settings_of_shop(session, name):
+    key = shop.db.get_single_value("Shop Settings", "signing_key")  #! env_load call unknown signing_key
+    hook = get_decrypted_password("Shop Settings", name, "webhook_secret")  #! env_load call unknown webhook_secret
+    colour = shop.db.get_single_value("Shop Settings", "colour")
+    column = shop.db.get_value("Person", name, "signing_key")
+    tag = getattr(settings, "HMAC_SECRET", "")  #! env_load call unknown HMAC_SECRET
+    other = getattr(name, "HMAC_SECRET", "")
+    return read_configuration(session, "ENCRYPTION_KEY")  #! env_load call unknown ENCRYPTION_KEY
+
+# --- fields of typedconfig
+from typedconfig import Config, key, section
+
+
+@section("shop")
+class ShopConfig(Config):
+    signing_key = key(cast=str, required=True)  #! env_load class no signing_key
+    page_size = key(cast=int, required=False, default=3)
+
+# --- a configuration that is one of many
+import jwt
+
+
+def made(gateway_config, payload):
+    return jwt.encode(payload, gateway_config.get("jwt_secret"))  #! env_load call unknown; key_use call unknown
