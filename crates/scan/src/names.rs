@@ -423,11 +423,16 @@ fn judge_constant(words: &[String]) -> Option<Class> {
         "secrets" if matches!(prior, "totp" | "otp") => return Some(Class::Key),
         // `DATA_KEY_ENCRYPT`: what a key is for may stand behind it.
         "encrypt" | "encryption" | "signing" if prior == "key" => return Some(Class::Key),
+        "tokens" if prior == "api" && before.len() > 1 => return Some(Class::Credential),
         "key" | "keys" | "tokens" | "secrets" => return None,
         // The service whose key it is: `INSTANCE_KEY_SERVICE`.
         "service" if prior == "key" => return None,
         word if ABOUT.contains(&word) => return None,
         _ => {}
+    }
+    // `SSH_PRIVATE_KEY_BILLING`
+    if words.windows(2).any(|two| two == ["private", "key"]) {
+        return Some(Class::Key);
     }
     // `SECRET_FOR_SHOP`
     if let [.., secret, of, _] = words

@@ -201,6 +201,21 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
     }
 }
 
+/// What a secret of a store is that says by some word of its name that it is one of a service:
+/// `GH_PUSH_TOKEN`, `SSH_PRIVATE_KEY_BILLING`.
+pub(super) fn judge_stored(name: &str) -> Option<Class> {
+    let words = names::words(name);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let about = ["id", "name", "url", "user", "username", "email", "host", "public", "password"];
+    if name == "GITHUB_TOKEN" || has(&about) {
+        return None;
+    }
+    if has(&["private"]) && has(&["key"]) {
+        return Some(Class::Key);
+    }
+    has(&["token", "key", "secret", "pat"]).then_some(Class::Credential)
+}
+
 /// Whether a name is that of a reference, of a switch, or of a key which everybody is shown.
 fn is_about_another(name: &str, words: &[String], above: &str, style: Style) -> bool {
     let last = names::words(name.rsplit('.').next().unwrap_or(name));

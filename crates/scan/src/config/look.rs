@@ -87,6 +87,15 @@ pub(super) fn look(tree: &Tree<'_>, out: &mut Out<'_, '_>) {
     }
 }
 
+/// Whether a value is what an earlier step of a workflow made, which lives as long as the run.
+fn is_of_step(value: &str) -> bool {
+    let expression = value.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}"));
+    expression.is_some_and(|text| {
+        let text = text.trim();
+        (text.starts_with("steps.") || text.starts_with("needs.")) && !text.contains("secrets.")
+    })
+}
+
 /// Whether the file describes documents or an interface, and configures nothing.
 fn is_schema(tree: &Tree<'_>) -> bool {
     tree.children(0).chain(tree.children(1)).any(|(_, node)| match node.key {
@@ -228,6 +237,9 @@ impl<'a> Looker<'_, 'a> {
 
     fn keyed(&self, key: &str, nearest: &str, out: &mut Out<'_, '_>) {
         let Node { at, shape, value, value_at, tag, .. } = *self.node;
+        if is_of_step(value) {
+            return;
+        }
         if shape == Shape::Block && !is_secret_text(value) {
             return self.block(key, out);
         }

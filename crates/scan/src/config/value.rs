@@ -3,7 +3,7 @@
 
 use memchr::memmem;
 
-use super::judge::{Style, judge, style_of};
+use super::judge::{Style, judge, judge_stored, style_of};
 use crate::finding::{Class, Source};
 
 /// How far a reference may reach. What is not closed within is no reference.
@@ -135,7 +135,11 @@ impl<'v> Value<'v> {
                 Source::SecretStore => Style::Environment,
                 _ => style_of(reference.name),
             };
-            let (class, _) = judge(reference.name, "", style)?;
+            let class = match judge(reference.name, "", style) {
+                Some((class, _)) => class,
+                None if reference.from == Source::SecretStore => judge_stored(reference.name)?,
+                None => return None,
+            };
             matches!(class, Class::Key | Class::Credential).then_some((reference, class))
         })
     }
@@ -350,7 +354,8 @@ impl<'v> Found<'v> {
             } else {
                 (token, Source::Settings)
             };
-            if judge(name, "", style_of(name)).is_some() {
+            let is_stored = || from == Source::SecretStore && judge_stored(name).is_some();
+            if judge(name, "", style_of(name)).is_some() || is_stored() {
                 self.push(name, from);
             }
         }

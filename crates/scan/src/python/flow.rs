@@ -584,20 +584,18 @@ impl<'a> Names<'a> {
             return Hold::Unknown;
         }
         let lower = root.to_ascii_lowercase();
-        // `gateway_config` is that of one of many.
-        let of_all = ["api", "app", "application", "base", "core", "django", "flask", "global"];
-        let of_all = |word: &String| of_all.contains(&word.as_str());
-        let is_of_all =
-            || crate::names::words(root).split_last().is_some_and(|(_, of)| of.iter().all(of_all));
-        let is_known = words::holds_settings(root) && is_of_all()
-            || lower.ends_with("app")
+        let is_known = lower.ends_with("app")
             || lower.ends_with("request")
             || lower.ends_with("application")
             || matches!(lower.as_str(), "self" | "cls" | "req" | "ctx" | "context" | "info" | "g");
         let found = self.scopes.lookup(root, scope).filter(|_| !is_known);
-        let is_handed = found.is_some_and(|(_, defs)| {
-            defs.iter().any(|def| matches!(def.bound, Bound::Parameter(..)))
-        });
+        // Settings that whoever calls hands over may be those of one of many; a framework hands over
+        // what stands as the default.
+        let is_given = |def: &Def<'_>| match def.bound {
+            Bound::Parameter(_, default) => default.is_none() || !words::holds_settings(root),
+            _ => false,
+        };
+        let is_handed = found.is_some_and(|(_, defs)| defs.iter().any(is_given));
         if is_handed { Hold::Unknown } else { Hold::Live }
     }
 

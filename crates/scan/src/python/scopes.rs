@@ -614,6 +614,12 @@ impl<'a> Walk<'a> {
                 self.visit_expr(left);
                 (self.under, self.into) = before;
             }
+            // `"API_KEY": (str, "General", "")` says what sort of setting it is.
+            Expr::Tuple(tuple) if tuple.elts.first().is_some_and(is_type) => {
+                let before = (self.under.take(), std::mem::take(&mut self.into));
+                visitor::walk_expr(self, expr);
+                (self.under, self.into) = before;
+            }
             Expr::List(_) | Expr::Tuple(_) | Expr::Await(_) | Expr::Starred(_) => {
                 visitor::walk_expr(self, expr);
             }
@@ -624,6 +630,10 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+fn is_type(expr: &Expr) -> bool {
+    matches!(expr, Expr::Name(name) if matches!(name.id.as_str(), "str" | "int" | "bool" | "list"))
 }
 
 /// Whether an entry says when something is to run.

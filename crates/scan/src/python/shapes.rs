@@ -184,7 +184,11 @@ fn tell<'a>(
 pub(super) fn asked<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
     let name = tail(&placed.node.func).unwrap_or_default();
     let receiver = match placed.node.func.as_ref() {
-        Expr::Attribute(method) => tail(&method.value),
+        Expr::Attribute(method) => match method.value.as_ref() {
+            // `Setting().get("signing_key")`
+            Expr::Call(made) => tail(&made.func),
+            other => tail(other),
+        },
         _ => None,
     };
     let Some((place, key)) = named(names, placed, name, receiver) else { return false };
@@ -227,8 +231,14 @@ fn named<'a>(
     };
     let is_constant = |name: &String| !name.bytes().any(|byte| byte.is_ascii_lowercase());
     let named = names.text(first, placed.scope).or(member.filter(is_constant));
+    if let Some(key) = named {
+        // `config.get("shop", "signing_key")`: a part of the settings, and one of its names.
+        let is_part = shapes::asked_for(&key).is_none() && receiver.is_some();
+        let of_part = second().filter(|(_, key)| is_part && shapes::asked_for(key).is_some());
+        return of_part.or(Some((0, key)));
+    }
     // `read_configuration(session, "ENCRYPTION_KEY")`
-    named.map(|key| (0, key)).or_else(|| second().filter(|_| shapes::asks_settings(name, None)))
+    second().filter(|_| shapes::asks_settings(name, None))
 }
 
 /// The field that is asked for of settings in a database, and of secrets that are kept encrypted

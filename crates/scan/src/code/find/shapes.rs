@@ -166,7 +166,13 @@ impl<'a> Finder<'_, '_, 'a> {
             }
             return;
         };
-        if !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) {
+        let is_variable = || {
+            let of_environment = |name: &str| {
+                name.contains('_') && !name.bytes().any(|byte| byte.is_ascii_lowercase())
+            };
+            tokens.name(at) == "GetString" && reader.plain(named.0).is_some_and(of_environment)
+        };
+        if !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) && !is_variable() {
             return;
         }
         let name = match tokens.string(named.0) {

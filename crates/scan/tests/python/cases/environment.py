@@ -465,3 +465,22 @@ import jwt
 
 def made(gateway_config, payload):
     return jwt.encode(payload, gateway_config.get("jwt_secret"))  #! env_load call unknown; key_use call unknown
+
+# --- an object of settings that is made to be asked, and a part of the settings
+def asked(shop_config):
+    first = Setting().get("oauth_signing_key")  #! env_load call unknown oauth_signing_key
+    colour = Setting().get("colour")
+    return shop_config.get("shop", "signing_key")  #! env_load call unknown signing_key
+
+# --- a table that says what sort of settings there are
+DEFINED = {
+    "JWT_SECRET": (str, "General", ""),
+    "PAGE_SIZE": (int, "General", 3),
+}
+
+# --- settings that a function is handed
+import hmac
+
+
+def tag(settings, uri):
+    return hmac.new(settings["signing_key"].encode(), uri, "sha256")  #! key_use call unknown
