@@ -1,7 +1,7 @@
 """The native half of the package: what its modules are made of."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, final
@@ -133,6 +133,31 @@ class Ring:
         :class:`keywheel.ProtectError` when nothing may be protected now, and
         :class:`keywheel.ConfigurationError` when the ring is of another kind.
         """
+    def seal_armored(self, data: str | bytes | bytearray | memoryview) -> str:
+        """A text or bytes, sealed for a column that is text.
+
+        ``passphrase`` gives an OpenPGP message in armor, as ``armor(pgp_sym_encrypt(…))`` does, and
+        ``Fernet`` a Fernet token. Raises like :meth:`seal`, and
+        :class:`keywheel.SealedValueError` for the other algorithms, whose values are bytes.
+        """
+    def unseal_many(
+        self,
+        values: Iterable[bytes | bytearray | memoryview | str | None],
+        *,
+        context: bytes | None = None,
+    ) -> list[bytes | None]:
+        """The bytes of many sealed values, in their order; ``None`` stays ``None``.
+
+        Costs less than to open each by itself: OpenPGP messages are opened several at once. Raises
+        for the first that does not open, like :meth:`unseal`; a note says which one it was.
+        """
+    def unseal_text_many(
+        self,
+        values: Iterable[bytes | bytearray | memoryview | str | None],
+        *,
+        context: bytes | None = None,
+    ) -> list[str | None]:
+        """The texts of many sealed values; see :meth:`unseal_many` and :meth:`unseal_text`."""
     def unseal(
         self, value: bytes | bytearray | memoryview | str, *, context: bytes | None = None
     ) -> bytes:

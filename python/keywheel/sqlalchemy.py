@@ -12,7 +12,10 @@ The database sees sealed bytes and never a key::
 What is written is sealed here, with the ring's primary, and what is read is opened here, with every
 version that is accepted; ``func.pgp_sym_encrypt`` and ``func.pgp_sym_decrypt`` go from the queries.
 With a ring of the algorithm ``passphrase`` the column is a ``bytea`` of OpenPGP messages: it reads
-what ``pgp_sym_encrypt`` wrote, and ``pgp_sym_decrypt`` reads what it wrote.
+what ``pgp_sym_encrypt`` wrote, and ``pgp_sym_decrypt`` reads what it wrote. Where it is ``text``,
+and holds ``armor(pgp_sym_encrypt(…))`` or Fernet tokens, it is ``EncryptedText("pii",
+armored=True)``. Whoever reads many rows reads the column as it is and opens it at once, with
+:meth:`keywheel.Ring.unseal_text_many`.
 
 Such a column cannot be searched, compared or sorted on the server, where two values of one text
 differ, and a unique constraint on it refuses nothing. All that can be asked is whether it is
@@ -29,11 +32,11 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import LargeBinary, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.sql import operators
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from keywheel._keywheel import Ring
 from keywheel._rings import RingOrName, ring_of
@@ -67,18 +70,27 @@ class _Encrypted(TypeDecorator[T], Generic[T]):
     impl = LargeBinary
     comparator_factory: Any = _OnlyNull  # pyright: ignore[reportAssignmentType]
 
-    def __init__(self, ring: RingOrName) -> None:
+    def __init__(self, ring: RingOrName, *, armored: bool = False) -> None:
         super().__init__()
         #: The ring that seals and opens, or its name.
         self.ring = ring
+        #: Whether the column is text: OpenPGP messages in armor, or Fernet tokens.
+        self.armored = armored
 
     @property
     def _ring(self) -> Ring:
         return ring_of(self.ring)
 
-    def process_bind_param(self, value: T | None, dialect: Dialect) -> bytes | None:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The column of the database: ``TEXT`` where values are in armor."""
+        return dialect.type_descriptor(Text() if self.armored else LargeBinary())
+
+    def process_bind_param(self, value: T | None, dialect: Dialect) -> bytes | str | None:
         """What the database is given."""
-        return None if value is None else self._ring.seal(self._checked(value))
+        if value is None:
+            return None
+        seal = self._ring.seal_armored if self.armored else self._ring.seal
+        return seal(self._checked(value))
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> T | None:
         """What the application is given."""
@@ -90,7 +102,8 @@ class _Encrypted(TypeDecorator[T], Generic[T]):
 
     def __repr__(self) -> str:
         # Alembic writes this into a migration.
-        return f"{type(self).__name__}({self._ring.name!r})"
+        armored = ", armored=True" if self.armored else ""
+        return f"{type(self).__name__}({self._ring.name!r}{armored})"
 
     def _checked(self, value: T) -> T:
         raise NotImplementedError

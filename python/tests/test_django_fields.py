@@ -24,6 +24,15 @@ from keywheel.testing import TestRing
 TURNED = TestRing("pii", algorithm="passphrase")
 
 
+class Note(models.Model):
+    body = EncryptedTextField(ring=TURNED.ring, armored=True, null=True)
+    scan = EncryptedBinaryField(ring=TURNED.ring, armored=True, null=True)
+
+    class Meta:
+        app_label = "messages"
+        db_table = "notes"
+
+
 class Person(models.Model):
     iban = EncryptedTextField(ring=TURNED.ring, blank=True)
     photo = EncryptedBinaryField(ring=TURNED.ring, null=True)
@@ -196,3 +205,30 @@ def test_rows_of_pgcrypto(ring: TestRing) -> None:
         finally:
             connections["pg"].close()
             del connections.settings["pg"]
+
+
+@pytest.mark.parametrize("algorithm", ["Fernet", "passphrase"])
+def test_a_column_of_text(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = TestRing("pii", algorithm=algorithm).ring
+    for name in ("body", "scan"):
+        monkeypatch.setattr(Note._meta.get_field(name), "ring", ring)
+    field = Note._meta.get_field("body")
+    assert field.deconstruct()[3] == {"armored": True, "null": True, "ring": "pii"}
+    assert field.db_type(connection) == "text"
+    with connection.schema_editor() as editor:
+        editor.create_model(Note)
+    try:
+        note = Note.objects.create(body="Zürich", scan=b"\0\xff")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT body, scan FROM notes")
+            body, scan = cursor.fetchone()
+        assert isinstance(body, str)
+        assert ring.unseal_many([body, scan]) == ["Zürich".encode(), b"\0\xff"]
+        Note.objects.filter(pk=note.pk).update(body="Basel")
+        found = Note.objects.get(body__isnull=False)
+        assert (found.body, bytes(found.scan)) == ("Basel", b"\0\xff")
+        Note.objects.update(body=None)
+        assert Note.objects.get().body is None
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Note)

@@ -27,7 +27,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
         env={**kept, **environment},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
         check=False,
     )
 

@@ -209,7 +209,7 @@ def test_the_end_of_the_interpreter_waits_for_no_listener(install: Install) -> N
     ended = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, **installation.environment("web")},
-        timeout=90,
+        timeout=PATIENCE,
         capture_output=True,
     )
     assert (ended.returncode, ended.stderr) == (0, b"")

@@ -184,7 +184,7 @@ def arrived(ring: keywheel.Ring) -> bool:
 
 
 def test_a_ring_that_is_refused_keeps_no_other_one(install: Install) -> None:
-    installation = install(signing_ring("access", lifetime="10m"))
+    installation = install(outlasting(signing_ring("access", lifetime="10m")))
     registry = Registry()
     registry.configure(url=installation.url, token_file=installation.token("web", "access", "late"))
     access, late = registry.ring("access"), registry.ring("late")
@@ -207,7 +207,7 @@ def test_a_ring_that_is_refused_keeps_no_other_one(install: Install) -> None:
 
 
 def test_a_start_tries_every_client_and_names_all_that_have_failed(install: Install) -> None:
-    installation = install(signing_ring("access", lifetime="10m"))
+    installation = install(outlasting(signing_ring("access", lifetime="10m")))
     registry = Registry()
     token = installation.token("web", "access", "one", "two", "late")
     registry.configure(url=installation.url, token_file=token)

@@ -98,6 +98,47 @@ def test_a_context() -> None:
         TestRing("pii", algorithm="passphrase").ring.seal("x", context=b"people.iban")
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_many_at_once(algorithm: str) -> None:
+    turned = TestRing("pii", algorithm=algorithm)
+    ring = turned.ring
+    old = [ring.seal(f"old {n}") for n in range(20)]
+    turned.rotate()
+    values = [*old, None, ring.seal("Zürich"), memoryview(ring.seal(b"\xff"))]
+    plain = [f"old {n}".encode() for n in range(20)]
+    assert ring.unseal_many(values) == [*plain, None, "Zürich".encode(), b"\xff"]
+    assert ring.unseal_text_many(iter(values[:-1])) == [
+        *(text.decode() for text in plain),
+        None,
+        "Zürich",
+    ]
+    assert ring.unseal_many([]) == []
+    with pytest.raises(keywheel.SealedValueError, match="no text in UTF-8"):
+        ring.unseal_text_many(values)
+    with pytest.raises(TypeError):
+        ring.unseal_many([old[0], 7])  # type: ignore[list-item]
+    turned.retire()
+    with pytest.raises(keywheel.UnknownKeyError) as refusal:
+        ring.unseal_many([values[-2], old[0]])
+    assert getattr(refusal.value, "__notes__", ["it is value 1 of those"]) == [
+        "it is value 1 of those"
+    ]
+
+
+@pytest.mark.parametrize("algorithm", ["Fernet", "passphrase"])
+def test_a_column_that_is_text(algorithm: str) -> None:
+    ring = TestRing("pii", algorithm=algorithm).ring
+    text, data = ring.seal_armored("Zürich"), ring.seal_armored(b"\0\xff")
+    assert text.isascii()
+    assert ring.unseal_text(text) == "Zürich"
+    assert ring.unseal_many([data, text, ring.seal("x")]) == [b"\0\xff", "Zürich".encode(), b"x"]
+
+
+def test_a_format_that_is_no_text() -> None:
+    with pytest.raises(keywheel.SealedValueError, match="bytes and not text"):
+        TestRing("pii", algorithm="AES-256-GCM").ring.seal_armored("x")
+
+
 def test_cryptography_reads_what_is_sealed_and_the_other_way_round() -> None:
     ring = TestRing("pii", algorithm="Fernet").ring
     theirs = Fernet(ring.secret().reveal())
@@ -125,8 +166,14 @@ def test_pgcrypto_reads_what_is_sealed_and_the_other_way_round() -> None:
         row = db.execute(
             "SELECT pgp_sym_encrypt('Zürich', %(key)s), pgp_sym_encrypt_bytea('\\x00ff', %(key)s),"
             " armor(pgp_sym_encrypt('Zürich', %(key)s)), pgp_sym_decrypt(%(text)s, %(key)s),"
-            " pgp_sym_decrypt_bytea(%(bytes)s, %(key)s)",
-            {"key": key, "text": ring.seal("Zürich"), "bytes": ring.seal(b"\0\xff")},
+            " pgp_sym_decrypt_bytea(%(bytes)s, %(key)s),"
+            " pgp_sym_decrypt(dearmor(%(armor)s), %(key)s)",
+            {
+                "key": key,
+                "text": ring.seal("Zürich"),
+                "bytes": ring.seal(b"\0\xff"),
+                "armor": ring.seal_armored("Zürich"),
+            },
         ).fetchone()
     assert row is not None
     turned.rotate()
@@ -135,6 +182,7 @@ def test_pgcrypto_reads_what_is_sealed_and_the_other_way_round() -> None:
     assert ring.unseal_text(row[2]) == "Zürich"
     assert row[3] == "Zürich"
     assert row[4] == b"\0\xff"
+    assert row[5] == "Zürich"
     turned.retire()
     with pytest.raises(keywheel.UnknownKeyError):
         ring.unseal(row[0])

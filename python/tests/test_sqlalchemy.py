@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from contract import check
-from sqlalchemy import Engine, Integer, create_engine, insert, select, text
+from sqlalchemy import Engine, Integer, Text, create_engine, insert, select, text, type_coerce
 from sqlalchemy.exc import InvalidRequestError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 from support.postgres import postgres
@@ -126,6 +126,41 @@ def test_a_value_is_never_written_into_the_statement(person: Any) -> None:
 
 def test_alembic_writes_the_name_of_the_ring() -> None:
     assert repr(EncryptedText("pii")) == "EncryptedText('pii')"
+
+
+def test_a_column_of_text(ring: TestRing) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Person(Base):
+        __tablename__ = "people"
+        id = mapped_column(Integer, primary_key=True)
+        iban = mapped_column(EncryptedText(ring.ring, armored=True))
+        photo = mapped_column(EncryptedBytes(ring.ring, armored=True))
+
+    assert repr(EncryptedText("pii", armored=True)) == "EncryptedText('pii', armored=True)"
+    key = ring.ring.secret().reveal()
+    with postgres() as folder:
+        engine = create_engine(f"postgresql+psycopg://owner@/postgres?host={folder}")
+        Base.metadata.create_all(engine)
+        with Session(engine) as session:
+            old = "INSERT INTO people VALUES (1, armor(pgp_sym_encrypt('Zürich', :key)), NULL)"
+            session.execute(text(old), {"key": key})
+            session.add(Person(id=2, iban="Genève", photo=b"\0\xff"))
+            session.commit()
+            kind = text("SELECT pg_typeof(iban)::text FROM people WHERE id = 2")
+            assert session.execute(kind).scalar_one() == "text"
+            query = text("SELECT pgp_sym_decrypt(dearmor(iban), :key) FROM people ORDER BY id")
+            assert session.execute(query, {"key": key}).scalars().all() == ["Zürich", "Genève"]
+            ring.rotate()
+            found = session.scalars(select(Person).order_by(Person.id)).all()
+            assert [(one.iban, one.photo) for one in found] == [
+                ("Zürich", None),
+                ("Genève", b"\0\xff"),
+            ]
+            sealed = session.scalars(select(type_coerce(Person.iban, Text))).all()
+            assert set(ring.ring.unseal_text_many(sealed)) == {"Zürich", "Genève"}
+        engine.dispose()
 
 
 def test_rows_of_pgcrypto(person: Any, ring: TestRing) -> None:

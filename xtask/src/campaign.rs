@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::failure::Failure;
 use crate::process::{self, Steps, cargo, git, output, run, stopwatch};
 use crate::test::{Prepared, prepared};
-use crate::{bench_python, bench_scan};
+use crate::{bench_python, bench_reencrypt, bench_scan};
 
 /// A program whose report is committed.
 struct Program {
@@ -39,6 +39,7 @@ const BENCHES: &[Program] = &[
     Program { name: "revocation", title: "Was it revoked?", needs_binary: false },
     Program { name: bench_python::NAME, title: "Tokens from Python", needs_binary: false },
     Program { name: bench_scan::NAME, title: "Scanner", needs_binary: false },
+    Program { name: bench_reencrypt::NAME, title: "Re-encryption", needs_binary: false },
 ];
 
 /// The verifiers of others with the times that they have by themselves: a test of the command line
@@ -85,8 +86,8 @@ fn scan(root: &Path) -> Result<(), Failure> {
     let machine = machine(root)?;
     let header = header(&machine, &format!("{SCAN_TEXTS}=… cargo xtask campaign {SCAN}"));
     let body = format!(
-        "## Set H: not seen before\n\n{header}\n{unseen}\n\n\
-         ## Sets A to G: with which the rules were made\n\n\
+        "## Set J: not seen before\n\n{header}\n{unseen}\n\n\
+         ## Sets A to I: with which the rules were made\n\n\
          The first half of the repositories:\n\n{first}\n\nThe second half:\n\n{second}"
     );
     let path = root.join("docs/campaigns/scan.md");
@@ -135,6 +136,7 @@ pub(crate) fn bench(root: &Path, names: &[&str]) -> Result<(), Failure> {
         let report = match program.name {
             bench_python::NAME => bench_python::report(root)?,
             bench_scan::NAME => bench_scan::report(root)?,
+            bench_reencrypt::NAME => bench_reencrypt::report(root)?,
             _ => report(root, "bench", program, &[])?,
         };
         let again = format!("cargo xtask bench {}", program.name);

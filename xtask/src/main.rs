@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
 
 mod bench_python;
+mod bench_reencrypt;
 mod bench_scan;
 mod campaign;
 mod ci;

@@ -1,5 +1,6 @@
 //! Running other programs: one place that names a program when it fails, and one that times steps.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,20 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
         format!("`{shown}` ended with {status}"),
         "its own output above says why; the same command can be run by itself",
     ))
+}
+
+/// The same, but shows what the program wrote when it is over; until then it stands in this file.
+pub(crate) fn run_apart(command: &mut Command, log: &Path) -> Result<(), Failure> {
+    let unwritable = |error| {
+        let cause = format!("{} could not be written: {error}", log.display());
+        Failure::machine(cause, "make room, or let this user write there")
+    };
+    let file = File::create(log).map_err(unwritable)?;
+    command.stderr(file.try_clone().map_err(unwritable)?).stdout(file);
+    let outcome = run(command);
+    let said = std::fs::read(log).map_err(unwritable)?;
+    println!("{}", String::from_utf8_lossy(&said));
+    outcome
 }
 
 /// Runs a program quietly and returns what it wrote to standard output.

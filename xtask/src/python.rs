@@ -17,13 +17,27 @@ pub(crate) fn install(root: &Path, venv: &Path) -> Result<(), Failure> {
     process::run(maturin.args(["develop", "--quiet", "--locked"]))
 }
 
-/// Runs the package's tests.
-pub(crate) fn test(root: &Path, venv: &Path, scale: &str) -> Result<(), Failure> {
+/// Builds the command as it ships, and puts it where no other build replaces it.
+pub(crate) fn command(root: &Path) -> Result<PathBuf, Failure> {
     process::run(cargo(root).args(["build", "--locked", "--package", "keywheel"]))?;
-    let binary = process::target_dir(root)?.join("debug/keywheel");
+    let target = process::target_dir(root)?;
+    let folder = target.join("for-python");
+    let binary = folder.join("keywheel");
+    let copied = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::copy(target.join("debug/keywheel"), &binary));
+    copied.map(|_| binary).map_err(|error| {
+        let cause = format!("{} could not be written: {error}", folder.display());
+        Failure::machine(cause, "make room, or let this user write there")
+    })
+}
+
+/// Runs the package's tests against a command. What they say is shown when they are over, so that
+/// other tests may run beside them.
+pub(crate) fn test(root: &Path, venv: &Path, scale: &str, binary: &Path) -> Result<(), Failure> {
     let mut pytest = tool(root, venv, "pytest");
     pytest.env("KEYWHEEL_BIN", binary).env("KEYWHEEL_SCALE", scale);
-    process::run(pytest.args(["-q", "--durations", "10"]))
+    let log = binary.with_file_name("pytest.log");
+    process::run_apart(pytest.args(["-q", "--durations", "10"]), &log)
 }
 
 /// Checks types, style and the layout of the package and of the examples.

@@ -24,9 +24,26 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     steps.attempt("build the tests", || tests(&["--all-targets", "--no-run"]));
     // Before the tests, some of which look at Python applications.
     steps.attempt("build the Python package", || python::install(root, &venv));
-    steps.attempt("tests", || tests(&["--all-targets", "--no-fail-fast"]));
-    steps.attempt("documentation tests", || tests(&["--doc"]));
-    steps.attempt("tests of the Python package", || python::test(root, &venv, &scale));
+    let mut binary = None;
+    steps.attempt("build the command for the Python package", || {
+        binary = Some(python::command(root)?);
+        Ok(())
+    });
+    // Tests of both kinds wait most of the time, so they wait together.
+    std::thread::scope(|scope| {
+        let (venv, scale) = (&venv, &scale);
+        let python =
+            binary.map(|binary| scope.spawn(move || python::test(root, venv, scale, &binary)));
+        steps.attempt("tests", || tests(&["--all-targets", "--no-fail-fast"]));
+        steps.attempt("documentation tests", || tests(&["--doc"]));
+        if let Some(python) = python {
+            steps.attempt("tests of the Python package, begun with the others", || {
+                python
+                    .join()
+                    .unwrap_or_else(|_| Err(Failure::usage("the thread of pytest panicked")))
+            });
+        }
+    });
     steps.finish()
 }
 

@@ -24,6 +24,7 @@ pub mod python;
 pub mod redact;
 pub mod remote;
 pub mod show;
+pub mod signals;
 pub mod state;
 
 /// Runs the command that the process was started with.

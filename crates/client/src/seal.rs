@@ -42,6 +42,12 @@ pub enum SealError {
          the algorithm AES-256-GCM or ChaCha20-Poly1305"
     )]
     Context,
+    /// The format of the ring has no form that is text.
+    #[error(
+        "keywheel's own format is bytes and not text; use a column of bytes, or a ring of the \
+         algorithm Fernet or passphrase"
+    )]
+    NoText,
     /// The key or the plaintext does not fit the format.
     #[error(transparent)]
     Format(#[from] keywheel_codec::SealError),
@@ -81,6 +87,13 @@ enum Literal {
     Bytes,
 }
 
+/// What kind of column the value is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Bytes,
+    Text,
+}
+
 const fn algorithm(kind: &Kind) -> Option<EncryptionAlgorithm> {
     match kind {
         Kind::Encryption { algorithm } => Some(*algorithm),
@@ -102,7 +115,7 @@ impl RingHandle {
     /// # Errors
     /// When nothing may be protected, or the ring is of another kind.
     pub fn seal(&self, plain: &[u8], context: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.seal_literal(plain, Literal::Bytes, context)
+        self.seal_literal(plain, Literal::Bytes, Column::Bytes, context)
     }
 
     /// The same for a text, which `pgp_sym_decrypt` gives back as one.
@@ -110,13 +123,31 @@ impl RingHandle {
     /// # Errors
     /// Those of [`RingHandle::seal`].
     pub fn seal_text(&self, plain: &str, context: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.seal_literal(plain.as_bytes(), Literal::Text, context)
+        self.seal_literal(plain.as_bytes(), Literal::Text, Column::Bytes, context)
+    }
+
+    /// Seals bytes for a column that is text: into an OpenPGP message in armor, as
+    /// `armor(pgp_sym_encrypt_bytea(…))` would, or into a Fernet token.
+    ///
+    /// # Errors
+    /// Those of [`RingHandle::seal`], and when the ring's format has no form that is text.
+    pub fn seal_armored(&self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.seal_literal(plain, Literal::Bytes, Column::Text, &[])
+    }
+
+    /// The same for a text.
+    ///
+    /// # Errors
+    /// Those of [`RingHandle::seal_armored`].
+    pub fn seal_text_armored(&self, plain: &str) -> Result<Vec<u8>, SealError> {
+        self.seal_literal(plain.as_bytes(), Literal::Text, Column::Text, &[])
     }
 
     fn seal_literal(
         &self,
         plain: &[u8],
         literal: Literal,
+        column: Column,
         context: &[u8],
     ) -> Result<Vec<u8>, SealError> {
         let guard = self.guard()?;
@@ -124,19 +155,26 @@ impl RingHandle {
         let key = key(guard.material());
         let fill = &mut random::fill;
         if let Some(algorithm) = own(algorithm) {
+            if column == Column::Text {
+                return Err(SealError::NoText);
+            }
             let header = sealed::Header { algorithm, version: guard.number().0 };
             return Ok(sealed::seal(plain, &key, header, context, fill)?);
         }
         if !context.is_empty() {
             return Err(SealError::Context);
         }
+        let messages = match column {
+            Column::Bytes => Format::Pgp,
+            Column::Text => Format::PgpArmored,
+        };
         let (format, shape) = match (algorithm, literal) {
             (EncryptionAlgorithm::Fernet, _) => {
                 let now = u64::try_from(wall_millis().div_euclid(1_000)).unwrap_or(0);
                 (Format::Fernet, Shape::Fernet(fernet::Shape::created_at(now)))
             }
-            (_, Literal::Text) => (Format::Pgp, Shape::Pgp(pgp::Shape::text())),
-            (_, Literal::Bytes) => (Format::Pgp, Shape::Pgp(pgp::Shape::bytes())),
+            (_, Literal::Text) => (messages, Shape::Pgp(pgp::Shape::text())),
+            (_, Literal::Bytes) => (messages, Shape::Pgp(pgp::Shape::bytes())),
         };
         let write = WriteOptions { pgp: pgp::Write::for_key(&key), version: guard.number().0 };
         let opened = Opened { plain: Zeroizing::new(plain.to_vec()), shape };
@@ -157,6 +195,34 @@ impl RingHandle {
             Ok(header) => self.open_named(&keyset, VersionNumber(header.version), value, context),
             Err(_) => open_by_trial(&keyset, value, context),
         }
+    }
+
+    /// Opens many values, each as [`RingHandle::open`] would, in the order in which they were
+    /// given. What OpenPGP messages cost to open is computed for several at once, so this is the
+    /// way to read many rows.
+    ///
+    /// # Errors
+    /// When nothing has arrived. What is wrong with one value stands in its place.
+    pub fn open_many(
+        &self,
+        values: &[&[u8]],
+        context: &[u8],
+    ) -> Result<Vec<Result<OpenedValue, OpenError>>, ClientError> {
+        let keyset = self.current()?;
+        let is_named = |value: &[u8]| sealed::census(value).is_ok();
+        let mut trials: Vec<_> = values
+            .iter()
+            .map(|value| Trial { value, outcome: None, is_open: is_named(value) })
+            .collect();
+        for version in keyset.in_order_of_trial() {
+            try_many(version, &mut trials, context);
+        }
+        let settled = |trial: Trial<'_>| match trial.outcome {
+            Some(outcome) => outcome,
+            None if is_named(trial.value) => self.open(trial.value, context),
+            None => Err(OpenError::NoKey),
+        };
+        Ok(trials.into_iter().map(settled).collect())
     }
 
     /// Opens a value in keywheel's own format.
@@ -203,13 +269,48 @@ fn open_by_trial(keyset: &Keyset, value: &[u8], context: &[u8]) -> Result<Opened
     for version in first.chain(others) {
         match open_with(version, value, context) {
             Ok(opened) => return Ok(opened),
-            // That a key is the wrong one says the least.
-            Err(OpenError::NoKey) => refusal = refusal.or(Some(OpenError::NoKey)),
-            Err(error @ OpenError::WrongKind) => refusal = refusal.or(Some(error)),
-            Err(error) => refusal = Some(error),
+            Err(error) => refusal = Some(says_more(refusal, error)),
         }
     }
     Err(refusal.unwrap_or(OpenError::NoKey))
+}
+
+/// Which of two refusals is told. That a key is the wrong one says the least.
+fn says_more(former: Option<OpenError>, error: OpenError) -> OpenError {
+    match (former, error) {
+        (Some(former), OpenError::NoKey | OpenError::WrongKind) => former,
+        (_, error) => error,
+    }
+}
+
+/// A value among many, and what the versions that were tried made of it.
+struct Trial<'a> {
+    value: &'a [u8],
+    outcome: Option<Result<OpenedValue, OpenError>>,
+    /// Nothing more is tried.
+    is_open: bool,
+}
+
+/// Opens with one version whatever is still closed.
+fn try_many(version: &Arc<Version>, trials: &mut [Trial<'_>], context: &[u8]) {
+    for format in [Format::Pgp, Format::PgpArmored] {
+        let is_armored = matches!(format, Format::PgpArmored);
+        let mut meant: Vec<_> = trials
+            .iter_mut()
+            .filter(|trial| !trial.is_open && is_armor(trial.value) == is_armored)
+            .collect();
+        let values: Vec<&[u8]> = meant.iter().map(|trial| trial.value).collect();
+        let opened = open_each_with(version, &values, &format, context);
+        for (trial, opened) in meant.iter_mut().zip(opened) {
+            trial.is_open = opened.is_ok();
+            let former = trial.outcome.take().and_then(Result::err);
+            trial.outcome = Some(opened.map_err(|error| says_more(former, error)));
+        }
+    }
+}
+
+fn is_armor(value: &[u8]) -> bool {
+    value.trim_ascii_start().starts_with(ARMOR)
 }
 
 /// Opens a value with one version, and counts it where that succeeds.
@@ -218,28 +319,41 @@ fn open_with(
     value: &[u8],
     context: &[u8],
 ) -> Result<OpenedValue, OpenError> {
+    let messages = if is_armor(value) { Format::PgpArmored } else { Format::Pgp };
+    let mut opened = open_each_with(version, &[value], &messages, context);
+    opened.pop().unwrap_or(Err(OpenError::NoKey))
+}
+
+/// Opens values with one version, and counts those where that succeeds. `messages` is how OpenPGP
+/// messages among them are written.
+fn open_each_with(
+    version: &Arc<Version>,
+    values: &[&[u8]],
+    messages: &Format,
+    context: &[u8],
+) -> Vec<Result<OpenedValue, OpenError>> {
+    let refused = |error: OpenError| values.iter().map(|_| Err(error.clone())).collect();
     let (Some(material), Some(algorithm)) = (version.material(), algorithm(version.kind())) else {
-        return Err(OpenError::WrongKind);
+        return refused(OpenError::WrongKind);
     };
     let (key, limits) = (key(material), Limits::default());
-    let opened = if own(algorithm).is_some() {
-        sealed::open(value, &key, context, limits)
+    let opened: Vec<_> = if own(algorithm).is_some() {
+        values.iter().map(|value| sealed::open(value, &key, context, limits)).collect()
     } else if !context.is_empty() {
-        return Err(OpenError::Context);
+        return refused(OpenError::Context);
+    } else if algorithm == EncryptionAlgorithm::Fernet {
+        Format::Fernet.open_many(values, &key, limits)
     } else {
-        let format = match algorithm {
-            EncryptionAlgorithm::Fernet => Format::Fernet,
-            _ if value.trim_ascii_start().starts_with(ARMOR) => Format::PgpArmored,
-            _ => Format::Pgp,
-        };
-        format.open(value, &key, limits)
+        messages.open_many(values, &key, limits)
     };
-    match opened {
-        Ok(opened) => {
-            version.processed(1);
-            Ok(OpenedValue { version: Arc::clone(version), plain: opened.plain })
-        }
+    let count = opened.iter().filter(|opened| opened.is_ok()).count();
+    if count > 0 {
+        version.processed(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+    let said = |opened: Result<Opened, keywheel_codec::OpenError>| match opened {
+        Ok(opened) => Ok(OpenedValue { version: Arc::clone(version), plain: opened.plain }),
         Err(keywheel_codec::OpenError::WrongKey) => Err(OpenError::NoKey),
         Err(error) => Err(error.into()),
-    }
+    };
+    opened.into_iter().map(said).collect()
 }

@@ -19,7 +19,7 @@ use keywheel_jose::token::Expected;
 use serde_json::json;
 use support::{World, context, eventually, name, spec, with};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A forked child that will say one line.
 struct Child {

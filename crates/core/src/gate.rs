@@ -16,7 +16,7 @@ pub(crate) use findings::foreseen;
 use crate::guard::{Guard, Guards};
 use crate::id::{ConsumerName, GateName, InstanceId, Revision, VersionNumber};
 use crate::policy::Consumer;
-use crate::ring::{Attribution, Direction, Path, Ring, State, Version};
+use crate::ring::{Attribution, Direction, Path, Refusal, Ring, State, Version};
 use crate::time::{ClusterTime, Now, Span};
 use crate::view::{Held, Instance, Standing, View};
 
@@ -262,6 +262,11 @@ impl Scene<'_> {
             State::Retired { dropped: None, .. } => vec![self.dropped(version.revision, number)],
             State::Retired { dropped: Some(dropped), .. } => {
                 vec![self.destroy_after(*dropped)]
+            }
+            State::Compromised { refusal: Refusal::Since { at }, .. }
+                if self.ring.policy.kind.is_encryption() =>
+            {
+                self.moving_away(number, version, at.cluster)
             }
             _ => Vec::new(),
         };
@@ -584,6 +589,19 @@ impl Scene<'_> {
             });
         }
         gates
+    }
+
+    /// What a compromised key waits for before nobody can read with it any more: nothing but that
+    /// nothing needs it.
+    fn moving_away(&self, number: VersionNumber, version: &Version, at: ClusterTime) -> Vec<Gate> {
+        vec![match version.switched {
+            None if self.ring.primary().is_none() => {
+                Gate::waiting("protectors", "a primary to switch to")
+            }
+            None => self.protectors(version.revision, number),
+            Some(_) if self.ring.policy.columns.is_empty() => self.reencryption(number, at),
+            Some(_) => self.columns(number, version),
+        }]
     }
 
     /// Where no column is declared, the word of somebody who counted.

@@ -195,8 +195,13 @@ pub enum Refusal {
         /// The latest moment.
         no_later_than: ClusterTime,
     },
-    /// Since this moment.
+    /// Since this moment. An encryption key still opens what it sealed, until that has moved.
     Since {
+        /// The moment.
+        at: Now,
+    },
+    /// An encryption key that nothing needs any more, since this moment.
+    Moved {
         /// The moment.
         at: Now,
     },
@@ -379,9 +384,11 @@ impl Version {
             State::Published { .. } | State::Primary { .. } | State::Retiring { .. } => true,
             // What an encryption key protected must stay readable until it is re-encrypted.
             State::Suspended { .. } => policy.kind.is_encryption(),
-            State::Compromised { refusal, .. } => {
-                policy.kind.is_encryption() || matches!(refusal, Refusal::Pending { .. })
-            }
+            State::Compromised { refusal, .. } => match refusal {
+                Refusal::Pending { .. } => true,
+                Refusal::Since { .. } => policy.kind.is_encryption(),
+                Refusal::Moved { .. } => false,
+            },
             State::Staged { .. } | State::Retired { .. } | State::Destroyed { .. } => false,
         }
     }

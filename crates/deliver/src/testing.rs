@@ -19,7 +19,7 @@ pub(crate) fn never() -> bool {
 
 /// Waits for a condition, with a deadline.
 pub(crate) fn eventually(condition: impl Fn() -> bool) {
-    let deadline = boot_time().after(Span::from_secs(60));
+    let deadline = boot_time().after(Span::from_secs(180));
     while !condition() {
         assert!(boot_time() < deadline, "it did not come true in time");
         std::thread::park_timeout(Duration::from_millis(5));

@@ -9,7 +9,7 @@ use keywheel_client::{Keyset, ProtectError, RingHandle};
 use keywheel_core::time::Span;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::error::{OrRaise as _, raise};
 use crate::expect::Kept;
@@ -168,6 +168,37 @@ impl Ring {
         context: Option<&Bound<'py, PyBytes>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         seal::seal(py, self, data, context)
+    }
+
+    /// Seals a text or bytes for a column that is text.
+    fn seal_armored<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyString>> {
+        seal::seal_armored(py, self, data)
+    }
+
+    /// The bytes of many sealed values, where each may be `None`.
+    #[pyo3(signature = (values, *, context=None))]
+    fn unseal_many<'py>(
+        &self,
+        py: Python<'py>,
+        values: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyBytes>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        seal::unseal_many(py, self, values, context)
+    }
+
+    /// The texts of many sealed values, where each may be `None`.
+    #[pyo3(signature = (values, *, context=None))]
+    fn unseal_text_many<'py>(
+        &self,
+        py: Python<'py>,
+        values: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyBytes>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        seal::unseal_text_many(py, self, values, context)
     }
 
     /// The bytes of a sealed value.

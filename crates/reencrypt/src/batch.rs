@@ -9,6 +9,9 @@ use crate::job::{self, Counts, Held, Range};
 use crate::statement::{Item, RowKey, Statements, Write};
 use crate::trial::{Found, Trial};
 
+/// Why a value is left alone that several keys open.
+const SEVERAL: &str = "more than one key opens it, and the format does not tell which is right";
+
 /// What shall become of a row.
 pub(crate) enum Fate {
     /// The column is NULL.
@@ -30,23 +33,35 @@ pub(crate) struct Judged {
 /// Opens every value, and seals those again that are under an old key.
 pub(crate) fn judge(trial: &mut Trial<'_>, items: Vec<Item>) -> Result<Vec<Judged>, Error> {
     let values: Vec<&[u8]> = items.iter().filter_map(|item| item.value.as_deref()).collect();
-    let found = trial.open(&values);
-    let olds: Vec<&Opened> = found
-        .iter()
-        .filter_map(|found| match found {
-            Found::Old(_, opened) => Some(opened),
-            _ => None,
-        })
-        .collect();
-    let mut sealed = trial.seal(&olds)?.into_iter();
-    let mut found = found.iter();
+    let mut fates: Vec<Option<Fate>> = values.iter().map(|_| None).collect();
+    trial.each(&values, &mut |trial, found| {
+        let olds: Vec<&Opened> = found
+            .iter()
+            .filter_map(|(_, found)| match found {
+                Found::Old(_, opened) => Some(opened),
+                _ => None,
+            })
+            .collect();
+        let mut sealed = trial.seal(&olds)?.into_iter();
+        for (at, found) in &found {
+            let fate = match found {
+                Found::Current => Fate::Current,
+                Found::Old(..) => Fate::Move(sealed.next().ok_or(Error::OwnOutput)?),
+                Found::Several => Fate::Quarantine(SEVERAL.to_owned()),
+                Found::None(why) => Fate::Quarantine(why.to_string()),
+            };
+            if let Some(slot) = fates.get_mut(*at) {
+                *slot = Some(fate);
+            }
+        }
+        Ok(())
+    })?;
+    let mut fates = fates.into_iter();
     let mut judged = Vec::with_capacity(items.len());
     for item in items {
-        let fate = match item.value.as_ref().and_then(|_| found.next()) {
+        let fate = match item.value {
             None => Fate::Null,
-            Some(Found::Current) => Fate::Current,
-            Some(Found::Old(..)) => Fate::Move(sealed.next().ok_or(Error::OwnOutput)?),
-            Some(Found::None(why)) => Fate::Quarantine(why.to_string()),
+            Some(_) => fates.next().flatten().ok_or(Error::OwnOutput)?,
         };
         judged.push(Judged { item, fate });
     }
@@ -75,15 +90,24 @@ pub(crate) struct Place<'a> {
     pub(crate) statements: &'a Statements,
 }
 
-/// Writes rows, and the checkpoint, in one transaction. Gives back what was done and the rows that
-/// somebody else changed; with such ones the checkpoint stays where it was.
+/// What became of a batch.
+pub(crate) struct Done {
+    pub(crate) counts: Counts,
+    /// Rows that somebody else changed.
+    pub(crate) missed: Vec<RowKey>,
+    /// How many sessions waited for its rows.
+    pub(crate) waiters: u64,
+}
+
+/// Writes rows, and the checkpoint, in one transaction. With rows that somebody else changed the
+/// checkpoint stays where it was.
 pub(crate) fn write(
     client: &mut Client,
     place: &Place<'_>,
     judged: &[Judged],
     reached: Option<&RowKey>,
     mut counts: Counts,
-) -> Result<(Counts, Vec<RowKey>), Error> {
+) -> Result<Done, Error> {
     const DOING: &str = "writing a batch";
     let writes: Vec<Write<'_>> = judged
         .iter()
@@ -97,14 +121,14 @@ pub(crate) fn write(
     let mut missed = Vec::new();
     if !writes.is_empty() {
         let written = place.statements.update(&mut transaction, &writes)?;
-        if written.iter().any(|one| !one.stands) {
+        if !written.stand {
             // Dropping the transaction takes everything back.
             return Err(Error::Changed { table: table() });
         }
-        let keys: std::collections::HashSet<&RowKey> = written.iter().map(|one| &one.key).collect();
-        let stale = writes.iter().filter(|write| !keys.contains(write.key));
-        missed.extend(stale.map(|write| write.key.clone()));
-        counts.moved += u64::try_from(keys.len()).unwrap_or(0);
+        let stale = writes.iter().zip(&written.done).filter(|(_, done)| !**done);
+        missed.extend(stale.map(|(write, _)| write.key.clone()));
+        let moved = writes.len().saturating_sub(missed.len());
+        counts.moved += u64::try_from(moved).unwrap_or(0);
     }
     let lost: Vec<(&RowKey, String)> = judged
         .iter()
@@ -115,7 +139,7 @@ pub(crate) fn write(
         .collect();
     job::quarantine(&mut transaction, place.held, &place.leaf.name, &lost)?;
     let reached = reached.filter(|_| missed.is_empty());
-    job::checkpoint(&mut transaction, place.held, place.range, reached, counts)?;
+    let waiters = job::checkpoint(&mut transaction, place.held, place.range, reached, counts)?;
     transaction.commit().doing(DOING)?;
-    Ok((counts, missed))
+    Ok(Done { counts, missed, waiters })
 }

@@ -62,6 +62,10 @@ const ROOT: &str = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relnam
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.oid = pg_catalog.to_regclass($1::text)";
 
+/// What lets the role find a table by its name.
+const SCHEMA_GRANT: &str = "SELECT pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I;', \
+    (pg_catalog.parse_ident($1::text))[1], current_user)";
+
 const LEAVES: &str = "WITH RECURSIVE tree(oid) AS ( \
         SELECT $1::oid UNION \
         SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid), \
@@ -113,7 +117,14 @@ pub(crate) fn read(client: &mut Client, target: &Target) -> Result<Table, Error>
         why: why.to_owned(),
         remedy: remedy.to_owned(),
     };
-    let root = client.query_opt(ROOT, &[&target.table.as_str()]).doing(DOING)?;
+    let root = match client.query_opt(ROOT, &[&target.table.as_str()]).doing(DOING) {
+        Err(error) if error.sqlstate() == "42501" => {
+            let grant = client.query_one(SCHEMA_GRANT, &[&target.table.as_str()]).doing(DOING)?;
+            let grant: String = grant.try_get(0).doing(DOING)?;
+            return Err(refuse("the role may not look into its schema", &grant));
+        }
+        root => root?,
+    };
     let Some(root) = root else {
         return Err(refuse("there is no such table", "name it with its schema, as in SQL"));
     };

@@ -82,15 +82,9 @@ impl fmt::Display for Said {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The URL is none of PostgreSQL.
-    #[error("the URL is not one of PostgreSQL")]
-    Url,
-    /// The server is elsewhere, and nothing would be encrypted on the way.
-    #[error("the server is not on this machine, and the connection would not be encrypted")]
-    Plaintext,
-    /// The server cannot be reached, or lets nobody in.
-    #[error("the server cannot be reached: {0}")]
-    Connect(Said),
+    /// The server cannot be reached as it was asked for.
+    #[error(transparent)]
+    Reach(#[from] keywheel_postgres::Error),
     /// The server refused something.
     #[error("{doing}: {said}")]
     Database {
@@ -167,18 +161,7 @@ impl Error {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         let text = match self {
-            Self::Url => {
-                "write postgresql://user@host/database, or \
-                 postgresql://user@/database?host=/run/postgresql for a socket"
-            }
-            Self::Plaintext => {
-                "forward the port through ssh and name the near end, or allow plaintext where the \
-                 network itself is trusted"
-            }
-            Self::Connect(_) => {
-                "see that the server runs and lets this role in; the password comes from the URL, \
-                 PGPASSWORD or ~/.pgpass"
-            }
+            Self::Reach(error) => error.remedy(),
             Self::Database { said, .. } => database_remedy(&said.sqlstate),
             Self::Target { remedy, .. } => return remedy.clone(),
             Self::SameKey => "give two different keys",

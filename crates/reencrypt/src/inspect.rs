@@ -1,7 +1,6 @@
 //! What a move would meet and cost, told before anything is written.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use keywheel_codec::{Header, OpenError};
@@ -10,15 +9,17 @@ use postgres::{Client, GenericClient};
 use crate::catalog::{self, Leaf};
 use crate::error::{Doing as _, Error};
 use crate::obstacle::{self, Obstacle};
-use crate::scan::{self, count};
+use crate::scan::count;
 use crate::session::{self, now};
 use crate::settings::{Settings, Triggers};
-use crate::statement::{Item, PageLimit, Span, Statements};
+use crate::statement::{self, PageLimit};
 use crate::target::{Keys, Target};
 use crate::trial::{Found, Trial};
 
 /// How many rows of each leaf are looked at.
 const SAMPLE_ROWS: usize = 400;
+/// From about how many pages of it, which stand anywhere.
+const SAMPLE_PAGES: u32 = 64;
 /// How many leaves are sampled.
 const SAMPLE_LEAVES: usize = 64;
 /// What a row costs the server, as measured with batches of 500 and more.
@@ -133,11 +134,10 @@ pub fn inspect(
                FROM unnest($1::oid[]) o";
     let bytes: i64 = client.query_one(sql, &[&oids]).doing(DOING)?.try_get(0).doing(DOING)?;
     let rows_about = table.leaves.iter().map(|leaf| leaf.rows).sum();
-    let sampled = sample(client, &table.leaves, target, keys, settings);
-    let (census, time) = match sampled {
-        Ok((census, time)) => (Some(census), time),
+    let sampled = match sample(client, &table.leaves, target, keys, settings) {
+        Ok(sampled) => Some(sampled),
         // What is missing stands among the obstacles.
-        Err(error) if error.sqlstate() == "42501" => (None, Duration::ZERO),
+        Err(error) if error.sqlstate() == "42501" => None,
         Err(error) => return Err(error),
     };
     let mut inspection = Inspection {
@@ -148,11 +148,12 @@ pub fn inspect(
         generated,
         indexes,
         obstacles,
-        census,
+        census: None,
         prediction: None,
     };
-    if let (Some(keys), Some(census)) = (keys, &inspection.census) {
-        inspection.prediction = Some(predict(&inspection, census, keys, time, settings));
+    if let Some(sampled) = sampled {
+        inspection.prediction = keys.map(|_| predict(inspection.bytes, &sampled, settings));
+        inspection.census = Some(sampled.census);
     }
     Ok(inspection)
 }
@@ -161,72 +162,107 @@ fn named(leaf: &Leaf) -> (String, Vec<String>) {
     (leaf.name.clone(), leaf.keys.iter().map(|key| key.name.clone()).collect())
 }
 
-/// The first rows of each leaf, and how long they took to move.
+/// What was seen of some rows.
+#[derive(Default)]
+struct Sample {
+    census: Census,
+    /// How long the rows took that are to be moved.
+    time: Duration,
+    /// How many of them were seen.
+    seen: u64,
+    /// How many rows there are to be moved in all leaves, each counted by its own sample.
+    to_move: u64,
+}
+
+/// Looks at some rows of each leaf, from all over it.
 fn sample(
     client: &mut Client,
     leaves: &[Leaf],
     target: &Target,
     keys: Option<&Keys>,
     settings: &Settings,
-) -> Result<(Census, Duration), Error> {
-    let mut census = Census::default();
-    let mut time = Duration::ZERO;
+) -> Result<Sample, Error> {
+    let mut sampled = Sample::default();
     let mut bytes = 0;
-    let mut trial = keys.map(|keys| Trial::new(&target.format, keys));
-    let limit = PageLimit { rows: SAMPLE_ROWS, bytes: settings.batch_bytes_max };
-    for leaf in leaves.iter().take(SAMPLE_LEAVES) {
-        let statements = Statements::prepare(client, leaf)?;
-        for item in rows(client, leaf, &statements, limit)? {
-            census.rows += 1;
-            let Some(value) = &item.value else {
-                census.null += 1;
+    let mut rows_of_sampled = 0;
+    let mut trial = keys.map(|keys| Trial::new(&target.format, keys, settings));
+    // Partitions stand in the order of their age, so some of all ages are taken.
+    let step = leaves.len().div_ceil(SAMPLE_LEAVES).max(1);
+    for leaf in leaves.iter().step_by(step) {
+        let before = (sampled.census.rows, sampled.seen);
+        for value in values(client, leaf, settings)? {
+            sampled.census.rows += 1;
+            let Some(value) = &value else {
+                sampled.census.null += 1;
                 continue;
             };
             bytes += count(value.len());
             match target.format.census(value) {
-                Ok(header) => *census.headers.entry(header).or_default() += 1,
-                Err(error) => *census.malformed.entry(reason(&error)).or_default() += 1,
+                Ok(header) => *sampled.census.headers.entry(header).or_default() += 1,
+                Err(error) => *sampled.census.malformed.entry(reason(&error)).or_default() += 1,
             }
-            let (Some(trial), Some(keys)) = (&mut trial, keys) else { continue };
-            let begun = now();
-            let found = trial.open(&[value]).pop();
-            let name = match &found {
-                Some(Found::Current) => Some(&keys.to.0),
-                Some(Found::Old(place, opened)) => {
-                    trial.seal(&[opened])?;
-                    keys.from.get(*place).map(|(name, _)| name)
-                }
-                _ => None,
-            };
-            time += begun.elapsed();
-            match name {
-                Some(name) => *census.keys.entry(name.clone()).or_default() += 1,
-                None => census.unopened += 1,
+            if let (Some(trial), Some(keys)) = (&mut trial, keys) {
+                sampled.tried(trial, keys, value)?;
             }
         }
+        let rows = sampled.census.rows - before.0;
+        let about = leaf.rows.max(rows);
+        rows_of_sampled += about;
+        let part = about.saturating_mul(sampled.seen - before.1).checked_div(rows);
+        sampled.to_move += part.unwrap_or(0);
     }
+    let rows: u64 = leaves.iter().map(|leaf| leaf.rows).sum::<u64>().max(rows_of_sampled);
+    if let Some(all) = sampled.to_move.saturating_mul(rows).checked_div(rows_of_sampled) {
+        sampled.to_move = all;
+    }
+    let census = &mut sampled.census;
     census.bytes_mean = bytes.checked_div(census.rows - census.null).unwrap_or(0);
-    Ok((census, time))
+    Ok(sampled)
 }
 
-fn rows(
+impl Sample {
+    /// Tries the keys on a value, and seals it again as a move would.
+    fn tried(&mut self, trial: &mut Trial<'_>, keys: &Keys, value: &[u8]) -> Result<(), Error> {
+        let begun = now();
+        let mut name = None;
+        trial.each(&[value], &mut |trial, found| {
+            for (_, found) in found {
+                name = match &found {
+                    Found::Current => Some(&keys.to.0),
+                    Found::Old(place, opened) => {
+                        trial.seal(&[opened])?;
+                        keys.from.get(*place).map(|(name, _)| name)
+                    }
+                    Found::Several | Found::None(_) => None,
+                };
+                self.seen += u64::from(matches!(found, Found::Old(..)));
+            }
+            Ok(())
+        })?;
+        self.time += begun.elapsed();
+        match name {
+            Some(name) => *self.census.keys.entry(name.clone()).or_default() += 1,
+            None => self.census.unopened += 1,
+        }
+        Ok(())
+    }
+}
+
+/// Values of a leaf from all over it. Where nearly all pages are empty, more of them are read.
+fn values(
     client: &mut impl GenericClient,
     leaf: &Leaf,
-    statements: &Statements,
-    limit: PageLimit,
-) -> Result<Vec<Item>, Error> {
-    if !leaf.is_by_place() {
-        return statements.page(client, &Span::default(), limit);
+    settings: &Settings,
+) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    let limit = PageLimit { rows: SAMPLE_ROWS, bytes: settings.batch_bytes_max };
+    let mut pages = SAMPLE_PAGES;
+    loop {
+        let sampled = statement::sample(client, leaf, pages, limit)?;
+        if !sampled.is_empty() || pages >= leaf.pages {
+            return Ok(sampled);
+        }
+        pages = pages.saturating_mul(16);
     }
-    let mut sampled = Vec::new();
-    let stop = AtomicBool::new(false);
-    scan::each_page(client, leaf, statements, limit, &stop, &mut |items| {
-        sampled.extend(items);
-        stop.store(sampled.len() >= limit.rows, std::sync::atomic::Ordering::Relaxed);
-        Ok(())
-    })?;
-    sampled.truncate(limit.rows);
-    Ok(sampled)
 }
 
 /// A reason without the place of the byte, so that equal ones are counted together.
@@ -237,24 +273,15 @@ fn reason(error: &OpenError) -> String {
     }
 }
 
-fn predict(
-    inspection: &Inspection,
-    census: &Census,
-    keys: &Keys,
-    time: Duration,
-    settings: &Settings,
-) -> Prediction {
-    let to_move: u64 = keys.from.iter().filter_map(|(name, _)| census.keys.get(name)).sum();
-    let about = inspection.rows_about.max(census.rows);
-    let part = |of: u64| about.saturating_mul(of).checked_div(census.rows).unwrap_or(0);
-    let rows = part(to_move);
+fn predict(bytes: u64, sampled: &Sample, settings: &Settings) -> Prediction {
+    let rows = sampled.to_move;
     let times = |each: Duration| {
         Duration::from_nanos(u64::try_from(each.as_nanos()).unwrap_or(0).saturating_mul(rows))
     };
-    let each = u32::try_from(to_move).ok().and_then(|rows| time.checked_div(rows));
+    let each = u32::try_from(sampled.seen).ok().and_then(|rows| sampled.time.checked_div(rows));
     let client_time = times(each.unwrap_or_default());
     let server_time = times(SERVER_TIME_PER_ROW);
-    let wal_bytes = rows.saturating_mul(census.bytes_mean + WAL_BYTES_PER_ROW);
+    let wal_bytes = rows.saturating_mul(sampled.census.bytes_mean + WAL_BYTES_PER_ROW);
     let share = match settings.vacuum {
         crate::settings::Vacuum::Auto => settings.dead_fraction_max,
         crate::settings::Vacuum::Never => 1.0,
@@ -265,7 +292,7 @@ fn predict(
         clippy::cast_sign_loss,
         reason = "it is a guess"
     )]
-    let bloat_bytes = (inspection.bytes as f64 * share.clamp(0.0, 1.0)) as u64;
+    let bloat_bytes = (bytes as f64 * share.clamp(0.0, 1.0)) as u64;
     Prediction {
         rows,
         client_time,

@@ -292,22 +292,27 @@ pub(crate) fn check(keys: &Keys) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes down how far a range is, within the transaction of its batch.
+/// Writes down how far a range is, within the transaction of its batch. Gives back how many
+/// sessions wait for that transaction to end, because it holds rows that they want.
 pub(crate) fn checkpoint(
     client: &mut impl GenericClient,
     held: &Held,
     range: &Range,
     reached: Option<&RowKey>,
     counts: Counts,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
+    const DOING: &str = "writing the checkpoint";
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    client
-        .execute(
+    let row = client
+        .query_opt(
             "UPDATE keywheel.reencrypt_range SET reached = COALESCE($4::text[], reached), \
              rows_read = rows_read + $5, rows_moved = rows_moved + $6, \
              rows_current = rows_current + $7, rows_null = rows_null + $8, \
              rows_missed = rows_missed + $9, rows_quarantined = rows_quarantined + $10 \
-             WHERE job = $1 AND pass = $2 AND number = $3",
+             WHERE job = $1 AND pass = $2 AND number = $3 \
+             RETURNING (SELECT count(*) FROM pg_catalog.pg_locks l WHERE NOT l.granted \
+                AND l.locktype = 'transactionid' \
+                AND l.transactionid = pg_catalog.pg_current_xact_id()::pg_catalog.xid)",
             &[
                 &held.id,
                 &held.pass,
@@ -321,8 +326,9 @@ pub(crate) fn checkpoint(
                 &number(counts.quarantined),
             ],
         )
-        .doing("writing the checkpoint")
-        .map(|_| ())
+        .doing(DOING)?;
+    let waiters: i64 = row.map_or(Ok(0), |row| row.try_get(0)).doing(DOING)?;
+    Ok(u64::try_from(waiters).unwrap_or(0))
 }
 
 /// Notes rows that no key opens: their keys and reasons, nothing else.

@@ -16,6 +16,8 @@ pub enum Pause {
     Dead,
     /// A row is locked.
     Lock,
+    /// Others waited for rows that the last batch held.
+    Others,
 }
 
 /// How far a move is.

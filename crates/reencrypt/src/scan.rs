@@ -27,7 +27,7 @@ pub(crate) fn dry(
     reporter: &Reporter<'_>,
     stop: &AtomicBool,
 ) -> Result<Counts, Error> {
-    let mut trial = Trial::new(&this.target.format, keys);
+    let mut trial = Trial::new(&this.target.format, keys, &this.settings);
     let mut total = Counts::default();
     let limit =
         PageLimit { rows: this.settings.batch_rows_start, bytes: this.settings.batch_bytes_max };
@@ -65,16 +65,19 @@ pub(crate) fn each_page(
     take: &mut dyn FnMut(Vec<Item>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut low = None;
+    let mut fitting = limit.rows;
     while !stop.load(Ordering::Relaxed) {
         let high = leaf.is_by_place().then(|| {
             let block = low.as_ref().and_then(plan::block).unwrap_or(0);
             block.saturating_add(PAGES).min(leaf.pages)
         });
         let span = Span { low: low.clone(), high: high.map(plan::before) };
-        let items = statements.page(client, &span, limit)?;
+        let rows = limit.rows.min(fitting);
+        let items = statements.page(client, &span, PageLimit { rows, ..limit })?;
         match (items.last(), high) {
             (Some(last), _) => {
                 low = Some(last.key.clone());
+                fitting = limit.fitting(&items);
                 take(items)?;
             }
             (None, Some(high)) if high < leaf.pages => low = Some(plan::before(high)),

@@ -1,41 +1,28 @@
 //! A connection, and the settings under which a move works.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use postgres::config::{Host, SslMode};
-use postgres::{Client, NoTls};
+use keywheel_postgres::{Address, Environment};
+use postgres::Client;
 
-use crate::error::{Doing as _, Error, Said};
+use crate::error::{Doing as _, Error};
 use crate::settings::Settings;
 
-/// The configuration of a URL.
+/// The address that a URL and the environment give, as for `psql`.
 ///
 /// # Errors
-/// It is none of PostgreSQL, or the server is elsewhere and plaintext is not allowed.
-pub fn config(url: &str, allow_plaintext: bool) -> Result<postgres::Config, Error> {
-    let is_url = url.starts_with("postgresql://") || url.starts_with("postgres://");
-    let mut config: postgres::Config =
-        Some(url).filter(|_| is_url).ok_or(Error::Url)?.parse().map_err(|_| Error::Url)?;
-    let is_near = config.get_hosts().iter().all(|host| match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-        }
-    }) && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
-    if config.get_ssl_mode() == SslMode::Require || !(is_near || allow_plaintext) {
-        return Err(Error::Plaintext);
-    }
-    config.application_name("keywheel reencrypt");
-    config.connect_timeout(Duration::from_secs(10));
-    Ok(config)
+/// It is none of PostgreSQL, or the server is elsewhere, would be reached unencrypted, and that is
+/// not allowed.
+pub fn config(url: &str, allow_plaintext: bool) -> Result<Address, Error> {
+    Ok(Address::parse(url, &Environment::read(), allow_plaintext)?)
 }
 
 /// Connects. The client has an event loop of its own, which must not run within another one.
 ///
 /// # Errors
-/// The server cannot be reached, or lets nobody in.
-pub fn connect(config: &postgres::Config) -> Result<Client, Error> {
-    config.connect(NoTls).map_err(|error| Error::Connect(Said::of(&error)))
+/// The server cannot be reached, is not who it should be, or lets nobody in.
+pub fn connect(address: &Address) -> Result<Client, Error> {
+    Ok(address.connect("keywheel reencrypt")?)
 }
 
 /// Sets what the statements of a move rely on.
@@ -75,20 +62,4 @@ pub(crate) fn see(client: &mut Client, schemas: &[String]) -> Result<(), Error> 
 #[expect(clippy::disallowed_methods, reason = "paces batches, and decides nothing else")]
 pub(crate) fn now() -> Instant {
     Instant::now()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_servers_on_this_machine_are_reached_without_a_word() {
-        let of = |url| config(url, false).map(|_| ());
-        assert_eq!(of("postgresql://a@/b?host=/run/postgresql"), Ok(()));
-        assert_eq!(of("postgresql://a@127.0.0.1/b"), Ok(()));
-        assert_eq!(of("postgresql://a:secret@db.example/b"), Err(Error::Plaintext));
-        assert_eq!(of("postgresql://a@localhost/b?sslmode=require"), Err(Error::Plaintext));
-        assert_eq!(of("mysql://a:secret@localhost/b"), Err(Error::Url));
-        assert!(config("postgresql://a@db.example/b", true).is_ok());
-    }
 }

@@ -35,6 +35,9 @@ pub struct Settings {
     pub batch_rows_max: usize,
     /// The most bytes of ciphertext in a batch, save for a single value. Default: 16 MiB.
     pub batch_bytes_max: usize,
+    /// The most bytes that a plaintext may have; a value that inflates to more goes to quarantine.
+    /// About six times as many are in memory while such a value moves. Default: 256 MiB.
+    pub plain_bytes_max: usize,
     /// How many rows a range has, which is what workers share out. Default: 50,000.
     pub range_rows: usize,
     /// How long a batch should take on the server. Default: 200 ms.
@@ -72,6 +75,7 @@ impl Default for Settings {
             batch_rows_min: 50,
             batch_rows_max: 2_000,
             batch_bytes_max: 16 << 20,
+            plain_bytes_max: 256 << 20,
             range_rows: 50_000,
             batch_time: Duration::from_millis(200),
             lock_timeout: Duration::from_secs(2),

@@ -3,6 +3,7 @@
 //! No statement and no parameter ever holds a key or a plaintext: what travels is ciphertext and
 //! the names of rows, as text.
 
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::ToSql;
 use postgres::{Client, GenericClient, Row, Statement};
 
@@ -30,7 +31,18 @@ pub(crate) struct Span {
 #[derive(Clone, Copy)]
 pub(crate) struct PageLimit {
     pub(crate) rows: usize,
+    /// A page ends with the value that goes beyond this. The server has sent the rest for nothing
+    /// then, so whoever asks again asks for what [`PageLimit::fitting`] says.
     pub(crate) bytes: usize,
+}
+
+impl PageLimit {
+    /// How many rows like these are likely to fit.
+    pub(crate) fn fitting(self, last: &[Item]) -> usize {
+        let bytes: usize = last.iter().map(|item| item.value.as_ref().map_or(0, Vec::len)).sum();
+        let each = bytes / last.len().max(1);
+        (self.bytes / each.max(1)).max(1)
+    }
 }
 
 /// The prepared statements of one leaf on one connection.
@@ -51,11 +63,12 @@ pub(crate) struct Write<'a> {
     pub(crate) new: &'a [u8],
 }
 
-/// What an update did to a row.
+/// What an update did.
 pub(crate) struct Written {
-    pub(crate) key: RowKey,
-    /// Whether the new value stands there.
-    pub(crate) stands: bool,
+    /// For each write whether its old value still stood.
+    pub(crate) done: Vec<bool>,
+    /// Whether the new values stand in all rows that were written.
+    pub(crate) stand: bool,
 }
 
 struct Names<'a> {
@@ -117,18 +130,25 @@ impl<'a> Names<'a> {
         let ends =
             if ends.is_empty() { String::new() } else { format!("WHERE {}", ends.join(" AND ")) };
         let Self { leaf: Leaf { name, column, .. }, wire, .. } = self;
-        let order = self.order();
-        let length = format!("pg_catalog.octet_length(t.{column}::{wire})");
         format!(
-            "SELECT {keys}, p.c FROM (SELECT {inner}, t.{column}::{wire} AS c, \
-             pg_catalog.sum(COALESCE({length}, 0)) OVER (ORDER BY {order} \
+            "SELECT {keys}, t.{column}::{wire} FROM ONLY {name} t {ends} \
+             ORDER BY {order} LIMIT ${next}::int8",
+            keys = self.each(|_, name, _| format!("t.{name}::text")),
+            order = self.order(),
+        )
+    }
+
+    /// Values of rows of pages that stand anywhere in the table.
+    fn sample(&self) -> String {
+        let Self { leaf: Leaf { name, column, .. }, wire, .. } = self;
+        let length = "pg_catalog.octet_length(s.c)";
+        format!(
+            "SELECT p.c FROM (SELECT s.c, \
+             pg_catalog.sum(COALESCE({length}, 0)) OVER (ORDER BY s.r \
              ROWS UNBOUNDED PRECEDING) - COALESCE({length}, 0) AS bytes \
-             FROM ONLY {name} t {ends} ORDER BY {order} LIMIT ${next}::int8) p \
-             WHERE p.bytes <= ${after}::int8 ORDER BY {outer}",
-            keys = self.each(|n, _, _| format!("p.k{n}::text")),
-            inner = self.each(|n, column, _| format!("t.{column} AS k{n}")),
-            outer = self.each(|n, _, _| format!("p.k{n}")),
-            after = next + 1,
+             FROM (SELECT t.{column}::{wire} AS c, pg_catalog.random() AS r \
+             FROM ONLY {name} t TABLESAMPLE SYSTEM ($1::float4) ORDER BY r LIMIT $2::int8) s) p \
+             WHERE p.bytes <= $3::int8"
         )
     }
 
@@ -147,17 +167,11 @@ impl<'a> Names<'a> {
         )
     }
 
+    /// Keys as rows. In the list of a SELECT a function gives one row after the other, where in
+    /// FROM all of them are kept first.
     fn unnest(&self, further: &str) -> String {
-        let arrays = self.each(|n, _, _| format!("${n}::text[]"));
-        let names = self.each(|n, _, _| format!("k{n}"));
-        if further.is_empty() {
-            return format!("unnest({arrays}) AS u({names})");
-        }
-        let (old, new) = (self.columns.len() + 1, self.columns.len() + 2);
-        format!(
-            "unnest({arrays}, ${old}::{wire}[], ${new}::{wire}[]) AS u({names}, old, new)",
-            wire = self.wire,
-        )
+        let keys = self.each(|n, _, _| format!("pg_catalog.unnest(${n}::text[]) AS k{n}"));
+        format!("(SELECT {keys}{further}) u")
     }
 
     fn again(&self) -> String {
@@ -172,22 +186,54 @@ impl<'a> Names<'a> {
         )
     }
 
-    /// Equality is of bytes, whatever the column's collation says.
+    /// Equality is of bytes, whatever the column's collation says. What was done is told in one
+    /// row: the numbers of the rows that were written, which take less than their keys.
     fn update(&self) -> String {
         let Self { leaf: Leaf { name, column, kind, .. }, wire, .. } = self;
         let exact = match kind {
             Kind::Bytes => "",
             Kind::Text => " COLLATE \"C\"",
         };
-        // The place of a row changes by the update, so the place that was asked for is returned.
-        let returned = self.each(|n, _, _| format!("u.k{n}"));
+        let (old, new) = (self.columns.len() + 1, self.columns.len() + 2);
+        let further = format!(
+            ", pg_catalog.unnest(${old}::{wire}[]) AS old, \
+             pg_catalog.unnest(${new}::{wire}[]) AS new, \
+             pg_catalog.generate_subscripts(${new}::{wire}[], 1) AS n"
+        );
         format!(
-            "UPDATE ONLY {name} AS t SET {column} = u.new FROM {} \
+            "WITH w AS (UPDATE ONLY {name} AS t SET {column} = u.new FROM {} \
              WHERE {} AND t.{column}::{wire}{exact} = u.old \
-             RETURNING {returned}, t.{column}::{wire}{exact} = u.new",
-            self.unnest("old and new"),
+             RETURNING u.n, t.{column}::{wire}{exact} = u.new AS stands) \
+             SELECT pg_catalog.array_agg(n), pg_catalog.bool_and(stands IS TRUE) FROM w",
+            self.unnest(&further),
             self.all(|n, name, kind| format!("t.{name} = u.k{n}::{kind}")),
         )
+    }
+}
+
+/// Values of so many rows at most, of about so many pages that stand anywhere in a leaf. Reads no
+/// more than these pages.
+pub(crate) fn sample(
+    client: &mut impl GenericClient,
+    leaf: &Leaf,
+    pages: u32,
+    limit: PageLimit,
+) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    const DOING: &str = "reading a sample";
+    let rows = i64::try_from(limit.rows).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
+    #[expect(clippy::cast_possible_truncation, reason = "it is about so many")]
+    let percent = (100.0 * f64::from(pages) / f64::from(leaf.pages.max(1))).min(100.0) as f32;
+    let sql = Names::new(leaf).sample();
+    let found = client.query(&sql, &[&percent, &rows, &bytes]).doing(DOING)?;
+    found.iter().map(|row| value(row, 0, leaf.kind).doing(DOING)).collect()
+}
+
+/// A value on the wire.
+fn value(row: &Row, at: usize, kind: Kind) -> Result<Option<Vec<u8>>, postgres::Error> {
+    match kind {
+        Kind::Bytes => row.try_get(at),
+        Kind::Text => row.try_get::<_, Option<String>>(at).map(|text| text.map(String::into_bytes)),
     }
 }
 
@@ -219,14 +265,13 @@ impl Statements {
         span: &Span,
         limit: PageLimit,
     ) -> Result<Vec<Item>, Error> {
+        const DOING: &str = "reading rows";
         let rows = i64::try_from(limit.rows).unwrap_or(i64::MAX);
-        let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
         let mut parameters = Parameters::new();
         for text in span.low.iter().chain(&span.high).flatten() {
             parameters.push(text);
         }
         parameters.push(&rows);
-        parameters.push(&bytes);
         let [none, low, high, both] = &self.pages;
         let statement = match (&span.low, &span.high) {
             (None, None) => none,
@@ -234,8 +279,16 @@ impl Statements {
             (None, Some(_)) => high,
             (Some(_), Some(_)) => both,
         };
-        let rows = client.query(statement, &parameters).doing("reading rows")?;
-        rows.iter().map(|row| self.item(row)).collect()
+        let mut rows = client.query_raw(statement, parameters).doing(DOING)?;
+        let (mut items, mut bytes) = (Vec::new(), 0_usize);
+        while bytes <= limit.bytes
+            && let Some(row) = rows.next().doing(DOING)?
+        {
+            let item = self.item(&row)?;
+            bytes = bytes.saturating_add(item.value.as_ref().map_or(0, Vec::len));
+            items.push(item);
+        }
+        Ok(items)
     }
 
     /// Rows as they are now; those that are gone are not among them.
@@ -256,7 +309,8 @@ impl Statements {
         &self,
         client: &mut impl GenericClient,
         writes: &[Write<'_>],
-    ) -> Result<Vec<Written>, Error> {
+    ) -> Result<Written, Error> {
+        const DOING: &str = "writing rows";
         let columns = self.columns(writes.iter().map(|write| write.key));
         let mut parameters: Parameters<'_> =
             columns.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
@@ -273,17 +327,17 @@ impl Statements {
             Kind::Bytes => parameters.extend([&olds as &(dyn ToSql + Sync), &news]),
             Kind::Text => parameters.extend([&old_texts as &(dyn ToSql + Sync), &new_texts]),
         }
-        let rows = client.query(&self.update, &parameters).doing("writing rows")?;
-        let written = |row: &Row| {
-            Ok(Written {
-                key: self.key(row)?,
-                stands: row
-                    .try_get::<_, Option<bool>>(self.width)
-                    .doing("writing rows")?
-                    .unwrap_or(false),
-            })
-        };
-        rows.iter().map(written).collect()
+        let row = client.query_one(&self.update, &parameters).doing(DOING)?;
+        let numbers: Option<Vec<i32>> = row.try_get(0).doing(DOING)?;
+        let stand: Option<bool> = row.try_get(1).doing(DOING)?;
+        let mut done = vec![false; writes.len()];
+        for number in numbers.unwrap_or_default() {
+            let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+            if let Some(done) = at.and_then(|at| done.get_mut(at)) {
+                *done = true;
+            }
+        }
+        Ok(Written { done, stand: stand.unwrap_or(true) })
     }
 
     /// The key up to which the next so many rows after `low` reach; none where fewer are left.
@@ -310,13 +364,8 @@ impl Statements {
     }
 
     fn item(&self, row: &Row) -> Result<Item, Error> {
-        let value = match self.kind {
-            Kind::Bytes => row.try_get::<_, Option<Vec<u8>>>(self.width),
-            Kind::Text => row
-                .try_get::<_, Option<String>>(self.width)
-                .map(|text| text.map(String::into_bytes)),
-        };
-        Ok(Item { key: self.key(row)?, value: value.doing("reading rows")? })
+        let value = value(row, self.width, self.kind).doing("reading rows")?;
+        Ok(Item { key: self.key(row)?, value })
     }
 
     /// The columns of keys, each an array.

@@ -53,12 +53,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// How many rows an old key alone opens, or none.
+    pub fn found(&self) -> u64 {
+        self.left.iter().map(|(_, rows)| rows).sum::<u64>() + self.quarantined
+    }
+
     /// Whether nothing is left, and nothing can come after: verified zero.
     pub fn is_zero(&self) -> bool {
-        self.is_complete
-            && self.held_by.is_empty()
-            && self.quarantined == 0
-            && self.left.iter().all(|(_, rows)| *rows == 0)
+        self.is_complete && self.held_by.is_empty() && self.found() == 0
     }
 }
 
@@ -88,7 +90,7 @@ pub fn verify(
     let reporter = Reporter::new(progress, rows_about);
     let left = keys.from.iter().map(|(name, _)| (name.clone(), 0)).collect();
     let mut verdict = Verdict { left, held_by, ..Verdict::default() };
-    let mut trial = Trial::new(&target.format, keys);
+    let mut trial = Trial::new(&target.format, keys, settings);
     let limit = PageLimit { rows: settings.batch_rows_max, bytes: settings.batch_bytes_max };
     let leaves = table.leaves.iter().map(|leaf| Ok((leaf, Statements::prepare(client, leaf)?)));
     let leaves: Vec<_> = leaves.collect::<Result<_, Error>>()?;
@@ -104,7 +106,7 @@ pub fn verify(
         let mut leaf = (*leaf).clone();
         leaf.pages = pages(&mut transaction, leaf.oid)?;
         scan::each_page(&mut transaction, &leaf, statements, limit, stop, &mut |items| {
-            judge(&mut trial, &leaf, &items, &mut verdict);
+            judge(&mut trial, &leaf, &items, &mut verdict)?;
             reporter.add(Counts { read: count(items.len()), ..Counts::default() }, limit.rows);
             Ok(())
         })?;
@@ -115,31 +117,42 @@ pub fn verify(
 }
 
 /// Opens the values of a page and counts them.
-fn judge(trial: &mut Trial<'_>, leaf: &Leaf, items: &[Item], verdict: &mut Verdict) {
-    let values: Vec<&[u8]> = items.iter().filter_map(|item| item.value.as_deref()).collect();
-    let mut found = trial.open(&values).into_iter();
-    for item in items {
-        verdict.rows += 1;
-        match item.value.as_ref().and_then(|_| found.next()) {
-            None => {
-                verdict.null += 1;
-                continue;
-            }
-            Some(Found::Current) => {
-                verdict.fine += 1;
-                continue;
-            }
-            Some(Found::Old(place, _)) => {
-                if let Some((_, rows)) = verdict.left.get_mut(place) {
-                    *rows += 1;
+fn judge(
+    trial: &mut Trial<'_>,
+    leaf: &Leaf,
+    items: &[Item],
+    verdict: &mut Verdict,
+) -> Result<(), Error> {
+    let (values, named): (Vec<&[u8]>, Vec<&Item>) =
+        items.iter().filter_map(|item| Some((item.value.as_deref()?, item))).unzip();
+    verdict.rows += count(items.len());
+    verdict.null += count(items.len() - values.len());
+    let mut not_fine = Vec::new();
+    trial.each(&values, &mut |_, found| {
+        for (at, found) in found {
+            match found {
+                Found::Current => {
+                    verdict.fine += 1;
+                    continue;
                 }
+                Found::Old(place, _) => {
+                    if let Some((_, rows)) = verdict.left.get_mut(place) {
+                        *rows += 1;
+                    }
+                }
+                Found::Several | Found::None(_) => verdict.quarantined += 1,
             }
-            Some(Found::None(_)) => verdict.quarantined += 1,
+            not_fine.push(at);
         }
+        Ok(())
+    })?;
+    not_fine.sort_unstable();
+    for item in not_fine.iter().filter_map(|at| named.get(*at)) {
         if verdict.named.len() < NAMED_MAX {
             verdict.named.push(RowName { table: leaf.name.clone(), key: item.key.clone() });
         }
     }
+    Ok(())
 }
 
 /// How many pages a table has now.

@@ -25,6 +25,9 @@ const ROUNDS_MAX: usize = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// The longest such wait.
 const LOCK_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long others go first that waited for rows: as long as the batch took, within these.
+const YIELD_MIN: Duration = Duration::from_millis(20);
+const YIELD_MAX: Duration = Duration::from_secs(1);
 
 /// What all workers of a pass share.
 pub(crate) struct Pass<'a> {
@@ -54,6 +57,8 @@ pub(crate) struct Worker<'a, 'c> {
     trial: Trial<'a>,
     throttle: Throttle<'a>,
     batch_rows: usize,
+    /// How many rows fit into the most bytes of a batch.
+    fitting_rows: usize,
     /// How many pages to look at for a batch, where rows are named by their place.
     batch_pages: u32,
 }
@@ -78,11 +83,12 @@ fn work_here(pass: &Pass<'_>, client: &mut Client) -> Result<(), Error> {
         pass,
         client,
         statements,
-        trial: Trial::new(&pass.target.format, pass.keys),
+        trial: Trial::new(&pass.target.format, pass.keys, settings),
         throttle: Throttle::new(settings, pass.reporter, pass.stop),
         batch_rows: settings
             .batch_rows_start
             .clamp(settings.batch_rows_min, settings.batch_rows_max),
+        fitting_rows: usize::MAX,
         batch_pages: 4,
     };
     while !pass.is_over() {
@@ -107,7 +113,8 @@ impl Worker<'_, '_> {
                 return Ok(());
             }
             self.throttle.wait(self.client, leaf)?;
-            let limit = PageLimit { rows: self.batch_rows, bytes: settings.batch_bytes_max };
+            let rows = self.batch_rows.min(self.fitting_rows);
+            let limit = PageLimit { rows, bytes: settings.batch_bytes_max };
             let span = self.window(&range.span, leaf.is_by_place());
             let Some(statements) = self.statements.get(range.leaf) else { return Ok(()) };
             let items = match statements.page(self.client, &span, limit) {
@@ -127,7 +134,8 @@ impl Worker<'_, '_> {
                 continue;
             };
             let last = last.key.clone();
-            if items.len() < self.batch_rows / 2 {
+            self.fitting_rows = limit.fitting(&items);
+            if items.len() < limit.rows / 2 {
                 self.batch_pages = self.batch_pages.saturating_mul(2).min(1 << 16);
             }
             moved += self.rows(&range, items)?.moved;
@@ -245,8 +253,13 @@ impl Worker<'_, '_> {
             let tried = now();
             match batch::write(self.client, &place, judged, reached, counts) {
                 Ok(done) => {
-                    self.pace(tried.elapsed(), judged.len());
-                    return Ok(Some(done));
+                    let took = tried.elapsed();
+                    if done.waiters > 0 {
+                        self.yield_to_others(took);
+                    } else {
+                        self.pace(took, judged.len());
+                    }
+                    return Ok(Some((done.counts, done.missed)));
                 }
                 Err(error) if is_passing(&error) && !self.client.is_closed() => {
                     pass.reporter.pause(Pause::Lock);
@@ -264,6 +277,13 @@ impl Worker<'_, '_> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Lets those go first who waited for rows of the last batch, and holds fewer of them next.
+    fn yield_to_others(&mut self, took: Duration) {
+        self.batch_rows = (self.batch_rows / 2).max(self.pass.settings.batch_rows_min);
+        self.pass.reporter.pause(Pause::Others);
+        std::thread::sleep(took.clamp(YIELD_MIN, YIELD_MAX));
     }
 
     /// Lets batches take about as long as they should.

@@ -436,7 +436,14 @@ fn once_each(mut findings: Vec<Finding>) -> Vec<Finding> {
         one.path.cmp(&other.path).then_with(|| by(one).cmp(&by(other)))
     });
     let mut seen = HashSet::new();
-    findings.retain(|one| seen.insert((one.path.clone(), one.line, one.kind, one.key.clone())));
+    // Two settings that stand for one key are two places: `get("A_KEY") or get("B_KEY")`.
+    let is_constant = |name: &String| {
+        !name.bytes().any(|byte| byte.is_ascii_lowercase()) && names::judge(name).is_some()
+    };
+    findings.retain(|one| {
+        let name = one.name.clone().filter(|name| one.kind == Kind::EnvLoad && is_constant(name));
+        seen.insert((one.path.clone(), one.line, one.kind, one.key.clone(), name))
+    });
     findings.sort_by(|one, other| {
         let by = |finding: &Finding| (finding.line, finding.column, finding.kind);
         one.path.cmp(&other.path).then_with(|| by(one).cmp(&by(other)))

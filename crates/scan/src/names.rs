@@ -271,6 +271,7 @@ const BEFORE_TOKEN: &[&str] = &[
     "agent",
     "api",
     "auth",
+    "authorization",
     "bearer",
     "bot",
     "cloudflare",
@@ -396,9 +397,11 @@ pub(crate) fn counts_or_switches(words: &[String]) -> bool {
                 && matches!(of.as_str(), "password" | "user" | "username" | "existing")
     );
     let is_last = matches!(last.as_str(), "keys" | "secrets" | "tokens" | "key" | "secret");
+    // `INVALID_API_TOKEN` is what is said of one.
+    let is_said = matches!(first.as_str(), "expired" | "invalid" | "missing" | "unknown");
     let switches = ["disable", "disabled", "enable", "enabled", "reveal"];
     let is_switch = is_last && words.iter().any(|word| switches.contains(&word.as_str()));
-    is_number || is_switch || is_of_another
+    is_number || is_switch || is_of_another || is_said
 }
 
 /// What a name in capitals is that says nothing to [`judge_words`].
@@ -414,6 +417,8 @@ fn judge_constant(words: &[String]) -> Option<Class> {
             return is_of_somebody.then_some(Class::Credential);
         }
         "salt" => return Some(Class::Key),
+        // A personal access token.
+        "pat" => return Some(Class::Credential),
         "secrets" if matches!(prior, "totp" | "otp") => return Some(Class::Key),
         // `DATA_KEY_ENCRYPT`: what a key is for may stand behind it.
         "encrypt" | "encryption" | "signing" if prior == "key" => return Some(Class::Key),
@@ -430,9 +435,12 @@ fn judge_constant(words: &[String]) -> Option<Class> {
     {
         return Some(Class::Key);
     }
+    // `DOCKERHUB_TOKEN_RO`
     let says_what = matches!(prior, "secret" | "clientsecret" | "appsecret")
+        || (prior == "token" && last.len() < 4)
         || (prior == "key" && before.len() > 1);
-    says_what.then(|| judge_words(before)).flatten()
+    let of_token = || if prior == "token" { judge_constant(before) } else { None };
+    says_what.then(|| judge_words(before).or_else(of_token)).flatten()
 }
 
 fn is_digit(byte: u8) -> bool {
@@ -462,6 +470,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
         "salt" => {
             let has = |word: &str| before.iter().any(|one| one == word);
             let is_of_settings = [
+                "crypt",
                 "derivation",
                 "encryption",
                 "security",
@@ -503,9 +512,8 @@ fn judge_words(words: &[String]) -> Option<Class> {
         | "signingkey" | "encryptionkey" | "privatekey" | "cookiesecret" | "sessionsecret"
         | "hmackey" | "appkey" | "masterkey" | "enckey" | "mackey" | "aeskey" | "signkey"
         | "certkey" | "sslkey" | "tlskey" | "privkey" => Some(Class::Key),
-        "apikey" | "accesskey" | "apisecret" | "appsecret" | "clientsecret" | "authtoken" => {
-            Some(Class::Credential)
-        }
+        "apikey" | "accesskey" | "apisecret" | "appsecret" | "clientsecret" | "authtoken"
+        | "consumerkey" | "consumersecret" => Some(Class::Credential),
         "token" => BEFORE_TOKEN.contains(&prior).then_some(Class::Credential),
         // What encrypts a cookie is called so too: `SECRET_COOKIE_PASSWORD`, `sessionPassword`.
         "password" if matches!(prior, "cookie" | "session" | "encryption" | "encryptor") => {

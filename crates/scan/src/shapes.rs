@@ -22,6 +22,17 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// That of an object of which nothing is known but that it is made with a key.
+    pub(crate) const fn of_keeper() -> Self {
+        Self {
+            does: Does::SignsAndVerifies,
+            makes: true,
+            weak: false,
+            worked_on: false,
+            of_tokens: false,
+        }
+    }
+
     const fn encrypts(self) -> bool {
         matches!(self.does, Does::Encrypts | Does::Decrypts | Does::EncryptsAndDecrypts)
     }
@@ -34,6 +45,27 @@ const MAKES: &[&str] =
 /// What checks one.
 const CHECKS: &[&str] =
     &["decode", "verify", "parse", "check", "validate", "read", "compare", "verified", "unpack"];
+
+/// First words of functions, which no class has: `DecryptStringWithKey`, exported by a package.
+const VERBS: &[&str] = &[
+    "build",
+    "calc",
+    "calculate",
+    "compute",
+    "create",
+    "decrypt",
+    "derive",
+    "encrypt",
+    "generate",
+    "get",
+    "make",
+    "parse",
+    "seal",
+    "sign",
+    "unseal",
+    "validate",
+    "verify",
+];
 
 /// Last words of functions and classes that work with a key which they are given.
 const MAKERS: &[&str] = &[
@@ -123,11 +155,14 @@ const OTHERS: &[&str] = &[
     "out",
     "print",
     "remove",
+    "retire",
     "revoke",
+    "save",
     "schema",
     "signup",
     "test",
     "up",
+    "update",
     "warn",
 ];
 
@@ -141,14 +176,19 @@ pub(crate) fn of_call(function: &str, receiver: Option<&str>) -> Option<Shape> {
     }
     let words = names::words(function);
     let last = words.last()?.as_str();
-    if function.len() > 80 || words.iter().any(|word| OTHERS.contains(&word.as_str())) {
+    // A cookie of whatever sort is none of these, but one that is signed.
+    let is_signed = words.iter().any(|word| word.starts_with("sign"));
+    let is_other =
+        |word: &String| OTHERS.contains(&word.as_str()) && !(word == "cookie" && is_signed);
+    if function.len() > 80 || words.iter().any(is_other) {
         return None;
     }
     if let Some(shape) = of_maker(&words, last) {
         return Some(shape);
     }
-    if function.starts_with(char::is_uppercase) && words.len() > 2 {
-        // A class that only has to do with it, or an exported function of Go.
+    let is_verb = words.first().is_some_and(|first| VERBS.contains(&first.as_str()));
+    if function.starts_with(char::is_uppercase) && words.len() > 2 && !is_verb {
+        // A class that only has to do with it.
         return of_function(&words, receiver).filter(|shape| !shape.weak);
     }
     of_function(&words, receiver)
@@ -196,7 +236,13 @@ fn of_function(words: &[String], receiver: Option<&str>) -> Option<Shape> {
             shape(Does::EncryptsAndDecrypts, true, false)
         }
         () if sets || has_own => None,
+        // What checks the passwords of people has salts of its own.
+        () if on_has(&["password"]) => None,
         () if has(&["hmac"]) => shape(Does::Signs, true, false),
+        // What tells keys apart by their hashes has a key of its own for it.
+        () if has(&["hash"]) && has(&["encryption", "signing", "secret"]) && has(&["key"]) => {
+            shape(Does::Derives, true, false)
+        }
         () if has(&["encrypt", "encipher", "seal", "encrypted"]) => {
             shape(Does::Encrypts, true, true)
         }
@@ -215,7 +261,14 @@ fn of_function(words: &[String], receiver: Option<&str>) -> Option<Shape> {
         () if has(&["verify", "verified"]) || has(&["signature"]) && has(CHECKS) => {
             shape(Does::Verifies, false, true)
         }
-        () if has(&["sign", "signed"]) || has(&["signature", "mac"]) && has(MAKES) => {
+        // `encryption.Validate(cookie, secret)`: a module that says what it is for.
+        () if on_has(&["encryption", "signing", "signature", "hmac"]) && has(CHECKS) => {
+            shape(Does::Verifies, false, true)
+        }
+        () if words.len() > 1 && words.last().is_some_and(|last| last == "signature") => {
+            shape(Does::Signs, true, true)
+        }
+        () if has(&["sign", "signed", "unsign"]) || has(&["signature", "mac"]) && has(MAKES) => {
             shape(Does::Signs, has(&["signature"]), true)
         }
         () if has(&["token"]) && has(MAKES) => shape(Does::Signs, false, false),
@@ -258,6 +311,172 @@ fn says(name: &str) -> bool {
     })
 }
 
+/// Whether what a class of this name makes could keep a key to use it: no description of settings,
+/// no row, and no client of somebody's service.
+pub(crate) fn may_keep_key(class: &str) -> bool {
+    let words = names::words(class);
+    let others = [
+        "api",
+        "args",
+        "bot",
+        "client",
+        "command",
+        "conf",
+        "config",
+        "configuration",
+        "container",
+        "context",
+        "credential",
+        "credentials",
+        "dict",
+        "dto",
+        "entity",
+        "env",
+        "error",
+        "exception",
+        "field",
+        "form",
+        "gateway",
+        "info",
+        "input",
+        "item",
+        "key",
+        "logger",
+        "mailer",
+        "model",
+        "oauth2",
+        "option",
+        "options",
+        "output",
+        "params",
+        "password",
+        "path",
+        "payload",
+        "pusher",
+        "request",
+        "response",
+        "result",
+        "s3",
+        "schema",
+        "sdk",
+        "secret",
+        "session",
+        "setting",
+        "settings",
+        "storage",
+        "str",
+        "string",
+        "template",
+        "text",
+        "type",
+        "url",
+        "user",
+        "value",
+        "var",
+        "variable",
+        "warning",
+    ];
+    !words.is_empty() && !words.iter().any(|word| others.contains(&word.as_str()))
+}
+
+/// Whether a function of this name could use a key that it is given by its name: it is none that
+/// only writes down what it is given.
+pub(crate) fn may_take_key(function: &str) -> bool {
+    let words = names::words(function);
+    let writes = [
+        "assert",
+        "config",
+        "configuration",
+        "configure",
+        "copy",
+        "create",
+        "credential",
+        "credentials",
+        "dict",
+        "error",
+        "exception",
+        "filter",
+        "form",
+        "format",
+        "get",
+        "info",
+        "insert",
+        "log",
+        "model",
+        "namespace",
+        "namedtuple",
+        "option",
+        "options",
+        "override",
+        "patch",
+        "print",
+        "replace",
+        "response",
+        "result",
+        "save",
+        "set",
+        "setdefault",
+        "settings",
+        "update",
+        "warn",
+        "with",
+        "write",
+        "client",
+        "s3",
+        "session",
+        "template",
+        "user",
+    ];
+    !words.is_empty() && !words.iter().any(|word| writes.contains(&word.as_str()))
+}
+
+/// Whether an argument of this name is a key that what takes it uses for itself.
+pub(crate) fn is_taken(argument: &str) -> bool {
+    let words = names::words(argument);
+    let services = ["access", "aws", "s3", "ssh", "storage_key", "ssl", "tls", "stripe", "file"];
+    let last = words.last().map(String::as_str);
+    matches!(last, Some("secret" | "secrets" | "key" | "keys" | "salt" | "pepper"))
+        && !words.iter().any(|word| services.contains(&word.as_str()))
+}
+
+/// Whether a key has the name of one that the application has for itself, and not for a service
+/// of others.
+pub(crate) fn is_of_application(name: &str) -> bool {
+    let words = names::words(name);
+    let own = [
+        "aes",
+        "app",
+        "camo",
+        "cipher",
+        "cookie",
+        "crypt",
+        "crypto",
+        "csrf",
+        "encryption",
+        "fernet",
+        "hmac",
+        "jwe",
+        "jws",
+        "jwt",
+        "pepper",
+        "salt",
+        "session",
+        "sign",
+        "signature",
+        "signing",
+    ];
+    words.iter().any(|word| own.contains(&word.as_str()))
+        || matches!(names::folded(name).as_str(), "secretkey" | "secretkeybase" | "masterkey")
+}
+
+/// Whether a function by its name makes a hash of what it is given.
+pub(crate) fn hashes(function: &str) -> bool {
+    let lower = function.to_ascii_lowercase();
+    let starts = ["md5", "sha1", "sha2", "sha3", "sha5", "hash", "digest"];
+    starts.iter().any(|start| lower.starts_with(start))
+        || matches!(lower.as_str(), "update" | "write")
+}
+
 /// Whether an argument stands beside a key, and is neither one nor what is worked on.
 pub(crate) fn stands_beside(name: &str) -> bool {
     let words = names::words(name);
@@ -274,6 +493,15 @@ pub(crate) fn has_key(name: &str) -> bool {
     })
 }
 
+/// Whether a name is that of the secret of one-time passwords, which is its user's.
+pub(crate) fn is_of_one_time(name: &str) -> bool {
+    let words = names::words(name);
+    let is_one = |word: &String| {
+        matches!(word.as_str(), "otp" | "totp" | "hotp" | "mfa" | "u2f" | "2fa" | "twofa")
+    };
+    words.iter().any(is_one) || names::folded(name).contains("twofactor")
+}
+
 /// What an argument of such a call is by its name, if it is its key.
 pub(crate) fn key_of(shape: Shape, name: &str) -> Option<Class> {
     if name.len() > 120 {
@@ -281,11 +509,15 @@ pub(crate) fn key_of(shape: Shape, name: &str) -> Option<Class> {
     }
     let words = names::words(name);
     let (last, before) = words.split_last()?;
-    // Those of one-time passwords are their users'.
-    if words.iter().any(|word| matches!(word.as_str(), "otp" | "totp" | "hotp" | "mfa" | "u2f")) {
+    if is_of_one_time(name) {
         return None;
     }
     let ends_with_key = last.ends_with("key") || last == "keys";
+    // What a signature is made with may be called its seed.
+    let signs = matches!(shape.does, Does::Signs | Does::Verifies);
+    if signs && !shape.of_tokens && name == "seed" {
+        return Some(Class::Key);
+    }
     match names::judge(name) {
         Some(Class::Key) if shape.encrypts() => {
             // `Encryptor(secret)`: a secret may be what is encrypted.

@@ -10,7 +10,8 @@ The database sees sealed bytes and never a key::
 What is saved is sealed here, with the ring's primary, and what is read is opened here, with every
 version that is accepted. With a ring of the algorithm ``passphrase`` the column is a ``bytea`` of
 OpenPGP messages: it reads what ``pgp_sym_encrypt`` wrote, and ``pgp_sym_decrypt`` reads what it
-wrote. A migration names the ring and holds nothing of its keys.
+wrote. With ``armored=True`` it is a ``text`` that holds ``armor(pgp_sym_encrypt(…))``, or Fernet
+tokens. A migration names the ring and holds nothing of its keys.
 
 Such a column cannot be searched, compared or sorted on the server, where two values of one text
 differ. ``isnull`` is the only lookup; every other one raises Django's ``FieldError``. An expression
@@ -56,23 +57,26 @@ def _refusal(field: Any, lookup: str) -> FieldError:
 class _Encrypted(models.BinaryField):  # type: ignore[misc]
     """What both fields do; the database's column is that of a ``BinaryField``."""
 
-    def __init__(self, *args: Any, ring: RingOrName, **options: Any) -> None:
+    def __init__(self, *args: Any, ring: RingOrName, armored: bool = False, **options: Any) -> None:
         #: The ring that seals and opens, or its name.
         self.ring = ring
+        #: Whether the column is text: OpenPGP messages in armor, or Fernet tokens.
+        self.armored = armored
         super().__init__(*args, **options)
 
     @property
     def _ring(self) -> Ring:
         return ring_of(self.ring)
 
-    def get_internal_type(self) -> Literal["BinaryField"]:
+    def get_internal_type(self) -> Literal["BinaryField", "TextField"]:
         """The field whose column this is."""
-        return "BinaryField"
+        return "TextField" if self.armored else "BinaryField"
 
     def deconstruct(self) -> Any:
         """What a migration writes: the name of the ring, and nothing else of it."""
         name, path, args, options = self._deconstructed()
-        return name, path, args, {**options, "ring": self._ring.name}
+        armored = {"armored": True} if self.armored else {}
+        return name, path, args, {**options, **armored, "ring": self._ring.name}
 
     def _deconstructed(self) -> Any:
         return super().deconstruct()
@@ -109,7 +113,12 @@ class _Encrypted(models.BinaryField):  # type: ignore[misc]
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """What the database is given."""
-        if value is not None and not hasattr(value, "as_sql"):
+        is_value = value is not None and not hasattr(value, "as_sql")
+        if self.armored:
+            value = self._ring.seal_armored(self._checked(value)) if is_value else value
+            # As of any field; that of bytes would take it for bytes.
+            return super(models.BinaryField, self).get_db_prep_value(value, connection, prepared)
+        if is_value:
             value = self._ring.seal(self._checked(value))
         return super().get_db_prep_value(value, connection, prepared)
 
@@ -130,9 +139,9 @@ class EncryptedTextField(_Encrypted):
     description = "Encrypted text"
     empty_values: ClassVar[list[Any]] = list(models.TextField.empty_values)
 
-    def __init__(self, *args: Any, ring: RingOrName, **options: Any) -> None:
+    def __init__(self, *args: Any, ring: RingOrName, armored: bool = False, **options: Any) -> None:
         options.setdefault("editable", True)
-        super().__init__(*args, ring=ring, **options)
+        super().__init__(*args, ring=ring, armored=armored, **options)
 
     def _deconstructed(self) -> Any:
         # As of any field that is editable by default.

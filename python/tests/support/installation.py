@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 # No condition that a test waits for takes this long, however busy the machine is.
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 SERVER = """\
 [server]

@@ -121,9 +121,9 @@ impl Tally {
     }
 }
 
-/// Asks once, on a connection of its own.
-pub fn ask_once(address: SocketAddr, key: &str) -> std::io::Result<u16> {
-    Ok(Connection::open(address)?.ask(key)?.status)
+/// Asks until there is an answer: whoever comes to a worker that is about to end may get none.
+pub fn ask_once(address: SocketAddr, key: &str) -> u16 {
+    ask_with(address, &format!("X-Api-Key: {key}"))
 }
 
 /// Posts to a server on a unix socket; gives back status and body.
@@ -147,9 +147,20 @@ pub fn post(
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-/// Asks once with another header.
-pub fn ask_with(address: SocketAddr, header: &str) -> std::io::Result<u16> {
-    Ok(Connection::open(address)?.ask_with(header)?.status)
+/// The same with another header.
+pub fn ask_with(address: SocketAddr, header: &str) -> u16 {
+    ask_for(address, "/", header)
+}
+
+/// The same for another path.
+pub fn ask_for(address: SocketAddr, path: &str, header: &str) -> u16 {
+    let mut status = None;
+    crate::world::until("nginx answers", || {
+        let answer = Connection::open(address).and_then(|mut open| open.get(path, header));
+        status = answer.ok().map(|answer| answer.status);
+        status.is_some()
+    });
+    status.unwrap()
 }
 
 /// A whole answer.

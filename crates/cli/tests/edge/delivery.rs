@@ -193,7 +193,7 @@ impl Caller {
     }
 
     fn is_accepted(&self, site: &Site) -> bool {
-        super::callers::ask_once(site.address, &self.key()).is_ok_and(|status| status == 200)
+        super::callers::ask_once(site.address, &self.key()) == 200
     }
 }
 

@@ -1,9 +1,10 @@
 //! An nginx in a folder of its own, on a port of its own. What its processes do is read from the
 //! kernel here, independently of the code under test.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -159,9 +160,13 @@ impl Site {
     }
 }
 
-/// nginx refuses port 0, so a port is asked from the kernel and given back.
+/// nginx refuses port 0, so a port is asked from the kernel and given back: one of an address that
+/// nobody else has, so that nobody takes the port meanwhile.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NUMBER: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, high | 1, low, NUMBER.fetch_add(1, Ordering::Relaxed));
+    TcpListener::bind((own, 0)).unwrap().local_addr().unwrap()
 }
 
 /// Where nginx is.

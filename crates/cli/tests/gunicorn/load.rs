@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,6 +32,7 @@ pub(crate) struct Seen {
 pub(crate) struct Load {
     users: Vec<JoinHandle<Seen>>,
     stop: Vec<Sender<()>>,
+    failures: Arc<AtomicUsize>,
 }
 
 /// An answer of the application.
@@ -66,16 +69,22 @@ impl Load {
     /// Lets users come. A session lives for at least `lifetime`.
     pub(crate) fn start(socket: &Path, users: usize, lifetime: Span) -> Self {
         let (mut threads, mut stop) = (Vec::new(), Vec::new());
+        let failures = Arc::new(AtomicUsize::new(0));
         for number in 0..users {
             let (sender, receiver) = channel();
+            let (sessions, seen) = (VecDeque::new(), Seen::default());
+            let failures = Arc::clone(&failures);
             let socket = socket.to_owned();
+            let user = User { socket, number, lifetime, sessions, seen, failures };
             stop.push(sender);
-            threads.push(std::thread::spawn(move || {
-                User { socket, number, lifetime, sessions: VecDeque::new(), seen: Seen::default() }
-                    .come_and_go(&receiver)
-            }));
+            threads.push(std::thread::spawn(move || user.come_and_go(&receiver)));
         }
-        Self { users: threads, stop }
+        Self { users: threads, stop, failures }
+    }
+
+    /// How often something has failed so far.
+    pub(crate) fn failures(&self) -> usize {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// Lets them go, and tells what they saw.
@@ -98,6 +107,7 @@ struct User {
     lifetime: Span,
     sessions: VecDeque<(BootTime, String)>,
     seen: Seen,
+    failures: Arc<AtomicUsize>,
 }
 
 impl User {
@@ -107,6 +117,7 @@ impl User {
         {
             if let Err(failure) = self.visit() {
                 self.seen.failures.push(failure);
+                self.failures.fetch_add(1, Ordering::Relaxed);
             }
         }
         self.seen

@@ -33,7 +33,7 @@ impl Legacy {
     pub fn new(ring: &str, stall: Stall) -> Self {
         let stall = match stall {
             Stall::Hold => "stall_after = \"1h\"",
-            Stall::Rollback => "stall_after = \"2s\"\non_stall = \"rollback\"",
+            Stall::Rollback => "stall_after = \"5s\"\non_stall = \"rollback\"",
         };
         let world = World::with(&ring.replace("STALL", stall));
         let at = |name: &str| world.path(name).display().to_string();
@@ -57,7 +57,7 @@ impl Legacy {
              set.SECRET_KEY = \"web\"\n\
              set.SECRET_KEY_FALLBACKS = {{ ring = \"web\", which = \"others\" }}\n\
              reload = [{{ command = [\"/bin/sh\", \"-c\", \"{take}\"] }}]\n\n\
-             [[consumer.probe]]\nname = \"try\"\nwithin = \"500ms\"\n\
+             [[consumer.probe]]\nname = \"try\"\nwithin = \"2s\"\n\
              command = [\"/bin/sh\", \"-c\", \"{works}\"]\n",
             world.state("keywheel.sock").display(),
             at("agent.token"),

@@ -35,15 +35,17 @@ fn the_others_go_on_and_each_refused_one_says_why_until_it_is_there() {
 
     good.current().unwrap();
     proves(&good);
-    let before = good.health().instance.unwrap();
-    assert!(good.health().trouble.is_none());
+    let before = eventually("it has a name", || good.health().instance);
+    eventually("it has no trouble", || good.health().trouble.is_none().then_some(()));
     assert!(refusal(&absent).contains("there is no such ring"));
     assert!(refusal(&foreign).contains("does not declare consumer api"));
     assert!(matches!(
         absent.guard().err().unwrap(),
         keywheel_client::ProtectError::Client(ClientError::Refused { .. })
     ));
-    assert!(absent.health().trouble.unwrap().contains("no such ring"));
+    eventually("its health says so too", || {
+        absent.health().trouble.filter(|trouble| trouble.contains("no such ring"))
+    });
 
     // A rotation of the others waits for nobody.
     world.rotate("good");
@@ -57,7 +59,7 @@ fn the_others_go_on_and_each_refused_one_says_why_until_it_is_there() {
     eventually("it is permitted", || foreign.current().ok());
     for ring in [&absent, &foreign, &good] {
         proves(ring);
-        assert!(ring.health().trouble.is_none());
+        eventually("it has no trouble", || ring.health().trouble.is_none().then_some(()));
         drop(ring.guard().unwrap());
     }
     let after = good.health().instance.unwrap();

@@ -65,6 +65,59 @@ fn a_value_opens_until_its_version_is_gone() {
 }
 
 #[test]
+fn many_values_open_as_each_would_by_itself() {
+    for algorithm in ALGORITHMS {
+        let client = still(algorithm);
+        let ring = client.ring("pii").unwrap();
+        let mut values: Vec<_> =
+            (0..9).map(|n| ring.seal_text(&format!("old {n}"), b"").unwrap()).collect();
+        client.put("pii", keys(algorithm, &[1, 2], 2)).unwrap();
+        values.push(b"no value".to_vec());
+        values.extend((0..9).map(|n| ring.seal(format!("new {n}").as_bytes(), b"").unwrap()));
+        if let Ok(armored) = ring.seal_text_armored("in armor") {
+            assert!(armored.is_ascii(), "{algorithm:?}");
+            values.push(armored);
+        }
+        client.put("pii", keys(algorithm, &[2, 3], 3)).unwrap();
+        client.put("pii", keys(algorithm, &[1, 2, 3], 3)).unwrap();
+        let said = |opened: Result<keywheel_client::OpenedValue, OpenError>| {
+            opened
+                .map(|one| (one.version.number().0, one.plain.to_vec()))
+                .map_err(|error| error.to_string())
+        };
+        let given: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        let many: Vec<_> = ring.open_many(&given, b"").unwrap().into_iter().map(said).collect();
+        let each: Vec<_> = given.iter().map(|value| said(ring.open(value, b""))).collect();
+        assert_eq!(many, each, "{algorithm:?}");
+        assert_eq!(many[8], Ok((1, b"old 8".to_vec())), "{algorithm:?}");
+        assert!(many[9].is_err(), "{algorithm:?}");
+        assert_eq!(many[10], Ok((2, b"new 0".to_vec())), "{algorithm:?}");
+        client.put("pii", keys(algorithm, &[2, 3], 3)).unwrap();
+        let few = ring.open_many(&given[..1], b"").unwrap();
+        assert!(matches!(few[..], [Err(OpenError::NoKey)]), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_value_for_a_column_of_text_is_in_armor_or_a_token() {
+    for algorithm in ALGORITHMS {
+        let client = still(algorithm);
+        let ring = client.ring("pii").unwrap();
+        let sealed = ring.seal_armored(b"\0\xff");
+        match algorithm {
+            EncryptionAlgorithm::Aes256Gcm | EncryptionAlgorithm::ChaCha20Poly1305 => {
+                assert!(matches!(sealed, Err(SealError::NoText)));
+            }
+            EncryptionAlgorithm::Fernet | EncryptionAlgorithm::Passphrase => {
+                let value = sealed.unwrap();
+                assert!(value.is_ascii());
+                assert_eq!(ring.open(&value, b"").ok().unwrap().plain.as_slice(), b"\0\xff");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_value_names_its_version_and_opens_where_that_is_wrong() {
     let algorithm = EncryptionAlgorithm::Aes256Gcm;
     let client = still(algorithm);

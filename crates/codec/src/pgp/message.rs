@@ -16,6 +16,8 @@ use crate::{OpenError, Shape};
 const CHECK_BYTES: usize = 22;
 /// The header of the modification check's packet.
 pub(super) const CHECK_HEADER: [u8; 2] = [0xD3, 0x14];
+/// How much of a plaintext is looked at to see whether it is one.
+const LOOK_BYTES: usize = 4_096;
 /// The most markers before a packet.
 const MARKERS_MAX: usize = 16;
 
@@ -161,24 +163,37 @@ impl<'a> Message<'a> {
     /// Opens a message whose maker had no such cipher and did not notice: the data or the session
     /// key are as they were.
     pub(super) fn open_exposed(&self, limits: Limits) -> Result<Opened, OpenError> {
-        let plain = |block_bytes: usize| self.read(self.data(), block_bytes + 2, limits);
+        let plain = |block_bytes: usize| {
+            let data = self.data();
+            // Here is no key that the time could tell of; most messages are done with.
+            match data.get(..block_bytes + 2) {
+                Some(prefix) if !repeats(prefix) => Err(OpenError::WrongKey),
+                _ => self.read(data, block_bytes + 2, limits),
+            }
+        };
         let Some((number, key)) = self.session.as_deref().and_then(<[u8]>::split_first) else {
             return plain(self.cipher.block_bytes());
         };
         // The cipher of the data is named next to their key, which may be encrypted.
-        plain(8).or_else(|_| plain(16)).or_else(|_| {
-            let cipher = Cipher::of(*number).map_err(|_| OpenError::WrongKey)?;
-            if cipher.key_bytes() == Ok(key.len()) {
-                self.open_with(cipher, key, limits)
-            } else {
-                Err(OpenError::WrongKey)
+        for block_bytes in [8, 16] {
+            let opened = plain(block_bytes);
+            if matches!(opened, Ok(_) | Err(OpenError::TooLarge { .. })) {
+                return opened;
             }
-        })
+        }
+        let cipher = Cipher::of(*number).map_err(|_| OpenError::WrongKey)?;
+        if cipher.key_bytes() == Ok(key.len()) {
+            self.open_with(cipher, key, limits)
+        } else {
+            Err(OpenError::WrongKey)
+        }
     }
 
+    /// Whether it is not encrypted at all. Nobody asked for the plaintext, so it is inflated no
+    /// further than to see that there is one.
     fn is_exposed(&self) -> bool {
-        let limits = Limits::default();
-        self.open_exposed(limits).is_ok()
+        let opened = self.open_exposed(Limits { plain_bytes_max: LOOK_BYTES });
+        matches!(opened, Ok(_) | Err(OpenError::TooLarge { .. }))
     }
 }
 

@@ -1,7 +1,9 @@
 //! A real PostgreSQL, started here on a socket in a temporary folder, with pgcrypto.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,6 +28,7 @@ pub(crate) struct Server {
     programs: PathBuf,
     user: Option<(u32, u32)>,
     legacy: bool,
+    port: u16,
     child: Option<Child>,
 }
 
@@ -57,13 +60,19 @@ fn programs() -> PathBuf {
 impl Server {
     /// Starts one; `legacy` says whether its OpenSSL has the ciphers of old.
     pub(crate) fn start(legacy: bool) -> Self {
+        Self::start_with(legacy, |_| Vec::new())
+    }
+
+    /// Starts one with further settings, which may tell of files that are put into its folder.
+    pub(crate) fn start_with(legacy: bool, settings: impl Fn(&Self) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let user = other_user(folder.path());
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid)).unwrap();
         }
         fs::write(folder.path().join("openssl.cnf"), LEGACY).unwrap();
-        let mut server = Self { folder, programs: programs(), user, legacy, child: None };
+        let mut server =
+            Self { folder, programs: programs(), user, legacy, port: 5432, child: None };
         let made = server
             .program("initdb")
             .args(["-D", "data", "-U", "owner", "--auth=trust", "--no-sync", "-E", "UTF8"])
@@ -72,7 +81,14 @@ impl Server {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let mut program = server.program("postgres");
         program.args(["-D", "data", "-F", "-c", "listen_addresses=", "-c", "autovacuum=off", "-k"]);
-        let child = program.arg(server.folder.path()).stderr(Stdio::null()).spawn().unwrap();
+        program.arg(server.folder.path());
+        for setting in settings(&server) {
+            if let Some(port) = setting.strip_prefix("port=") {
+                server.port = port.parse().unwrap();
+            }
+            program.args(["-c", &setting]);
+        }
+        let child = program.stderr(Stdio::null()).spawn().unwrap();
         server.child = Some(child);
         server
     }
@@ -90,7 +106,24 @@ impl Server {
 
     /// Where it is.
     pub(crate) fn url(&self) -> String {
-        format!("postgresql://owner@/postgres?host={}", self.folder.path().display())
+        let folder = self.folder.path().display();
+        format!("postgresql://owner@/postgres?host={folder}&port={}", self.port)
+    }
+
+    /// A file beside its data.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts a file beside its data that only its user may read.
+    pub(crate) fn put(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((uid, gid)) = self.user {
+            chown(&path, Some(uid), Some(gid)).unwrap();
+        }
+        path
     }
 
     /// A connection, once the server takes one, with pgcrypto.

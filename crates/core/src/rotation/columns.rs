@@ -6,7 +6,7 @@ use super::{Notice, Refused, RefusedKind, Work};
 use crate::gate::{ColumnRecord, ColumnReport, REENCRYPTION};
 use crate::id::{ColumnName, ConsumerName, Incarnation, VersionNumber};
 use crate::policy::Column;
-use crate::ring::State;
+use crate::ring::{Refusal, State};
 
 /// So many reports a ring document keeps: every column of every version that can be accepted.
 const RECORDS_MAX: usize = 64 * 64;
@@ -154,7 +154,11 @@ impl Work {
         }
         let mut retiring = Vec::new();
         for (number, version) in &mut self.ring.versions {
-            let State::Retiring { last_switch, .. } = version.state else { continue };
+            let last_switch = match version.state {
+                State::Retiring { last_switch, .. } => last_switch,
+                State::Compromised { refusal: Refusal::Since { .. }, .. } => None,
+                _ => continue,
+            };
             retiring.push(*number);
             if counted && last_switch.is_some() && version.switched.is_none() {
                 // It switched before this was written down.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Minted, Notice, Refused, RefusedKind, Work};
-use crate::gate::Gate;
+use crate::gate::{Gate, REENCRYPTION};
 use crate::guard::Guard;
 use crate::id::VersionNumber;
 use crate::policy::OnCompromise;
@@ -47,10 +47,14 @@ impl Work {
                 self.bend(Law::AcceptBeforeUse, successor, exception, by.clone());
             }
         }
+        // A key that never sealed anything, or from which everything had moved before it retired.
+        let nothing_needs_it = self.ring.policy.kind.is_encryption()
+            && (!was_accepted || version.protected_since.is_none());
         let refusal = match order.unwrap_or(self.ring.policy.on_compromise) {
-            OnCompromise::SwitchFirst { within } if was_accepted => {
+            OnCompromise::SwitchFirst { within } if was_accepted && !nothing_needs_it => {
                 Refusal::Pending { no_later_than: self.now.cluster.after(within) }
             }
+            _ if nothing_needs_it => Refusal::Moved { at: self.now },
             _ => Refusal::Since { at: self.now },
         };
         let state = State::Compromised {
@@ -71,6 +75,30 @@ impl Work {
             urgent_reencryption: self.ring.policy.kind.is_encryption(),
         });
         Ok(())
+    }
+
+    /// Lets a compromised encryption key go: not before its protectors have switched and nothing
+    /// that it sealed needs it, and then at once.
+    pub(super) fn follow_move(&mut self, number: VersionNumber, view: &View) {
+        let Some(version) = self.ring.versions.get(&number).cloned() else { return };
+        let gates = self.scene(view).tail_gates(number, &version);
+        if !gates.iter().all(Gate::passes) {
+            self.stall_tail(number, &version, &gates);
+            return;
+        }
+        let State::Compromised { since, by, exposure, .. } = version.state else { return };
+        self.mark_waived(number, Law::StopUseBeforeAcceptance, &gates);
+        if version.switched.is_none() {
+            self.note_switch(number);
+            // Nobody could have counted to the end before.
+            self.ring
+                .evidence
+                .retain(|record| record.version != number || record.gate.as_str() != REENCRYPTION);
+            return;
+        }
+        let refusal = Refusal::Moved { at: self.now };
+        self.put(number, State::Compromised { since, by, refusal, exposure });
+        self.notify(Notice::Refused { version: number });
     }
 
     /// Picks the best version to take the primary's place, and says whether every instance is

@@ -29,6 +29,10 @@ impl Work {
             return;
         }
         let Some(version) = self.ring.versions.get(&number).cloned() else { return };
+        if matches!(version.state, State::Compromised { .. }) {
+            // Nothing holds up a compromised version, a pause neither; see `follow_compromised`.
+            return;
+        }
         let gates = self.scene(view).tail_gates(number, &version);
         if !gates.iter().all(Gate::passes) {
             self.stall_tail(number, &version, &gates);
@@ -64,7 +68,7 @@ impl Work {
 
     /// Reports a tail that waits for instances too long, once for each of its stages. While the
     /// forward path waits for protectors to switch, it is the one that says so.
-    fn stall_tail(&mut self, number: VersionNumber, version: &Version, gates: &[Gate]) {
+    pub(super) fn stall_tail(&mut self, number: VersionNumber, version: &Version, gates: &[Gate]) {
         let switching = self.ring.path.as_ref().is_some_and(|path| path.stage == Stage::Promote);
         let told = version.stalled.is_some()
             || (switching && matches!(version.state, State::Retiring { .. }));
@@ -143,6 +147,12 @@ fn destroyable(
         {
             compromised_destroyable(scene, number, version, *at)
         }
+        State::Compromised { refusal: Refusal::Moved { at }, .. } => {
+            compromised_destroyable(scene, number, version, *at)
+        }
+        State::Compromised { .. } if scene.ring.policy.kind.is_encryption() => {
+            Err(format!("what {number} sealed still needs it"))
+        }
         other => Err(format!("{number} is {}", other.name())),
     }
 }
@@ -165,7 +175,7 @@ fn compromised_destroyable(
 
 pub(super) const fn stage_name(state: &State) -> &'static str {
     match state {
-        State::Retiring { .. } => "drain",
+        State::Retiring { .. } | State::Compromised { .. } => "drain",
         State::Retired { dropped: None, .. } => "retire",
         _ => "destroy",
     }

@@ -90,6 +90,7 @@ impl Work {
         let numbers: Vec<_> = self.ring.versions.keys().copied().collect();
         for number in numbers {
             let Some(version) = self.ring.versions.get(&number).cloned() else { continue };
+            let is_readable = version.is_accepted(&self.ring.policy);
             let State::Compromised { since, by, refusal, mut exposure } = version.state else {
                 continue;
             };
@@ -98,7 +99,9 @@ impl Work {
                 if switched || self.now.cluster >= no_later_than {
                     let refusal = Refusal::Since { at: self.now };
                     self.put(number, State::Compromised { since, by, refusal, exposure });
-                    self.notify(Notice::Refused { version: number });
+                    if !self.ring.policy.kind.is_encryption() {
+                        self.notify(Notice::Refused { version: number });
+                    }
                 }
                 continue;
             }
@@ -112,11 +115,14 @@ impl Work {
                         one.standing(&self.ring, self.now.cluster) != crate::view::Standing::Gone
                     })
                     .all(|one| one.held.is_some_and(|held| held.revision >= version.revision));
-                if refuses && self.now.cluster >= view.settled_at {
+                if refuses && !is_readable && self.now.cluster >= view.settled_at {
                     entry.refused_since.get_or_insert(self.now.wall);
                 }
             }
             self.note(number, State::Compromised { since, by, refusal, exposure });
+            if is_readable {
+                self.follow_move(number, view);
+            }
         }
     }
 }
@@ -199,6 +205,8 @@ pub fn wake(ring: &Ring, view: &View, now: Now) -> Wake {
                 earliest(*no_later_than);
                 soon = true;
             }
+            // While it is read it waits for what its gates say, and nobody refuses it yet.
+            State::Compromised { .. } if version.is_accepted(&ring.policy) => {}
             State::Compromised { exposure, .. } => {
                 soon |= exposure.len() < ring.policy.consumers.len()
                     || exposure.values().any(|one| one.refused_since.is_none());

@@ -301,16 +301,96 @@ fn a_version_that_was_suspended_is_counted_anew() {
     assert!(said(&driver).contains("before the last switch"), "{}", said(&driver));
 }
 
-#[test]
-fn a_compromised_version_is_counted_and_stays_readable() {
-    let mut driver = draining(&[CARD]);
+/// A ring whose first version is in wrong hands, after its protectors have switched.
+fn compromised(names: &[&str]) -> Driver {
+    let mut driver = Driver::new(with(names));
     let (fresh, view) = (driver.fresh(), driver.view());
     let version = VersionNumber(1);
     driver.go(Input::Compromise { version, by: by(), order: None, fresh, view });
+    driver.finish();
+    assert!(driver.ring.versions[&version].switched.is_some());
+    driver
+}
+
+fn is_readable(driver: &Driver, number: u32) -> bool {
+    driver.ring.versions[&VersionNumber(number)].is_accepted(&driver.ring.policy)
+}
+
+#[test]
+fn a_compromised_version_is_readable_until_nothing_needs_it_and_goes_then_at_once() {
+    let mut driver = compromised(&[CARD]);
+    assert_eq!(said(&driver), "waiting: a verified zero of orders.card (no report)");
+    driver.wait(100_000).tick().tick();
+    assert!(is_readable(&driver, 1), "no time ends it");
+    let left = ColumnReport { left: 1, ..zero(&driver) };
+    report(&mut driver, CARD, left);
+    driver.tick();
+    assert!(is_readable(&driver, 1), "a row needs it");
+    let version = VersionNumber(1);
+    let view = driver.view();
+    let early = refused(&driver, Input::Destroy { version, view });
+    assert!(early.cause.contains("still needs it"), "{early:?}");
+
+    driver.go(Input::Pause { by: by() });
     let done = zero(&driver);
     report(&mut driver, CARD, done);
+    driver.tick();
+    assert_eq!((driver.state(1), is_readable(&driver, 1)), ("compromised", false));
+    driver.tick().tick();
+    let view = driver.view();
+    driver.go(Input::Destroy { version, view });
+    assert_eq!(driver.state(1), "destroyed");
+}
+
+#[test]
+fn what_was_counted_before_a_version_was_compromised_does_not_let_it_go() {
+    let mut driver = draining(&[CARD]);
+    let done = zero(&driver);
+    report(&mut driver, CARD, done);
+    let (fresh, view) = (driver.fresh(), driver.view());
+    let version = VersionNumber(1);
+    driver.go(Input::Compromise { version, by: by(), order: None, fresh, view });
     driver.wait(100_000).tick().tick();
-    assert_eq!((driver.state(1), driver.ring.columns.len()), ("compromised", 1));
+    assert!(said(&driver).contains("before the last switch"), "{}", said(&driver));
+    assert!(is_readable(&driver, 1));
+    let done = zero(&driver);
+    report(&mut driver, CARD, done);
+    driver.tick();
+    assert!(!is_readable(&driver, 1));
+}
+
+#[test]
+fn a_compromised_version_without_columns_waits_for_a_word_of_after_the_switch() {
+    let mut driver = Driver::new(with(&[]));
+    let word = |driver: &mut Driver| {
+        driver.go(Input::Evidence {
+            gate: REENCRYPTION.parse().unwrap(),
+            version: Some(VersionNumber(1)),
+            verdict: Verdict::Pass,
+            level: EvidenceLevel::Attested,
+            by: "mover".into(),
+        });
+    };
+    let (fresh, view) = (driver.fresh(), driver.view());
+    let version = VersionNumber(1);
+    driver.go(Input::Compromise { version, by: by(), order: None, fresh, view });
+    word(&mut driver);
+    driver.finish();
+    assert!(is_readable(&driver, 1), "the word was given before the switch");
+    word(&mut driver);
+    driver.tick();
+    assert!(!is_readable(&driver, 1));
+}
+
+#[test]
+fn a_compromised_version_that_sealed_nothing_goes_at_once() {
+    let mut driver = Driver::new(with(&[CARD]));
+    driver.rotate().tick();
+    assert_eq!(driver.state(2), "published");
+    let (fresh, view) = (driver.fresh(), driver.view());
+    let version = VersionNumber(2);
+    driver.go(Input::Compromise { version, by: by(), order: None, fresh, view });
+    assert!(!is_readable(&driver, 2));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn a_hook_that_hangs_is_told_to_end() {
 fn a_hook_that_ignores_sigterm_is_killed_with_its_children() {
     let script = "trap '' TERM; echo $$; sleep 600 & echo $!; wait; sleep 600";
     // Long enough for a shell to have set its trap on a busy machine.
-    let error = ran(&hook(&["sh", "-c", script], 2_000, 100)).unwrap_err();
+    let error = ran(&hook(&["sh", "-c", script], 5_000, 100)).unwrap_err();
     let HookError::Timeout { was_killed: true, words, .. } = &error else { panic!("{error}") };
     let pids: Vec<i32> = words.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     assert_eq!(pids.len(), 2, "{words}");
@@ -176,7 +176,7 @@ fn every_failure_says_its_cause_and_its_remedy() {
     let error = ran(&hook(&[plain.to_str().unwrap()], 100, 100)).unwrap_err();
     messages.push(shown(&plain, message(&error)));
     messages.push(message(&ran(&hook(&["sleep", "600"], 50, 60_000)).unwrap_err()));
-    let deaf = hook(&["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], 1_500, 50);
+    let deaf = hook(&["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], 5_000, 50);
     messages.push(message(&ran(&deaf).unwrap_err()));
     messages.push(message(&ran(&shell("echo it is broken >&2; exit 7")).unwrap_err()));
     messages.push(message(&ran(&shell("kill -KILL $$")).unwrap_err()));

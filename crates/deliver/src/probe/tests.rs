@@ -436,7 +436,8 @@ fn a_command_reads_the_artefacts_and_nobody_else_sees_them() {
 
 #[test]
 fn a_port_is_tried_until_something_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of its own, so that no other test takes the port when it is given back.
+    let listener = TcpListener::bind("127.0.7.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let tcp = |address: &str| Attempt::Tcp { address: address.to_owned(), tls: None };
     let open = named(tcp(&address), 60_000);

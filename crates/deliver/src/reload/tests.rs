@@ -152,7 +152,8 @@ fn hook(script: &str, words: &[&str]) -> Hook {
 }
 
 fn rolling(log: &str, targets: &[&str], floor: usize, script: &str) -> Reload {
-    let within = Span::from_millis(50);
+    // Long enough for whoever listens to be reached on a busy machine.
+    let within = Span::from_secs(3);
     let attempt = Attempt::Tcp { address: "127.0.0.1:{target}".into(), tls: None };
     Reload::Rolling {
         restart: hook(script, &[log, "{target}"]),

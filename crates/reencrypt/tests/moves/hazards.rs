@@ -1,9 +1,12 @@
 //! Every hazard that is known of such moves, by its name.
 
+use std::time::Duration;
+
+use keywheel_codec::{Format, Key, Limits, Shape};
 use keywheel_reencrypt::{Error, Triggers};
 
 use crate::basic::{fill, opened};
-use crate::support::{Database, NEW, OLD, keys, keys_of, of, people};
+use crate::support::{Database, NEW, OLD, keys, keys_of, of, people, until_blocked};
 
 const PEOPLE: &str = "CREATE TABLE people (n int PRIMARY KEY, secret bytea)";
 
@@ -99,6 +102,110 @@ fn rows_without_a_key_move_by_their_place() {
     assert!(outcome.is_complete && outcome.passes >= 2);
     assert_eq!(outcome.counts.moved, 1_600);
     assert_eq!(database.number(&opened(NEW)), 2_000);
+}
+
+/// Where rows are named by their place, another row may take the place of one that is gone.
+#[test]
+fn a_place_that_another_row_took_is_not_overwritten() {
+    let mut database = filled("CREATE TABLE people (n int, secret bytea)", 30);
+    // The first batch is read, and cannot be written until this test lets it.
+    database
+        .client
+        .batch_execute(
+            "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$; \
+             CREATE TRIGGER hold BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION hold(); \
+             SELECT pg_advisory_lock(1)",
+        )
+        .unwrap();
+    let mut this = people();
+    this.settings.triggers = Triggers::Fire;
+    this.settings.lock_timeout = Duration::from_millis(20);
+    let place = "SELECT ctid::text FROM people WHERE n = 4";
+    let place: String = database.client.query_one(place, &[]).unwrap().get(0);
+    let mut watcher = database.connect();
+    let outcome = std::thread::scope(|scope| {
+        let access = &database.access;
+        let moves = scope.spawn(|| access.run(&this, &keys()));
+        until_blocked(&mut watcher);
+        database.client.batch_execute("DELETE FROM people WHERE n = 4").unwrap();
+        let insert = format!(
+            "INSERT INTO people SELECT 104, pgp_sym_encrypt('text 104', '{OLD}') RETURNING ctid::text"
+        );
+        loop {
+            database.client.batch_execute("VACUUM people").unwrap();
+            if database.client.query_one(&insert, &[]).unwrap().get::<_, String>(0) == place {
+                break;
+            }
+            database.client.batch_execute("DELETE FROM people WHERE n = 104").unwrap();
+        }
+        database.client.batch_execute("SELECT pg_advisory_unlock(1)").unwrap();
+        moves.join().unwrap().unwrap()
+    });
+    assert!(outcome.is_complete && outcome.in_quarantine == 0, "{outcome:?}");
+    assert_eq!(database.number(&opened(NEW)), 30);
+    assert_eq!(database.number("SELECT count(*) FROM people WHERE n = 104"), 1);
+}
+
+/// `pgp_sym_decrypt` refuses bytes, and who asked for compression or UTF-8 wants to keep it.
+#[test]
+fn a_text_stays_a_text_and_bytes_stay_bytes() {
+    let mut database = filled(PEOPLE, 0);
+    let options = ["", "unicode-mode=1", "compress-algo=1", "compress-algo=2", "disable-mdc=1"];
+    for (n, options) in options.iter().enumerate() {
+        let sql = format!(
+            "INSERT INTO people VALUES ({n}, pgp_sym_encrypt('text', '{OLD}', '{options}')), \
+             ({n} + 100, pgp_sym_encrypt_bytea('text', '{OLD}', '{options}'))"
+        );
+        database.client.batch_execute(&sql).unwrap();
+    }
+    let mut shapes = |key: &str| -> Vec<keywheel_codec::pgp::Shape> {
+        let key = Key::passphrase(key.as_bytes().to_vec());
+        let rows = database.client.query("SELECT secret FROM people ORDER BY n", &[]).unwrap();
+        let shape = |row: &postgres::Row| match Format::Pgp
+            .open(row.get(0), &key, Limits::default())
+            .unwrap()
+            .shape
+        {
+            Shape::Pgp(shape) => shape,
+            other => panic!("{other:?}"),
+        };
+        rows.iter().map(shape).collect()
+    };
+    let before = shapes(OLD);
+    database.access.run(&people(), &keys()).unwrap();
+    let after = shapes(NEW);
+    assert!(before.len() == 10 && before.iter().zip(&after).all(|(old, new)| old.is_kept_by(new)));
+    let texts = format!("SELECT pgp_sym_decrypt(secret, '{NEW}') FROM people WHERE n");
+    assert_eq!(database.client.query(&format!("{texts} < 100"), &[]).unwrap().len(), 5);
+    let error = database.client.query(&format!("{texts} >= 100"), &[]).unwrap_err();
+    let said = error.as_db_error().unwrap().message();
+    assert!(said.contains("Not text data"), "{said}");
+}
+
+/// What is small and inflates to much is not kept in memory to its end.
+#[test]
+fn a_value_that_inflates_to_more_than_is_allowed_goes_to_quarantine() {
+    let mut database = filled(PEOPLE, 50);
+    let bomb = "UPDATE people SET secret = pgp_sym_encrypt(repeat('x', 3000000 / (CASE n WHEN 7 \
+                THEN 1 ELSE 30 END)), $$KEY$$, 'compress-algo=1,s2k-count=1024') WHERE n IN (7, 8)";
+    database.client.batch_execute(&bomb.replace("KEY", OLD)).unwrap();
+    let mut this = people();
+    this.settings.plain_bytes_max = 1_000_000;
+    let outcome = database.run(&this, &keys()).unwrap();
+    assert_eq!((outcome.counts.moved, outcome.in_quarantine), (39, 1));
+    let row =
+        database.client.query_one("SELECT row_key, reason FROM keywheel.reencrypt_quarantine", &[]);
+    let row = row.unwrap();
+    assert_eq!(row.get::<_, Vec<String>>(0), ["7"]);
+    assert!(row.get::<_, String>(1).contains("more than 1000000 bytes"));
+    // Whoever allows for it moves it.
+    let outcome = database.run(&people(), &keys()).unwrap();
+    assert_eq!((outcome.counts.moved, outcome.in_quarantine), (1, 0));
+    let sql = format!(
+        "SELECT sum(length(pgp_sym_decrypt(secret, '{NEW}')))::int8 FROM people WHERE n IN (7, 8)"
+    );
+    assert_eq!(database.number(&sql), 3_100_000);
 }
 
 #[test]
@@ -302,6 +409,7 @@ fn missing_rights_are_refused_with_the_grants_that_are_enough() {
              CREATE POLICY few ON people USING (n < 50)",
         )
         .unwrap();
+    database.until_no_mover();
     let error = run().unwrap_err();
     assert!(error.to_string().contains("row security"), "{error}");
     let mut client = keywheel_reencrypt::connect(&config).unwrap();

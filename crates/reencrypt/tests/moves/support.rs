@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use keywheel_codec::{Format, Key};
-use keywheel_reencrypt::{Error, Keys, Move, Outcome, Settings, TableName, Target};
+use keywheel_reencrypt::{Error, Keys, Move, Outcome, Progress, Settings, TableName, Target};
 use postgres::{Client, NoTls};
 
 /// The key that the server sealed with.
@@ -171,7 +171,19 @@ impl Access {
         Client::connect(&self.url("owner"), NoTls).unwrap()
     }
 
+    /// Waits until the server has noticed that earlier movers are gone, and their locks with them.
+    pub(crate) fn until_no_mover(&self) {
+        let mut client = self.connect();
+        let gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() \
+                    AND application_name = 'keywheel reencrypt'";
+        while !client.query_one(gone, &[]).unwrap().get::<_, bool>(0) {
+            // tidy: sleeps because the server says in no other way that a session has ended.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     pub(crate) fn run(&self, this: &Move, keys: &Keys) -> Result<Outcome, Error> {
+        self.until_no_mover();
         let config = keywheel_reencrypt::config(&self.url("owner"), false)?;
         let stop = AtomicBool::new(false);
         this.run(&|| keywheel_reencrypt::connect(&config), keys, &|_| {}, &stop)
@@ -233,4 +245,36 @@ pub(crate) fn of(table: &str, column: &str) -> Move {
     let target =
         Target { table: TableName::new(table), column: column.to_owned(), format: Format::Pgp };
     Move { target, settings: Settings { batch_rows_start: 100, ..Settings::default() } }
+}
+
+/// Waits until a question is answered with true.
+pub(crate) fn until(client: &mut Client, sql: &str) {
+    while !client.query_one(sql, &[]).unwrap().get::<_, bool>(0) {
+        // tidy: sleeps because the server can only be asked again.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until a session waits for a lock.
+pub(crate) fn until_blocked(client: &mut Client) {
+    let sql = "SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+               WHERE NOT l.granted AND a.datname = current_database()";
+    until(client, sql);
+}
+
+/// Runs a move, and gives back what was told of it while it ran.
+pub(crate) fn told(
+    access: &Access,
+    this: &Move,
+    keys: &Keys,
+    watch: &(dyn Fn(&Progress, &AtomicBool) + Sync),
+) -> (Outcome, Vec<Progress>) {
+    let config = keywheel_reencrypt::config(&access.url("owner"), false).unwrap();
+    let (stop, told) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let tell = |progress: &Progress| {
+        told.lock().unwrap().push(*progress);
+        watch(progress, &stop);
+    };
+    let outcome = this.run(&|| keywheel_reencrypt::connect(&config), keys, &tell, &stop).unwrap();
+    (outcome, told.into_inner().unwrap())
 }

@@ -17,7 +17,8 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
         let was_continued = std::mem::replace(&mut continues, content.ends_with('\\'));
         if was_continued
             || content.is_empty()
-            || content.starts_with(['#', ';', '!', '<', '{', '/'])
+            || content.starts_with(['#', ';', '!', '<', '/'])
+            || content.starts_with('{') && !content.contains("}: ")
         {
             continue;
         }
@@ -26,6 +27,7 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
             continue;
         }
         let content = content.strip_prefix("export ").unwrap_or(content);
+        let content = without_factor(content);
         let offset = line.find(content).unwrap_or_default();
         let Some(cut) = content.find(['=', ':', ' ', '\t']) else { continue };
         let (name, rest) = content.split_at_checked(cut).unwrap_or((content, ""));
@@ -50,6 +52,20 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
         let (above, name) = if section.is_empty() { (above, last) } else { (section, name) };
         out.entry(&Entry { at: start + offset, name, above, value });
     }
+}
+
+/// A variable without the environments of tox for which it is set: `{dev,tests}: NAME = value`,
+/// and without the option that sets it: `setenv = NAME = value`.
+fn without_factor(content: &str) -> &str {
+    let is_variable = |text: &str| {
+        let name = text.split(['=', ' ']).next().unwrap_or_default();
+        name.contains('_')
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte))
+            && text.contains('=')
+    };
+    let rest =
+        content.split_once(": ").or_else(|| content.split_once("= ")).map(|cut| cut.1.trim());
+    rest.filter(|rest| is_variable(rest)).unwrap_or(content)
 }
 
 /// The last part of a dotted name, and what is above it. `sign.key.location` is about a `key`.

@@ -127,6 +127,11 @@ pub(super) fn may_be_secret(name: &str) -> bool {
 /// What sort of secret an entry of this name holds, if any. `above` is the name of what it stands
 /// in.
 pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Confidence)> {
+    // A personal access token goes by its letters.
+    let is_pat = name == "PAT" || name.ends_with("_PAT");
+    if is_pat && style == Style::Environment {
+        return Some((Class::Credential, Confidence::Medium));
+    }
     if name.len() > 200 || !may_be_secret(name) || name.contains("://") {
         return None;
     }

@@ -221,18 +221,7 @@ impl<'a> Looker<'_, 'a> {
         let Node { value, value_at, .. } = *self.node;
         let mut out = out.within(value_at, super::SHELL, Style::Environment);
         shell::read(value, &mut out);
-        let finder = memchr::memmem::Finder::new(b"{{ secrets.");
-        for start in finder.find_iter(value.as_bytes()).take(64) {
-            let rest = value.get(start..).unwrap_or_default();
-            let reference = rest.split_inclusive("}}").next().unwrap_or_default();
-            let line = out.position(start).line;
-            if !out.sites.found.iter().rev().take(8).any(|site| site.at.line == line) {
-                let name = reference.trim_start_matches("{{ secrets.");
-                let name = name.get(..name_length(name)).unwrap_or_default();
-                let value = Value::of(reference);
-                out.entry(&Entry { at: start, name, above: "", value });
-            }
-        }
+        secrets_in(value, &mut out);
     }
 
     fn keyed(&self, key: &str, nearest: &str, out: &mut Out<'_, '_>) {
@@ -360,7 +349,12 @@ impl<'a> Looker<'_, 'a> {
         if is_program(name) {
             return program(value, value_at, out);
         }
-        if let Some(format) = Format::of(name.as_ref()) {
+        if value.contains("{{ secrets.") {
+            let mut out = out.within(value_at, out.rule, Style::Environment);
+            secrets_in(value, &mut out);
+        } else if let Some(format) =
+            Format::of(name.as_ref()).or_else(|| has_entries(value).then_some(Format::Ini))
+        {
             // What is not read as a file within a file is no entry of this one either.
             let _ = format.read_within(value, value_at, out);
         }
@@ -375,6 +369,44 @@ impl<'a> Looker<'_, 'a> {
         if let Some(given) = rest.strip_prefix(['=', ':']) {
             let given = given.trim().trim_matches(['"', '\'']);
             self.entry(value_at, name, Value::of(given), out);
+        }
+    }
+}
+
+/// Whether a text is of lines that give names their values, whatever it is called:
+/// `configFile: |`.
+fn has_entries(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let name = name.trim();
+        !name.is_empty() && name_length(name) == name.len()
+    };
+    let lines = text.lines().map(str::trim).filter(|line| {
+        !(line.is_empty() || line.starts_with('#') || line.starts_with('[') && line.ends_with(']'))
+    });
+    let (mut entries, mut others) = (0_u32, 0_u32);
+    for line in lines.take(64) {
+        if line.split_once('=').is_some_and(|(name, _)| is_name(name)) {
+            entries += 1;
+        } else {
+            others += 1;
+        }
+    }
+    entries > 1 && others <= entries / 4
+}
+
+/// What a CI service writes into a text: `token=${{ secrets.DEPLOY_TOKEN }}` of an argument that
+/// has several lines.
+fn secrets_in(value: &str, out: &mut Out<'_, '_>) {
+    let finder = memchr::memmem::Finder::new(b"{{ secrets.");
+    for start in finder.find_iter(value.as_bytes()).take(64) {
+        let rest = value.get(start..).unwrap_or_default();
+        let reference = rest.split_inclusive("}}").next().unwrap_or_default();
+        let line = out.position(start).line;
+        if !out.sites.found.iter().rev().take(8).any(|site| site.at.line == line) {
+            let name = reference.trim_start_matches("{{ secrets.");
+            let name = name.get(..name_length(name)).unwrap_or_default();
+            let value = Value::of(reference);
+            out.entry(&Entry { at: start, name, above: "", value });
         }
     }
 }

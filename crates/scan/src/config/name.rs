@@ -47,11 +47,8 @@ const OF_TOOLS: &[&str] = &[
     ".rubocop_todo.yml",
     ".editorconfig",
     ".gitconfig",
-    "pytest.ini",
-    "tox.ini",
     "mypy.ini",
     "alembic.ini",
-    "setup.cfg",
     ".flake8",
     ".coveragerc",
     ".npmrc",
@@ -62,6 +59,11 @@ const OF_TOOLS: &[&str] = &[
 
 pub(super) fn format_of(path: &Path) -> Option<Format> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    // How a workflow is named says nothing of what it holds: `openapi.yml`, `ci-cd.yml`.
+    let is_workflow = path.parent().is_some_and(|folder| folder.ends_with(".github/workflows"));
+    if is_workflow {
+        return by_end(&name);
+    }
     let is_of_people = path
         .components()
         .filter_map(|part| part.as_os_str().to_str())
@@ -105,7 +107,10 @@ fn is_language(name: &str) -> bool {
             [language] => {
                 is_code(language) && !matches!(*language, "ci" | "cd" | "qa" | "db" | "k8")
             }
-            [language, country] => is_code(language) && is_code(country),
+            // `ci-cd.yml` is none.
+            [language, country] => {
+                is_code(language) && is_code(country) && !matches!(*language, "ci" | "cd" | "qa")
+            }
             _ => false,
         }
 }

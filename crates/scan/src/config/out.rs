@@ -53,7 +53,8 @@ impl<'f> Out<'_, 'f> {
 
     /// Makes a site of an entry if it is named as a key, or refers to one; says whether it did.
     pub(super) fn entry(&mut self, entry: &Entry<'_>) -> bool {
-        let judged = judge(entry.name, entry.above, self.style);
+        let judged = judge(entry.name, entry.above, self.style)
+            .or_else(|| judge_suffixed(entry).filter(|_| self.style == Style::Tree));
         let is_pem = entry.value.literal.is_some_and(is_private_key);
         let (class, confidence, name) = match (judged, entry.value.secret_reference()) {
             (Some((class, confidence)), _) if class != Class::Password => {
@@ -70,7 +71,9 @@ impl<'f> Out<'_, 'f> {
             _ => return false,
         };
         // A line of an environment may hold a sentence as its key; elsewhere one speaks to people.
-        let is_phrase = self.rule == super::Format::Env.rule() && class == Class::Key;
+        let is_variable = self.rule == super::Format::Env.rule()
+            || self.rule == super::Format::Yaml.rule() && self.style == Style::Environment;
+        let is_phrase = is_variable && class == Class::Key;
         let is_none = match entry.value.given {
             Given::Switch => true,
             Given::Prose => !is_phrase,
@@ -107,6 +110,24 @@ impl<'f> Out<'_, 'f> {
     pub(super) fn position(&self, at: usize) -> crate::source::Position {
         self.file.position(self.base.saturating_add(at))
     }
+}
+
+/// What an entry is whose name says at its end which of several it is, as `api_key_blue` does: a
+/// value that could be a key must tell the rest.
+fn judge_suffixed(entry: &Entry<'_>) -> Option<(Class, Confidence)> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+/=.".contains(&byte);
+    let value =
+        entry.value.literal.filter(|value| value.len() > 5 && value.bytes().all(is_word))?;
+    let name = entry.name;
+    let is_snake = name.contains('_')
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte));
+    let speaks = name.contains("_key_") || name.contains("secret_");
+    if !is_snake || !speaks || entry.value.given != Given::Literal {
+        return None;
+    }
+    let has_own = value.bytes().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let class = names::judge(&name.to_ascii_uppercase()).filter(|_| has_own)?;
+    Some((class, Confidence::Low))
 }
 
 /// Whether a literal is itself a private key.

@@ -150,7 +150,13 @@ fn is_nothing(text: &str) -> bool {
 
 fn is_switch(text: &str) -> bool {
     let is_number = text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    // `signingKeys: "4h"` says for how long.
+    let count = text.trim_end_matches(['s', 'm', 'h', 'd']);
+    let is_duration = count.len() + 1 == text.len()
+        && (1..4).contains(&count.len())
+        && count.bytes().all(|byte| byte.is_ascii_digit());
     is_number
+        || is_duration
         || ["true", "false", "yes", "no", "on", "off", "auto", "optional", "required", "string"]
             .iter()
             .any(|word| text.eq_ignore_ascii_case(word))

@@ -5,18 +5,15 @@
 //! server: of a setting only the name is asked for, and whether a column holds ciphertext is
 //! counted by the server itself, over few rows.
 //!
-//! Who connects with which password is decided by the caller; see [`Login`]. TLS is not spoken, so
-//! a server elsewhere is reached through a tunnel.
+//! Who connects, with which password and how encrypted, is decided by the caller; see [`Address`].
 
 mod columns;
-mod login;
 mod objects;
 
 use std::path::PathBuf;
 
-use postgres::{Client, IsolationLevel, NoTls, Transaction};
-
-pub use login::Login;
+use keywheel_postgres::Address;
+use postgres::{IsolationLevel, Transaction};
 
 use crate::site::Sites;
 use crate::source::SourceFile;
@@ -56,15 +53,9 @@ pub struct DatabaseScan {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
-    /// It is no URL of PostgreSQL.
-    #[error("the URL is not one of PostgreSQL")]
-    Url,
-    /// It demands TLS.
-    #[error("the URL demands TLS, which is not spoken here")]
-    Tls,
-    /// The server cannot be reached, or refuses.
-    #[error("the server cannot be asked: {0}")]
-    Connect(String),
+    /// The server cannot be reached as it was asked for.
+    #[error(transparent)]
+    Reach(#[from] keywheel_postgres::Error),
     /// The server gave up in the midst.
     #[error("the server stopped answering: {0}")]
     Query(String),
@@ -74,34 +65,26 @@ impl DatabaseError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Url => {
-                "write postgresql://user@host/database, or \
-                 postgresql://user@/database?host=/run/postgresql for a socket"
-            }
-            Self::Tls => "forward the port through ssh, and name the near end with sslmode=disable",
-            Self::Connect(_) => {
-                "see that the server runs and lets this role in; the password comes from the URL, \
-                 PGPASSWORD or ~/.pgpass"
-            }
+            Self::Reach(error) => error.remedy(),
             Self::Query(_) => "try again, or scan while the server has less to do",
         }
     }
 }
 
-/// Scans the database of a URL.
+/// Scans a database.
 ///
 /// # Errors
-/// The URL is none, or the server cannot be asked. An object that the role may not see is a note.
-pub fn scan(url: &str, login: &Login) -> Result<DatabaseScan, DatabaseError> {
+/// The server cannot be asked. An object that the role may not see is a note.
+pub fn scan(address: &Address) -> Result<DatabaseScan, DatabaseError> {
     // The client has an event loop of its own, which must not run within another one.
     std::thread::scope(|scope| {
-        let scan = scope.spawn(|| scan_here(url, login));
+        let scan = scope.spawn(|| scan_here(address));
         scan.join().unwrap_or_else(|_| Err(DatabaseError::Query("it panicked".to_owned())))
     })
 }
 
-fn scan_here(url: &str, login: &Login) -> Result<DatabaseScan, DatabaseError> {
-    let mut client = connect(url, login)?;
+fn scan_here(address: &Address) -> Result<DatabaseScan, DatabaseError> {
+    let mut client = address.connect("keywheel scan")?;
     let mut transaction = client
         .build_transaction()
         .read_only(true)
@@ -122,22 +105,6 @@ fn scan_here(url: &str, login: &Login) -> Result<DatabaseScan, DatabaseError> {
     // Nothing was written; ending it so says it to the server, too.
     transaction.rollback().map_err(|error| DatabaseError::Query(said(&error)))?;
     Ok(scan)
-}
-
-fn connect(url: &str, login: &Login) -> Result<Client, DatabaseError> {
-    let is_url = url.starts_with("postgresql://") || url.starts_with("postgres://");
-    let mut config: postgres::Config = Some(url)
-        .filter(|_| is_url)
-        .ok_or(DatabaseError::Url)?
-        .parse()
-        .map_err(|_| DatabaseError::Url)?;
-    if config.get_ssl_mode() == postgres::config::SslMode::Require {
-        return Err(DatabaseError::Tls);
-    }
-    login.complete(&mut config);
-    config.application_name("keywheel scan");
-    config.connect_timeout(std::time::Duration::from_secs(10));
-    config.connect(NoTls).map_err(|error| DatabaseError::Connect(said(&error)))
 }
 
 /// What the server, or the system, says of an error.

@@ -303,7 +303,8 @@ impl<'a> Names<'a> {
         // Parts of a settings object and values of rows look alike; the names of constants do not.
         let is_constant = name.bytes().all(|byte| !byte.is_ascii_lowercase());
         if is_constant && self.dotted(&attribute.value, scope).is_some() {
-            let mut origin = Origin::of_setting(name, Source::Settings, Hold::Live);
+            // A constant of whatever module is read anew too, but nothing says that it is set.
+            let mut origin = Origin::of_setting(name, Source::Settings, Hold::Unknown);
             origin.class = words::judge(name);
             origin.at = Some(attribute.attr.range.start().to_usize());
             return origin;

@@ -60,7 +60,7 @@ pub(super) fn fallback<'a>(
     let is_from_outside = origin.is_loaded() || by_place.is_some();
     let name = origin.name.as_deref().or(placed.under);
     let is_value =
-        text_of(last).is_some_and(|text| words::may_be_value(&text, name.unwrap_or_default()));
+        text_of(last).is_some_and(|text| words::may_be_fallback(&text, name.unwrap_or_default()));
     if is_from_outside && is_value {
         out.literal(last, "python/default-literal", name, class, names.when(placed.scope));
     }

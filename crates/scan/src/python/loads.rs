@@ -142,7 +142,7 @@ pub(super) fn one(
     fallback: Option<(&Expr, bool)>,
 ) {
     let under = placing.under.filter(|under| words::may_name_key(under));
-    if is_only_asked(out, at) {
+    if is_only_asked(out, at) || is_of_switch(out, at) {
         return;
     }
     let of_store = |name: &str| {
@@ -156,7 +156,8 @@ pub(super) fn one(
     let by_name = name.as_deref().and_then(words::judge_loaded).or_else(within);
     let by_place = under.and_then(words::judge);
     let is_about =
-        name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none());
+        name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none())
+            && !matches!(name.as_deref(), Some("token" | "key" | "secret"));
     let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
     let name = name.or_else(|| under.map(str::to_owned)).unwrap_or_default();
     let (scope, hot) = when(names, placing, load.live);
@@ -176,7 +177,7 @@ pub(super) fn one(
         });
     }
     let Some((fallback, _)) = fallback else { return };
-    if text_of(fallback).is_some_and(|text| words::may_be_value(&text, &name)) {
+    if text_of(fallback).is_some_and(|text| words::may_be_fallback(&text, &name)) {
         out.literal(fallback, "python/default-literal", Some(&name), class, scope);
     }
 }
@@ -186,6 +187,15 @@ fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
     let before = out.file.text.get(at.saturating_sub(64)..at).unwrap_or_default();
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
     before.trim_end_matches(is_part).ends_with("bool(")
+}
+
+/// Whether the call that begins there gives a switch or a number: `extract_bool("PROXY_AUTH")`.
+fn is_of_switch(out: &Out<'_>, at: usize) -> bool {
+    let rest = out.file.text.get(at..).unwrap_or_default();
+    let name = rest.split(|letter: char| !(letter.is_alphanumeric() || letter == '_')).next();
+    let words = crate::names::words(name.filter(|name| name.len() < 60).unwrap_or_default());
+    let kinds = ["bool", "boolean", "flag", "float", "int", "integer"];
+    words.iter().any(|word| kinds.contains(&word.as_str()))
 }
 
 /// The key that is taken out of a secret of several: `json.loads(…)["jwt_secret"]` in the line.
@@ -495,7 +505,12 @@ fn by_accessor<'a>(
     }
     let Some(key) = names.text(first, placed.scope) else { return false };
     let at = tail_start(&placed.node.func);
-    let is_key = words::judge(&key).is_some_and(|class| class != Class::Password);
+    let class = words::judge(&key).or_else(|| {
+        // `self.api_token = self.config.get("token")`
+        let under = placed.under.filter(|_| placed.into == Into::Kept)?;
+        matches!(key.as_str(), "token" | "key" | "secret").then(|| words::judge(under))?
+    });
+    let is_key = class.is_some_and(|class| class != Class::Password);
     if !is_key || is_condition(out, at) {
         return false;
     }
@@ -705,7 +720,7 @@ fn base_of(expr: &Expr) -> &Expr {
 }
 
 /// Whether the end of an expression could name a key: what is cheap to ask of every assignment.
-fn may_hold_key(expr: &Expr) -> bool {
+pub(super) fn may_hold_key(expr: &Expr) -> bool {
     match expr {
         Expr::Attribute(attribute) => words::may_name_key(attribute.attr.as_str()),
         Expr::Subscript(subscript) => {

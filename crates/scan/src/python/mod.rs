@@ -88,7 +88,9 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         let is_shaped = !is_told
             && is_stranger
             && (uses::by_stranger(names, out, placed)
-                || (!has_rule && shapes::at(names, out, wraps, placed)));
+                || (!has_rule && shapes::at(names, out, wraps, placed))
+                || (rules.is_empty()
+                    && (shapes::made(names, out, placed) || shapes::handed(names, out, placed))));
         shapes::declared(names, out, placed);
         if !is_told && is_stranger && !is_shaped && !shapes::asked(names, out, placed) {
             loads::by_stranger(names, out, wraps, placed, &callee);
@@ -127,6 +129,7 @@ fn rest(names: &Names<'_>, out: &mut Out<'_>) {
     for scope in 0..names.scopes.all.len() {
         literals::returned(names, out, scope);
         shapes::cached(names, out, scope);
+        shapes::defaults(names, out, scope);
     }
     embedded::strings(names, out);
     for placed in &names.scopes.dicts {

@@ -7,11 +7,11 @@ use super::out::{Loaded, Out, Used};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, tail, tail_start, text_of};
 use super::resolve::{Names, is_cached};
-use super::scopes::{Body, Into, Placed, ScopeId};
+use super::scopes::{Body, Placed, ScopeId};
 use super::uses;
 use super::words;
 use super::wraps::{self, Wraps};
-use crate::finding::{Class, Confidence, Kind, Scope, Source};
+use crate::finding::{Class, Confidence, Does, Kind, Scope, Source};
 use crate::shapes::{self, Shape};
 use crate::site::{Hot, Reaches};
 
@@ -70,6 +70,14 @@ fn given_to<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<(Shape, Given<'a
     if shape.worked_on && count < 2 {
         return None;
     }
+    // `builder.sign(key, hashes.SHA256())`: beside the name of a hash a `key` is one that signs.
+    let names_hash = |given: &Expr| match given {
+        Expr::Call(made) => matches!(made.func.as_ref(), Expr::Attribute(one)
+            if tail(&one.value) == Some("hashes")),
+        _ => false,
+    };
+    let is_sure = shape.does == Does::Signs && call.arguments.args.iter().any(names_hash);
+    let shape = Shape { weak: shape.weak || is_sure, ..shape };
     let plain = call.arguments.args.iter().map(|given| (None, given));
     let by_keyword = call
         .arguments
@@ -180,7 +188,7 @@ pub(super) fn asked<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>)
         _ => None,
     };
     let Some(first) = placed.node.arguments.args.first() else { return false };
-    if !shapes::asks_settings(name, receiver) || placed.into == Into::Elsewhere {
+    if !shapes::asks_settings(name, receiver) {
         return false;
     }
     let member = match first {
@@ -260,4 +268,93 @@ pub(super) fn cached(names: &Names<'_>, out: &mut Out<'_>, scope: ScopeId) {
             confidence: Confidence::Medium,
         });
     }
+}
+
+/// Settings that are the default of a parameter, which keeps what they are when the function is
+/// made: `def sign(text, secret=settings.SECRET_KEY)`.
+pub(super) fn defaults(names: &Names<'_>, out: &mut Out<'_>, scope: ScopeId) {
+    let Body::Function(function) = names.scopes.body(scope) else { return };
+    let outside = names.scopes.parent(scope);
+    for parameter in function.parameters.iter_non_variadic_params().take(40) {
+        let Some(default) = parameter.default.as_deref().filter(|one| loads::may_hold_key(one))
+        else {
+            continue;
+        };
+        let origin = names.origin(default, outside);
+        let (Some(at), Some(name), Some(class)) = (origin.at, &origin.name, origin.class) else {
+            continue;
+        };
+        let is_here = default.range().contains_inclusive(loads::offset(at));
+        if origin.source != Source::Settings || !is_here || class == Class::Password {
+            continue;
+        }
+        out.load(&Loaded {
+            at,
+            rule: "python/settings-copy",
+            name,
+            under: Some(parameter.parameter.name.as_str()),
+            class,
+            source: Source::Settings,
+            scope: names.when(outside),
+            hot: Hot::No,
+            confidence: Confidence::Medium,
+        });
+    }
+}
+
+/// A function of others that is given a key under the name of one: what takes a
+/// `storage_secret` has a use for it. Whether there is one.
+pub(super) fn handed<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    if !shapes::may_take_key(name) {
+        return false;
+    }
+    for keyword in placed.node.arguments.keywords.iter().take(40) {
+        let Some(under) = keyword.arg.as_ref().map(ast::Identifier::as_str) else { continue };
+        let is_constant = !under.bytes().any(|byte| byte.is_ascii_lowercase());
+        if is_constant
+            || words::judge(under) != Some(Class::Key)
+            || !shapes::is_taken(under)
+            || !may_be_key(&keyword.value)
+        {
+            continue;
+        }
+        let origin = names.origin(&keyword.value, placed.scope);
+        let is_held = origin.is_loaded() || origin.hold == Hold::Frozen;
+        if !is_held || origin.class != Some(Class::Key) || origin.parameter.is_some() {
+            continue;
+        }
+        let given = Given { origin, class: Class::Key, keyword: Some(under) };
+        tell(names, out, placed, Shape::of_keeper(), &given);
+        return true;
+    }
+    false
+}
+
+/// A class of others that is given a key of the application which was loaded: what it makes keeps
+/// the key, and has it for a reason. Whether it did.
+pub(super) fn made<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    if !shapes::may_keep_key(name) || !name.starts_with(|one: char| one.is_ascii_uppercase()) {
+        return false;
+    }
+    let arguments = &placed.node.arguments;
+    let given = arguments.args.iter().chain(arguments.keywords.iter().map(|one| &one.value));
+    for value in given.take(12).filter(|value| may_be_key(value)) {
+        let origin = names.origin(value, placed.scope);
+        let is_named = name_of(value).and_then(words::judge) == Some(Class::Key);
+        let is_load =
+            || origin.at.is_some_and(|at| value.range().contains_inclusive(loads::offset(at)));
+        let is_own = origin.class == Some(Class::Key)
+            && origin.is_loaded()
+            && (is_named || is_load())
+            && origin.name.as_deref().is_some_and(shapes::is_of_application);
+        if !is_own {
+            continue;
+        }
+        let shape = Shape::of_keeper();
+        tell(names, out, placed, shape, &Given { origin, class: Class::Key, keyword: None });
+        return true;
+    }
+    false
 }

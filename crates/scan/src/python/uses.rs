@@ -87,7 +87,9 @@ fn explicit<'a>(
     let derives = ["pbkdf2_hmac", "scrypt"].iter().any(|end| sink.call.ends_with(end));
     let is_derived = derives && origin.class == Some(Class::Key);
     let is_hash = sink.call.starts_with("hashlib.") && !sink.certain && !is_derived;
-    if is_hash && !(origin.is_key() && origin.is_loaded()) {
+    // `sha256(address + self.signing_key)`: what is hashed with a key that the object holds.
+    let is_mixed = origin.class == Some(Class::Key) && is_sum(key);
+    if is_hash && !(origin.is_key() && origin.is_loaded()) && !is_mixed {
         return false;
     }
     let is_sure = is_told || origin.source == Source::Literal;
@@ -125,6 +127,20 @@ fn explicit<'a>(
     true
 }
 
+/// Whether a text is put together of several.
+fn is_sum(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinOp(_) | Expr::FString(_) => true,
+        Expr::Call(call) => match call.func.as_ref() {
+            Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
+                is_sum(&method.value)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// Of two values that are compared, the key: the one that is known as one.
 fn shared_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
     let both = placed.node.arguments.args.iter().take(2).filter(|one| {
@@ -137,7 +153,23 @@ fn shared_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
             || (origin.class.is_none() && may_be_shared(one));
         is_key && is_held
     });
-    known.map(|(key, _)| key)
+    known.map(|(key, _)| key).or_else(|| expected_in(names, placed))
+}
+
+/// Of two parameters that are compared, the one that says that it is what the other must be:
+/// `compare_digest(str(given), str(expected_secret))`.
+fn expected_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
+    placed.node.arguments.args.iter().take(2).find(|one| {
+        let origin = names.origin(one, placed.scope);
+        let is_one = |name: &String| {
+            ["expected_", "configured_", "shared_", "server_"]
+                .iter()
+                .any(|start| name.starts_with(start))
+        };
+        origin.parameter.is_some()
+            && origin.class.is_some_and(|class| class != Class::Password)
+            && origin.name.as_ref().is_some_and(is_one)
+    })
 }
 
 /// Whether what is compared is a token that an object holds from its making.

@@ -48,54 +48,56 @@ fn is_fixture_name(name: &str) -> bool {
         || lower.starts_with("__")
 }
 
+/// Words before `key` and its like that make a name of something else.
+const NOT_BEFORE: [&str; 43] = [
+    "stream",
+    "product",
+    "basic",
+    "oauth",
+    "oauth2",
+    "primary",
+    "foreign",
+    "cache",
+    "sort",
+    "partition",
+    "public",
+    "pub",
+    "site",
+    "lookup",
+    "idempotency",
+    "routing",
+    "row",
+    "range",
+    "group",
+    "dict",
+    "object",
+    "hot",
+    "short",
+    "index",
+    "name",
+    "ssh",
+    "csrf",
+    "redis",
+    "bucket",
+    "s3",
+    "key",
+    "id",
+    "email",
+    "mail",
+    "user",
+    "display",
+    "attribute",
+    "custom",
+    "map",
+    "hash",
+    "max",
+    "unknown",
+    "cookie",
+];
+
 /// The same of a name under which something is loaded from outside: there a `…_TOKEN` or `…_KEY`
 /// is a standing credential, because nothing else is given to an application so.
 pub(super) fn judge_loaded(name: &str) -> Option<Class> {
-    const NOT_BEFORE: [&str; 43] = [
-        "stream",
-        "product",
-        "basic",
-        "oauth",
-        "oauth2",
-        "primary",
-        "foreign",
-        "cache",
-        "sort",
-        "partition",
-        "public",
-        "pub",
-        "site",
-        "lookup",
-        "idempotency",
-        "routing",
-        "row",
-        "range",
-        "group",
-        "dict",
-        "object",
-        "hot",
-        "short",
-        "index",
-        "name",
-        "ssh",
-        "csrf",
-        "redis",
-        "bucket",
-        "s3",
-        "key",
-        "id",
-        "email",
-        "mail",
-        "user",
-        "display",
-        "attribute",
-        "custom",
-        "map",
-        "hash",
-        "max",
-        "unknown",
-        "cookie",
-    ];
     if let Some(class) = judge(name) {
         return Some(class);
     }
@@ -104,6 +106,10 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     }
     if !may_name_key(name) || name.len() > 200 || is_fixture_name(name) {
         return None;
+    }
+    let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    if is_constant && names_a_path(name) && names_a_key_file(name) {
+        return Some(Class::Key);
     }
     let words = names::words(name);
     // `SHOP_KEY_VALUE` is what `SHOP_KEY` is; the other things of it have ends of their own.
@@ -344,13 +350,16 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         && may_name_key(text);
     let is_header = is_word && lower.starts_with("x-");
     let is_same = is_word && !is_weak(name) && same_name(text, name);
-    let is_slot = is_slot_name(text, name) || is_name_of_slot(text, name);
+    let is_slot =
+        is_slot_name(text, name) || is_name_of_slot(text, name) || is_constant_of_name(text, name);
     let is_address = ["http://", "https://", "arn:", "projects/", "ssm:", "vault:"];
     let is_type = ["str", "string", "password", "text", "none", "null", "true", "false", "bearer"];
-    let is_template = text.contains("{{")
+    // A project that is made of a template has what is filled in there.
+    let is_filled_in = text.starts_with("{{") && text.contains("cookiecutter.");
+    let is_template = (text.contains("{{") && !is_filled_in)
         || text.contains("${")
         || text.contains("%(")
-        || (text.starts_with('{') && text.ends_with('}'))
+        || (text.starts_with('{') && text.ends_with('}') && !is_filled_in)
         || text.starts_with("%s");
     let is_file = is_word
         && [".pem", ".key", ".txt", ".json"].iter().any(|end| lower.ends_with(end))
@@ -362,7 +371,12 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         && text.bytes().filter(|byte| *byte == b'.').count() > 1
         && text.split('.').all(|part| part.starts_with(|letter: char| letter.is_alphabetic()))
         && !text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'-');
-    let is_prose = text.split_whitespace().count() > 5 && !text.contains('\n');
+    // `"Map API Key"` beside a load says to people what it is.
+    let is_label = text.contains(' ')
+        && text.starts_with(|letter: char| letter.is_uppercase())
+        && !text.bytes().any(|byte| byte.is_ascii_digit())
+        && names::judge(text).is_some();
+    let is_prose = is_label || text.split_whitespace().count() > 5 && !text.contains('\n');
     let is_dotted =
         is_word && text.contains('.') && may_name_key(text) && names::judge(text).is_some();
     !(is_constant
@@ -376,6 +390,29 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         || is_template
         || is_file
         || is_prose)
+}
+
+/// The same of what is taken where a setting is absent: no name of another setting stands there,
+/// so one in capitals is a value too, and so is the setting's own in small letters.
+pub(super) fn may_be_fallback(value: &str, name: &str) -> bool {
+    let is_shouted = !value.bytes().any(|byte| byte.is_ascii_lowercase()) && value.contains('_');
+    let is_own = value != name && value.eq_ignore_ascii_case(name);
+    may_be_value(value, name)
+        || is_own
+        || (is_shouted && !same_name(value, name) && may_be_value(&value.to_lowercase(), name))
+}
+
+/// Whether a constant that is named as a name of something says again a part of that name:
+/// `HEADER_API_KEY = "KEY"`, `CONFIG_API_KEY_RED = "api_key_red"`.
+fn is_constant_of_name(text: &str, name: &str) -> bool {
+    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if !is_word || name.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return false;
+    }
+    let words = names::words(name);
+    let says = ["arg", "attr", "conf", "config", "field", "header", "option", "param", "setting"];
+    words.first().is_some_and(|first| says.contains(&first.as_str()))
+        && words.ends_with(&names::words(text))
 }
 
 /// Whether a text names the place where something is stored, as that of `SESSION_KEY` does.

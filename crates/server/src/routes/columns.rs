@@ -56,7 +56,11 @@ async fn read(call: Call) -> Result<Response, Refusal> {
         own.into_iter().find(|gate| gate.name == REENCRYPTION)
     };
     let versions = snapshot.ring.versions.iter();
-    let retiring = versions.filter(|(_, one)| matches!(one.state, State::Retiring { .. }));
+    let policy = &snapshot.ring.policy;
+    let retiring = versions.filter(|(_, one)| {
+        let is_left = matches!(one.state, State::Retiring { .. } | State::Compromised { .. });
+        is_left && one.is_accepted(policy)
+    });
     let answer = RingColumns {
         ring: status.name,
         incarnation: status.incarnation,

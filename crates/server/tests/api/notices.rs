@@ -86,7 +86,7 @@ fn target(name: &str, on: &[&str], sink: Sink) -> NotifyTarget {
 }
 
 fn next(posts: &Receiver<Post>) -> Post {
-    posts.recv_timeout(Duration::from_secs(20)).expect("a post in time")
+    posts.recv_timeout(Duration::from_mins(2)).expect("a post in time")
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_command_reads_the_notice_from_its_standard_input() {
     let world = World::with(|settings, folder| {
         written = folder.join("notice.json");
         let argv = vec!["tee".into(), written.display().to_string()];
-        let sink = Sink::Command { argv, timeout: Duration::from_secs(10) };
+        let sink = Sink::Command { argv, timeout: Duration::from_mins(2) };
         settings.notify = vec![target("script", &["paused"], sink)];
     });
     world.declare("web", &spec("secret"));

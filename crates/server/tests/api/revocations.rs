@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Request, World, spec};
+use crate::support::{Request, World, eventually, spec};
 
 const FAR: i64 = 4_000_000_000;
 
@@ -18,7 +18,10 @@ fn jti(jti: &str) -> Value {
 fn the_feed_tells_of_a_revocation_though_no_key_has_changed() {
     let world = World::new();
     let ring = world.ask("auditor", "GET", "/v1/rings/web").json();
-    let before = world.ask("operator", "GET", "/v1/watch?since=0&wait=1ms").json();
+    let before = eventually("the feed has heard of the ring", || {
+        let heard = world.ask("operator", "GET", "/v1/watch?since=0&wait=1ms").json();
+        heard["changes"].as_array().is_some_and(|all| !all.is_empty()).then_some(heard)
+    });
     let since = before["seq"].as_u64().unwrap();
     let done =
         revoke(&world, "operator", &json!({ "ring": "web", "revoke": [jti("a"), jti("b")] }));

@@ -182,7 +182,7 @@ fn over_tls(
     let name = ServerName::try_from("localhost").unwrap();
     let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
     let mut stream = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
-    stream.sock.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.sock.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
     stream.write_all(&request.bytes(true)).map_err(|error| error.to_string())?;
     let mut heard = Vec::new();
     // A server that refuses the certificate says so with the first read.

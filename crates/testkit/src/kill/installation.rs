@@ -19,8 +19,8 @@ use serde_json::Value;
 pub type Fallible<T> = Result<T, String>;
 
 /// No condition that a test waits for takes this long, however busy the machine is.
-pub const PATIENCE: Span = Span::from_secs(90);
-const ANSWERS_WITHIN: Span = Span::from_secs(20);
+pub const PATIENCE: Span = Span::from_secs(180);
+const ANSWERS_WITHIN: Span = Span::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The environment of the user says nothing about the server of a test.
 const FOREIGN_VARIABLES: [&str; 5] = [

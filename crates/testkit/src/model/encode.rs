@@ -290,6 +290,12 @@ impl Writer {
                     self.cluster(at.cluster);
                 }
             }
+            State::Compromised { refusal: Refusal::Moved { at }, .. } => {
+                self.byte(10);
+                if self.destroys {
+                    self.cluster(at.cluster);
+                }
+            }
             State::Destroyed { .. } => self.byte(9),
         }
     }

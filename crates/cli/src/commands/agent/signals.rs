@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::Signal;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::signals;
 
 type Waker = Box<dyn Fn() + Send + Sync>;
 
@@ -16,6 +17,20 @@ struct Seen {
     hung_up: AtomicBool,
     ends_at_once: AtomicBool,
     waker: OnceLock<Waker>,
+}
+
+impl Seen {
+    fn note(&self, signal: Signal) {
+        if signal == Signal::HUP {
+            self.hung_up.store(true, Ordering::SeqCst);
+            return;
+        }
+        if self.ends_at_once.load(Ordering::SeqCst) {
+            tracing::warn!("told again: ending at once");
+            std::process::exit(i32::from(Exit::Failed.code()));
+        }
+        self.ends.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// What has arrived so far.
@@ -29,31 +44,14 @@ impl Signals {
     /// # Errors
     /// When signals cannot be received.
     pub(super) fn watch() -> Result<Self, Failure> {
-        let refused = |error: std::io::Error| {
-            Failure::failed(format!("signals cannot be received: {error}"), "check the sandbox")
-        };
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-        let entered = runtime.enter();
-        let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(refused)?;
-        drop(entered);
         let seen = Arc::new(Seen::default());
         let writer = Arc::clone(&seen);
-        std::thread::Builder::new()
-            .name("keywheel-signals".into())
-            .spawn(move || {
-                runtime.block_on(async {
-                    loop {
-                        next(&mut terminate, &mut interrupt, &mut hangup, &writer).await;
-                        if let Some(wake) = writer.waker.get() {
-                            wake();
-                        }
-                    }
-                });
-            })
-            .map_err(refused)?;
+        signals::listen(&[Signal::TERM, Signal::INT, Signal::HUP], move |signal| {
+            writer.note(signal);
+            if let Some(wake) = writer.waker.get() {
+                wake();
+            }
+        })?;
         Ok(Self { seen })
     }
 
@@ -81,20 +79,4 @@ impl Signals {
     pub(super) fn end_on_next(&self) {
         self.seen.ends_at_once.store(true, Ordering::SeqCst);
     }
-}
-
-async fn next(terminate: &mut Signal, interrupt: &mut Signal, hangup: &mut Signal, seen: &Seen) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hangup.recv() => {
-            seen.hung_up.store(true, Ordering::SeqCst);
-            return;
-        }
-    }
-    if seen.ends_at_once.load(Ordering::SeqCst) {
-        tracing::warn!("told again: ending at once");
-        std::process::exit(i32::from(Exit::Failed.code()));
-    }
-    seen.ends.fetch_add(1, Ordering::SeqCst);
 }

@@ -4,7 +4,6 @@ use std::sync::mpsc::SyncSender;
 
 use keywheel_deliver::exec::Event;
 use rustix::process::Signal;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 
@@ -52,41 +51,10 @@ pub(super) fn name(signal: Signal) -> &'static str {
 /// # Errors
 /// When signals cannot be received.
 pub(super) fn listen(events: SyncSender<Event>) -> Result<(), Failure> {
-    let refused = |error: std::io::Error| {
-        Failure::failed(format!("signals cannot be received: {error}"), "check the sandbox")
-    };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-    let entered = runtime.enter();
-    let mut streams = Vec::with_capacity(PASSED_ON.len());
-    for passed_on in PASSED_ON {
-        let stream = signal(SignalKind::from_raw(passed_on.as_raw())).map_err(refused)?;
-        streams.push((passed_on, stream));
-    }
-    drop(entered);
-    let told = move || {
-        runtime.block_on(async {
-            let mut tasks = tokio::task::JoinSet::new();
-            let local = tokio::task::LocalSet::new();
-            for (passed_on, mut stream) in streams {
-                let events = events.clone();
-                let tell = async move {
-                    while stream.recv().await.is_some() {
-                        if events.send(Event::Signal(passed_on)).is_err() {
-                            return;
-                        }
-                    }
-                };
-                tasks.spawn_local_on(tell, &local);
-            }
-            local.run_until(async { while tasks.join_next().await.is_some() {} }).await;
-        });
-    };
-    std::thread::Builder::new()
-        .name("keywheel-signals".into())
-        .spawn(told)
-        .map(drop)
-        .map_err(refused)
+    crate::signals::listen(&PASSED_ON, move |signal| {
+        // Without a supervisor there is nobody to tell.
+        let _ = events.send(Event::Signal(signal));
+    })
 }
 
 #[cfg(test)]

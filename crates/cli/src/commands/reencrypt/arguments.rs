@@ -8,6 +8,7 @@ use keywheel_api::column::ColumnStatus;
 use keywheel_codec::Format;
 use keywheel_codec::raw::{self, Validator};
 use keywheel_core::id::{ConsumerName, RingName};
+use keywheel_postgres::Address;
 use keywheel_reencrypt::{Keys, Settings, TableName, Target, Triggers, Vacuum};
 
 use super::keys;
@@ -58,7 +59,7 @@ pub(super) struct What {
     /// there, so values are written with the least of it. Default: as for a passphrase
     #[arg(long)]
     generated_keys: bool,
-    /// Connects to another machine although the connection is not encrypted
+    /// Connects to another machine even if the connection is not encrypted
     #[arg(long)]
     allow_plaintext: bool,
     /// How many seconds `verify` waits for transactions that are open when it begins
@@ -169,7 +170,7 @@ impl What {
     ///
     /// # Errors
     /// The URL is none, or nothing would be encrypted on the way.
-    pub(super) fn config(&self) -> Result<postgres::Config, Failure> {
+    pub(super) fn config(&self) -> Result<Address, Failure> {
         keywheel_reencrypt::config(&self.database, self.allow_plaintext)
             .map_err(|error| refused(&error))
     }
@@ -231,6 +232,10 @@ pub(super) struct How {
     /// How many MiB of WAL the server may write a second while the move goes on. Default: any
     #[arg(long, value_name = "MIB")]
     max_wal: Option<u64>,
+    /// How many MiB a plaintext may have; a value that inflates to more goes to quarantine
+    #[arg(long, value_name = "MIB", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    max_plaintext: u32,
     /// Leaves dead rows to autovacuum
     #[arg(long)]
     no_vacuum: bool,
@@ -249,6 +254,8 @@ impl How {
             lock_timeout: Duration::from_secs(self.lock_timeout),
             replica_lag_bytes_max: Some(mebibytes(self.max_lag)),
             wal_bytes_per_sec_max: self.max_wal.map(mebibytes),
+            plain_bytes_max: usize::try_from(mebibytes(self.max_plaintext.into()))
+                .unwrap_or(usize::MAX),
             vacuum: if self.no_vacuum { Vacuum::Never } else { Vacuum::Auto },
             dry_run: self.dry_run,
             triggers: if self.fire_triggers { Triggers::Fire } else { Triggers::Refuse },

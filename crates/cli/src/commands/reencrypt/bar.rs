@@ -35,6 +35,7 @@ impl RowsBar {
             Some(Pause::Wal) => "(waits: much WAL)",
             Some(Pause::Dead) => "(waits: many dead rows)",
             Some(Pause::Lock) => "(waits for a locked row)",
+            Some(Pause::Others) => "(lets others go first)",
             Some(_) => "(waits)",
         });
     }

@@ -93,7 +93,7 @@ fn inspect(invocation: &Invocation, what: &What) -> Outcome {
 fn move_rows(invocation: &Invocation, args: &RunArgs, back: bool) -> Outcome {
     let target = args.what.target()?;
     let keys = args.what.keys(back)?;
-    let moved = move_column(invocation, args, target, &keys, &Stop::listen()?)?;
+    let moved = move_column(invocation, args, target, &keys, &|_| {}, &Stop::listen()?)?;
     show::moved(invocation, &moved, args.how.dry_run)?;
     if moved.in_quarantine > 0 {
         return Ok(Exit::Found);
@@ -106,6 +106,7 @@ fn move_column(
     args: &RunArgs,
     target: Target,
     keys: &Keys,
+    also: &(dyn Fn(&Progress) + Sync),
     stop: &Stop,
 ) -> Result<Moved, Failure> {
     let config = args.what.config()?;
@@ -113,7 +114,10 @@ fn move_column(
     let moved = Move { target, settings: args.how.settings() }.run(
         &|| keywheel_reencrypt::connect(&config),
         keys,
-        &|progress: &Progress| bar.show(progress),
+        &|progress: &Progress| {
+            bar.show(progress);
+            also(progress);
+        },
         stop.flag(),
     );
     bar.finish();
@@ -160,8 +164,9 @@ fn status(invocation: &Invocation, what: &What) -> Outcome {
 /// What a command says of what the mover refuses.
 fn refused(error: &Error) -> Failure {
     let exit = match error {
-        Error::Url | Error::Plaintext | Error::SameKey | Error::NoOldKey => Exit::Usage,
-        Error::Connect(_) => Exit::Unreachable,
+        Error::SameKey | Error::NoOldKey => Exit::Usage,
+        Error::Reach(error) if error.is_usage() => Exit::Usage,
+        Error::Reach(_) => Exit::Unreachable,
         Error::Target { .. }
         | Error::Busy { .. }
         | Error::Changed { .. }

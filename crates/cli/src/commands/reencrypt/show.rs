@@ -143,7 +143,7 @@ fn inspection_lines(found: &Inspection) -> Vec<String> {
     }
     if let Some(census) = &found.census {
         lines.push(format!("sample of {}, {} NULL:", rows(census.rows), census.null));
-        for (header, count) in &census.headers {
+        for (header, count) in headers(census) {
             lines.push(format!("  {count:>6}  {header}"));
         }
         for (why, count) in &census.malformed {
@@ -178,6 +178,37 @@ fn inspection_lines(found: &Inspection) -> Vec<String> {
         lines.push(format!("  {}", one.remedy));
     }
     lines
+}
+
+/// The headers, where those that differ in nothing but how far a key is stretched are one: pgcrypto
+/// draws that for each value.
+fn headers(census: &Census) -> Vec<(String, u64)> {
+    let mut kinds: Vec<(String, Vec<u64>, u64)> = Vec::new();
+    for (header, count) in &census.headers {
+        let text = header.to_string();
+        let parts = text.strip_suffix(" bytes").and_then(|text| text.rsplit_once(", "));
+        let parts = parts.and_then(|(kind, bytes)| Some((kind.to_owned(), bytes.parse().ok()?)));
+        let (kind, bytes) = parts.map_or((text, None), |(kind, bytes)| (kind, Some(bytes)));
+        match kinds
+            .iter_mut()
+            .find(|(known, of, _)| *known == kind && of.is_empty() == bytes.is_none())
+        {
+            Some((_, of, sum)) => {
+                of.extend(bytes);
+                *sum += count;
+            }
+            None => kinds.push((kind, bytes.into_iter().collect(), *count)),
+        }
+    }
+    let shown = |(kind, bytes, count): (String, Vec<u64>, u64)| {
+        let text = match (bytes.iter().min(), bytes.iter().max()) {
+            (Some(least), Some(most)) if least == most => format!("{kind}, {least} bytes"),
+            (Some(least), Some(most)) => format!("{kind}, {least} to {most} bytes"),
+            _ => kind,
+        };
+        (text, count)
+    };
+    kinds.into_iter().map(shown).collect()
 }
 
 fn census(census: &Census) -> Value {

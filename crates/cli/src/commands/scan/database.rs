@@ -1,6 +1,7 @@
 //! `keywheel scan --database`: what a live PostgreSQL does with keys, beside the files.
 
-use keywheel_scan::database::{self, DatabaseError, Login};
+use keywheel_postgres::{Address, Environment};
+use keywheel_scan::database::{self, DatabaseError};
 use keywheel_scan::join::Read;
 use keywheel_scan::report::{Note, NoteKind};
 
@@ -17,8 +18,11 @@ pub(super) struct Database {
 }
 
 /// Asks the database of a URL.
-pub(super) fn read(url: &str) -> Result<Database, Failure> {
-    let scan = database::scan(url, &Login::from_environment()).map_err(|error| refused(&error))?;
+pub(super) fn read(url: &str, allow_plaintext: bool) -> Result<Database, Failure> {
+    let scan = Address::parse(url, &Environment::read(), allow_plaintext)
+        .map_err(DatabaseError::from)
+        .and_then(|address| database::scan(&address))
+        .map_err(|error| refused(&error))?;
     let read = scan.objects.into_iter().map(|object| Read {
         path: object.path.to_string_lossy().into_owned(),
         sites: object.sites,
@@ -30,7 +34,7 @@ pub(super) fn read(url: &str) -> Result<Database, Failure> {
 
 fn refused(error: &DatabaseError) -> Failure {
     let exit = match error {
-        DatabaseError::Url | DatabaseError::Tls => Exit::Usage,
+        DatabaseError::Reach(error) if error.is_usage() => Exit::Usage,
         _ => Exit::Unreachable,
     };
     Failure::new(exit, format!("--database: {}", chain(error)), error.remedy())

@@ -80,16 +80,26 @@ pub struct Args {
     /// Reads also what .gitignore and the like leave out, and the folders of dependencies
     #[arg(long)]
     no_ignore: bool,
-    /// Reads a live PostgreSQL too: postgresql://user@host/database. The password comes from
-    /// PGPASSWORD or ~/.pgpass; nothing is written, and no value leaves the server
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    #[command(flatten)]
+    live: Live,
     /// Makes fingerprints with the bytes of this file, so that those of two scans can be compared.
     /// Default: with a key that nobody has
     #[arg(long, value_name = "FILE")]
     fingerprint_key_file: Option<PathBuf>,
     #[command(flatten)]
     reported: Reported,
+}
+
+/// A database that is read too.
+#[derive(clap::Args, Debug)]
+struct Live {
+    /// Reads a live PostgreSQL too: postgresql://user@host/database. The password comes from
+    /// PGPASSWORD or ~/.pgpass; nothing is written, and no value leaves the server
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Connects to another machine even if the connection is not encrypted
+    #[arg(long, requires = "database")]
+    allow_plaintext: bool,
 }
 
 /// What the server is told of.
@@ -209,7 +219,8 @@ fn make(invocation: &Invocation, args: &Args, marker: Marker) -> Result<Report, 
         .map_err(|error| Failure::io("found", Path::new("the current folder"), &error))?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let listed = args.files_from.as_deref().map(list::read).transpose()?;
-    let database = args.database.as_deref().map(database::read).transpose()?.unwrap_or_default();
+    let read_live = |url| database::read(url, args.live.allow_plaintext);
+    let database = args.live.database.as_deref().map(read_live).transpose()?.unwrap_or_default();
     let what = Scan {
         roots: Roots {
             paths: listed.clone().unwrap_or_else(|| args.paths.clone()),

@@ -1,5 +1,6 @@
-//! Many SHA-1 keys at once on the SHA extensions of x86-64. The only file of this crate with unsafe
-//! code.
+//! Many SHA-1 keys at once, with what the CPU has for it: sixteen on AVX-512 (`wide`), or four on
+//! the SHA extensions of x86-64, which is the rest of this file. The only file of this crate with
+//! unsafe code.
 //!
 //! One message waits for itself: each step of SHA-1 needs the one before it. So four messages take
 //! turns in the same loop, and a message that ends makes room for the next. What is hashed is salt
@@ -18,14 +19,14 @@ use std::collections::VecDeque;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Job;
-use crate::pgp::algorithm::{Digest, Stretch};
+use super::stream::{self, BLOCK_BYTES, SHA1_BYTES, Stream, Task, blocks, different};
+use super::wide::{self, Wide};
 
-const BLOCK_BYTES: usize = 64;
-const SHA1_BYTES: usize = 20;
 /// How many messages take turns.
 const LANES: usize = 4;
-/// More different blocks than this do not fit the caches, and are hashed one message at a time.
-const SCHEDULES_MAX: usize = 256;
+/// From how many messages on sixteen lanes cost less than four that take turns, where there are
+/// both.
+const WIDE_MIN: usize = 5;
 
 /// What SHA-1 makes of one block: eighty words, four in each vector, the first one on top.
 #[derive(Clone, Copy)]
@@ -42,14 +43,6 @@ impl Zeroize for Schedule {
 struct State {
     abcd: __m128i,
     e: __m128i,
-}
-
-/// One hash that is asked for: for the key of one job, with so many zeros before the stream.
-struct Task<'j> {
-    job: &'j Job,
-    zeros: usize,
-    /// Where it is written.
-    to: usize,
 }
 
 /// Some blocks of a message: schedules that are used in turn, until so many were.
@@ -70,45 +63,25 @@ struct Lane {
     to: usize,
 }
 
-/// Whether this machine can, and this is a job for it.
-pub(super) fn suits(passphrase: &[u8], job: &Job) -> bool {
-    let stretched = matches!(job.stretch, Stretch::Salted | Stretch::Iterated { .. });
-    let period = job.salt.len() + passphrase.len();
-    let few = different(period).min(blocks(job.bytes(passphrase))) <= SCHEDULES_MAX;
-    job.digest == Digest::Sha1
-        && stretched
-        && few
-        && is_x86_feature_detected!("sha")
+fn has_wide() -> bool {
+    is_x86_feature_detected!("avx512f")
+}
+
+fn has_sha() -> bool {
+    is_x86_feature_detected!("sha")
         && is_x86_feature_detected!("ssse3")
         && is_x86_feature_detected!("sse4.1")
 }
 
+/// Whether this machine can, and this is a job for it.
+pub(super) fn suits(passphrase: &[u8], job: &Job) -> bool {
+    stream::suits(passphrase, job) && (has_wide() || has_sha())
+}
+
 /// Derives the keys of jobs that [`suits`] said yes to.
 pub(super) fn derive(passphrase: &[u8], jobs: &[&Job]) -> Vec<Zeroizing<Vec<u8>>> {
-    // SAFETY: the jobs are here because `suits` found the three features on this machine.
-    unsafe { derive_here(passphrase, jobs) }
-}
-
-fn blocks(bytes: u64) -> usize {
-    usize::try_from(bytes / BLOCK_BYTES as u64).unwrap_or(usize::MAX)
-}
-
-/// How many different blocks a stream of this period has.
-fn different(period: usize) -> usize {
-    let twos = period.trailing_zeros().min(BLOCK_BYTES.trailing_zeros());
-    period >> twos
-}
-
-#[target_feature(enable = "sha,ssse3,sse4.1")]
-fn derive_here(passphrase: &[u8], jobs: &[&Job]) -> Vec<Zeroizing<Vec<u8>>> {
-    let mut tasks = VecDeque::new();
-    for job in jobs {
-        for zeros in 0..job.key_bytes.div_ceil(SHA1_BYTES) {
-            tasks.push_back(Task { job, zeros, to: tasks.len() });
-        }
-    }
-    let hashes = hash_all(passphrase, tasks);
-    let mut hashes = hashes.chunks_exact(SHA1_BYTES);
+    let hashes = hash_all(passphrase, stream::tasks(jobs), has_wide(), has_sha());
+    let mut hashes = hashes.iter();
     let key_of = |job: &&Job| {
         let parts = job.key_bytes.div_ceil(SHA1_BYTES);
         let mut key = Zeroizing::new(Vec::with_capacity(parts * SHA1_BYTES));
@@ -119,10 +92,45 @@ fn derive_here(passphrase: &[u8], jobs: &[&Job]) -> Vec<Zeroizing<Vec<u8>>> {
     jobs.iter().map(key_of).collect()
 }
 
-/// The hashes of all tasks, one behind the other.
+/// The hashes of all tasks. The machine must have one of the two.
+fn hash_all(
+    passphrase: &[u8],
+    mut tasks: Vec<Task<'_>>,
+    has_wide: bool,
+    has_sha: bool,
+) -> Zeroizing<Vec<[u8; SHA1_BYTES]>> {
+    let mut hashes = Zeroizing::new(vec![[0; SHA1_BYTES]; tasks.len()]);
+    let mut narrow = VecDeque::new();
+    if has_wide {
+        tasks.sort_by_key(|task| (task.zeros, task.bytes(passphrase)));
+        let mut wide = Wide::new(passphrase);
+        for same in tasks.chunk_by(|one, other| one.zeros == other.zeros) {
+            for group in same.chunks(wide::LANES) {
+                if has_sha && group.len() < WIDE_MIN {
+                    narrow.extend(group.iter().copied());
+                    continue;
+                }
+                // SAFETY: this machine has the feature.
+                unsafe { wide.hash(group, &mut hashes) };
+            }
+        }
+    } else {
+        narrow.extend(tasks);
+    }
+    if has_sha && !narrow.is_empty() {
+        // SAFETY: this machine has the three features.
+        unsafe { take_turns_all(passphrase, narrow, &mut hashes) };
+    }
+    hashes
+}
+
+/// Hashes all tasks, four at a time.
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn hash_all(passphrase: &[u8], mut tasks: VecDeque<Task<'_>>) -> Zeroizing<Vec<u8>> {
-    let mut hashes = Zeroizing::new(vec![0; tasks.len() * SHA1_BYTES]);
+fn take_turns_all(
+    passphrase: &[u8],
+    mut tasks: VecDeque<Task<'_>>,
+    hashes: &mut [[u8; SHA1_BYTES]],
+) {
     let mut lanes: Vec<Lane> = Vec::with_capacity(LANES);
     while lanes.len() < LANES
         && let Some(task) = tasks.pop_front()
@@ -139,8 +147,9 @@ fn hash_all(passphrase: &[u8], mut tasks: VecDeque<Task<'_>>) -> Zeroizing<Vec<u
                 at += 1;
                 continue;
             }
-            let to = hashes.chunks_exact_mut(SHA1_BYTES).nth(lane.to).unwrap_or_default();
-            to.copy_from_slice(&*bytes_of(lane.state));
+            if let Some(to) = hashes.get_mut(lane.to) {
+                *to = *bytes_of(lane.state);
+            }
             if let Some(task) = tasks.pop_front() {
                 lane.begin(passphrase, &task);
             } else {
@@ -148,7 +157,6 @@ fn hash_all(passphrase: &[u8], mut tasks: VecDeque<Task<'_>>) -> Zeroizing<Vec<u
             }
         }
     }
-    hashes
 }
 
 /// Hashes as many blocks of each lane as all of them have in their first segments.
@@ -297,11 +305,11 @@ impl Lane {
     #[target_feature(enable = "sha,ssse3,sse4.1")]
     fn begin(&mut self, passphrase: &[u8], task: &Task<'_>) {
         let stream = Stream::new(passphrase, task);
-        let total = stream.zeros as u64 + task.job.bytes(passphrase);
+        let total = task.bytes(passphrase);
         let full = blocks(total);
-        let head = usize::from(stream.zeros > 0).min(full);
+        let head = usize::from(task.zeros > 0).min(full);
         let repeated = full - head;
-        let different = different(stream.period).min(repeated);
+        let different = different(stream.period()).min(repeated);
         let mut tail = Zeroizing::new([[0; BLOCK_BYTES]; 2]);
         let tails = stream.tail(total, &mut tail);
 
@@ -312,8 +320,10 @@ impl Lane {
         self.to = task.to;
         self.at = 0;
         self.schedules.reserve_exact(head + different + tails);
-        for block in 0..head + different {
-            self.schedules.push(schedule(&stream.block(block)));
+        let mut block = Zeroizing::new([0; BLOCK_BYTES]);
+        for number in 0..head + different {
+            stream.block(number, &mut block);
+            self.schedules.push(schedule(&block));
         }
         for block in tail.iter().take(tails) {
             self.schedules.push(schedule(block));
@@ -330,48 +340,39 @@ impl Lane {
     }
 }
 
-/// What is hashed: some zeros, then salt and passphrase again and again.
-struct Stream {
-    zeros: usize,
-    period: usize,
-    /// One period and a block more, so that a block can begin anywhere in the period.
-    tile: Zeroizing<Vec<u8>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pgp::algorithm::{Digest, Stretch, count_of};
+    use crate::pgp::s2k::portable;
 
-impl Stream {
-    fn new(passphrase: &[u8], task: &Task<'_>) -> Self {
-        let period = task.job.salt.len() + passphrase.len();
-        let mut tile = Zeroizing::new(Vec::with_capacity(2 * period + BLOCK_BYTES));
-        while tile.len() < period + BLOCK_BYTES {
-            tile.extend_from_slice(&task.job.salt);
-            tile.extend_from_slice(passphrase);
+    /// Each way that this machine has by itself; what is chosen is tested in the module above.
+    #[test]
+    fn each_way_is_the_same_as_one_by_one() {
+        let passphrase = b"a passphrase of some length";
+        let job = |number: u8| Job {
+            digest: Digest::Sha1,
+            stretch: match number % 3 {
+                0 => Stretch::Salted,
+                _ => Stretch::Iterated { count: count_of(number.wrapping_mul(7) % 60) },
+            },
+            salt: [number; 8],
+            key_bytes: if number.is_multiple_of(2) { 32 } else { 16 },
+        };
+        let jobs: Vec<Job> = (0..50).map(job).collect();
+        let jobs: Vec<&Job> = jobs.iter().collect();
+        for (wide, sha) in [(has_wide(), false), (false, has_sha()), (has_wide(), has_sha())] {
+            if !wide && !sha {
+                continue;
+            }
+            let tasks = stream::tasks(&jobs);
+            let hashes = hash_all(passphrase, tasks.clone(), wide, sha);
+            for task in tasks {
+                let whole = Job { key_bytes: 40, ..*task.job };
+                let key = portable::derive(passphrase, &whole);
+                let from = task.zeros * SHA1_BYTES;
+                assert_eq!(hashes[task.to], key[from..from + SHA1_BYTES]);
+            }
         }
-        Self { zeros: task.zeros, period, tile }
-    }
-
-    /// The block of this number.
-    fn block(&self, number: usize) -> Zeroizing<[u8; BLOCK_BYTES]> {
-        let mut block = Zeroizing::new([0; BLOCK_BYTES]);
-        let offset = number * BLOCK_BYTES;
-        let zeros = self.zeros.saturating_sub(offset).min(BLOCK_BYTES);
-        let phase = offset.saturating_sub(self.zeros) % self.period.max(1);
-        let from = self.tile.get(phase..).unwrap_or_default();
-        block.iter_mut().skip(zeros).zip(from).for_each(|(to, from)| *to = *from);
-        block
-    }
-
-    /// What follows the last whole block of so many bytes, and how many blocks that takes.
-    fn tail(&self, total: u64, tail: &mut [[u8; BLOCK_BYTES]; 2]) -> usize {
-        let whole = blocks(total);
-        let left = usize::try_from(total % BLOCK_BYTES as u64).unwrap_or_default();
-        let [first, second] = tail;
-        let last = self.block(whole);
-        first.iter_mut().zip(last.iter()).take(left).for_each(|(to, from)| *to = *from);
-        first.iter_mut().skip(left).take(1).for_each(|to| *to = 0x80);
-        let fits = left < BLOCK_BYTES - 8;
-        let with_length = if fits { first } else { second };
-        let length = total.saturating_mul(8).to_be_bytes();
-        with_length.iter_mut().rev().zip(length.iter().rev()).for_each(|(to, from)| *to = *from);
-        if fits { 1 } else { 2 }
     }
 }

@@ -3,6 +3,10 @@
 #[cfg(target_arch = "x86_64")]
 mod extensions;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod stream;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use zeroize::Zeroizing;
 

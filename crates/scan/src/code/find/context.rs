@@ -284,6 +284,11 @@ impl Finder<'_, '_, '_> {
         is_whole || begins
     }
 
+    /// Whether the value at `start` is given to what uses it or keeps it.
+    pub(super) fn is_of_sink(&self, start: usize) -> bool {
+        matches!(self.goes(start), Goes::Used | Goes::Kept)
+    }
+
     /// Where the value at `start` goes.
     fn goes(&self, start: usize) -> Goes {
         let reader = self.reader;

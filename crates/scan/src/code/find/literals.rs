@@ -418,13 +418,22 @@ pub(crate) fn is_plausible(name: &str, text: &str) -> bool {
         || value.starts_with("$(")
         || value.starts_with("%env(")
         || value.contains("{{")
-        || (value.contains('/') && value.contains('.') && !value.contains('='));
+        || (value.contains('/') && value.contains('.') && !value.contains('='))
+        || value.contains("%s")
+        || value.starts_with("\\u")
+        || (value.contains('/')
+            && value.bytes().all(|byte| byte.is_ascii_lowercase() || b"/_-".contains(&byte)));
     // `nullable|string|max:255`
     let is_rule = value.contains('|')
         && value.bytes().all(|byte| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"|:,._".contains(&byte)
         });
     !reads_as_text && !is_rule && !is_path && !is_name(name, value, has_digit)
+}
+
+/// Whether a name ends with a value, as that of `KindSecret = "SECRET"` does.
+fn folded_ends(name: &str, value: &str) -> bool {
+    names::folded(name).ends_with(&names::folded(value))
 }
 
 /// Parts of values that stand for a key, though they read as a name.
@@ -436,8 +445,27 @@ const STAND_INS: &[&str] = &[
 
 /// Words that are types, names of fields or flags.
 const PLAIN_WORDS: &[&str] = &[
-    "string", "text", "password", "apikey", "bearer", "hidden", "jwt", "header", "cookie", "none",
-    "null", "true", "false", "env", "auto", "token", "required",
+    "string",
+    "text",
+    "password",
+    "apikey",
+    "bearer",
+    "hidden",
+    "jwt",
+    "header",
+    "cookie",
+    "none",
+    "array",
+    "object",
+    "encrypted",
+    "hashed",
+    "null",
+    "true",
+    "false",
+    "env",
+    "auto",
+    "token",
+    "required",
 ];
 
 /// Whether a value is itself a name: `JWT_SECRET`, `x-api-key`, `secretKey`, `auth.jwt.secret`.
@@ -484,6 +512,20 @@ fn is_name(name: &str, value: &str, has_digit: bool) -> bool {
         });
     let is_lower = value.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-.:".contains(&byte));
     if is_of_store && is_lower && (has_separator || value.len() < 6) {
+        return true;
+    }
+    // `SESSION_KEY = "_noteData"`
+    if is_of_store && value.starts_with('_') {
+        return true;
+    }
+    // `dataKey="comparisonLine"` of a chart names a field.
+    let is_kind = value.bytes().all(|byte| byte.is_ascii_uppercase()) && folded_ends(name, value);
+    if is_kind {
+        return true;
+    }
+    let is_field =
+        names::folded(name) == "datakey" && value.bytes().all(|b| b.is_ascii_alphabetic());
+    if is_field {
         return true;
     }
     let is_part_of_name = names::folded(name).contains(&names::folded(value)) && has_parts;

@@ -7,7 +7,7 @@ use crate::rules::Load;
 use crate::site::{Hot, Link, Reaches, Wrapper};
 
 use super::super::dialect::Dialect;
-use super::super::facts::Definition;
+use super::super::facts::{Definition, required};
 use super::super::reader::{Range, Reader, judge};
 use super::super::table::Rule;
 use super::super::token::Kind as TokenKind;
@@ -299,13 +299,17 @@ impl<'a> Finder<'_, '_, 'a> {
     fn is_of_module(&self, load: &Loaded<'_, 'a>) -> bool {
         let reader = self.reader;
         let root = reader.tokens.text(load.start);
-        let path = reader.facts.imports.get(root).and_then(|path| path.first());
-        let is_of_project = |path: &&str| path.starts_with(['.', '~']) || path.starts_with("@/");
+        let imported = reader.facts.imports.get(root).and_then(|path| path.first()).copied();
+        let path = imported.or_else(|| {
+            let mut all = reader.facts.of(reader.tokens, root);
+            all.find_map(|one| required(reader.tokens, one.value))
+        });
+        let is_of_project = |path: &str| path.starts_with(['.', '~']) || path.starts_with("@/");
         load.is_member
             && reader.dialect == Dialect::JavaScript
             && load.rule.call == "env"
             && path.is_some_and(|path| is_of_project(path) || path.ends_with("/env"))
-            && self.scope_of(load.start, None) == Scope::Call
+            && (self.scope_of(load.start, None) == Scope::Call || self.is_of_sink(load.start))
     }
 
     /// `openssl_pkey_get_private($user->private_key)` parses a key that is there already.
@@ -536,6 +540,12 @@ impl<'a> Finder<'_, '_, 'a> {
     fn loader(&mut self, frame: usize, position: usize, from: Source) {
         let tokens = self.reader.tokens;
         let Some(name) = self.reader.tree.frame(frame).and_then(|frame| frame.name) else { return };
+        // What only asks whether there is one gives none.
+        let first = crate::names::words(tokens.name(name)).into_iter().next();
+        let asks = ["assert", "check", "ensure", "exists", "has", "is", "validate"];
+        if first.is_some_and(|first| asks.contains(&first.as_str())) {
+            return;
+        }
         let wrapper = Wrapper {
             function: tokens.name(name).to_owned(),
             parameter: position,
@@ -584,7 +594,7 @@ fn is_key_of_service(name: &str) -> bool {
     }
     let mut parts = words.iter().rev();
     is_constant
-        && words.len() > 2
+        && words.len() > 1
         && parts.next().is_some_and(|last| last == "key")
         && !parts.any(|part| NO_KEYS.contains(&part.as_str()))
 }

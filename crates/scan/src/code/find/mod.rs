@@ -72,7 +72,7 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
             self.asked(at);
         }
         let is_known = rules.iter().any(|rule| match rule {
-            Rule::Sink(sink) => sink.certain,
+            Rule::Sink(sink) => sink.certain && !sink.receiver,
             Rule::Implicit(_) => true,
             Rule::Load(_) | Rule::Scheduler(_) => false,
         });
@@ -87,6 +87,9 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         }
         if !has_sink && !is_known {
             self.shaped(at);
+            self.mixed(at);
+            self.handed(at);
+            self.made(at);
         }
     }
 

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Class, Confidence, Source};
+use crate::finding::{Class, Confidence, Does, Source};
+use crate::names;
 use crate::rules::{Load, Sink};
 use crate::shapes::{self, Shape};
 use crate::site::Hot;
@@ -44,6 +45,99 @@ impl<'a> Finder<'_, '_, 'a> {
             given.into_iter().find_map(|(keyword, range)| self.key_in(shape, keyword, range));
         let Some((value, class)) = found else { return };
         self.tell(at, start, shape, &value, class);
+    }
+
+    /// The use at a call of others that is given a key of the settings as its `secret`:
+    /// `authorize({ store, secret: config.sessionSecret })`.
+    pub(super) fn handed(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        if reader.call_open(at).is_none() || reader.tree.is_declared(at) {
+            return;
+        }
+        if !shapes::may_take_key(tokens.name(at)) {
+            return;
+        }
+        let Some(arguments) = reader.arguments(at) else { return };
+        let found = self.given(&arguments).into_iter().find_map(|(keyword, range)| {
+            let keyword = keyword.filter(|one| judge(one) == Some(Class::Key))?;
+            let name = self.plain_name(range).filter(|name| judge(name) == Some(Class::Key))?;
+            let value = reader.value(range);
+            let is_held = matches!(value.origin, Origin::Load { .. } | Origin::Setting { .. })
+                || value.is_kept == Some(true);
+            let is_one = is_held && shapes::is_taken(keyword) && shapes::is_of_application(name);
+            is_one.then_some(value)
+        });
+        let Some(value) = found else { return };
+        self.tell(at, reader.chain(at).1, Shape::of_keeper(), &value, Class::Key);
+    }
+
+    /// The use where an object of the project is made with a key of the application, which it keeps
+    /// for a reason: `NewTokenService(config.SigningKey, store)`.
+    pub(super) fn made(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let name = tokens.name(at);
+        let start = reader.chain(at).1;
+        let is_maker = match reader.dialect {
+            Dialect::Go => name.strip_prefix("New").is_some_and(|rest| !rest.is_empty()),
+            Dialect::Ruby => name == "new",
+            Dialect::Kotlin => false,
+            _ => tokens.before(start) == "new",
+        };
+        if !is_maker || reader.call_open(at).is_none() || !shapes::may_keep_key(name) {
+            return;
+        }
+        let Some(arguments) = reader.arguments(at) else { return };
+        let found = arguments.into_iter().take(GIVEN_MAX).find_map(|range| {
+            let name = self.plain_name(range).filter(|name| judge(name) == Some(Class::Key))?;
+            let is_chain = reader.is_dot(range.0 + 1);
+            let is_own =
+                shapes::is_of_application(name) || (is_chain && names::folded(name) == "secret");
+            let value = reader.value(range);
+            let is_other = matches!(value.origin, Origin::Literal(_) | Origin::Generated);
+            let is_member = is_chain && !is_other;
+            let is_held = matches!(value.origin, Origin::Load { .. } | Origin::Setting { .. })
+                || value.is_kept == Some(true)
+                || is_member;
+            (is_own && is_held).then_some(value)
+        });
+        let Some(value) = found else { return };
+        self.tell(at, start, Shape::of_keeper(), &value, Class::Key);
+    }
+
+    /// The use at a call that hashes a text with a key in it: `md5(query + appSecret)`.
+    pub(super) fn mixed(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let name = tokens.name(at);
+        if !shapes::hashes(name) || reader.call_open(at).is_none() || reader.tree.is_declared(at) {
+            return;
+        }
+        let Some(arguments) = reader.arguments(at) else { return };
+        let near = arguments.into_iter().take(3).map(|range| self.bytes_of(range));
+        let sums = near.filter(|range| range.1 < range.0 + 60).map(|range| reader.parts(range));
+        let found = sums.filter(|parts| parts.len() > 1).flatten().find_map(|range| {
+            let value = reader.value(range);
+            let name = self.plain_name(range)?;
+            let is_one = judge(name) == Some(Class::Key)
+                && shapes::is_of_application(name)
+                && !matches!(value.origin, Origin::Literal(_) | Origin::Generated);
+            is_one.then_some(value)
+        });
+        let Some(value) = found else { return };
+        let shape = Shape { does: Does::Signs, makes: false, ..Shape::of_keeper() };
+        self.tell(at, reader.chain(at).1, shape, &value, Class::Key);
+    }
+
+    /// What a conversion to bytes is given: `[]byte(text)`.
+    fn bytes_of(&self, (from, to): Range) -> Range {
+        let tokens = self.reader.tokens;
+        let is_one = tokens.is(from, "[")
+            && tokens.text(from + 2) == "byte"
+            && tokens.is(from + 3, "(")
+            && tokens.past(from + 3) == to;
+        if is_one { (from + 4, to.saturating_sub(1)) } else { (from, to) }
     }
 
     /// A setting that a function by its name asks for: `config.getString(Keys.SIGNING_KEY)`.
@@ -127,6 +221,9 @@ impl<'a> Finder<'_, '_, 'a> {
             matches!(name, "string" | "String" | "Buffer" | "any" | "Uint8Array" | "CryptoKey")
         };
         if keyword.is_some() && name.is_some_and(is_type) {
+            return None;
+        }
+        if name.is_some_and(shapes::is_of_one_time) {
             return None;
         }
         let by_keyword = keyword.and_then(|keyword| shapes::key_of(shape, keyword));

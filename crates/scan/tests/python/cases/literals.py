@@ -99,7 +99,7 @@ def payload(user):
     return {"secret": "x", "api_key": user.key, "token": "abc", "password": "pw"}
 
 # --- templates
-SECRET_KEY = "{{ cookiecutter.secret_key }}"
+SECRET_KEY = "{{ secret_key }}"
 JWT_SECRET = "${JWT_SECRET}"
 API_KEY = "%(api_key)s"
 

@@ -404,3 +404,140 @@ def configure(settings_manager, other):
     settings_manager.set("colour", "COLOUR")
     settings_manager.set("state", "SECRET_KEY")
     other.set("secret_key", "SECRET_KEY")
+
+# --- a setting as the default of a parameter
+from app import settings
+
+
+def sign(text, *, secret: str = settings.secret_key.get_secret_value(), colour=settings.colour):  #! env_load module no secret_key
+    return text, secret, colour
+
+# --- a setting that is asked for by its name within a call
+from cryptography.fernet import Fernet
+
+
+class Store(Base):
+    def box(self):
+        return Fernet(bytes(self.get_config("encryption_key"), "utf-8"))  #! key_use call unknown; env_load call unknown encryption_key
+
+    def page(self):
+        return Page(self.get_config("page_size"), self.get_config("encryption_key_length"))
+
+# --- switches and numbers that are named like keys
+import os
+
+
+def extract_bool(name, default):
+    return os.getenv(name, str(default)) == "1"
+
+
+PROXY_AUTH = extract_bool("PROXY_AUTH", False)
+NOTE_KEY = extract_bool("NOTE_KEY", False)
+QUERY_AUTH = os.getenv("NOTE_API_KEY", "")  #! env_load module no NOTE_API_KEY
+
+# --- literals in capitals where a setting is absent
+import os
+
+SECRET_KEY = os.getenv("SECRET_KEY", "INSECURE_KEY_OF_NOBODY")  #! env_load module no SECRET_KEY; hardcoded module no SECRET_KEY
+NOTE_API_KEY = os.getenv("NOTE_API_KEY", "DEMO_KEY")  #! env_load module no; hardcoded module no
+JWT_SECRET = os.getenv("JWT_SECRET", "JWT_SECRET")  #! env_load module no
+
+# --- constants that hold only a name
+HEADER_API_KEY = "KEY"
+CONFIG_API_KEY_RED = "api_key_red"
+OPTION_SECRET_KEY = "secret_key"
+
+# --- a file of a private key by the name of its variable
+import os
+
+SHOP_SP_KEY_FILE = os.environ["SHOP_SP_KEY_FILE"]  #! env_load module no SHOP_SP_KEY_FILE
+SHOP_CACHE_KEY_FILE = os.environ["SHOP_CACHE_KEY_FILE"]
+
+# --- two settings on one line
+import os
+
+OIDC_SECRET = os.environ.get("OIDC_SECRET") or os.environ.get("OAUTH_SECRET")  #! env_load module no OIDC_SECRET; env_load module no OAUTH_SECRET
+
+# --- what others make of a key of the application
+import os
+
+from app import settings
+from elsewhere import CodeBox, NoteClient, NoteConfig, serve
+
+box = CodeBox(settings.URL, settings.SIGNING_KEY)  #! key_use module no SIGNING_KEY
+client = NoteClient(settings.SIGNING_KEY)
+config = NoteConfig(settings.SIGNING_KEY)  #! env_load module no SIGNING_KEY
+codes = CodeBox(box, settings.COLOUR)
+serve(port=80, storage_secret=os.environ["STORAGE_SECRET"])  #! key_use module no STORAGE_SECRET; env_load module no STORAGE_SECRET
+serve(port=80, storage_secret=settings.COLOUR)
+update(storage_secret=box)
+
+
+def make(settings):
+    return CodeBox(settings.URL, settings.SIGNING_KEY)  #! key_use call unknown SIGNING_KEY
+
+# --- a key beside a hash
+from cryptography.hazmat.primitives import hashes
+
+
+def certify(builder, key, cache):
+    cache.sign(key, 3)
+    return builder.sign(key, hashes.SHA256())  #! key_use call unknown key
+
+# --- what is hashed with a key of the object
+import hashlib
+import os
+
+
+class Codes:
+    def __init__(self):
+        self.signing_key = os.environ["SIGNING_KEY"]  #! env_load instance no SIGNING_KEY
+
+    def code(self, text):
+        return hashlib.sha256((text + self.signing_key).encode()).hexdigest()  #! key_use call unknown SIGNING_KEY
+
+# --- a literal that says again what it stands for, and one of a template
+import os
+
+NOTE_AUTH_TOKEN = os.environ.get("NOTE_AUTH_TOKEN", "note_auth_token")  #! env_load module no; hardcoded module no
+AWS_SECRET_ACCESS_KEY = os.environ.get(  #! env_load module no
+    "AWS_SECRET_ACCESS_KEY", "aws_secret_access_key"  #! hardcoded module no
+)
+SECRET_KEY = "{{cookiecutter.secret_key}}"  #! hardcoded module no SECRET_KEY
+OTHER_SECRET_KEY = "{{ secret_key }}"
+COLOUR = "{{cookiecutter.colour}}"
+
+# --- a shared secret that is compared by a function of the file
+import hmac
+
+from app import settings
+
+
+def is_valid(given_secret, expected_secret):
+    return hmac.compare_digest(str(given_secret), str(expected_secret))  #! key_use call unknown expected_secret
+
+
+def is_same(one, other):
+    return hmac.compare_digest(str(one), str(other))
+
+
+def view(request):
+    if is_same(request.tag, request.name):
+        return None
+    return is_valid(request.headers.get("X-Secret"), settings.HEADER_SECRET)  #! key_use call yes HEADER_SECRET
+
+# --- a token of the settings that an object keeps
+class Bridge:
+    def __init__(self, config):
+        self.config = config
+        self.authorization_token = self.config.get("token")  #! env_load instance no token
+        self.colour_token = self.config.get("token_colour")
+
+# --- constants of modules that are no settings
+import jwt
+
+from app.core import security
+
+
+def view(token):
+    return jwt.decode(token, security.SECRET_KEY, algorithms=["HS256"])  #! key_use call unknown SECRET_KEY

@@ -235,7 +235,7 @@ pub(crate) fn spec(kind: &str) -> Value {
 
 /// Waits for a condition, and says what did not happen when it does not.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = now() + Duration::from_secs(20);
+    let deadline = now() + Duration::from_mins(3);
     loop {
         if let Some(found) = look() {
             return found;

@@ -4,15 +4,22 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a helper of a test fails by panicking"
 )]
 
-#[path = "../../codec/tests/support/postgres.rs"]
+#[path = "../../../codec/tests/support/postgres.rs"]
 mod postgres;
+mod ring;
+mod site;
+mod tls;
+#[path = "../world/mod.rs"]
 mod world;
 
 use ::postgres::Client;
 use postgres::Server;
+use site::Ended;
 use world::{World, until_or};
 
 const OLD: &str = "correct horse battery staple, the first of them";
@@ -83,6 +90,40 @@ fn rows_move_to_the_new_key_and_back() {
     assert_eq!(open_with(&mut client, OLD), PEOPLE);
 }
 
+/// Readers that hold both keys miss no row while others move, are left in the middle, and go back.
+#[test]
+fn a_move_that_is_taken_back_midway_leaves_every_row_readable() {
+    let mut server = Server::start(false);
+    let mut client = server.client();
+    people(&mut client, OLD);
+    let world = World::new();
+    key_file(&world, "old.key", OLD);
+    key_file(&world, "new.key", NEW);
+    let url = server.url();
+    let all = |task: &'static str| {
+        let about = ["--database", &url, "--table", "people", "--column", "ssn"];
+        let keys = ["--old-key-file", "old.key", "--new-key-file", "new.key"];
+        world.command(&[["reencrypt", task].as_slice(), &about, &keys].concat())
+    };
+    let mut writer = server.client();
+    let mut locked = writer.transaction().unwrap();
+    locked.execute("SELECT FROM people WHERE id = 700 FOR UPDATE", &[]).unwrap();
+    let mut run = all("run");
+    let mut run = Ended::new(run.args(["--batch-rows", "50", "--generated-keys"]), &world, "run");
+    let moved = |client: &mut Client| open_with(client, NEW);
+    until_or("some rows have moved", || moved(&mut client) > 0, || run.said());
+    let either = "SELECT count(*) FROM people WHERE opens(ssn, $1, id) OR opens(ssn, $2, id)";
+    let mut readable = || client.query_one(either, &[&OLD, &NEW]).unwrap().get::<_, i64>(0);
+    assert_eq!(readable(), PEOPLE);
+    run.kill();
+    assert_eq!(readable(), PEOPLE);
+    assert!(open_with(&mut client, OLD) > 0);
+    locked.rollback().unwrap();
+    let back = world::Ran::of(&mut all("rollback"));
+    assert_eq!(back.code, 0, "{}", back.stderr);
+    assert_eq!(open_with(&mut client, OLD), PEOPLE);
+}
+
 #[test]
 fn what_cannot_be_done_says_why() {
     let world = World::new();
@@ -97,8 +138,9 @@ fn what_cannot_be_done_says_why() {
     let keys = ["--old-key-file", "old.key", "--new-key-file", "new.key"];
     let told = run(&[people.as_slice(), &keys].concat());
     assert_eq!(told.code, 5, "{}", told.stderr);
-    let far = ["--database", "postgresql://owner@db.example.org/shop", "--table", "people"];
-    let told = run(&[far.as_slice(), &["--column", "ssn"], &keys].concat());
+    let far = ["--database", "postgresql://owner@db.example.org/shop?sslmode=disable"];
+    let about = ["--table", "people", "--column", "ssn"];
+    let told = run(&[far.as_slice(), &about, &keys].concat());
     assert_eq!(told.code, 2, "{}", told.stderr);
     assert!(told.stderr.contains("would not be encrypted"), "{}", told.stderr);
     world::set_mode(&world.path("old.key"), 0o644);
@@ -111,73 +153,4 @@ fn what_cannot_be_done_says_why() {
     let told = run(&[people.as_slice(), &["--format", "raw"], &keys].concat());
     assert_eq!(told.code, 2, "{}", told.stderr);
     assert!(told.stderr.contains("--plaintext"), "{}", told.stderr);
-}
-
-const PII: &str = "[ring.pii]\nkind = \"encryption\"\nalgorithm = \"passphrase\"\n\
-                   longest_lifetime = \"1s\"\ndestroy_after = \"never\"\n\
-                   [[ring.pii.consumer]]\nname = \"mover\"\nrole = \"protect\"\n\
-                   min_instances = 0\n\
-                   [[ring.pii.column]]\ntable = \"people\"\ncolumn = \"ssn\"\nworker = \"mover\"\n";
-
-#[test]
-fn a_ring_hears_from_its_mover_that_no_row_needs_the_old_version() {
-    let mut server = Server::start(false);
-    let mut client = server.client();
-    people(&mut client, OLD);
-    let world = World::with(PII);
-    let keywheel = world.serve_with(&["--no-apply"]);
-    world.write("first.key", OLD);
-    world::set_mode(&world.path("first.key"), 0o600);
-    world.ok(&["ring", "import", "pii", "first.key"]);
-    world.ok(&["apply"]);
-    let create = ["token", "create", "mover", "--role", "consumer", "--consumer", "mover"];
-    world.ok(&[create.as_slice(), &["--ring", "pii", "--out", "mover.token"]].concat());
-    let url = server.url();
-    let mover = ["reencrypt", "run", "--token-file", "mover.token", "--database", &url];
-    let of = ["--ring", "pii", "--consumer", "mover", "--every", "1"];
-    let mut mover = world.command(&[mover.as_slice(), &of].concat());
-    let log = std::fs::File::create(world.path("mover.log")).unwrap();
-    let mover = mover.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-    let mut mover = Ended(mover);
-
-    let status = || world.ok(&["status", "pii"]);
-    let told = || {
-        let log = std::fs::read_to_string(world.path("mover.log")).unwrap();
-        format!("{}{log}", status())
-    };
-    until_or("the mover lives", || status().contains("1 live"), told);
-    world.ok(&["rotate", "pii"]);
-    until_or("the gate believes that no row needs v1", || is_open(&status()), told);
-    assert_eq!((open_with(&mut client, OLD), told().matches(OLD).count()), (0, 0));
-    assert!(told().contains("1200 rows moved"), "{}", told());
-    assert!(told().contains("verified: no row needs an old key"), "{}", told());
-    let columns = world.ok(&["ring", "columns", "pii"]);
-    assert!(columns.contains("people.ssn"), "{columns}");
-    mover.stop();
-    keywheel.stop();
-}
-
-/// Whether the gate has opened, by the worker's own count.
-fn is_open(status: &str) -> bool {
-    let words = |line: &str| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
-    status.lines().any(|line| words(line) == "reencryption open probed")
-}
-
-/// A process that is ended with the test.
-struct Ended(std::process::Child);
-
-impl Ended {
-    /// Asks it to end, which it does in good order.
-    fn stop(&mut self) {
-        let pid = self.0.id().to_string();
-        std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(self.0.wait().unwrap().success());
-    }
-}
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

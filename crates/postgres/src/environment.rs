@@ -1,30 +1,57 @@
-//! The password with which a scan logs in, from where PostgreSQL's own programs have it.
+//! What stands in the environment instead of in the URL, as for PostgreSQL's own programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use postgres::config::Host;
 use zeroize::Zeroizing;
 
-/// Where a password comes from when the URL has none.
+/// What a URL may leave out.
 #[derive(Clone, Default)]
-pub struct Login {
+pub struct Environment {
     /// The password.
     pub password: Option<Zeroizing<String>>,
     /// The file of passwords, such as `~/.pgpass`.
     pub password_file: Option<PathBuf>,
+    /// How the connection is encrypted, as `sslmode`.
+    pub ssl_mode: Option<String>,
+    /// Who may vouch for the server, as `sslrootcert`.
+    pub ssl_root_cert: Option<String>,
+    /// The certificate that is shown to the server, as `sslcert`.
+    pub ssl_cert: Option<String>,
+    /// Its key, as `sslkey`.
+    pub ssl_key: Option<String>,
+    /// The file of authorities where none is named, such as `~/.postgresql/root.crt`; it need not
+    /// be there.
+    pub root_file: Option<PathBuf>,
 }
 
-impl Login {
-    /// As `psql` has it: `PGPASSWORD`, then the file that `PGPASSFILE` names, else `~/.pgpass`.
-    pub fn from_environment() -> Self {
-        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".pgpass"));
+impl Environment {
+    /// As `psql` has it: `PGPASSWORD`, then the file that `PGPASSFILE` names, else `~/.pgpass`;
+    /// and `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT`, `PGSSLKEY`.
+    pub fn read() -> Self {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let at_home = |name: &str| home.as_ref().map(|home| home.join(name));
+        let word = |name: &str| std::env::var(name).ok().filter(|word| !word.is_empty());
         Self {
-            password: std::env::var("PGPASSWORD").ok().map(Zeroizing::new),
-            password_file: std::env::var_os("PGPASSFILE").map(PathBuf::from).or_else(home),
+            password: word("PGPASSWORD").map(Zeroizing::new),
+            password_file: std::env::var_os("PGPASSFILE")
+                .map(PathBuf::from)
+                .or_else(|| at_home(".pgpass")),
+            ssl_mode: word("PGSSLMODE"),
+            ssl_root_cert: word("PGSSLROOTCERT"),
+            ssl_cert: word("PGSSLCERT"),
+            ssl_key: word("PGSSLKEY"),
+            root_file: at_home(".postgresql/root.crt"),
         }
     }
 
+    /// The file of authorities where none is named.
+    pub(crate) fn root_file(&self) -> Option<&Path> {
+        self.root_file.as_deref().filter(|path| path.exists())
+    }
+
     /// Gives a configuration its password if it has none.
-    pub(super) fn complete(&self, config: &mut postgres::Config) {
+    pub(crate) fn log_in(&self, config: &mut postgres::Config) {
         if config.get_password().is_some() {
             return;
         }
@@ -35,7 +62,7 @@ impl Login {
         let text = self.password_file.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
         let Some(text) = text.map(Zeroizing::new) else { return };
         let host = match config.get_hosts().first() {
-            Some(postgres::config::Host::Tcp(host)) => host.clone(),
+            Some(Host::Tcp(host)) => host.clone(),
             _ => "localhost".to_owned(),
         };
         let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
