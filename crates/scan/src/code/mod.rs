@@ -93,6 +93,7 @@ pub fn read(
             fuel: Cell::default(),
             parts: OnceCell::new(),
             callers: OnceCell::new(),
+            keys: OnceCell::new(),
         };
         let mut again = find::Finder::run(&reader);
         drop(reader);

@@ -37,7 +37,8 @@ pub struct Token {
     pub kind: Kind,
     /// Whether it is the first one of its line.
     pub starts_line: bool,
-    /// How many bytes of quotes stand before the text of a string.
+    /// How many bytes of quotes stand before the text of a string; of a name, whether it has sigils
+    /// or a namespace.
     pub quote: u8,
     /// Whether space stands before it.
     pub spaced: bool,
@@ -93,7 +94,9 @@ impl<'a> Tokens<'a> {
     /// Whether it is an operator or bracket with this text.
     pub fn is(&self, index: usize, text: &str) -> bool {
         self.all.get(index).is_some_and(|token| {
-            matches!(token.kind, Kind::Op | Kind::Open | Kind::Close) && self.text(index) == text
+            matches!(token.kind, Kind::Op | Kind::Open | Kind::Close)
+                && token.end.saturating_sub(token.start) as usize == text.len()
+                && self.text(index) == text
         })
     }
 
@@ -142,6 +145,11 @@ impl<'a> Tokens<'a> {
     /// A name without sigil and namespace.
     pub fn name(&self, index: usize) -> &'a str {
         let word = self.text(index);
+        // Nearly every name is plain.
+        let is_plain = |token: &Token| token.kind == Kind::Word && token.quote == 0;
+        if self.all.get(index).is_some_and(is_plain) {
+            return word;
+        }
         let from = word.bytes().rposition(|byte| byte == b'\\').map_or(0, |at| at + 1);
         let word = word.get(from..).unwrap_or(word);
         word.trim_start_matches(['$', '@', '#'])
