@@ -381,8 +381,7 @@ impl Gatherer<'_, '_> {
         match self.dialect {
             Dialect::Java | Dialect::Php => {
                 let name = at + 1;
-                let is_type =
-                    || tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
+                let is_type = || tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
                 let ends = || matches!(tokens.text(name + 1), "=" | ";" | ")" | ",");
                 let is_variable =
                     || self.dialect == Dialect::Java || tokens.text(name).starts_with('$');
@@ -392,8 +391,7 @@ impl Gatherer<'_, '_> {
             }
             Dialect::JavaScript | Dialect::Kotlin => {
                 let name = at.checked_sub(2).filter(|_| tokens.is(at.saturating_sub(1), ":"));
-                let is_type =
-                    || tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
+                let is_type = || tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
                 if let Some(name) = name
                     && is_type()
                     && tokens.is_word(name)
