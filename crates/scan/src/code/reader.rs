@@ -232,7 +232,14 @@ impl<'f, 'a> Reader<'f, 'a> {
     pub(super) fn keys_in(&self, from: usize, to: usize) -> usize {
         let keys = self.keys.get_or_init(|| {
             let is_key = |at: &usize| {
+                let kind = self.tokens.kind(*at);
+                if !matches!(kind, Some(Kind::Word | Kind::Str | Kind::Symbol)) {
+                    return false;
+                }
                 let name = self.tokens.string(*at).unwrap_or_else(|| self.tokens.name(*at));
+                if !may_be_key(name.as_bytes()) {
+                    return false;
+                }
                 let own = name.strip_prefix("get").map(|own| own.strip_prefix('_').unwrap_or(own));
                 judge(name) == Some(Class::Key) || own.and_then(judge) == Some(Class::Key)
             };
@@ -454,12 +461,20 @@ pub(crate) fn judge(name: &str) -> Option<Class> {
 }
 
 fn may_be_key(name: &[u8]) -> bool {
+    // Letters of both cases differ in one bit.
+    const CASE: u8 = 0x20;
     name.windows(3).any(|part| {
-        let mut lower = [0; 3];
-        for (to, from) in lower.iter_mut().zip(part) {
-            *to = from.to_ascii_lowercase();
-        }
+        let [first, second, third] = *part else { return false };
         // key, secret, token, salt, pass…, pwd, pepper
-        matches!(&lower, b"key" | b"cre" | b"oke" | b"alt" | b"pas" | b"pwd" | b"epp")
+        let rest: &[[u8; 2]] = match first | CASE {
+            b'k' => &[*b"ey"],
+            b'c' => &[*b"re"],
+            b'o' => &[*b"ke"],
+            b'a' => &[*b"lt"],
+            b'p' => &[*b"as", *b"wd"],
+            b'e' => &[*b"pp"],
+            _ => return false,
+        };
+        rest.contains(&[second | CASE, third | CASE])
     })
 }

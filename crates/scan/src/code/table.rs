@@ -100,9 +100,14 @@ impl Words {
         self.by_word.entry(last.to_owned()).or_default().push(place);
     }
 
-    fn of(&self, word: &str) -> impl Iterator<Item = (usize, Place)> {
+    /// Whether there may be a rule about a word; cheap.
+    fn may_have(&self, word: &str) -> bool {
         let bit = bit_of(word);
-        let is_there = self.filter.get(bit >> 6).is_some_and(|bits| bits & (1 << (bit & 63)) != 0);
+        self.filter.get(bit >> 6).is_some_and(|bits| bits & (1 << (bit & 63)) != 0)
+    }
+
+    fn of(&self, word: &str) -> impl Iterator<Item = (usize, Place)> {
+        let is_there = self.may_have(word);
         let layers = [self.base.as_deref(), Some(self)].into_iter().flatten();
         let places = layers.filter(move |_| is_there).filter_map(|layer| layer.by_word.get(word));
         places.flatten().copied()
@@ -124,6 +129,9 @@ impl<'r> Index<'r> {
 
     /// The rules whose last word is this one.
     pub(super) fn of(&self, word: &str) -> Vec<(&'r str, Rule<'r>)> {
+        if !self.words.may_have(word) && self.more.sinks.is_empty() && self.more.loads.is_empty() {
+            return Vec::new();
+        }
         let places = self.words.of(word);
         let mut found: Vec<_> = places.filter_map(|place| self.rule(place)).collect();
         let sinks = self.more.sinks.iter().filter(|rule| last_of(&rule.call) == word);

@@ -66,11 +66,13 @@ impl<'a> Tokens<'a> {
     }
 
     /// One of them.
+    #[inline]
     pub fn at(&self, index: usize) -> Option<Token> {
         self.all.get(index).copied()
     }
 
     /// Its text; that of a token which does not exist is empty.
+    #[inline]
     pub fn text(&self, index: usize) -> &'a str {
         let Some(token) = self.all.get(index) else { return "" };
         self.text.get(token.start as usize..token.end as usize).unwrap_or_default()
@@ -82,16 +84,19 @@ impl<'a> Tokens<'a> {
     }
 
     /// What it is.
+    #[inline]
     pub fn kind(&self, index: usize) -> Option<Kind> {
         self.all.get(index).map(|token| token.kind)
     }
 
     /// Whether it is a name.
+    #[inline]
     pub fn is_word(&self, index: usize) -> bool {
         self.kind(index) == Some(Kind::Word)
     }
 
     /// Whether it is an operator or bracket with this text.
+    #[inline]
     pub fn is(&self, index: usize, text: &str) -> bool {
         self.all.get(index).is_some_and(|token| {
             matches!(token.kind, Kind::Op | Kind::Open | Kind::Close)
@@ -143,6 +148,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// A name without sigil and namespace.
+    #[inline]
     pub fn name(&self, index: usize) -> &'a str {
         let word = self.text(index);
         // Nearly every name is plain.
