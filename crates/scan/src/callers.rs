@@ -1,4 +1,4 @@
-//! Which files of Python call a function of another file that hands a key on. Most files that hold
+//! Which files call a function of another file that hands a key on. Most files that hold
 //! its name define another one of that name, or only speak of it, and to read a file again costs
 //! far more than to see that.
 
@@ -88,10 +88,11 @@ impl Finder {
         found.into_iter().collect()
     }
 
-    /// Which of these wrappers, whose functions the words are, a file of Python calls so that it
-    /// can come to something; only those that count.
+    /// Which of these wrappers, whose functions the words are, a file of their language calls so
+    /// that it can come to something; only those that count.
     pub(crate) fn called(
         &self,
+        language: &str,
         bytes: &[u8],
         wrappers: &[&Wrapper],
         counts: impl Fn(usize) -> bool,
@@ -104,8 +105,9 @@ impl Finder {
                 let wrapper = wrappers.get(**place);
                 counts(**place)
                     && !found.contains(*place)
-                    && wrapper.is_some_and(|one| {
-                        is_call(one, before, behind) && (!needs_name(one) || is_near())
+                    && wrapper.is_some_and(|one| match language {
+                        "python" => is_call(one, before, behind) && (!needs_name(one) || is_near()),
+                        _ => is_call_of(language, before, behind),
                     })
             };
             let fitting: Vec<usize> = places.iter().filter(fits).copied().collect();
@@ -127,6 +129,16 @@ fn is_call(wrapper: &Wrapper, before: &[u8], behind: &[u8]) -> bool {
         Some(b',') => wrapper.function.starts_with(|first: char| first.is_ascii_uppercase()),
         _ => false,
     }
+}
+
+/// The same of the other languages. A declaration may look like a call.
+fn is_call_of(language: &str, before: &[u8], behind: &[u8]) -> bool {
+    if [&b"def "[..], b"function ", b"func ", b"fun "].iter().any(|word| before.ends_with(word)) {
+        return false;
+    }
+    let next = behind.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+    let is_command = language == "ruby" && matches!(behind.first(), Some(b' ' | b'\t'));
+    matches!(next, Some(b'(' | b'<' | b'?')) || (is_command && next != Some(&b'='))
 }
 
 /// Whether calls come to nothing without the name of a key: files and settings have other names
@@ -151,11 +163,11 @@ const fn bit_of(length: usize) -> u128 {
     if length < 127 { 1 << length } else { 1 << 127 }
 }
 
-/// What is kept of a file of Python, so that it need not be opened to see that it calls nothing.
+/// What is kept of a program, so that it need not be opened to see that it calls nothing.
 pub(crate) enum Known {
     /// It was parsed: the hashes of what it calls.
     Calls(Box<[u64]>),
-    /// It was not worth parsing, and has names that a loader could be given or has none. What it
+    /// It is of Python, was not worth parsing, and has names that a loader could be given or has none. What it
     /// imports may still make it worth that.
     Imports { has_names: bool, all: Box<[u64]> },
 }
@@ -219,7 +231,7 @@ mod tests {
         ];
         let all: Vec<_> = all.iter().collect();
         let finder = Finder::new(all.iter().map(|one| one.function.as_str()));
-        let called = |text: &str| finder.called(text.as_bytes(), &all, |_| true);
+        let called = |text: &str| finder.called("python", text.as_bytes(), &all, |_| true);
         assert_eq!(called("x = setting(name)\n"), [0]);
         assert_eq!(called("x = a.setting (name)\n"), [0]);
         assert!(called("def setting(name):\n  resetting()\n  setting = 1\n").is_empty());
@@ -227,6 +239,22 @@ mod tests {
         assert_eq!(called("x = read_it('app.pem')\n"), [1]);
         assert_eq!(called("app.add_middleware(Box, key=k)\n"), [2]);
         assert!(called("class Box(Base): pass\n").is_empty());
+    }
+
+    #[test]
+    fn calls_of_other_languages_are_told_too() {
+        let all = [wrapper("setting", Source::Environment)];
+        let all: Vec<_> = all.iter().collect();
+        let finder = Finder::new(["setting"].into_iter());
+        let is_called = |language: &str, text: &str| {
+            !finder.called(language, text.as_bytes(), &all, |_| true).is_empty()
+        };
+        assert!(is_called("javascript", "const x = setting<string>('a')"));
+        assert!(is_called("java", "this.setting (a)"));
+        assert!(is_called("ruby", "x = setting :a"));
+        assert!(!is_called("ruby", "setting = 1\ndef setting(a)\nend"));
+        assert!(!is_called("javascript", "function setting(a) {}\nx.setting = y"));
+        assert!(!is_called("go", "var setting = resetting(1)"));
     }
 
     #[test]

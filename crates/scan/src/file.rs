@@ -39,7 +39,7 @@ pub(crate) struct Opened {
     pub(crate) bytes: Option<u64>,
     /// Whether it spoke of keys.
     pub(crate) was_read: bool,
-    /// Of Python: what tells whether it has to be read again.
+    /// Of a program: what tells whether it has to be read again.
     pub(crate) known: Option<Known>,
     /// What it includes, if it is a configuration of nginx.
     pub(crate) includes: Vec<Include>,
@@ -83,6 +83,7 @@ pub(crate) fn open(
     } else {
         if gate.lets(buffer) {
             opened = read_whole(found, buffer, readers, rules);
+            opened.known = opened.read.sites.calls.take().map(Known::Calls);
         }
         if includes::may_be_in(&found.path, buffer)
             && language::of(&found.path, buffer) == Some(Language::Nginx)

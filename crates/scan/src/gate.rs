@@ -1,8 +1,6 @@
 //! Whether a file speaks of keys at all: one pass over its bytes, so that a file which does not
 //! costs no more than its reading.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
-
 use crate::python;
 use crate::spot::Spotter;
 
@@ -160,33 +158,6 @@ impl Gate {
     }
 }
 
-/// Finds names as they are written, by their case.
-#[derive(Clone, Debug)]
-pub(crate) struct Named(AhoCorasick);
-
-impl Named {
-    /// Finds these.
-    ///
-    /// # Errors
-    /// When there are so many that no automaton holds them.
-    pub(crate) fn new(names: &[String]) -> Result<Self, BuildError> {
-        let mut builder = AhoCorasick::builder();
-        builder.kind(Some(AhoCorasickKind::DFA)).build(names).map(Self)
-    }
-
-    /// Which of the names stand in the bytes, by their places in the list. Some stand there many
-    /// thousand times, so they are marked and not gathered.
-    pub(crate) fn which(&self, bytes: &[u8]) -> Vec<usize> {
-        let mut is_there = vec![false; self.0.patterns_len()];
-        for one in self.0.find_overlapping_iter(bytes) {
-            if let Some(mark) = is_there.get_mut(one.pattern().as_usize()) {
-                *mark = true;
-            }
-        }
-        is_there.iter().enumerate().filter(|(_, is)| **is).map(|(index, _)| index).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,12 +195,5 @@ mod tests {
         assert!(!gate.lets(b"password = form['password']"));
         assert!(Gate::new(true, []).lets(b"DB_PASSWORD=x"));
         assert!(Gate::new(false, ["acme.seal"]).lets(b"Acme.Seal(k)"));
-    }
-
-    #[test]
-    fn names_are_found_each_once_and_by_case() {
-        let names = ["load_key".to_owned(), "load".to_owned(), "absent".to_owned()];
-        let gate = Named::new(&names).unwrap();
-        assert_eq!(gate.which(b"load_key(); load_key(); Load"), [0, 1]);
     }
 }

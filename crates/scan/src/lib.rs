@@ -28,6 +28,7 @@ pub mod literal;
 pub mod names;
 pub mod nginx;
 pub mod output;
+mod projects;
 pub mod purpose;
 pub mod python;
 mod quick;

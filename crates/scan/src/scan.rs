@@ -13,12 +13,13 @@ use rayon::prelude::*;
 use crate::callers::{Finder, Known, has_any};
 use crate::file::{self, Opened};
 use crate::finding::Class;
-use crate::gate::{Gate, Named};
+use crate::gate::Gate;
 use crate::ignores::{Day, FILE_NAME, IgnoreFile, IgnoreFileError, Inline};
 use crate::join::{Joined, Read, join};
 use crate::language::{self, Language};
 use crate::literal::Marker;
 use crate::nginx::consumers::Include;
+use crate::projects::{Project, Projects};
 use crate::purpose;
 use crate::quick::hash;
 use crate::reader::Readers;
@@ -137,7 +138,9 @@ pub fn scan(mut scan: Scan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Repo
     let Walked { files, notes } = walk(&scan.roots)?;
     let (all, gated, stats) = (Vec::new(), BTreeSet::new(), Stats::default());
     let (known, includes) = (BTreeMap::new(), BTreeMap::new());
-    let mut run = Run { scan: &scan, gate, files, all, gated, known, includes, notes, stats };
+    let projects = Projects::default();
+    let mut run =
+        Run { scan: &scan, gate, files, projects, all, gated, known, includes, notes, stats };
     pool.install(|| {
         run.first_pass(progress);
         run.follow_includes();
@@ -155,10 +158,12 @@ struct Run<'a> {
     scan: &'a Scan,
     gate: Gate,
     files: Vec<Found>,
+    /// To which projects they belong; known once it matters.
+    projects: Projects,
     all: Vec<Kept>,
     /// The files that speak of keys.
     gated: BTreeSet<usize>,
-    /// What is known of files of Python.
+    /// What is known of programs.
     known: BTreeMap<usize, Known>,
     /// What configurations of nginx include.
     includes: BTreeMap<usize, Vec<Include>>,
@@ -236,6 +241,10 @@ impl Run<'_> {
     /// Reads again the files that call functions of other files which hand keys on.
     fn follow_wrappers(&mut self) {
         let mut before: BTreeMap<&'static str, BTreeSet<Elsewhere>> = BTreeMap::new();
+        if self.all.iter().all(|(_, read)| read.sites.wrappers.is_empty()) {
+            return;
+        }
+        self.projects = Projects::of(&self.files);
         for _ in 0..MAX_ROUNDS {
             let mut known = before.clone();
             self.gather(&mut known);
@@ -262,29 +271,31 @@ impl Run<'_> {
             let Some(found) = self.files.get(*index) else { continue };
             let Some(language) = rules_of(found) else { continue };
             for wrapper in &read.sites.wrappers {
-                let home = home(&found.shown);
-                known
-                    .entry(language)
-                    .or_default()
-                    .insert(Elsewhere { wrapper: wrapper.clone(), home });
+                let (wrapper, home) = (wrapper.clone(), home(&found.shown));
+                let project = self.projects.get(*index);
+                known.entry(language).or_default().insert(Elsewhere { wrapper, home, project });
             }
         }
     }
 
     /// Reads again the files of a language that call at least one wrapper that is fresh.
     fn read_again(&mut self, language: &str, wrappers: &[&Elsewhere], fresh: &[bool]) {
-        let Some(search) = Search::new(language, wrappers, fresh) else { return };
+        let search = Search::new(language, wrappers, fresh);
         // A file that calls a function with a word of the gate in its name speaks of keys, and so
         // does one that gives the name of a key to a loader.
         let is_quiet = |one: &&Elsewhere| {
             matches!(one.wrapper.reaches, Reaches::Sink(..))
                 && !self.gate.lets(one.wrapper.function.as_bytes())
         };
-        let with_quiet = wrappers.iter().zip(fresh).any(|(one, fresh)| *fresh && is_quiet(one));
+        let quiet = wrappers.iter().zip(fresh).filter(|(one, fresh)| **fresh && is_quiet(one));
+        let quiet: BTreeSet<Option<Project>> = quiet.map(|(one, _)| one.project).collect();
         let is_candidate = |(index, found): &(usize, &Found)| {
+            let project = self.projects.get(*index);
             let may_call = match self.known.get(index) {
-                Some(known) => search.may_meet(known),
-                None => with_quiet || self.gated.contains(index),
+                Some(known) => search.may_meet(known, project),
+                None => {
+                    quiet.contains(&None) || quiet.contains(&project) || self.gated.contains(index)
+                }
             };
             may_call && rules_of(found) == Some(language)
         };
@@ -294,7 +305,8 @@ impl Run<'_> {
         let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
             let found = self.files.get(*index)?;
             file::fill(found, buffer).ok()?;
-            let called = search.called(buffer, &home(&found.shown))?;
+            let project = self.projects.get(*index);
+            let called = search.called(buffer, &home(&found.shown), project)?;
             let called = called.iter().filter_map(|index| wrappers.get(*index));
             let rules = scan.rules.with_wrappers(language, called.map(|one| &one.wrapper));
             let mut opened = file::read_whole(found, buffer, &scan.readers, &rules);
@@ -318,6 +330,14 @@ fn rules_of(found: &Found) -> Option<&'static str> {
 struct Elsewhere {
     wrapper: Wrapper,
     home: String,
+    project: Option<Project>,
+}
+
+impl Elsewhere {
+    /// Whether files of a project may call it: those of its own, if it has one.
+    fn reaches(&self, project: Option<Project>) -> bool {
+        self.project.is_none() || self.project == project
+    }
 }
 
 /// The last part of a file's name that says something: imports name it. Those of Go name the
@@ -336,10 +356,20 @@ fn home(path: &str) -> String {
 
 /// Finds which wrappers a file calls.
 struct Search<'w> {
+    language: &'w str,
     wrappers: &'w [&'w Elsewhere],
     fresh: &'w [bool],
-    words: Words<'w>,
-    /// The hashes of the fresh functions.
+    /// Their names, and those of their files.
+    functions: Finder,
+    homes: Finder,
+    all: Vec<&'w Wrapper>,
+    /// The hashes of the fresh ones, by their projects.
+    hashes: BTreeMap<Option<Project>, Hashes>,
+}
+
+/// The hashes of functions.
+#[derive(Default)]
+struct Hashes {
     functions: Vec<u64>,
     /// The same of those that use a key, and of their files.
     sinks: Vec<u64>,
@@ -347,76 +377,56 @@ struct Search<'w> {
     loaders: Vec<u64>,
 }
 
-enum Words<'w> {
-    /// Names of functions and of files, which stand anywhere.
-    Anywhere { functions: Named, homes: Named },
-    /// The same of Python, where a call can be told.
-    Python { functions: Finder, homes: Finder, all: Vec<&'w Wrapper> },
-}
-
 impl<'w> Search<'w> {
-    fn new(language: &str, wrappers: &'w [&'w Elsewhere], fresh: &'w [bool]) -> Option<Self> {
-        let functions = || wrappers.iter().map(|one| one.wrapper.function.as_str());
-        let homes = wrappers.iter().map(|one| one.home.as_str());
-        let words = if language == "python" {
-            Words::Python {
-                functions: Finder::new(functions()),
-                homes: Finder::new(homes),
-                all: wrappers.iter().map(|one| &one.wrapper).collect(),
-            }
-        } else {
-            Words::Anywhere { functions: words_of(functions())?, homes: words_of(homes)? }
-        };
-        let (mut called, mut sinks, mut loaders) = (Vec::new(), Vec::new(), Vec::new());
+    fn new(language: &'w str, wrappers: &'w [&'w Elsewhere], fresh: &'w [bool]) -> Self {
+        let mut hashes: BTreeMap<Option<Project>, Hashes> = BTreeMap::new();
         for (one, _) in wrappers.iter().zip(fresh).filter(|(_, fresh)| **fresh) {
             let function = hash(one.wrapper.function.as_bytes());
             let home = Some(&one.home).filter(|home| !home.is_empty());
+            let hashes = hashes.entry(one.project).or_default();
             let of = match one.wrapper.reaches {
-                Reaches::Sink(..) => &mut sinks,
-                Reaches::Loader(_) => &mut loaders,
+                Reaches::Sink(..) => &mut hashes.sinks,
+                Reaches::Loader(_) => &mut hashes.loaders,
             };
             of.push(function);
             of.extend(home.map(|home| hash(home.as_bytes())));
-            called.push(function);
+            hashes.functions.push(function);
         }
-        Some(Self { wrappers, fresh, words, functions: called, sinks, loaders })
+        let functions = Finder::new(wrappers.iter().map(|one| one.wrapper.function.as_str()));
+        let homes = Finder::new(wrappers.iter().map(|one| one.home.as_str()));
+        let all = wrappers.iter().map(|one| &one.wrapper).collect();
+        Self { language, wrappers, fresh, functions, homes, all, hashes }
     }
 
-    /// Whether a file may call a fresh function, by what is known of it.
-    fn may_meet(&self, known: &Known) -> bool {
-        match known {
-            Known::Calls(calls) => has_any(calls, &self.functions),
+    /// Whether a file of a project may call a fresh function, by what is known of it.
+    fn may_meet(&self, known: &Known, project: Option<Project>) -> bool {
+        let meets = |hashes: &Hashes| match known {
+            Known::Calls(calls) => has_any(calls, &hashes.functions),
             Known::Imports { has_names, all } => {
-                has_any(all, &self.sinks) || (*has_names && has_any(all, &self.loaders))
+                has_any(all, &hashes.sinks) || (*has_names && has_any(all, &hashes.loaders))
             }
-        }
+        };
+        let of_none = self.hashes.get(&None);
+        of_none.is_some_and(meets)
+            || project.is_some() && self.hashes.get(&project).is_some_and(meets)
     }
 
     /// The wrappers that a file at this place calls, if one of them is fresh.
-    fn called(&self, bytes: &[u8], own: &str) -> Option<Vec<usize>> {
-        let is_fresh = |index: &usize| self.fresh.get(*index) == Some(&true);
-        let (named, homes) = match &self.words {
-            Words::Anywhere { functions, homes } => {
-                let named = functions.which(bytes);
-                named.iter().any(is_fresh).then(|| (named, homes.which(bytes)))?
-            }
-            Words::Python { functions, homes, all } => {
-                // Most files call none that is fresh, which is seen before the others are judged.
-                match functions.called(bytes, all, |index| is_fresh(&index)).as_slice() {
-                    [] => return None,
-                    _ => (functions.called(bytes, all, |_| true), homes.all(bytes)),
-                }
-            }
+    fn called(&self, bytes: &[u8], own: &str, project: Option<Project>) -> Option<Vec<usize>> {
+        let reaches =
+            |index: usize| self.wrappers.get(index).is_some_and(|one| one.reaches(project));
+        let is_fresh = |index: usize| self.fresh.get(index) == Some(&true);
+        let of = |counts: &dyn Fn(usize) -> bool| {
+            self.functions
+                .called(self.language, bytes, &self.all, |index| counts(index) && reaches(index))
         };
-        let called = called(&named, &homes, own, self.wrappers);
-        called.iter().any(is_fresh).then_some(called)
+        // Most files call none that is fresh, which is seen before the others are judged.
+        if of(&is_fresh).is_empty() {
+            return None;
+        }
+        let called = called(&of(&|_| true), &self.homes.all(bytes), own, self.wrappers);
+        called.iter().any(|index| is_fresh(*index)).then_some(called)
     }
-}
-
-/// Finds these words. An empty one would be met everywhere; no text has what stands for it.
-fn words_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Named> {
-    let words = words.map(|word| if word.is_empty() { "\0" } else { word }.to_owned());
-    Named::new(&words.collect::<Vec<_>>()).ok()
 }
 
 /// Which wrappers a file calls, of those whose name stands in it, by the words of their files that

@@ -476,10 +476,12 @@ pub(crate) fn is_of_application(name: &str) -> bool {
 
 /// Whether a function by its name makes a hash of what it is given.
 pub(crate) fn hashes(function: &str) -> bool {
-    let lower = function.to_ascii_lowercase();
-    let starts = ["md5", "sha1", "sha2", "sha3", "sha5", "hash", "digest"];
-    starts.iter().any(|start| lower.starts_with(start))
-        || matches!(lower.as_str(), "update" | "write")
+    let starts = |start: &&str| {
+        let head = function.as_bytes().get(..start.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    ["md5", "sha1", "sha2", "sha3", "sha5", "hash", "digest"].iter().any(starts)
+        || ["update", "write"].iter().any(|name| function.eq_ignore_ascii_case(name))
 }
 
 /// Whether an argument stands beside a key, and is neither one nor what is worked on.
@@ -617,8 +619,12 @@ const SETTINGS: &[&str] = &[
 ];
 
 fn may_ask(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    ["conf", "env", "setting", "propert"].iter().any(|part| lower.contains(part))
+    name.as_bytes().windows(3).any(|part| {
+        ["con", "env", "set", "pro"].iter().any(|start| part.eq_ignore_ascii_case(start.as_bytes()))
+    }) && {
+        let lower = name.to_ascii_lowercase();
+        ["conf", "env", "setting", "propert"].iter().any(|part| lower.contains(part))
+    }
 }
 
 /// What is loaded under this name from such settings.

@@ -17,6 +17,8 @@ pub(crate) struct Spotter {
     /// For each byte, the groups that have a word with it at the first place, the second and the
     /// third.
     heads: Box<[[u64; HEAD_BYTES]; 256]>,
+    /// For each byte, the groups that have a word with it behind its head, or with nothing there.
+    behind: Box<[u64; 256]>,
     /// Words in small letters with their places in the list that was given, the longest first.
     groups: Vec<Vec<(Box<[u8]>, usize)>>,
 }
@@ -43,6 +45,7 @@ impl Spotter {
     /// Of these words; one that is too short is never found.
     pub(crate) fn new<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
         let mut heads = Box::new([[0; HEAD_BYTES]; 256]);
+        let mut behind = Box::new([0; 256]);
         let mut groups: Vec<Vec<(Box<[u8]>, usize)>> = vec![Vec::new(); GROUPS];
         let mut known: Vec<Vec<u8>> = Vec::new();
         for (place, word) in words.into_iter().enumerate() {
@@ -62,6 +65,14 @@ impl Spotter {
                     }
                 }
             }
+            match word.get(HEAD_BYTES).copied() {
+                Some(byte) => {
+                    for either in [byte, byte.to_ascii_uppercase()] {
+                        behind.get_mut(usize::from(either)).into_iter().for_each(|one| *one |= bit);
+                    }
+                }
+                None => behind.iter_mut().for_each(|one| *one |= bit),
+            }
             if let Some(group) = groups.get_mut(number % GROUPS) {
                 group.push((word.into_boxed_slice(), place));
             }
@@ -69,7 +80,7 @@ impl Spotter {
         for group in &mut groups {
             group.sort_by_key(|(word, place)| (std::cmp::Reverse(word.len()), *place));
         }
-        Self { heads, groups }
+        Self { heads, behind, groups }
     }
 
     /// Whether any of the words stands in the bytes.
@@ -94,8 +105,10 @@ impl Spotter {
         for chunk in chunks {
             let before = begun;
             // Nearly every chunk has nothing, so nothing is decided within one.
-            let met = chunk.iter().fold(0, |met, byte| met | self.step(&mut begun, *byte));
-            if met != 0
+            let (met, last) = chunk.iter().fold((0, 0), |(met, before), byte| {
+                (met | (before & self.behind(*byte)), self.step(&mut begun, *byte))
+            });
+            if met | last != 0
                 && let Some(spot) = self.within(bytes, start, before, chunk)
             {
                 return Some(spot);
@@ -103,6 +116,10 @@ impl Spotter {
             start = start.saturating_add(CHUNK_BYTES);
         }
         self.within(bytes, start, begun, bytes.get(start..)?)
+    }
+
+    fn behind(&self, byte: u8) -> u64 {
+        self.behind.get(usize::from(byte)).copied().unwrap_or_default()
     }
 
     /// The groups of which a word's head ends with a byte.
@@ -117,9 +134,13 @@ impl Spotter {
     #[cold]
     #[inline(never)]
     fn within(&self, bytes: &[u8], start: usize, mut begun: Begun, chunk: &[u8]) -> Option<Spot> {
-        (start..).zip(chunk).find_map(|(at, byte)| match self.step(&mut begun, *byte) {
-            0 => None,
-            met => self.at(bytes, at.saturating_add(1).saturating_sub(HEAD_BYTES), met),
+        (start..).zip(chunk).find_map(|(at, byte)| {
+            let next = at.saturating_add(1);
+            let goes_on = bytes.get(next).map_or(u64::MAX, |byte| self.behind(*byte));
+            match self.step(&mut begun, *byte) & goes_on {
+                0 => None,
+                met => self.at(bytes, next.saturating_sub(HEAD_BYTES), met),
+            }
         })
     }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::finding::Scope;
+use crate::quick::Quick;
 
 use super::dialect::Dialect;
 use super::reader::Reader;
@@ -77,9 +78,9 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// By their names: when functions of this file run, as far as all their calls agree.
-    fn callers(&self) -> HashMap<&'a str, Scope> {
+    fn callers(&self) -> HashMap<&'a str, Scope, Quick> {
         let tokens = self.tokens;
-        let mut callers = HashMap::new();
+        let mut callers = HashMap::default();
         for at in (0..tokens.len()).filter(|at| tokens.is_word(*at)) {
             let name = tokens.name(at);
             if self.named_frame(name).is_none() || self.tree.is_declared(at) {

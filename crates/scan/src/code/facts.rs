@@ -67,6 +67,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The path of what a name stands for that is imported.
+    pub(super) fn import(&self, name: &str) -> Option<&[&'a str]> {
+        if self.imports.is_empty() { None } else { self.imports.get(name).map(Vec::as_slice) }
+    }
+
     /// Everything that gives a value to this name, in the order of the file.
     pub(super) fn of<'s>(
         &'s self,
@@ -376,19 +381,19 @@ impl Gatherer<'_, '_> {
         match self.dialect {
             Dialect::Java | Dialect::Php => {
                 let name = at + 1;
-                let is_type = tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
-                let ends = matches!(tokens.text(name + 1), "=" | ";" | ")" | ",");
+                let is_type = || tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
+                let ends = || matches!(tokens.text(name + 1), "=" | ";" | ")" | ",");
                 let is_variable =
-                    self.dialect == Dialect::Java || tokens.text(name).starts_with('$');
-                if is_type && tokens.is_word(name) && ends && is_variable {
+                    || self.dialect == Dialect::Java || tokens.text(name).starts_with('$');
+                if tokens.is_word(name) && is_type() && ends() && is_variable() {
                     self.facts.types.push((name, at));
                 }
             }
             Dialect::JavaScript | Dialect::Kotlin => {
                 let name = at.checked_sub(2).filter(|_| tokens.is(at.saturating_sub(1), ":"));
-                let is_type = tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
+                let is_type = || tokens.name(at).starts_with(|letter: char| letter.is_uppercase());
                 if let Some(name) = name
-                    && is_type
+                    && is_type()
                     && tokens.is_word(name)
                 {
                     self.facts.types.push((name, at));

@@ -197,6 +197,7 @@ impl<'a> Lexer<'a> {
 
     fn word(&mut self, start: usize) {
         let mut at = start;
+        let mut is_plain = true;
         let (is_ruby, is_php) = (self.dialect == Dialect::Ruby, self.dialect == Dialect::Php);
         let may_have_dollars =
             matches!(self.dialect, Dialect::JavaScript | Dialect::Java | Dialect::Php);
@@ -207,13 +208,13 @@ impl<'a> Lexer<'a> {
             if !goes_on {
                 break;
             }
+            is_plain &= byte != b'\\';
             at += 1;
         }
         if is_ruby && matches!(self.byte(at), b'?' | b'!') && self.byte(at + 1) != b'=' {
             at += 1;
         }
-        self.push(Kind::Word, start, at, 0);
-        self.at = at;
+        self.push(Kind::Word, start, at, usize::from(!is_plain));
     }
 
     fn number(&mut self) {
@@ -275,6 +276,7 @@ impl<'a> Lexer<'a> {
         self.word(at);
         if let Some(token) = self.all.last_mut() {
             token.start = u32::try_from(start).unwrap_or(u32::MAX);
+            token.quote = 1;
         }
     }
 

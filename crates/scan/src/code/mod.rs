@@ -23,6 +23,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 
 use crate::finding::{Does, Source};
+use crate::quick::hash;
 use crate::rules::{Load, Rules, Sink};
 use crate::site::{Reaches, Sites, Unreadable, Wrapper};
 use crate::source::SourceFile;
@@ -93,6 +94,7 @@ pub fn read(
             fuel: Cell::default(),
             parts: OnceCell::new(),
             callers: OnceCell::new(),
+            keys: OnceCell::new(),
         };
         let mut again = find::Finder::run(&reader);
         drop(reader);
@@ -110,9 +112,27 @@ pub fn read(
     }
     sites.found.append(&mut found.found);
     sites.same.append(&mut found.same);
+    sites.calls = Some(called(&tokens, dialect));
     found.wrappers.retain(|wrapper| !OF_ONE_FILE.contains(&wrapper.function.as_str()));
     sites.wrappers.append(&mut found.wrappers);
     Ok(())
+}
+
+/// The hashes of the names that a file calls.
+fn called(tokens: &Tokens<'_>, dialect: Dialect) -> Box<[u64]> {
+    let is_call = |at: &usize| {
+        tokens.is_word(*at)
+            && tokens.at(at.saturating_add(1)).is_some_and(|next| {
+                let first = tokens.text.as_bytes().get(next.start as usize);
+                let is_command = dialect == Dialect::Ruby && next.spaced && !next.starts_line;
+                is_command || matches!(first, Some(b'(' | b'<' | b'?'))
+            })
+    };
+    let calls = (0..tokens.len()).filter(is_call);
+    let mut hashes: Vec<u64> = calls.map(|at| hash(tokens.name(at).as_bytes())).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.into_boxed_slice()
 }
 
 /// The functions of a file as rules for it.

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::finding::{Class, Scope};
 use crate::names;
+use crate::quick::Quick;
 use crate::source::SourceFile;
 
 use super::dialect::Dialect;
@@ -37,9 +38,11 @@ pub(super) struct Reader<'f, 'a> {
     /// How many more expressions may be looked at for the value in hand.
     pub(super) fuel: Cell<u16>,
     /// The parts of the file by their names; the first of each.
-    pub(super) parts: OnceCell<HashMap<&'a str, usize>>,
+    pub(super) parts: OnceCell<HashMap<&'a str, usize, Quick>>,
     /// When the functions run that only this file calls.
-    pub(super) callers: OnceCell<HashMap<&'a str, Scope>>,
+    pub(super) callers: OnceCell<HashMap<&'a str, Scope, Quick>>,
+    /// The tokens that are named as a key, in their order.
+    pub(super) keys: OnceCell<Vec<usize>>,
 }
 
 /// A range of tokens: the first, and the one past the last.
@@ -49,7 +52,7 @@ impl<'f, 'a> Reader<'f, 'a> {
     /// The function or class of this name.
     pub(super) fn named_frame(&self, name: &str) -> Option<usize> {
         let parts = self.parts.get_or_init(|| {
-            let mut parts = HashMap::new();
+            let mut parts = HashMap::default();
             for (number, frame) in self.tree.frames.iter().enumerate() {
                 if let Some(name) = frame.name {
                     parts.entry(self.tokens.name(name)).or_insert(number);
@@ -206,11 +209,11 @@ impl<'f, 'a> Reader<'f, 'a> {
 
     /// The rules that speak of the chain which ends with this word, and where the chain begins.
     pub(super) fn rules_at(&self, at: usize) -> (Vec<Rule<'f>>, usize) {
-        let tokens = self.tokens;
-        let mut candidates = self.index.of(tokens.name(at));
+        let name = self.tokens.name(at);
+        let mut candidates = self.index.of(name);
         // `import { sign as s }`: the word is another one.
-        if let Some([.., last]) = self.facts.imports.get(tokens.name(at)).map(Vec::as_slice)
-            && *last != tokens.name(at)
+        if let Some([.., last]) = self.facts.import(name)
+            && *last != name
         {
             candidates.extend(self.index.of(last));
         }
@@ -225,10 +228,35 @@ impl<'f, 'a> Reader<'f, 'a> {
         (found.map(|(_, rule)| *rule).collect(), start)
     }
 
+    /// How many tokens of a range are named as a key.
+    pub(super) fn keys_in(&self, from: usize, to: usize) -> usize {
+        let keys = self.keys.get_or_init(|| {
+            let is_key = |at: &usize| {
+                let kind = self.tokens.kind(*at);
+                if !matches!(kind, Some(Kind::Word | Kind::Str | Kind::Symbol)) {
+                    return false;
+                }
+                let name = self.tokens.string(*at).unwrap_or_else(|| self.tokens.name(*at));
+                if !may_be_key(name.as_bytes()) {
+                    return false;
+                }
+                let own = name.strip_prefix("get").map(|own| own.strip_prefix('_').unwrap_or(own));
+                judge(name) == Some(Class::Key) || own.and_then(judge) == Some(Class::Key)
+            };
+            (0..self.tokens.len()).filter(is_key).collect()
+        });
+        let before = |end: usize| keys.partition_point(|at| *at < end);
+        before(to).saturating_sub(before(from))
+    }
+
     /// The bracket that opens the arguments of a call whose name is this word.
     pub(super) fn call_open(&self, at: usize) -> Option<usize> {
         let tokens = self.tokens;
         let mut next = at + 1;
+        let first = tokens.text.as_bytes().get(tokens.at(next)?.start as usize)?;
+        if !matches!(first, b'(' | b'<' | b'?') {
+            return None;
+        }
         if tokens.is(next, "?.") && tokens.is(next + 1, "(") {
             next += 1;
         }
@@ -433,12 +461,20 @@ pub(crate) fn judge(name: &str) -> Option<Class> {
 }
 
 fn may_be_key(name: &[u8]) -> bool {
+    // Letters of both cases differ in one bit.
+    const CASE: u8 = 0x20;
     name.windows(3).any(|part| {
-        let mut lower = [0; 3];
-        for (to, from) in lower.iter_mut().zip(part) {
-            *to = from.to_ascii_lowercase();
-        }
+        let [first, second, third] = *part else { return false };
         // key, secret, token, salt, pass…, pwd, pepper
-        matches!(&lower, b"key" | b"cre" | b"oke" | b"alt" | b"pas" | b"pwd" | b"epp")
+        let rest: &[[u8; 2]] = match first | CASE {
+            b'k' => &[*b"ey"],
+            b'c' => &[*b"re"],
+            b'o' => &[*b"ke"],
+            b'a' => &[*b"lt"],
+            b'p' => &[*b"as", *b"wd"],
+            b'e' => &[*b"pp"],
+            _ => return false,
+        };
+        rest.contains(&[second | CASE, third | CASE])
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use crate::rules::{Implicit, Load, Rules, Scheduler, Sink, Table};
 
@@ -51,27 +52,43 @@ pub(crate) struct Words {
     by_word: HashMap<String, Vec<(usize, Place)>, BuildHasherDefault<Fnv>>,
     /// Which words may be in the map, by their length and some of their letters.
     filter: Box<[u64; 64]>,
+    /// Those of the tables before these.
+    base: Option<Arc<Words>>,
 }
 
 impl Words {
+    /// Those of one more table, which lie over the ones that all files share: `number` is its place
+    /// among the tables of its language.
+    pub(crate) fn over(base: &Arc<Self>, number: usize, table: &Table) -> Self {
+        let (by_word, filter) = (HashMap::default(), base.filter.clone());
+        let mut words = Self { by_word, filter, base: Some(Arc::clone(base)) };
+        words.add_table(number, table);
+        words
+    }
+
     /// Those of a language.
     pub(crate) fn new<'r>(tables: impl Iterator<Item = &'r Table>) -> Self {
-        let mut words = Self { by_word: HashMap::default(), filter: Box::new([0; 64]) };
+        let filter = Box::new([0; 64]);
+        let mut words = Self { by_word: HashMap::default(), filter, base: None };
         for (number, table) in tables.enumerate() {
-            for (at, rule) in table.sinks.iter().enumerate() {
-                words.add(&rule.call, (number, Place::Sink(at)));
-            }
-            for (at, rule) in table.sources.iter().enumerate() {
-                words.add(&rule.call, (number, Place::Load(at)));
-            }
-            for (at, rule) in table.implicit.iter().enumerate() {
-                words.add(&rule.call, (number, Place::Implicit(at)));
-            }
-            for (at, rule) in table.schedulers.iter().enumerate() {
-                words.add(&rule.call, (number, Place::Scheduler(at)));
-            }
+            words.add_table(number, table);
         }
         words
+    }
+
+    fn add_table(&mut self, number: usize, table: &Table) {
+        for (at, rule) in table.sinks.iter().enumerate() {
+            self.add(&rule.call, (number, Place::Sink(at)));
+        }
+        for (at, rule) in table.sources.iter().enumerate() {
+            self.add(&rule.call, (number, Place::Load(at)));
+        }
+        for (at, rule) in table.implicit.iter().enumerate() {
+            self.add(&rule.call, (number, Place::Implicit(at)));
+        }
+        for (at, rule) in table.schedulers.iter().enumerate() {
+            self.add(&rule.call, (number, Place::Scheduler(at)));
+        }
     }
 
     fn add(&mut self, call: &str, place: (usize, Place)) {
@@ -83,12 +100,17 @@ impl Words {
         self.by_word.entry(last.to_owned()).or_default().push(place);
     }
 
-    fn of(&self, word: &str) -> &[(usize, Place)] {
+    /// Whether there may be a rule about a word; cheap.
+    fn may_have(&self, word: &str) -> bool {
         let bit = bit_of(word);
-        if self.filter.get(bit >> 6).is_none_or(|bits| bits & (1 << (bit & 63)) == 0) {
-            return &[];
-        }
-        self.by_word.get(word).map(Vec::as_slice).unwrap_or_default()
+        self.filter.get(bit >> 6).is_some_and(|bits| bits & (1 << (bit & 63)) != 0)
+    }
+
+    fn of(&self, word: &str) -> impl Iterator<Item = (usize, Place)> {
+        let is_there = self.may_have(word);
+        let layers = [self.base.as_deref(), Some(self)].into_iter().flatten();
+        let places = layers.filter(move |_| is_there).filter_map(|layer| layer.by_word.get(word));
+        places.flatten().copied()
     }
 }
 
@@ -107,8 +129,11 @@ impl<'r> Index<'r> {
 
     /// The rules whose last word is this one.
     pub(super) fn of(&self, word: &str) -> Vec<(&'r str, Rule<'r>)> {
+        if !self.words.may_have(word) && self.more.sinks.is_empty() && self.more.loads.is_empty() {
+            return Vec::new();
+        }
         let places = self.words.of(word);
-        let mut found: Vec<_> = places.iter().filter_map(|place| self.rule(*place)).collect();
+        let mut found: Vec<_> = places.filter_map(|place| self.rule(place)).collect();
         let sinks = self.more.sinks.iter().filter(|rule| last_of(&rule.call) == word);
         found.extend(sinks.map(|rule| (rule.call.as_str(), Rule::Sink(rule))));
         let loads = self.more.loads.iter().filter(|rule| last_of(&rule.call) == word);

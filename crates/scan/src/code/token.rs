@@ -37,7 +37,8 @@ pub struct Token {
     pub kind: Kind,
     /// Whether it is the first one of its line.
     pub starts_line: bool,
-    /// How many bytes of quotes stand before the text of a string.
+    /// How many bytes of quotes stand before the text of a string; of a name, whether it has sigils
+    /// or a namespace.
     pub quote: u8,
     /// Whether space stands before it.
     pub spaced: bool,
@@ -65,11 +66,13 @@ impl<'a> Tokens<'a> {
     }
 
     /// One of them.
+    #[inline]
     pub fn at(&self, index: usize) -> Option<Token> {
         self.all.get(index).copied()
     }
 
     /// Its text; that of a token which does not exist is empty.
+    #[inline]
     pub fn text(&self, index: usize) -> &'a str {
         let Some(token) = self.all.get(index) else { return "" };
         self.text.get(token.start as usize..token.end as usize).unwrap_or_default()
@@ -81,19 +84,24 @@ impl<'a> Tokens<'a> {
     }
 
     /// What it is.
+    #[inline]
     pub fn kind(&self, index: usize) -> Option<Kind> {
         self.all.get(index).map(|token| token.kind)
     }
 
     /// Whether it is a name.
+    #[inline]
     pub fn is_word(&self, index: usize) -> bool {
         self.kind(index) == Some(Kind::Word)
     }
 
     /// Whether it is an operator or bracket with this text.
+    #[inline]
     pub fn is(&self, index: usize, text: &str) -> bool {
         self.all.get(index).is_some_and(|token| {
-            matches!(token.kind, Kind::Op | Kind::Open | Kind::Close) && self.text(index) == text
+            matches!(token.kind, Kind::Op | Kind::Open | Kind::Close)
+                && token.end.saturating_sub(token.start) as usize == text.len()
+                && self.text(index) == text
         })
     }
 
@@ -140,8 +148,14 @@ impl<'a> Tokens<'a> {
     }
 
     /// A name without sigil and namespace.
+    #[inline]
     pub fn name(&self, index: usize) -> &'a str {
         let word = self.text(index);
+        // Nearly every name is plain.
+        let is_plain = |token: &Token| token.kind == Kind::Word && token.quote == 0;
+        if self.all.get(index).is_some_and(is_plain) {
+            return word;
+        }
         let from = word.bytes().rposition(|byte| byte == b'\\').map_or(0, |at| at + 1);
         let word = word.get(from..).unwrap_or(word);
         word.trim_start_matches(['$', '@', '#'])

@@ -156,11 +156,10 @@ fn match_brackets(tokens: &mut Tokens<'_>, dialect: Dialect) {
     let mut pairs = Vec::new();
     let mut is_loop = false;
     for at in 0..tokens.len() {
-        let first = tokens.text(at).bytes().next().unwrap_or_default();
         match tokens.kind(at) {
             Some(Kind::Open) => open.push((at, opener(tokens.text(at)))),
             Some(Kind::Close) => {
-                let kind = match first {
+                let kind = match tokens.text(at).bytes().next().unwrap_or_default() {
                     b')' => b'(',
                     b']' => b'[',
                     b'}' => b'{',
@@ -337,6 +336,18 @@ impl Finder<'_, '_> {
     fn by_word(&self, at: usize) -> Option<Frame> {
         let tokens = self.tokens;
         let word = tokens.text(at);
+        // Most words are none of those below.
+        let may_begin = match self.dialect {
+            Dialect::Go => word == "func",
+            Dialect::Ruby => true,
+            _ => {
+                let first = word.as_bytes().first().copied().unwrap_or_default();
+                b"cefiorst".contains(&first) || tokens.is(at + 1, "(")
+            }
+        };
+        if !may_begin {
+            return None;
+        }
         let before = tokens.before(at);
         // `config.before(:each) do` of tests.
         if self.dialect == Dialect::Ruby

@@ -150,8 +150,8 @@ pub(super) fn speaks(text: &str, index: &Index, passwords: bool) -> Speaks {
     }
 }
 
-/// Whether the names that a text has beside those of keys are ones of something that loads settings,
-/// has them as fields, or uses keys.
+/// Whether the names that a text has beside those of keys are ones of something that loads
+/// settings, has them as fields, or uses keys.
 fn may_come_to_something(
     text: &str,
     index: &Index,

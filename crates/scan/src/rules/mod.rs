@@ -23,7 +23,7 @@ pub struct Rules {
     /// Those of Python by the names of their calls, made once they are asked for.
     python: OnceLock<Arc<python::Index>>,
     /// Those of the languages that [`code`] reads, each made once it is asked for.
-    words: [OnceLock<code::Words>; 5],
+    words: [OnceLock<Arc<code::Words>>; 5],
     /// Whether findings of passwords are left out, so that nothing is read for them alone.
     pub(crate) leaves_passwords: bool,
 }
@@ -181,11 +181,11 @@ impl Rules {
     }
 
     /// The words of the rules of a language that [`code`] reads.
-    pub(crate) fn words(&self, language: &str) -> &code::Words {
+    pub(crate) fn words(&self, language: &str) -> &Arc<code::Words> {
         let number = code::LANGUAGES.iter().position(|one| *one == language).unwrap_or_default();
         let [first, ..] = &self.words;
         let words = self.words.get(number).unwrap_or(first);
-        words.get_or_init(|| code::Words::new(self.of(language)))
+        words.get_or_init(|| Arc::new(code::Words::new(self.of(language))))
     }
 
     /// The tables of a language, the built-in one first.

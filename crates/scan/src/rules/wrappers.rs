@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{Load, Rules, Sink, Table};
+use crate::code;
 use crate::gate::Gate;
 use crate::python;
 use crate::site::{Reaches, Wrapper};
@@ -49,6 +50,12 @@ impl Rules {
         if language == "python" {
             // Most files call few wrappers: these lie over the index that all files share.
             rules.python = Arc::new(python::Index::over(self.python(), &table)).into();
+        } else if let Some(place) = code::LANGUAGES.iter().position(|one| *one == language)
+            && let Some(words) = rules.words.get_mut(place)
+        {
+            let number = self.of(language).count();
+            let over = code::Words::over(self.words(language), number, &table);
+            *words = Arc::new(over).into();
         }
         rules.tables.clone_from(&self.tables);
         rules.tables.push(Arc::new(table));

@@ -254,6 +254,7 @@ fn a_function_of_go_is_at_home_in_its_folder() {
             reaches: Reaches::Loader(Source::Environment),
         },
         home: home.to_owned(),
+        project: None,
     };
     let (here, there) = (of("auth"), of("page"));
     assert_eq!(called(&[0, 1], &[], "auth", &[&here, &there]), [0]);

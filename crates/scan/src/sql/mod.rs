@@ -12,14 +12,13 @@ mod lex;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
-
 use crate::finding::{Class, Confidence, Does, Kind, Scope, Source};
 use crate::literal::Literal;
 use crate::names;
 use crate::rules::Rules;
 use crate::site::{Hot, Link, Site, Sites, Unreadable};
 use crate::source::SourceFile;
+use crate::spot::Spotter;
 
 /// Where the key of a place comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +59,8 @@ pub enum Within {
     Code,
 }
 
-static GATE: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let words = [
+static GATE: LazyLock<Spotter> = LazyLock::new(|| {
+    Spotter::new([
         "pgp_sym_",
         "pgp_pub_",
         "encrypt",
@@ -76,13 +75,12 @@ static GATE: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         "pragma",
         "_key",
         "passphrase",
-    ];
-    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
+    ])
 });
 
 /// Whether a text may hold a place at all; cheap.
 pub fn may_have_sites(text: &str) -> bool {
-    GATE.as_ref().is_none_or(|gate| gate.is_match(text))
+    GATE.is_in(text.as_bytes())
 }
 
 /// All places in a text.

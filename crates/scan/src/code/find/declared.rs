@@ -93,9 +93,12 @@ impl Finder<'_, '_, '_> {
     pub(super) fn sql(&mut self, at: usize) {
         let before = self.sites.found.len();
         super::super::sql::embedded(self.reader, at, &mut self.sites);
-        let scope = self.reader.scope(at);
-        for site in self.sites.found.iter_mut().skip(before) {
-            site.scope = Some(scope);
+        // Nearly no string has any.
+        if self.sites.found.len() > before {
+            let scope = self.reader.scope(at);
+            for site in self.sites.found.iter_mut().skip(before) {
+                site.scope = Some(scope);
+            }
         }
     }
 

@@ -68,7 +68,8 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         self.declared(at);
         let (rules, start) = self.reader.rules_at(at);
         let mut has_sink = false;
-        if rules.is_empty() {
+        let is_call = self.reader.call_open(at).is_some();
+        if rules.is_empty() && is_call {
             self.asked(at);
         }
         let is_known = rules.iter().any(|rule| match rule {
@@ -85,7 +86,7 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
                 _ => {}
             }
         }
-        if !has_sink && !is_known {
+        if is_call && !has_sink && !is_known {
             self.shaped(at);
             self.mixed(at);
             self.handed(at);

@@ -52,7 +52,8 @@ impl<'a> Finder<'_, '_, 'a> {
     pub(super) fn handed(&mut self, at: usize) {
         let reader = self.reader;
         let tokens = reader.tokens;
-        if reader.call_open(at).is_none() || reader.tree.is_declared(at) {
+        // The name of the argument is that of a key, and so is what it is given.
+        if self.keys_given(at) < 2 || reader.tree.is_declared(at) {
             return;
         }
         if !shapes::may_take_key(tokens.name(at)) {
@@ -78,6 +79,9 @@ impl<'a> Finder<'_, '_, 'a> {
         let reader = self.reader;
         let tokens = reader.tokens;
         let name = tokens.name(at);
+        if self.keys_given(at) == 0 {
+            return;
+        }
         let start = reader.chain(at).1;
         let is_maker = match reader.dialect {
             Dialect::Go => name.strip_prefix("New").is_some_and(|rest| !rest.is_empty()),
@@ -85,7 +89,7 @@ impl<'a> Finder<'_, '_, 'a> {
             Dialect::Kotlin => false,
             _ => tokens.before(start) == "new",
         };
-        if !is_maker || reader.call_open(at).is_none() || !shapes::may_keep_key(name) {
+        if !is_maker || !shapes::may_keep_key(name) {
             return;
         }
         let Some(arguments) = reader.arguments(at) else { return };
@@ -111,7 +115,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let reader = self.reader;
         let tokens = reader.tokens;
         let name = tokens.name(at);
-        if !shapes::hashes(name) || reader.call_open(at).is_none() || reader.tree.is_declared(at) {
+        if !shapes::hashes(name) || self.keys_given(at) == 0 || reader.tree.is_declared(at) {
             return;
         }
         let Some(arguments) = reader.arguments(at) else { return };
@@ -130,6 +134,13 @@ impl<'a> Finder<'_, '_, 'a> {
         self.tell(at, reader.chain(at).1, shape, &value, Class::Key);
     }
 
+    /// How many names of keys stand among the arguments of a call.
+    fn keys_given(&self, at: usize) -> usize {
+        let reader = self.reader;
+        let range = reader.call_open(at).and_then(|open| Some((open, reader.tokens.mate(open)?)));
+        range.map_or(0, |(open, close)| reader.keys_in(open, close))
+    }
+
     /// What a conversion to bytes is given: `[]byte(text)`.
     fn bytes_of(&self, (from, to): Range) -> Range {
         let tokens = self.reader.tokens;
@@ -144,8 +155,12 @@ impl<'a> Finder<'_, '_, 'a> {
     pub(super) fn asked(&mut self, at: usize) {
         let reader = self.reader;
         let tokens = reader.tokens;
-        if self.loads.contains(&at) || reader.call_open(at).is_none() || reader.tree.is_declared(at)
-        {
+        // The cheap questions come first, for every call is asked.
+        let is_typed = tokens.name(at) == "GetString";
+        if !is_typed && !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) {
+            return;
+        }
+        if self.loads.contains(&at) || reader.tree.is_declared(at) {
             return;
         }
         let Some(arguments) = reader.arguments(at) else { return };
@@ -159,7 +174,7 @@ impl<'a> Finder<'_, '_, 'a> {
         };
         let Some(named) = arguments.first().copied() else {
             // A setting that is an object of its own: `config.ServiceSecret.GetString()`.
-            let of = self.receiver_name(at).filter(|_| tokens.name(at) == "GetString");
+            let of = self.receiver_name(at).filter(|_| is_typed);
             if let Some((name, class)) = of.and_then(|name| Some((name, shapes::asked_for(name)?)))
             {
                 self.asked_for(at, &rule, &[], name, class);
@@ -170,9 +185,10 @@ impl<'a> Finder<'_, '_, 'a> {
             let of_environment = |name: &str| {
                 name.contains('_') && !name.bytes().any(|byte| byte.is_ascii_lowercase())
             };
-            tokens.name(at) == "GetString" && reader.plain(named.0).is_some_and(of_environment)
+            reader.plain(named.0).is_some_and(of_environment)
         };
-        if !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) && !is_variable() {
+        let receiver = self.receiver_name(at);
+        if is_typed && !shapes::asks_settings(tokens.name(at), receiver) && !is_variable() {
             return;
         }
         let name = match tokens.string(named.0) {
