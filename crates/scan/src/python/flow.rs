@@ -589,8 +589,8 @@ impl<'a> Names<'a> {
             || lower.ends_with("application")
             || matches!(lower.as_str(), "self" | "cls" | "req" | "ctx" | "context" | "info" | "g");
         let found = self.scopes.lookup(root, scope).filter(|_| !is_known);
-        // Settings that whoever calls hands over may be those of one of many; a framework hands over
-        // what stands as the default.
+        // Settings that whoever calls hands over may be those of one of many; a framework hands
+        // over what stands as the default.
         let is_given = |def: &Def<'_>| match def.bound {
             Bound::Parameter(_, default) => default.is_none() || !words::holds_settings(root),
             _ => false,
