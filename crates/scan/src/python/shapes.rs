@@ -230,8 +230,8 @@ fn named<'a>(
         _ => None,
     };
     let is_constant = |name: &String| !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    let named = names.text(first, placed.scope).or(member.filter(is_constant));
-    if let Some(key) = named {
+    let key = names.text(first, placed.scope).or(member.filter(is_constant));
+    if let Some(key) = key {
         // `config.get("shop", "signing_key")`: a part of the settings, and one of its names.
         let is_part = shapes::asked_for(&key).is_none() && receiver.is_some();
         let of_part = second().filter(|(_, key)| is_part && shapes::asked_for(key).is_some());
