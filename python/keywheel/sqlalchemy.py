@@ -83,7 +83,8 @@ class _Encrypted(TypeDecorator[T], Generic[T]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """The column of the database: ``TEXT`` where values are in armor."""
-        return dialect.type_descriptor(Text() if self.armored else LargeBinary())
+        # Adapted by hand, a `Text` would become the `VARCHAR` of psycopg's dialect.
+        return Text() if self.armored else dialect.type_descriptor(LargeBinary())
 
     def process_bind_param(self, value: T | None, dialect: Dialect) -> bytes | str | None:
         """What the database is given."""
