@@ -2,7 +2,7 @@
 //!
 //! The options of a URL mean what they mean to `psql`, with one difference: a server on another
 //! machine is never reached unencrypted, nor unchecked, unless that is said; why stands in
-//! `docs/decisions/0024-tls-to-the-database.md`. What is then asked of the server is left to the
+//! `docs/decisions/0022-tls-to-the-database.md`. What is then asked of the server is left to the
 //! caller.
 //!
 //! ```no_run
