@@ -286,7 +286,7 @@ fn of_function(words: &[String], receiver: Option<&str>) -> Option<Shape> {
 }
 
 /// Whether a name could have a shape at all: what is cheap to ask of every call.
-fn says(name: &str) -> bool {
+pub(crate) fn says(name: &str) -> bool {
     let bytes = name.as_bytes();
     bytes.iter().enumerate().any(|(at, byte)| {
         let parts: &[&str] = match byte.to_ascii_lowercase() {
