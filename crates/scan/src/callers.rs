@@ -167,8 +167,8 @@ const fn bit_of(length: usize) -> u128 {
 pub(crate) enum Known {
     /// It was parsed: the hashes of what it calls.
     Calls(Box<[u64]>),
-    /// It is of Python, was not worth parsing, and has names that a loader could be given or has none. What it
-    /// imports may still make it worth that.
+    /// It is of Python, was not worth parsing, and has names that a loader could be given or has
+    /// none. What it imports may still make it worth that.
     Imports { has_names: bool, all: Box<[u64]> },
 }
 
