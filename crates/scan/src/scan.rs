@@ -26,6 +26,7 @@ use crate::reader::Readers;
 use crate::report::{Note, NoteKind, Report, Stats, VERSION};
 use crate::rules::{Rules, RulesError};
 use crate::site::{Reaches, Wrapper};
+use crate::spot::{HEAD_BYTES, Spotter};
 use crate::walk::{Found, Roots, WalkError, Walked, walk};
 
 pub(crate) mod includes;
@@ -362,6 +363,8 @@ struct Search<'w> {
     /// Their names, and those of their files.
     functions: Finder,
     homes: Finder,
+    /// The names of the fresh ones, as far as one look finds them; none if there are others.
+    spotter: Option<Spotter>,
     all: Vec<&'w Wrapper>,
     /// The hashes of the fresh ones, by their projects.
     hashes: BTreeMap<Option<Project>, Hashes>,
@@ -394,8 +397,12 @@ impl<'w> Search<'w> {
         }
         let functions = Finder::new(wrappers.iter().map(|one| one.wrapper.function.as_str()));
         let homes = Finder::new(wrappers.iter().map(|one| one.home.as_str()));
+        let names = wrappers.iter().zip(fresh).filter(|(_, fresh)| **fresh);
+        let names: Vec<&str> = names.map(|(one, _)| one.wrapper.function.as_str()).collect();
+        let is_long = names.iter().all(|name| name.len() >= HEAD_BYTES);
+        let spotter = is_long.then(|| Spotter::new(names));
         let all = wrappers.iter().map(|one| &one.wrapper).collect();
-        Self { language, wrappers, fresh, functions, homes, all, hashes }
+        Self { language, wrappers, fresh, functions, homes, spotter, all, hashes }
     }
 
     /// Whether a file of a project may call a fresh function, by what is known of it.
@@ -413,6 +420,9 @@ impl<'w> Search<'w> {
 
     /// The wrappers that a file at this place calls, if one of them is fresh.
     fn called(&self, bytes: &[u8], own: &str, project: Option<Project>) -> Option<Vec<usize>> {
+        if self.spotter.as_ref().is_some_and(|spotter| !spotter.is_in(bytes)) {
+            return None;
+        }
         let reaches =
             |index: usize| self.wrappers.get(index).is_some_and(|one| one.reaches(project));
         let is_fresh = |index: usize| self.fresh.get(index) == Some(&true);

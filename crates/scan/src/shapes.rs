@@ -1,8 +1,11 @@
 //! Shapes of calls: what a function that no rule knows does with a key, as far as its name and
 //! those of its arguments tell. Readers ask here after their rules, and only about calls.
 
+use std::sync::LazyLock;
+
 use crate::finding::{Class, Does};
 use crate::names;
+use crate::spot::Spotter;
 
 /// What a call does by its name.
 #[derive(Clone, Copy, Debug)]
@@ -290,30 +293,18 @@ fn of_function(words: &[String], receiver: Option<&str>) -> Option<Shape> {
     }
 }
 
+/// Parts of the names of all that has a shape.
+static SAYS: LazyLock<Spotter> = LazyLock::new(|| {
+    Spotter::new([
+        "sign", "seal", "scrypt", "subtle", "verif", "crypt", "cipher", "hmac", "hkdf", "jwt",
+        "jws", "jwe", "token", "deriv", "kdf", "keyspec", "key_spec", "pbkdf2", "fernet", "aes",
+        "mac", "pgp",
+    ])
+});
+
 /// Whether a name could have a shape at all: what is cheap to ask of every call.
-fn says(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    bytes.iter().enumerate().any(|(at, byte)| {
-        let parts: &[&str] = match byte.to_ascii_lowercase() {
-            b's' => &["sign", "seal", "scrypt", "subtle"],
-            b'v' => &["verif"],
-            b'c' => &["crypt", "cipher"],
-            b'h' => &["hmac", "hkdf"],
-            b'j' => &["jwt", "jws", "jwe"],
-            b't' => &["token"],
-            b'd' => &["deriv"],
-            b'k' => &["kdf", "keyspec", "key_spec"],
-            b'p' => &["pbkdf2", "pgp"],
-            b'f' => &["fernet"],
-            b'a' => &["aes"],
-            b'm' => &["mac"],
-            _ => return false,
-        };
-        parts.iter().any(|part| {
-            let here = bytes.get(at..at.saturating_add(part.len()));
-            here.is_some_and(|here| here.eq_ignore_ascii_case(part.as_bytes()))
-        })
-    })
+pub(crate) fn says(name: &str) -> bool {
+    SAYS.is_in(name.as_bytes())
 }
 
 /// Whether what a class of this name makes could keep a key to use it: no description of settings,

@@ -375,7 +375,7 @@ fn errors_say_what_to_do_and_nothing_of_the_url() {
     let socket = folder.path().display();
     for (url, wanted) in [
         ("mysql://a:planted@localhost/x".to_owned(), "not one of PostgreSQL"),
-        ("postgresql://a:planted@localhost:nope/x".to_owned(), "not one of PostgreSQL"),
+        ("postgresql://a:planted@localhost:nope/x".to_owned(), "the option port"),
         ("postgresql://a:planted@db.example/x?sslmode=prefer".to_owned(), "not be encrypted"),
         (format!("postgresql://a:planted@/x?host={socket}"), "cannot be reached"),
     ] {

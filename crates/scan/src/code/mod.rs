@@ -18,6 +18,7 @@ mod table;
 mod token;
 mod tree;
 mod value;
+mod worth;
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -76,6 +77,12 @@ pub fn read(
     let dialect = if dialect == Dialect::Java && is_kotlin { Dialect::Kotlin } else { dialect };
     let is_component = extension == "vue" || extension == "svelte";
     let mut tokens = lex::tokens(file.text, dialect, is_component);
+    sites.calls = Some(called(&tokens, dialect));
+    let none = table::More::default();
+    let index = table::Index::new(rules, dialect.table(), &none);
+    if !worth::is_worth(&tokens, &index, !rules.leaves_passwords) {
+        return Ok(());
+    }
     let tree = tree::Tree::new(&mut tokens, dialect);
     let facts = facts::Facts::new(&tokens, dialect);
     let mut more = table::More::default();
@@ -112,7 +119,6 @@ pub fn read(
     }
     sites.found.append(&mut found.found);
     sites.same.append(&mut found.same);
-    sites.calls = Some(called(&tokens, dialect));
     found.wrappers.retain(|wrapper| !OF_ONE_FILE.contains(&wrapper.function.as_str()));
     sites.wrappers.append(&mut found.wrappers);
     Ok(())

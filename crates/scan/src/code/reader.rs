@@ -460,7 +460,7 @@ pub(crate) fn judge(name: &str) -> Option<Class> {
     names::judge(name).filter(|_| !is_of_site)
 }
 
-fn may_be_key(name: &[u8]) -> bool {
+pub(super) fn may_be_key(name: &[u8]) -> bool {
     // Letters of both cases differ in one bit.
     const CASE: u8 = 0x20;
     name.windows(3).any(|part| {

@@ -101,7 +101,9 @@ impl<'a> Tokens<'a> {
         self.all.get(index).is_some_and(|token| {
             matches!(token.kind, Kind::Op | Kind::Open | Kind::Close)
                 && token.end.saturating_sub(token.start) as usize == text.len()
-                && self.text(index) == text
+                && (token.start as usize..)
+                    .zip(text.bytes())
+                    .all(|(at, byte)| self.text.as_bytes().get(at) == Some(&byte))
         })
     }
 

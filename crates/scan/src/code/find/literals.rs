@@ -348,7 +348,7 @@ impl Finder<'_, '_, '_> {
 const OBJECT_TOKENS_MAX: usize = 200;
 
 /// Words that make a key of a `key` which is a part of them.
-const CRYPTOGRAPHY: &[&str] = &[
+pub(in super::super) const CRYPTOGRAPHY: &[&str] = &[
     "aes",
     "cipher",
     "crypt",
@@ -363,7 +363,7 @@ const CRYPTOGRAPHY: &[&str] = &[
 ];
 
 /// Services whose `token` stays the same.
-const SERVICES: &[&str] = &[
+pub(in super::super) const SERVICES: &[&str] = &[
     "cloudflare",
     "discord",
     "github",
@@ -378,7 +378,7 @@ const SERVICES: &[&str] = &[
 ];
 
 /// Constants of WordPress whose names alone do not say that they are keys.
-pub(super) const WORDPRESS: &[&str] = &[
+pub(in super::super) const WORDPRESS: &[&str] = &[
     "LOGGED_IN_KEY",
     "NONCE_KEY",
     "LOGGED_IN_SALT",

@@ -1,0 +1,216 @@
+//! Whether a program can come to anything, by its names alone. Most files that speak of keys only
+//! use the words, and to follow what they do costs far more than to see that.
+//!
+//! Whatever is not sure counts: a file that is left out must have no place to tell.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use memchr::memmem;
+
+use crate::finding::Class;
+use crate::names;
+use crate::quick::Quick;
+use crate::shapes;
+use crate::spot::Spotter;
+use crate::sql::{self, Within};
+
+use super::find::literals::{CRYPTOGRAPHY, SERVICES, WORDPRESS};
+use super::reader::may_be_key;
+use super::table::{Index, Rule};
+use super::token::{Kind, Tokens};
+
+/// A longer name is none.
+const NAME_BYTES_MAX: usize = 200;
+
+/// Parts of names that could be those of keys where keys are used.
+const WEAK: &[&str] = &["key", "kek", "dek", "seed", "salt"];
+
+static PARTS: LazyLock<Spotter> =
+    LazyLock::new(|| Spotter::new([WEAK, CRYPTOGRAPHY, SERVICES].concat()));
+
+/// Whether there may be something to tell; of passwords too, if these are looked for.
+pub(super) fn is_worth(tokens: &Tokens<'_>, index: &Index<'_>, passwords: bool) -> bool {
+    let mut look = Look { tokens, index, passwords, met: Met::default() };
+    // For each name, whether it is that of a call of some shape.
+    let mut known: HashMap<&str, bool, Quick> = HashMap::default();
+    for at in 0..tokens.len() {
+        let is_worth = match tokens.kind(at) {
+            Some(Kind::Word) => {
+                let name = tokens.name(at);
+                let (says, is_worth) = if let Some(says) = known.get(name) {
+                    (*says, false)
+                } else {
+                    let says = shapes::says(name);
+                    known.insert(name, says);
+                    (says, look.name(name))
+                };
+                look.met.shape |= says && !look.met.shape && look.has_shape(at, name);
+                is_worth
+            }
+            Some(Kind::Str | Kind::Symbol) => {
+                tokens.string(at).is_some_and(|text| look.string(at, text))
+            }
+            Some(Kind::Fragment) => sql::may_have_sites(tokens.text(at)),
+            _ => false,
+        };
+        if is_worth {
+            return true;
+        }
+    }
+    let met = look.met;
+    (met.shape && met.weak) || (met.key && met.cryptography) || (met.token && met.service)
+}
+
+/// What says something only together.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is met on its own")]
+struct Met {
+    /// A call by whose name a key is used, or could be.
+    shape: bool,
+    /// A name that could be that of a key there.
+    weak: bool,
+    /// `key`, and a word that makes one of it.
+    key: bool,
+    cryptography: bool,
+    /// `token`, and a service whose one stays.
+    token: bool,
+    service: bool,
+}
+
+struct Look<'l, 'a> {
+    tokens: &'l Tokens<'a>,
+    index: &'l Index<'l>,
+    passwords: bool,
+    met: Met,
+}
+
+impl Look<'_, '_> {
+    /// Whether a name is worth it alone.
+    fn name(&mut self, name: &str) -> bool {
+        self.is_judged(name) || rotates(name) || self.has_rule(name)
+    }
+
+    /// Whether a string is: as a name, or by what it holds.
+    fn string(&mut self, at: usize, text: &str) -> bool {
+        let may_hold_name = |text: &str| {
+            may_be_key(text.as_bytes()) && ["${", "%", ":\""].iter().any(|mark| text.contains(mark))
+        };
+        if sql::may_have_sites(text)
+            && (!sql::sites_in(text, Within::Code).is_empty() || may_hold_name(text))
+        {
+            return true;
+        }
+        if text.len() > NAME_BYTES_MAX {
+            return may_hold_name(text);
+        }
+        // A module whose own name is that of a function, and the folder of a package.
+        let is_module = || {
+            let parts = text.split(['/', '.', ':']);
+            parts.chain([text]).any(|part| {
+                self.has_rule(part)
+                    || part.strip_prefix("go-").is_some_and(|part| self.has_rule(part))
+            })
+        };
+        let before = self.tokens.before(at);
+        let may_be_module = matches!(before, "from" | "import" | "(")
+            || self.tokens.starts_line(at)
+            || self.tokens.is_word(at.wrapping_sub(1));
+        (may_be_module && is_module()) || may_hold_name(text) || self.is_judged(text)
+    }
+
+    /// Whether a name is one of a key, and else what it could be with others.
+    fn is_judged(&mut self, name: &str) -> bool {
+        if name.len() > NAME_BYTES_MAX {
+            return false;
+        }
+        let mut is_weak = false;
+        for spot in PARTS.all(name.as_bytes()) {
+            match spot.word.checked_sub(WEAK.len()) {
+                None => is_weak = true,
+                Some(other) if other < CRYPTOGRAPHY.len() => self.met.cryptography = true,
+                Some(_) => self.met.service = true,
+            }
+        }
+        self.met.weak |= is_weak;
+        self.met.key |= name.eq_ignore_ascii_case("key");
+        self.met.token |= name.eq_ignore_ascii_case("token");
+        if !(is_weak || may_be_key(name.as_bytes()) || name.ends_with("PAT")) {
+            return false;
+        }
+        let own = name.strip_prefix("get").map(|own| own.strip_prefix('_').unwrap_or(own));
+        let counts = |class: &Class| self.passwords || *class != Class::Password;
+        let is_one = |name: &str| names::judge(name).as_ref().is_some_and(counts);
+        is_one(name)
+            || own.is_some_and(is_one)
+            || WORDPRESS.contains(&name)
+            || matches!(name, "secretOrKey" | "secretOrPrivateKey")
+    }
+
+    /// Whether a rule may be about a name: the text has all the names of its call.
+    fn has_rule(&self, name: &str) -> bool {
+        let text = self.tokens.text.as_bytes();
+        self.index.of(name).into_iter().any(|(call, rule)| {
+            let mut parts = call.split(['.', '*', '\\', ':', '/', '@']);
+            !matches!(rule, Rule::Scheduler(_))
+                && parts.all(|part| memmem::find(text, part.as_bytes()).is_some())
+        })
+    }
+
+    /// Whether a call has a shape whose function, or what it is called on, stands at a token.
+    fn has_shape(&self, at: usize, name: &str) -> bool {
+        let tokens = self.tokens;
+        let is_dot = |at: usize| {
+            tokens.kind(at) == Some(Kind::Op)
+                && matches!(tokens.text(at), "." | "->" | "::" | "?." | "&." | "?->")
+        };
+        let receiver = at.checked_sub(2).filter(|holder| tokens.is_word(*holder) && is_dot(at - 1));
+        let receiver = receiver.map(|holder| tokens.name(holder));
+        let next = at.saturating_add(2);
+        let is_receiver = || is_dot(next.saturating_sub(1)) && tokens.is_word(next);
+        shapes::of_call(name, receiver).is_some()
+            || is_receiver() && shapes::of_call(tokens.name(next), Some(name)).is_some()
+    }
+}
+
+/// Whether a name may speak of rotating keys.
+fn rotates(name: &str) -> bool {
+    let may_rotate = |part: &[u8]| {
+        ["rot", "reg", "ren", "ref"].iter().any(|start| part.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    if !name.as_bytes().windows(3).any(may_rotate) {
+        return false;
+    }
+    let lower = name.to_ascii_lowercase();
+    ["rotat", "regenerat", "renew", "refresh"].iter().any(|word| lower.contains(word))
+        && ["key", "secret", "signing"].iter().any(|word| lower.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dialect::Dialect;
+    use super::super::lex;
+    use super::super::table::More;
+    use super::*;
+    use crate::rules::Rules;
+
+    #[test]
+    fn names_tell_what_cannot_come_to_anything() {
+        let rules = Rules::built_in().unwrap();
+        let more = More::default();
+        let is_worth = |text: &str| {
+            let tokens = lex::tokens(text, Dialect::JavaScript, false);
+            super::is_worth(&tokens, &Index::new(&rules, "javascript", &more), false)
+        };
+        assert!(!is_worth(
+            "// a secret\nfor (const key of webhooks) show(key.signature, 'credential')"
+        ));
+        assert!(is_worth("const apiSecret = 1"));
+        assert!(is_worth("import { sign as s } from 'jsonwebtoken'\ns(a, b)"));
+        assert!(is_worth("encryptIt(text, key)"));
+        assert!(is_worth("cipher.encryptIt(text, key)"));
+        assert!(is_worth("const jwt = { key: 'a' }"));
+        assert!(is_worth("query(`SELECT pgp_sym_decrypt(a, '${b}')`)"));
+        assert!(is_worth("setInterval(() => rotateKeys(), 1)"));
+    }
+}
