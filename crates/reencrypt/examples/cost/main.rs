@@ -108,7 +108,8 @@ fn introduction(client: &mut postgres::Client, rounds: usize) -> String {
          checkpoint. SQL is the cheapest form there is: a prepared `UPDATE` over 1,000 keys at a \
          time, and `VACUUM` after each 50,000 rows. keywheel has its default settings, one \
          connection; it opens, seals, opens again and compares every value, and removes dead rows \
-         as it goes. Size is that of table and index, after and before.\n"
+         as it goes. The server runs without fsync and without autovacuum. Size is that of table \
+         and index, after and before.\n"
     )
 }
 
