@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use keywheel_api::ring::Counts;
 use keywheel_core::id::{Incarnation, Kid, Revision, RingName, VersionNumber};
-use keywheel_core::kind::Kind;
+use keywheel_core::kind::{EncryptionAlgorithm, Kind};
 use keywheel_core::time::Span;
 use keywheel_jose::token::{Signer, TokenKey};
 use keywheel_jose::{Holder, Material, PublicKey, UseError};
@@ -61,6 +61,8 @@ pub struct Version {
     pub(crate) token_key: Option<TokenKey>,
     /// Makes tokens.
     pub(crate) signer: Option<Signer>,
+    /// Whether it is a passphrase that a person may have chosen.
+    pub(crate) is_guessable: bool,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -79,6 +81,16 @@ impl Version {
                 (TokenKey::of_material(material, kid).ok(), Signer::of_material(material, kid).ok())
             }
             Key::Half(public) => (Some(TokenKey::of_public(public, kid)), None),
+        }
+    }
+
+    /// Whether values that are sealed with it need stretching: it is a passphrase of fewer than 128
+    /// bits, as far as such can be told.
+    pub(crate) fn may_be_guessed(key: &Key, kind: &Kind) -> bool {
+        let passphrase = Kind::Encryption { algorithm: EncryptionAlgorithm::Passphrase };
+        match key {
+            Key::Whole(material) => *kind == passphrase && !material.weaknesses().is_empty(),
+            Key::Half(_) => false,
         }
     }
 
@@ -121,6 +133,11 @@ impl Version {
     /// The salt of this version's proofs, which only those who hold the version know.
     pub fn proof_salt(&self) -> &[u8] {
         &self.salt
+    }
+
+    /// Whether it is a passphrase that a person may have chosen: what is sealed with it is stretched.
+    pub const fn is_guessable(&self) -> bool {
+        self.is_guessable
     }
 
     /// The half that verifies; `None` for symmetric keys.

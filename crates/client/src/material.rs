@@ -78,6 +78,7 @@ pub(crate) fn parse(
         }
         let key = Version::key_of(holder);
         let (token_key, signer) = Version::token_keys(&key, &kid);
+        let is_guessable = Version::may_be_guessed(&key, &version.kind);
         versions.push(Arc::new(Version {
             incarnation: incarnation.clone(),
             number,
@@ -87,6 +88,7 @@ pub(crate) fn parse(
             key,
             token_key,
             signer,
+            is_guessable,
             tally: tally(&incarnation, number),
         }));
     }

@@ -101,9 +101,10 @@ const fn algorithm(kind: &Kind) -> Option<EncryptionAlgorithm> {
     }
 }
 
-/// The key of a version. A passphrase of a ring has 128 bits at least, as its kind says.
-fn key(material: &Material) -> Key {
-    Key::generated(material.expose().to_vec())
+/// The key of a version. A passphrase that was imported and may be guessed keeps its stretching.
+fn key(version: &Version, material: &Material) -> Key {
+    let bytes = material.expose().to_vec();
+    if version.is_guessable { Key::passphrase(bytes) } else { Key::generated(bytes) }
 }
 
 impl RingHandle {
@@ -152,7 +153,7 @@ impl RingHandle {
     ) -> Result<Vec<u8>, SealError> {
         let guard = self.guard()?;
         let algorithm = algorithm(guard.material().kind()).ok_or(SealError::WrongKind)?;
-        let key = key(guard.material());
+        let key = key(guard.version(), guard.material());
         let fill = &mut random::fill;
         if let Some(algorithm) = own(algorithm) {
             if column == Column::Text {
@@ -336,7 +337,7 @@ fn open_each_with(
     let (Some(material), Some(algorithm)) = (version.material(), algorithm(version.kind())) else {
         return refused(OpenError::WrongKind);
     };
-    let (key, limits) = (key(material), Limits::default());
+    let (key, limits) = (key(version, material), Limits::default());
     let opened: Vec<_> = if own(algorithm).is_some() {
         values.iter().map(|value| sealed::open(value, &key, context, limits)).collect()
     } else if !context.is_empty() {

@@ -61,6 +61,7 @@ impl StillKeys {
         let version = |(number, kid, material): &(VersionNumber, Kid, Arc<Material>)| {
             let key = Key::Whole(Arc::clone(material));
             let (token_key, signer) = Version::token_keys(&key, kid);
+            let is_guessable = Version::may_be_guessed(&key, material.kind());
             Arc::new(Version {
                 incarnation: incarnation.clone(),
                 number: *number,
@@ -70,6 +71,7 @@ impl StillKeys {
                 key,
                 token_key,
                 signer,
+                is_guessable,
                 tally: Arc::default(),
             })
         };

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use keywheel_core::id::Kid;
-use keywheel_core::kind::{EncryptionAlgorithm, Kind, RsaBits, SigningAlgorithm};
+use keywheel_core::kind::{EncryptionAlgorithm, Kind, SigningAlgorithm};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use crate::material::Material;
 use crate::name::{asymmetric, kind_name};
 use crate::pair::{Der, KeyParts, Pair};
 use crate::pem::{self, PemError};
-use crate::weakness::{self, Weakness};
+use crate::weakness::Weakness;
 
 /// The longest input that any parser here reads.
 pub const MAX_INPUT_BYTES: usize = 64 * 1024;
@@ -172,7 +172,7 @@ pub(crate) fn import(
         ImportFormat::Jwk => from_jwk(kind, bytes)?,
         _ => (from_bytes(kind, &decode(bytes, format)?)?, None),
     };
-    let weaknesses = weaknesses(&material);
+    let weaknesses = material.weaknesses();
     Ok(Imported { material, kid: known_as, weaknesses })
 }
 
@@ -268,18 +268,6 @@ fn from_jwk(kind: &Kind, json: &[u8]) -> Result<(Material, Option<Kid>), ImportE
         }
     };
     Ok((material, known_as))
-}
-
-fn weaknesses(material: &Material) -> Vec<Weakness> {
-    let kind = material.kind();
-    let Some(public) = material.public_key() else {
-        return weakness::of_symmetric(kind, material.expose());
-    };
-    let wanted_bits = public.algorithm().rsa_bits().map_or(0, RsaBits::count);
-    match public.modulus_bits() {
-        Some(bits) if bits < wanted_bits => vec![Weakness::SmallModulus { bits, wanted_bits }],
-        _ => Vec::new(),
-    }
 }
 
 fn wrong_format(kind: &Kind, format: ImportFormat) -> ImportError {

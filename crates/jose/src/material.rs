@@ -6,7 +6,7 @@
 
 use aws_lc_rs::{aead, hmac};
 use keywheel_core::id::Kid;
-use keywheel_core::kind::{EncryptionAlgorithm, Kind, SecretEncoding, SigningAlgorithm};
+use keywheel_core::kind::{EncryptionAlgorithm, Kind, RsaBits, SecretEncoding, SigningAlgorithm};
 use keywheel_core::policy::Role;
 use zeroize::Zeroizing;
 
@@ -19,6 +19,7 @@ use crate::jwk::PublicJwk;
 use crate::name::{asymmetric, kind_name};
 use crate::pair::{Der, KeyParts, Pair};
 use crate::public::PublicKey;
+use crate::weakness::{self, Weakness};
 use crate::{Fill, derive, pem};
 
 /// A key of any ring kind.
@@ -250,6 +251,19 @@ impl Material {
     /// Both halves of an asymmetric key have the same.
     pub fn fingerprint(&self, fingerprint_key: &[u8; 32]) -> Fingerprint {
         Fingerprint::of(fingerprint_key, &self.proof_secret())
+    }
+
+    /// What makes it easier to guess than a key should be; nothing for one that was generated here.
+    pub fn weaknesses(&self) -> Vec<Weakness> {
+        let kind = self.kind();
+        let Some(public) = self.public_key() else {
+            return weakness::of_symmetric(kind, self.expose());
+        };
+        let wanted_bits = public.algorithm().rsa_bits().map_or(0, RsaBits::count);
+        match public.modulus_bits() {
+            Some(bits) if bits < wanted_bits => vec![Weakness::SmallModulus { bits, wanted_bits }],
+            _ => Vec::new(),
+        }
     }
 
     /// The verifying half; `None` for symmetric keys.

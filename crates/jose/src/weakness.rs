@@ -205,11 +205,11 @@ fn pool(bytes: &[u8]) -> u32 {
 }
 
 /// The number of words, when the value is two or more words and nothing else. Words stand between
-/// separators or begin with a capital; none has only one letter, so that few random texts look so.
+/// spaces and punctuation or begin with a capital; none has only one letter, so that few random texts look so.
 fn phrase_words(bytes: &[u8]) -> Option<usize> {
     let (mut words, mut letters) = (0_usize, 0_usize);
     for byte in bytes {
-        let ends = matches!(byte, b' ' | b'-' | b'_' | b'.');
+        let ends = *byte == b' ' || byte.is_ascii_punctuation();
         if letters == 1 && !byte.is_ascii_lowercase() || letters > 14 {
             return None;
         }
@@ -260,6 +260,7 @@ mod tests {
             "0123456789012345678901234567890123",
             "abababababababababababababababababababababababab",
             "correct-horse-battery-staple",
+            "Correct horse, battery staple! (of that comic)",
             "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
             "12345678901234567890",
             "hello world",

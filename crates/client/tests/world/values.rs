@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use keywheel_client::{Client, OpenError, SealError, StillKeys};
+use keywheel_codec::{Format, Header, pgp};
 use keywheel_core::id::{Kid, VersionNumber};
 use keywheel_core::kind::{EncryptionAlgorithm, Kind};
 use keywheel_core::time::Span;
-use keywheel_jose::Material;
+use keywheel_jose::{ImportFormat, Material};
 use serde_json::json;
 
 use crate::support::{World, eventually, spec, with};
@@ -62,6 +63,27 @@ fn a_value_opens_until_its_version_is_gone() {
         assert_eq!(open(&new).unwrap().0, 2, "{algorithm:?}");
         assert!(matches!(open(b"no value"), Err(OpenError::Format(_))), "{algorithm:?}");
     }
+}
+
+/// How many bytes are hashed for the key of a message that the ring seals.
+fn stretched(material: Material) -> u32 {
+    let version = (VersionNumber(1), Kid("imported".to_owned()), Arc::new(material));
+    let keys = StillKeys::new([version], VersionNumber(1), Span::from_secs(60)).unwrap();
+    let client = Client::still([("pii".to_owned(), keys)]).unwrap();
+    let sealed = client.ring("pii").unwrap().seal_text("Zürich", b"").unwrap();
+    match Format::Pgp.census(&sealed).unwrap() {
+        Header::Pgp(pgp::Header { stretch: pgp::Stretch::Iterated { count }, .. }) => count,
+        _ => panic!("the message says of no stretching"),
+    }
+}
+
+#[test]
+fn a_passphrase_that_may_be_guessed_stays_stretched() {
+    let kind = Kind::Encryption { algorithm: EncryptionAlgorithm::Passphrase };
+    let import = |text: &str| Material::import(&kind, text.as_bytes(), ImportFormat::Text).unwrap();
+    assert!(stretched(import("correct horse").material) >= 65_536);
+    let generated = material(EncryptionAlgorithm::Passphrase, 1);
+    assert_eq!(stretched(import(str::from_utf8(generated.expose()).unwrap()).material), 1_024);
 }
 
 #[test]

@@ -266,11 +266,6 @@ impl<'a> Work<'a> {
     /// The keys: the primary, and all other accepted versions.
     fn keys(&self, primary: VersionNumber) -> Result<Keys, Failure> {
         let keyset = self.open.handle().current().map_err(|error| unreached(&error))?;
-        let status = self.remote.ring(self.ring)?;
-        let is_weak = |number: VersionNumber| {
-            let mut versions = status.versions.iter();
-            versions.any(|one| one.number == number.0 && !one.weaknesses.is_empty())
-        };
         let named = |version: &Version| {
             let material = version.material().ok_or_else(|| {
                 Failure::failed(
@@ -280,8 +275,8 @@ impl<'a> Work<'a> {
             })?;
             let bytes = material.expose().to_vec();
             // An imported key that can be guessed stays stretched.
-            let is_passphrase = is_weak(version.number());
-            let key = if is_passphrase { Key::passphrase(bytes) } else { Key::generated(bytes) };
+            let guessable = version.is_guessable();
+            let key = if guessable { Key::passphrase(bytes) } else { Key::generated(bytes) };
             Ok::<_, Failure>((format!("v{}", version.number().0), key))
         };
         let to = keyset.by_number(primary).ok_or_else(|| {
