@@ -21,11 +21,26 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
     -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 
-/// Fuzzes the named target, or all of them, as many at a time as there are cores.
+/// How long a target is fuzzed by [`briefly`].
+const BRIEF_SECS: u32 = 8;
+
+/// Fuzzes the named target, or all of them.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), Failure> {
     let all = targets(root)?;
     let (names, secs) = asked(&all, words)?;
-    let programs = build(root)?;
+    let programs = build(root, &[])?;
+    fuzz_all(root, &programs, names, secs)
+}
+
+/// Fuzzes all targets for as long as shows that each runs and reaches far. Most of the time would go
+/// into the build, so what it builds is less optimised.
+pub(crate) fn briefly(root: &Path) -> Result<(), Failure> {
+    let programs = build(root, &["--config", "profile.release.opt-level=1"])?;
+    fuzz_all(root, &programs, targets(root)?, BRIEF_SECS)
+}
+
+/// Fuzzes as many targets at a time as there are cores.
+fn fuzz_all(root: &Path, programs: &Path, names: Vec<String>, secs: u32) -> Result<(), Failure> {
     let queue = Mutex::new(names.into_iter().collect::<VecDeque<String>>());
     let failures = Mutex::new(Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -33,7 +48,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), Failure> {
         for _ in 0..cores {
             scope.spawn(|| {
                 while let Some(name) = next(&queue) {
-                    if let Err(failure) = fuzz(root, &programs, &name, secs) {
+                    if let Err(failure) = fuzz(root, programs, &name, secs) {
                         failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
                     }
                 }
@@ -93,7 +108,7 @@ fn asked(all: &[String], words: &[&str]) -> Result<(Vec<String>, u32), Failure> 
 }
 
 /// Builds all targets with coverage and returns the folder of the programs.
-fn build(root: &Path) -> Result<PathBuf, Failure> {
+fn build(root: &Path, more: &[&str]) -> Result<PathBuf, Failure> {
     let about = output(Command::new("rustc").arg("-vV"))?;
     let host = about.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
     let target = root.join("fuzz/target");
@@ -107,7 +122,7 @@ fn build(root: &Path) -> Result<PathBuf, Failure> {
         "--manifest-path",
         "fuzz/Cargo.toml",
     ]);
-    run_program(command.args(["--bins", "--target", host]))?;
+    run_program(command.args(["--bins", "--target", host]).args(more))?;
     Ok(target.join(host).join("release"))
 }
 
