@@ -11,7 +11,7 @@
     reason = "a helper of a test fails by panicking"
 )]
 
-#[path = "support/postgres.rs"]
+#[path = "../../postgres/tests/support/server.rs"]
 mod support;
 #[path = "support/random.rs"]
 mod random;

@@ -6,7 +6,7 @@
     reason = "a helper of a test fails by panicking"
 )]
 
-#[path = "support/postgres.rs"]
+#[path = "../../postgres/tests/support/server.rs"]
 mod support;
 
 use keywheel_codec::raw::{Algorithm, Cipher, Options, Validator};

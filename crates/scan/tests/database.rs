@@ -7,19 +7,19 @@
     reason = "a helper of a test fails by panicking"
 )]
 
+#[path = "../../postgres/tests/support/server.rs"]
+mod server;
+
 use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::path::Path;
 
 use keywheel_postgres::{Address, Environment};
 use keywheel_scan::database::{DatabaseError, DatabaseScan};
 use keywheel_scan::finding::{Class, Source};
 use keywheel_scan::site::Site;
-use postgres::{Client, NoTls};
+use postgres::Client;
+
+use server::Server;
 
 /// Scans the database of a URL.
 fn scan(url: &str) -> Result<DatabaseScan, DatabaseError> {
@@ -27,105 +27,9 @@ fn scan(url: &str) -> Result<DatabaseScan, DatabaseError> {
     keywheel_scan::database::scan(&address)
 }
 
-/// A server that ends with the test.
-struct Server {
-    folder: tempfile::TempDir,
-    programs: PathBuf,
-    user: Option<(u32, u32)>,
-    child: Option<Child>,
-}
-
-/// Whom a server runs as that refuses root: its own user where there is one.
-fn other_user(folder: &Path) -> Option<(u32, u32)> {
-    if fs::metadata(folder).unwrap().uid() != 0 {
-        return None;
-    }
-    let users = fs::read_to_string("/etc/passwd").unwrap();
-    let of = |name: &str| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    of("postgres").or_else(|| of("nobody"))
-}
-
-/// Where Debian keeps the programs of the newest version.
-fn programs() -> PathBuf {
-    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
-        .expect("apt-get install postgresql")
-        .map(|entry| entry.unwrap().path().join("bin"))
-        .filter(|bin| bin.join("initdb").exists())
-        .collect();
-    versions.sort();
-    versions.pop().expect("apt-get install postgresql")
-}
-
-impl Server {
-    fn start() -> Self {
-        Self::start_with(&[])
-    }
-
-    /// With more settings of the server.
-    fn start_with(settings: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let user = other_user(folder.path());
-        if let Some((uid, gid)) = user {
-            chown(folder.path(), Some(uid), Some(gid)).unwrap();
-        }
-        let mut server = Self { folder, programs: programs(), user, child: None };
-        let made = server
-            .program("initdb")
-            .args(["-D", "data", "-U", "owner", "--auth=trust", "--no-sync", "-E", "UTF8"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut program = server.program("postgres");
-        program.args(["-D", "data", "-F", "-c", "listen_addresses=", "-c", "autovacuum=off", "-k"]);
-        program.arg(server.folder.path());
-        program.args(settings.iter().flat_map(|setting| ["-c", setting]));
-        let child = program.stderr(Stdio::null()).spawn().unwrap();
-        server.child = Some(child);
-        server
-    }
-
-    fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.programs.join(name));
-        command.current_dir(self.folder.path()).env("TZ", "UTC").env("LC_ALL", "C");
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
-        }
-        command
-    }
-
-    fn url(&self, user: &str) -> String {
-        format!("postgresql://{user}:url-password@/postgres?host={}", self.folder.path().display())
-    }
-
-    /// A connection, once the server takes one.
-    fn client(&mut self) -> Client {
-        let url = self.url("owner");
-        loop {
-            match Client::connect(&url, NoTls) {
-                Ok(client) => return client,
-                Err(error) => {
-                    let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-                    assert!(ended.is_none(), "the server ended: {ended:?}, {error}");
-                    // tidy: sleeps because the server says in no other way that it is ready.
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "stop"]).output();
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// Where the database is for a user, whose password nobody should read.
+fn url(server: &Server, user: &str) -> String {
+    server.url_of(&format!("{user}:url-password"), "postgres")
 }
 
 /// Every kind of object, each with a key in one of the ways in which one can be there. The
@@ -233,13 +137,13 @@ fn nothing_planted_is_shown(found: &DatabaseScan) {
 
 #[test]
 fn every_kind_of_object_is_read_and_nothing_leaves_or_changes() {
-    let mut server = Server::start();
-    let mut client = server.client();
+    let mut server = Server::start(false);
+    let mut client = server.connect();
     client.batch_execute(SCHEMA).unwrap();
     client.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
     let before = changes(&mut client);
 
-    let found = scan(&server.url("auditor")).unwrap();
+    let found = scan(&url(&server, "auditor")).unwrap();
     assert_eq!(found.notes, [""; 0]);
     for (object, source) in [
         ("public.seal_literal(", Source::Literal),
@@ -282,7 +186,7 @@ fn every_kind_of_object_is_read_and_nothing_leaves_or_changes() {
     assert_eq!(changes(&mut client), before, "the scan writes nothing");
 
     // Who may see little gets little, not an error.
-    let little = scan(&server.url("stranger")).unwrap();
+    let little = scan(&url(&server, "stranger")).unwrap();
     assert!(of(&little, "public.seal_literal(").len() == 1);
     assert!(
         of(&little, "postgresql:public.people.sealed")
@@ -305,16 +209,16 @@ CREATE ROLE stranger LOGIN;
 #[test]
 fn jobs_of_pg_cron_are_read() {
     // Not every release of Debian has the package for its PostgreSQL.
-    let version = programs().parent().and_then(Path::file_name).unwrap().to_owned();
+    let version = server::programs().parent().and_then(Path::file_name).unwrap().to_owned();
     let extension = Path::new("/usr/share/postgresql").join(version).join("extension");
     if !extension.join("pg_cron.control").exists() {
         return;
     }
     let library = ["shared_preload_libraries=pg_cron", "cron.database_name=postgres"];
-    let mut server = Server::start_with(&library);
-    let mut client = server.client();
+    let mut server = Server::start_with(false, |_| library.map(str::to_owned).to_vec());
+    let mut client = server.connect();
     client.batch_execute(JOBS).unwrap();
-    let found = scan(&server.url("owner")).unwrap();
+    let found = scan(&url(&server, "owner")).unwrap();
     assert_eq!(found.notes, [""; 0]);
     let jobs = of(&found, "cron.job");
     let [job] = jobs.as_slice() else { panic!("{} sites", jobs.len()) };
@@ -322,7 +226,7 @@ fn jobs_of_pg_cron_are_read() {
     nothing_planted_is_shown(&found);
 
     // pg_cron shows a role its own jobs alone, so that what is not seen has to be said.
-    let little = scan(&server.url("auditor")).unwrap();
+    let little = scan(&url(&server, "auditor")).unwrap();
     assert!(of(&little, "cron.job").is_empty());
     assert_eq!(
         little.notes,
@@ -347,10 +251,10 @@ CREATE FOREIGN TABLE sealed (line text) SERVER vault OPTIONS (secret_key 'plante
 
 #[test]
 fn options_of_foreign_servers_are_named_and_never_shown() {
-    let mut server = Server::start();
-    let mut client = server.client();
+    let mut server = Server::start(false);
+    let mut client = server.connect();
     client.batch_execute(FOREIGN).expect("apt-get install postgresql-contrib");
-    let found = scan(&server.url("owner")).unwrap();
+    let found = scan(&url(&server, "owner")).unwrap();
     assert_eq!(found.notes, [""; 0]);
     let named = |object: &str| -> Vec<_> {
         let sites = of(&found, object).into_iter();

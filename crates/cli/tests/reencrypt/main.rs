@@ -9,7 +9,7 @@
     reason = "a helper of a test fails by panicking"
 )]
 
-#[path = "../../../codec/tests/support/postgres.rs"]
+#[path = "../../../postgres/tests/support/server.rs"]
 mod postgres;
 mod ring;
 mod site;

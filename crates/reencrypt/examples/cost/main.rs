@@ -9,7 +9,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that fails ends")]
 #![expect(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
 
-#[path = "../../../codec/tests/support/postgres.rs"]
+#[path = "../../../postgres/tests/support/server.rs"]
 mod server;
 
 mod contender;

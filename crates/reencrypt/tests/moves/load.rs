@@ -20,7 +20,7 @@ fn a_standby_that_is_behind_is_waited_for() {
     let server = std::sync::Arc::new(Server::start(&[]));
     let mut database = Database::on(server, PEOPLE);
     let standby = database.server.standby();
-    let mut follower = Client::connect(&standby.url("owner", "postgres"), postgres::NoTls).unwrap();
+    let mut follower = Client::connect(&standby.url(), postgres::NoTls).unwrap();
     // What is replayed is held back, and the fill alone is more than may be outstanding.
     let follows = "SELECT count(*) > 0 FROM pg_stat_replication WHERE replay_lsn IS NOT NULL";
     until(&mut database.client, follows);
@@ -40,7 +40,7 @@ fn a_standby_that_is_behind_is_waited_for() {
     assert_eq!(outcome.counts.moved, 800);
     assert_eq!((told[1].pause, told[1].counts.moved), (Some(Pause::Replica), 0));
     // The standby ends with the same values.
-    let url = standby.url("owner", &database.name);
+    let url = standby.url_of("owner", &database.name);
     let mut follower = Client::connect(&url, postgres::NoTls).unwrap();
     until(&mut follower, &format!("SELECT ({}) = 1000", opened(NEW)));
 }

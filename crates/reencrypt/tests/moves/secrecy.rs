@@ -155,7 +155,7 @@ fn keys_and_plaintexts_reach_no_log_and_no_view() {
     for table in ["pg_stat_statements", "keywheel.reencrypt_job", "keywheel.reencrypt_quarantine"] {
         told.push_str(&all_of(&mut database, table));
     }
-    let log = database.server.folder.path().join("log");
+    let log = database.server.path("log");
     let logged = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
     assert!(shown(&told).is_empty() && shown(&logged).is_empty());
     // The log is one that would show them: it has the statements, their parameters and errors.

@@ -1,11 +1,9 @@
 //! A server on a socket in a temporary folder, shared by the tests that run at the same time, each
 //! with a database of its own.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+#[path = "../../../postgres/tests/support/server.rs"]
+mod server;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -18,95 +16,40 @@ use postgres::{Client, NoTls};
 pub(crate) const OLD: &str = "old-passphrase-a";
 /// The key to move to.
 pub(crate) const NEW: &str = "new-passphrase-b";
+/// A standby must allow as many as the server that it follows.
+const PREPARED: &str = "max_prepared_transactions=10";
 
 /// A server that ends with the last test that uses it.
 pub(crate) struct Server {
-    pub(crate) folder: tempfile::TempDir,
-    programs: PathBuf,
-    user: Option<(u32, u32)>,
-    child: Option<Child>,
+    running: server::Server,
     databases: AtomicU32,
 }
 
-/// Whom a server runs as that refuses root: its own user where there is one.
-fn other_user(folder: &Path) -> Option<(u32, u32)> {
-    if fs::metadata(folder).unwrap().uid() != 0 {
-        return None;
-    }
-    let users = fs::read_to_string("/etc/passwd").unwrap();
-    let of = |name: &str| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    of("postgres").or_else(|| of("nobody"))
-}
+impl std::ops::Deref for Server {
+    type Target = server::Server;
 
-/// Where Debian keeps the programs of the newest version.
-fn programs() -> PathBuf {
-    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
-        .expect("apt-get install postgresql")
-        .map(|entry| entry.unwrap().path().join("bin"))
-        .filter(|bin| bin.join("initdb").exists())
-        .collect();
-    versions.sort();
-    versions.pop().expect("apt-get install postgresql")
+    fn deref(&self) -> &server::Server {
+        &self.running
+    }
 }
 
 impl Server {
-    /// A server with further settings.
+    /// A server with further settings, which takes connections.
     pub(crate) fn start(settings: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let user = other_user(folder.path());
-        if let Some((uid, gid)) = user {
-            chown(folder.path(), Some(uid), Some(gid)).unwrap();
-        }
-        let databases = AtomicU32::new(0);
-        let mut server = Self { folder, programs: programs(), user, child: None, databases };
-        let made = server
-            .program("initdb")
-            .args(["-D", "data", "-U", "owner", "--auth=trust", "--no-sync", "-E", "UTF8"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut program = server.program("postgres");
-        program.args(["-D", "data", "-F", "-c", "listen_addresses=", "-c", "autovacuum=off"]);
-        program.args(["-c", "max_prepared_transactions=10", "-c", "wal_level=logical"]);
-        for setting in settings {
-            program.args(["-c", setting]);
-        }
-        server.spawn(program);
-        server
+        let own = [PREPARED, "wal_level=logical"];
+        let all = [own.as_slice(), settings].concat();
+        let all = || all.iter().map(|setting| (*setting).to_owned()).collect();
+        Self::ready(server::Server::start_with(false, |_| all()))
     }
 
-    /// A standby that follows this server, as its own programs make one.
+    /// A standby that follows this server.
     pub(crate) fn standby(&self) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        if let Some((uid, gid)) = self.user {
-            chown(folder.path(), Some(uid), Some(gid)).unwrap();
-        }
-        let databases = AtomicU32::new(0);
-        let (programs, user) = (self.programs.clone(), self.user);
-        let mut standby = Self { folder, programs, user, child: None, databases };
-        let made = standby
-            .program("pg_basebackup")
-            .args(["-D", "data", "-U", "owner", "-R", "-c", "fast", "--no-sync", "-h"])
-            .arg(self.folder.path())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut program = standby.program("postgres");
-        program.args(["-D", "data", "-F", "-c", "listen_addresses="]);
-        program.args(["-c", "max_prepared_transactions=10"]);
-        standby.spawn(program);
-        standby
+        Self::ready(self.running.standby(&[PREPARED.to_owned()]))
     }
 
-    fn spawn(&mut self, mut program: Command) {
-        let log = fs::File::create(self.folder.path().join("log")).unwrap();
-        let child = program.arg("-k").arg(self.folder.path()).stderr(Stdio::from(log));
-        self.child = Some(child.spawn().unwrap());
-        self.wait();
+    fn ready(mut running: server::Server) -> Self {
+        running.connect();
+        Self { running, databases: AtomicU32::new(0) }
     }
 
     /// The server that is shared.
@@ -119,39 +62,6 @@ impl Server {
             server
         })
     }
-
-    pub(crate) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.programs.join(name));
-        command.current_dir(self.folder.path()).env("TZ", "UTC").env("LC_ALL", "C");
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
-        }
-        command
-    }
-
-    fn wait(&mut self) {
-        let url = self.url("owner", "postgres");
-        while Client::connect(&url, NoTls).is_err() {
-            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the server ended: {ended:?}");
-            // tidy: sleeps because the server says in no other way that it is ready.
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    pub(crate) fn url(&self, user: &str, database: &str) -> String {
-        format!("postgresql://{user}@/{database}?host={}", self.folder.path().display())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "stop"]).output();
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
 }
 
 /// Where the database of a test is; threads share it.
@@ -163,7 +73,7 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn url(&self, user: &str) -> String {
-        self.server.url(user, &self.name)
+        self.server.url_of(user, &self.name)
     }
 
     /// One more connection.
@@ -212,9 +122,9 @@ impl Database {
 
     pub(crate) fn on(server: Arc<Server>, schema: &str) -> Self {
         let name = format!("test{}", server.databases.fetch_add(1, Ordering::Relaxed));
-        let mut owner = Client::connect(&server.url("owner", "postgres"), NoTls).unwrap();
+        let mut owner = Client::connect(&server.url(), NoTls).unwrap();
         owner.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
-        let mut client = Client::connect(&server.url("owner", &name), NoTls).unwrap();
+        let mut client = Client::connect(&server.url_of("owner", &name), NoTls).unwrap();
         client.batch_execute("CREATE EXTENSION pgcrypto").unwrap();
         client.batch_execute(schema).unwrap();
         Self { access: Access { server, name }, client }

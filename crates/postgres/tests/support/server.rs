@@ -1,4 +1,4 @@
-//! A real PostgreSQL, started here on a socket in a temporary folder, with pgcrypto.
+//! A real PostgreSQL, started here on a socket in a temporary folder.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -47,7 +47,7 @@ fn other_user(folder: &Path) -> Option<(u32, u32)> {
 }
 
 /// Where Debian keeps the programs of the newest version.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
         .expect("apt-get install postgresql")
         .map(|entry| entry.unwrap().path().join("bin"))
@@ -65,35 +65,58 @@ impl Server {
 
     /// Starts one with further settings, which may tell of files that are put into its folder.
     pub(crate) fn start_with(legacy: bool, settings: impl Fn(&Self) -> Vec<String>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let user = other_user(folder.path());
-        if let Some((uid, gid)) = user {
-            chown(folder.path(), Some(uid), Some(gid)).unwrap();
-        }
-        fs::write(folder.path().join("openssl.cnf"), LEGACY).unwrap();
-        let mut server =
-            Self { folder, programs: programs(), user, legacy, port: 5432, child: None };
+        let mut server = Self::new(legacy);
         let made = server
             .program("initdb")
             .args(["-D", "data", "-U", "owner", "--auth=trust", "--no-sync", "-E", "UTF8"])
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut program = server.program("postgres");
-        program.args(["-D", "data", "-F", "-c", "listen_addresses=", "-c", "autovacuum=off", "-k"]);
-        program.arg(server.folder.path());
-        for setting in settings(&server) {
-            if let Some(port) = setting.strip_prefix("port=") {
-                server.port = port.parse().unwrap();
-            }
-            program.args(["-c", &setting]);
-        }
-        let child = program.stderr(Stdio::null()).spawn().unwrap();
-        server.child = Some(child);
+        server.run(&[&["autovacuum=off".to_owned()], settings(&server).as_slice()].concat());
         server
     }
 
-    fn program(&self, name: &str) -> Command {
+    /// A standby that follows this server, as its own programs make one.
+    pub(crate) fn standby(&self, settings: &[String]) -> Self {
+        let mut standby = Self::new(self.legacy);
+        let made = standby
+            .program("pg_basebackup")
+            .args(["-D", "data", "-U", "owner", "-R", "-c", "fast", "--no-sync", "-h"])
+            .arg(self.folder.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        standby.run(settings);
+        standby
+    }
+
+    fn new(legacy: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let user = other_user(folder.path());
+        if let Some((uid, gid)) = user {
+            chown(folder.path(), Some(uid), Some(gid)).unwrap();
+        }
+        fs::write(folder.path().join("openssl.cnf"), LEGACY).unwrap();
+        Self { folder, programs: programs(), user, legacy, port: 5432, child: None }
+    }
+
+    /// Starts the program itself, whose log is the file `log` beside the data.
+    fn run(&mut self, settings: &[String]) {
+        let mut program = self.program("postgres");
+        program.args(["-D", "data", "-F", "-c", "listen_addresses=", "-k"]);
+        program.arg(self.folder.path());
+        for setting in settings {
+            if let Some(port) = setting.strip_prefix("port=") {
+                self.port = port.parse().unwrap();
+            }
+            program.args(["-c", setting]);
+        }
+        let log = fs::File::create(self.path("log")).unwrap();
+        self.child = Some(program.stderr(Stdio::from(log)).spawn().unwrap());
+    }
+
+    /// One of its programs, run as its user and in the folder of its data.
+    pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.current_dir(self.folder.path()).env("TZ", "UTC").env("LC_ALL", "C");
         let openssl = if self.legacy { "openssl.cnf" } else { "none.cnf" };
@@ -104,10 +127,15 @@ impl Server {
         command
     }
 
-    /// Where it is.
+    /// Where it is, for its owner.
     pub(crate) fn url(&self) -> String {
+        self.url_of("owner", "postgres")
+    }
+
+    /// Where a database is, for a user.
+    pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
         let folder = self.folder.path().display();
-        format!("postgresql://owner@/postgres?host={folder}&port={}", self.port)
+        format!("postgresql://{user}@/{database}?host={folder}&port={}", self.port)
     }
 
     /// A file beside its data.
@@ -126,15 +154,12 @@ impl Server {
         path
     }
 
-    /// A connection, once the server takes one, with pgcrypto.
-    pub(crate) fn client(&mut self) -> Client {
+    /// A connection, once the server takes one.
+    pub(crate) fn connect(&mut self) -> Client {
         let url = self.url();
         loop {
             match Client::connect(&url, NoTls) {
-                Ok(mut client) => {
-                    client.batch_execute("CREATE EXTENSION IF NOT EXISTS pgcrypto").unwrap();
-                    return client;
-                }
+                Ok(client) => return client,
                 Err(error) => {
                     let ended = self.child.as_mut().unwrap().try_wait().unwrap();
                     assert!(ended.is_none(), "the server ended: {ended:?}, {error}");
@@ -143,6 +168,13 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// The same, with pgcrypto.
+    pub(crate) fn client(&mut self) -> Client {
+        let mut client = self.connect();
+        client.batch_execute("CREATE EXTENSION IF NOT EXISTS pgcrypto").unwrap();
+        client
     }
 }
 
