@@ -32,8 +32,8 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), Failure> {
     fuzz_all(root, &programs, names, secs)
 }
 
-/// Fuzzes all targets for as long as shows that each runs and reaches far. Most of the time would go
-/// into the build, so what it builds is less optimised.
+/// Fuzzes all targets for as long as shows that each runs and reaches far. Most of the time goes
+/// into the build, so that is less optimised.
 pub(crate) fn briefly(root: &Path) -> Result<(), Failure> {
     let programs = build(root, &["--config", "profile.release.opt-level=1"])?;
     fuzz_all(root, &programs, targets(root)?, BRIEF_SECS)

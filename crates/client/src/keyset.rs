@@ -135,7 +135,7 @@ impl Version {
         &self.salt
     }
 
-    /// Whether it is a passphrase that a person may have chosen: what is sealed with it is stretched.
+    /// Whether it is a passphrase that a person may have chosen; what it seals is stretched.
     pub const fn is_guessable(&self) -> bool {
         self.is_guessable
     }

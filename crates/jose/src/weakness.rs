@@ -205,7 +205,8 @@ fn pool(bytes: &[u8]) -> u32 {
 }
 
 /// The number of words, when the value is two or more words and nothing else. Words stand between
-/// spaces and punctuation or begin with a capital; none has only one letter, so that few random texts look so.
+/// spaces and punctuation or begin with a capital; none has only one letter, so that few random
+/// texts look so.
 fn phrase_words(bytes: &[u8]) -> Option<usize> {
     let (mut words, mut letters) = (0_usize, 0_usize);
     for byte in bytes {
