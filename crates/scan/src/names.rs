@@ -405,6 +405,11 @@ pub(crate) fn counts_or_switches(words: &[String]) -> bool {
     is_number || is_switch || is_of_another || is_said
 }
 
+/// Whether a word at the end of a name says that it is about a key.
+pub(crate) fn is_about(word: &str) -> bool {
+    ABOUT.contains(&word)
+}
+
 /// What a name in capitals is that says nothing to [`judge_words`].
 fn judge_constant(words: &[String]) -> Option<Class> {
     let (last, before) = words.split_last()?;

@@ -6,8 +6,36 @@ use super::Format;
 
 /// Ends of names that say that a file is the model of another one.
 const MODELS: &[&str] = &[
-    "j2", "jinja", "jinja2", "erb", "tpl", "tmpl", "template", "gotmpl", "sample", "example",
-    "dist", "default", "in", "orig", "bak", "ep", "epp", "mustache", "hbs",
+    "j2",
+    "jinja",
+    "jinja2",
+    "erb",
+    "tpl",
+    "tmpl",
+    "template",
+    "gotmpl",
+    "sample",
+    "example",
+    "dist",
+    "default",
+    "in",
+    "orig",
+    "bak",
+    "ep",
+    "epp",
+    "mustache",
+    "hbs",
+    "docker",
+    "local",
+    "dev",
+    "development",
+    "test",
+    "testing",
+    "staging",
+    "prod",
+    "production",
+    "ci",
+    "base",
 ];
 
 /// Folders of texts for people.
@@ -33,7 +61,6 @@ const OF_TOOLS: &[&str] = &[
     "pnpm-lock.yaml",
     "mkdocs.yml",
     "pnpm-workspace.yaml",
-    "codecov.yml",
     "dependabot.yml",
     ".pre-commit-config.yaml",
     ".eslintrc.json",
@@ -51,10 +78,12 @@ const OF_TOOLS: &[&str] = &[
     "alembic.ini",
     ".flake8",
     ".coveragerc",
-    ".npmrc",
     "gradle-wrapper.properties",
     "robots.txt",
     "chart.yaml",
+    "pom.xml",
+    "checkstyle.xml",
+    "androidmanifest.xml",
 ];
 
 pub(super) fn format_of(path: &Path) -> Option<Format> {
@@ -140,6 +169,7 @@ fn by_whole(name: &str) -> Option<Format> {
         | ".profile" | "entrypoint" | "docker-entrypoint" | "procfile.dev" => Some(Format::Shell),
         "pipfile" => Some(Format::Toml),
         ".babelrc" | "app.json" => Some(Format::Json),
+        ".npmrc" | ".yarnrc" => Some(Format::Ini),
         _ => None,
     }
 }
@@ -156,6 +186,7 @@ fn by_end(name: &str) -> Option<Format> {
         "sh" | "bash" | "zsh" | "ksh" | "ash" | "command" | "mk" => Format::Shell,
         "service" | "socket" | "timer" | "container" | "pod" | "kube" => Format::Systemd,
         "tf" | "tfvars" | "hcl" | "nomad" | "tofu" => Format::Hcl,
+        "xml" => Format::Xml,
         _ => return None,
     })
 }
