@@ -574,7 +574,7 @@ pub(crate) fn asks_settings(function: &str, receiver: Option<&str>) -> bool {
     ];
     let asks = [
         "get", "read", "consume", "load", "fetch", "require", "must", "lookup", "find", "resolve",
-        "env",
+        "env", "array", "item", "list", "optional", "required", "secret", "str", "string", "value",
     ];
     if changes.contains(&first) || first.ends_with("error") {
         return false;

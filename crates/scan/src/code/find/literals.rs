@@ -72,7 +72,7 @@ impl Finder<'_, '_, '_> {
     fn literals_in(&mut self, range: Range, definition: &Definition, name: &str, class: Class) {
         let reader = self.reader;
         let tokens = reader.tokens;
-        if definition.property.is_some() {
+        if definition.property.is_some() || self.is_of_other_type(definition) {
             return;
         }
         let mut parts = reader.parts(range);
@@ -107,6 +107,17 @@ impl Finder<'_, '_, '_> {
                 self.hardcoded(at, rule, Some(name), class);
             }
         }
+    }
+
+    /// `AgentToken Type = "agent"` in Go: one of several, of a type of their own.
+    fn is_of_other_type(&self, definition: &Definition) -> bool {
+        let tokens = self.reader.tokens;
+        let of = definition.name + 1;
+        self.reader.dialect == Dialect::Go
+            && definition.form == Form::Assigned
+            && tokens.is_word(of)
+            && tokens.is(of + 1, "=")
+            && !matches!(tokens.text(of), "string" | "String")
     }
 
     /// The string that an expression is, perhaps in another form.
@@ -170,6 +181,17 @@ impl Finder<'_, '_, '_> {
         if matches!(holder, "this" | "self" | "$this" | "super" | "parent" | "static") {
             return;
         }
+        self.copied_setting(definition, (origin, name), class, scope);
+    }
+
+    /// Says that a setting is copied: the name of the setting, and that of the copy.
+    pub(super) fn copied_setting(
+        &mut self,
+        definition: &Definition,
+        (origin, name): (&str, &str),
+        class: Class,
+        scope: Scope,
+    ) {
         let mut site = self.site(Kind::EnvLoad, "settings-copy", definition.name);
         site.name = Some(origin.to_owned());
         site.links = vec![link(origin, true), link(name, scope != Scope::Instance)];
@@ -306,7 +328,7 @@ impl Finder<'_, '_, '_> {
     }
 
     /// Whether a name is that of settings, or its type is.
-    fn is_settings(&self, at: usize) -> bool {
+    pub(super) fn is_settings(&self, at: usize) -> bool {
         let reader = self.reader;
         let name = reader.tokens.name(at);
         // `credentials = answer["credentials"]` are those of somebody.

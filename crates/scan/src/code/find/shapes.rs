@@ -87,7 +87,8 @@ impl<'a> Finder<'_, '_, 'a> {
             Dialect::Go => name.strip_prefix("New").is_some_and(|rest| !rest.is_empty()),
             Dialect::Ruby => name == "new",
             Dialect::Kotlin => false,
-            _ => tokens.before(start) == "new",
+            // `new TextEncoder().encode(key)` is none.
+            _ => tokens.before(start) == "new" && !(start..at).any(|at| tokens.is(at, "(")),
         };
         if !is_maker || !shapes::may_keep_key(name) {
             return;
@@ -188,7 +189,15 @@ impl<'a> Finder<'_, '_, 'a> {
             reader.plain(named.0).is_some_and(of_environment)
         };
         let receiver = self.receiver_name(at);
-        if is_typed && !shapes::asks_settings(tokens.name(at), receiver) && !is_variable() {
+        let is_of_settings = || {
+            let chain = reader.chain(at).0;
+            chain.iter().any(|name| shapes::holds_settings(name) || *name == "viper")
+        };
+        if is_typed
+            && !shapes::asks_settings(tokens.name(at), receiver)
+            && !is_variable()
+            && !is_of_settings()
+        {
             return;
         }
         let name = match tokens.string(named.0) {
