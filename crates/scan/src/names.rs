@@ -165,6 +165,7 @@ const BEFORE_KEY: &[&str] = &[
     "token",
     "tokens",
     "unseal",
+    "validation",
     "vault",
     "verification",
     "verify",
@@ -365,7 +366,13 @@ const COUNTS: &[&str] = &[
 /// assert_eq!(judge("jwt_secret_length"), None);
 /// ```
 pub fn judge(name: &str) -> Option<Class> {
-    let words = words(name);
+    let mut words = words(name);
+    // `APP_KEY1`: which of several it is.
+    if let Some(last) = words.last_mut()
+        && matches!(last.trim_end_matches(|one: char| one.is_ascii_digit()), "key" | "secret")
+    {
+        last.truncate(last.trim_end_matches(|one: char| one.is_ascii_digit()).len());
+    }
     if counts_or_switches(&words) {
         return None;
     }
@@ -403,11 +410,6 @@ pub(crate) fn counts_or_switches(words: &[String]) -> bool {
     let switches = ["disable", "disabled", "enable", "enabled", "reveal"];
     let is_switch = is_last && words.iter().any(|word| switches.contains(&word.as_str()));
     is_number || is_switch || is_of_another || is_said
-}
-
-/// Whether a word at the end of a name says that it is about a key.
-pub(crate) fn is_about(word: &str) -> bool {
-    ABOUT.contains(&word)
 }
 
 /// What a name in capitals is that says nothing to [`judge_words`].
@@ -482,6 +484,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
             let has = |word: &str| before.iter().any(|one| one == word);
             let is_of_settings = [
                 "crypt",
+                "hash",
                 "derivation",
                 "encryption",
                 "security",
@@ -626,7 +629,6 @@ const STAND_INS: &[&str] = &[
     "dummy",
     "insecure",
     "secret",
-    "default",
     "default",
     "dev",
     "test",

@@ -462,7 +462,15 @@ pub(crate) fn is_of_application(name: &str) -> bool {
         "signing",
     ];
     words.iter().any(|word| own.contains(&word.as_str()))
-        || matches!(names::folded(name).as_str(), "secretkey" | "secretkeybase" | "masterkey")
+        || matches!(
+            names::folded(name).as_str(),
+            "secretkey"
+                | "secretkeybase"
+                | "masterkey"
+                | "authsecret"
+                | "nextauthsecret"
+                | "betterauthsecret"
+        )
 }
 
 /// Whether a function by its name makes a hash of what it is given.
@@ -581,9 +589,12 @@ pub(crate) fn asks_settings(function: &str, receiver: Option<&str>) -> bool {
     }
     let holds = |words: &[String]| words.iter().any(|word| SETTINGS.contains(&word.as_str()));
     let is_settings = words.last().is_some_and(|last| SETTINGS.contains(&last.as_str()));
+    // `configService.get(…)`, `settingStore.get(…)`
+    let keeps = ["helper", "loader", "manager", "provider", "repository", "service", "store"];
     let of_receiver = || {
         let on = receiver.map(names::words).unwrap_or_default();
-        on.last().is_some_and(|last| SETTINGS.contains(&last.as_str()))
+        let last = on.last().map_or("", String::as_str);
+        SETTINGS.contains(&last) || keeps.contains(&last) && holds(&on)
     };
     (holds(&words) && (asks.contains(&first) || is_settings))
         || (asks.contains(&first) && of_receiver())

@@ -141,8 +141,13 @@ impl<'a> Reader<'_, 'a> {
         match self.tree.frame(number).map_or(FrameKind::Module, |frame| frame.kind) {
             _ if is_field => Scope::Instance,
             FrameKind::Module => Scope::Module,
-            FrameKind::Constructor => Scope::Instance,
-            FrameKind::Class | FrameKind::Function => Scope::Call,
+            // `const options = this.options()` is only of the constructor.
+            FrameKind::Constructor
+                if !matches!(tokens.before(target), "const" | "let" | "var" | "val") =>
+            {
+                Scope::Instance
+            }
+            FrameKind::Constructor | FrameKind::Class | FrameKind::Function => Scope::Call,
         }
     }
 }

@@ -86,25 +86,61 @@ const OTHER_TOKENS: &[&str] = &[
 
 /// Words after `TOKEN` that make it something about one.
 const AFTER_TOKEN: &[&str] = &[
+    "algorithm",
+    "audience",
     "auth",
     "cache",
     "check",
+    "cookie",
+    "count",
+    "days",
     "duration",
+    "enabled",
+    "endpoint",
+    "exp",
+    "expiration",
+    "expire",
+    "expires",
+    "expiry",
+    "format",
     "generator",
     "handler",
+    "header",
     "help",
+    "hours",
+    "id",
     "info",
+    "issuer",
+    "length",
+    "lifetime",
+    "limit",
     "limits",
     "login",
     "lookup",
+    "max",
+    "minutes",
+    "name",
     "permission",
     "permissions",
+    "prefix",
+    "provider",
     "refresh",
     "rotation",
     "scope",
     "scopes",
+    "seconds",
+    "size",
     "threshold",
+    "timeout",
+    "ttl",
+    "type",
+    "uri",
+    "url",
+    "user",
+    "username",
     "validation",
+    "validity",
+    "version",
     "windows",
 ];
 
@@ -263,8 +299,7 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         last if style == Style::Environment
             && prior == "token"
             && before.len() > 1
-            && !AFTER_TOKEN.contains(&last)
-            && !names::is_about(last) =>
+            && !AFTER_TOKEN.contains(&last) =>
         {
             medium(Class::Credential)
         }

@@ -26,6 +26,10 @@ impl<'a> Finder<'_, '_, 'a> {
             return;
         }
         let (Some(left), Some(right)) = (self.side_before(at), self.side_after(at)) else { return };
+        self.compare(left, right, tokens.text(at));
+    }
+
+    fn compare(&mut self, left: Range, right: Range, operator: &str) {
         // Both may be keys: what is asked for is whether a setting changed.
         let (of_left, of_right) = (self.held(left), self.held(right));
         let (range, value) = match (of_left, of_right) {
@@ -34,7 +38,7 @@ impl<'a> Finder<'_, '_, 'a> {
             _ => return,
         };
         let sink = Sink {
-            call: tokens.text(at).to_owned(),
+            call: operator.to_owned(),
             key: None,
             receiver: false,
             keywords: Vec::new(),
@@ -51,6 +55,25 @@ impl<'a> Finder<'_, '_, 'a> {
         self.key_use(range.0, (range.0, range.1.saturating_sub(1)), &sink, &value);
     }
 
+    /// `apiKey.equals(request.getHeader("X-Api-Key"))` of Java.
+    pub(super) fn equal(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        if !matches!(tokens.text(at), "equals" | "contentEquals")
+            || !matches!(reader.dialect, Dialect::Java | Dialect::Kotlin)
+        {
+            return;
+        }
+        let Some(arguments) = reader.arguments(at) else { return };
+        let own = at.checked_sub(1).and_then(|dot| self.side_before(dot));
+        let (left, right) = match (own, arguments.as_slice()) {
+            (_, [left, right]) => (*left, *right),
+            (Some(left), [right]) => (left, *right),
+            _ => return,
+        };
+        self.compare(left, right, tokens.text(at));
+    }
+
     /// The value of a side, if it is a key that the application holds.
     fn held(&self, range: Range) -> Option<Value<'a>> {
         let reader = self.reader;
@@ -65,11 +88,31 @@ impl<'a> Finder<'_, '_, 'a> {
                 .or(class)
                 .is_some_and(|class| matches!(class, Class::Key | Class::Credential)),
             Origin::Setting { .. } => {
-                matches!(class, Some(Class::Key | Class::Credential)) && self.is_of_settings(range)
+                matches!(class, Some(Class::Key | Class::Credential))
+                    && (self.is_of_settings(range) || self.is_filled_in(range))
             }
             _ => false,
         };
         is_held.then_some(value)
+    }
+
+    /// Whether a name is that of a field of Java which a framework fills in.
+    fn is_filled_in(&self, (from, to): Range) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let name = tokens.name(to.saturating_sub(1));
+        let is_field = from + 1 == to || tokens.text(from) == "this" && from + 3 == to;
+        is_field
+            && matches!(reader.dialect, Dialect::Java | Dialect::Kotlin)
+            && (0..tokens.len()).any(|at| {
+                tokens.is(at, "@")
+                    && matches!(tokens.text(at + 1), "Value" | "ConfigProperty" | "Property")
+                    && tokens.is(at + 2, "(")
+                    && {
+                        let end = tokens.past(at + 2);
+                        (end..end + 6).any(|at| tokens.is_word(at) && tokens.name(at) == name)
+                    }
+            })
     }
 
     fn has_credential(&self, range: Range) -> bool {

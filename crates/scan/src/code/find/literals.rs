@@ -22,6 +22,7 @@ impl Finder<'_, '_, '_> {
         for definition in &reader.facts.definitions {
             let name = reader.defined_name(definition);
             let class = judge(name)
+                .filter(|class| *class != Class::Password || !self.seals_cookie(definition, name))
                 .or_else(|| self.known_name(definition, name))
                 .or_else(|| self.weak_class(definition));
             let Some(class) = class else {
@@ -66,7 +67,20 @@ impl Finder<'_, '_, '_> {
             self.reader.tokens.before(definition.name) == "(" && WORDPRESS.contains(&name);
         let is_of_passport =
             definition.form == Form::Entry && matches!(name, "secretOrKey" | "secretOrPrivateKey");
-        (is_php_define || is_of_passport).then_some(Class::Key)
+        let is_one = is_php_define || is_of_passport || self.seals_cookie(definition, name);
+        is_one.then_some(Class::Key)
+    }
+
+    /// `{ cookieName: "session", password: "…" }`: what seals a cookie is called so.
+    fn seals_cookie(&self, definition: &Definition, name: &str) -> bool {
+        let tokens = self.reader.tokens;
+        if name != "password" || definition.form != Form::Entry {
+            return false;
+        }
+        let Some(open) = self.object_around(definition.name) else { return false };
+        let Some(close) = tokens.mate(open) else { return false };
+        (open..close.min(open + OBJECT_TOKENS_MAX))
+            .any(|at| tokens.text(at) == "cookieName" && tokens.is(at + 1, ":"))
     }
 
     fn literals_in(&mut self, range: Range, definition: &Definition, name: &str, class: Class) {
@@ -150,7 +164,20 @@ impl Finder<'_, '_, '_> {
         let range = self.converted(range);
         let scope = self.scope_of(definition.name, Some(definition));
         let is_entry = definition.form == Form::Entry;
-        if scope == Scope::Call || range.1 > range.0 + 24 {
+        if range.1 > range.0 + 24 {
+            return;
+        }
+        if scope == Scope::Call {
+            self.copied_outside(range, definition, name, class);
+            return;
+        }
+        // The salt that a block of an initializer derives former keys with is gone with it.
+        let first = tokens.text(definition.name);
+        let is_of_block = reader.dialect == Dialect::Ruby
+            && definition.form == Form::Assigned
+            && first.ends_with("salt")
+            && self.is_in_block(definition.name);
+        if is_of_block {
             return;
         }
         if is_entry && !self.is_of_environment(range.0) && !self.is_of_constant(definition) {
@@ -182,6 +209,14 @@ impl Finder<'_, '_, '_> {
             return;
         }
         self.copied_setting(definition, (origin, name), class, scope);
+    }
+
+    /// Whether a token stands in a block of Ruby.
+    fn is_in_block(&self, at: usize) -> bool {
+        let tokens = self.reader.tokens;
+        (at.saturating_sub(BLOCK_TOKENS_MAX)..at).rev().any(|open| {
+            matches!(tokens.text(open), "do" | "{") && tokens.mate(open).is_some_and(|end| end > at)
+        })
     }
 
     /// Says that a setting is copied: the name of the setting, and that of the copy.
@@ -287,6 +322,7 @@ impl Finder<'_, '_, '_> {
         let (holders, class) = match name {
             "key" => (CRYPTOGRAPHY, Class::Key),
             "token" => (SERVICES, Class::Credential),
+            "keys" => (COOKIES, Class::Key),
             _ => return None,
         };
         let holder = match definition.form {
@@ -366,6 +402,9 @@ impl Finder<'_, '_, '_> {
     }
 }
 
+/// How far before a statement the block begins.
+const BLOCK_TOKENS_MAX: usize = 1000;
+
 /// How far before an entry the object begins.
 const OBJECT_TOKENS_MAX: usize = 200;
 
@@ -383,6 +422,9 @@ pub(in super::super) const CRYPTOGRAPHY: &[&str] = &[
     "jwt",
     "signing",
 ];
+
+/// Words that make keys of the `keys` which are a part of them.
+const COOKIES: &[&str] = &["cookie", "cookies"];
 
 /// Services whose `token` stays the same.
 pub(in super::super) const SERVICES: &[&str] = &[

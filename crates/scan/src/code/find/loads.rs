@@ -496,6 +496,10 @@ impl<'a> Finder<'_, '_, 'a> {
         let mut at = load.end;
         // `load || "default"`, `load.orElse("default")`, also at the end of a chain of them.
         for _ in 0..4 {
+            // `Optional.ofNullable(load).orElse("default")`
+            if tokens.is(at, ")") && tokens.is(load.start.saturating_sub(1), "(") {
+                at += 1;
+            }
             if self.reader.is_dot(at)
                 && matches!(
                     tokens.text(at + 1),

@@ -1,6 +1,7 @@
 //! Walks over a file and says which of its places consume a key.
 
 mod compares;
+mod copies;
 pub(super) mod context;
 pub(super) mod declared;
 pub(super) mod literals;
@@ -98,6 +99,7 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         }
         if is_call && !has_sink && !is_known {
             self.shaped(at);
+            self.equal(at);
             self.mixed(at);
             self.handed(at);
             self.made(at);

@@ -157,7 +157,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let reader = self.reader;
         let tokens = reader.tokens;
         // The cheap questions come first, for every call is asked.
-        let is_typed = tokens.name(at) == "GetString";
+        let is_typed = tokens.name(at) == "GetString" || self.asks_by_variable(at);
         if !is_typed && !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) {
             return;
         }
@@ -212,6 +212,55 @@ impl<'a> Finder<'_, '_, 'a> {
             return;
         };
         self.asked_for(at, &rule, &arguments, name, class);
+    }
+
+    /// `mustGet("JWT_SECRET")`, `this.require("API_KEY")`: whatever is asked, a name in capitals is
+    /// that of a setting, unless a request, a cache or a page is asked for it.
+    fn asks_by_variable(&self, at: usize) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let Some(open) = reader.call_open(at) else { return false };
+        let is_name = tokens.string(open + 1).is_some_and(|text| {
+            text.contains('_') && !text.bytes().any(|byte| byte.is_ascii_lowercase())
+        });
+        if !is_name {
+            return false;
+        }
+        let words = names::words(tokens.name(at));
+        let first = words.first().map_or("", String::as_str);
+        let asks =
+            ["fetch", "get", "load", "lookup", "must", "need", "read", "require", "required"];
+        let others = [
+            "attribute",
+            "by",
+            "body",
+            "cache",
+            "cookie",
+            "cookies",
+            "data",
+            "element",
+            "form",
+            "header",
+            "headers",
+            "item",
+            "map",
+            "param",
+            "params",
+            "query",
+            "redis",
+            "req",
+            "repo",
+            "repository",
+            "request",
+            "row",
+            "session",
+            "storage",
+            "store",
+            "text",
+        ];
+        let is_other = |words: &[String]| words.iter().any(|one| others.contains(&one.as_str()));
+        let on = self.receiver_name(at).map(names::words).unwrap_or_default();
+        asks.contains(&first) && !is_other(&words) && !is_other(&on)
     }
 
     /// The last name of what a method is called on, also of a call: `getConfig().getString(…)`.

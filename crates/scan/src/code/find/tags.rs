@@ -257,7 +257,10 @@ impl<'a> Finder<'_, '_, 'a> {
             }
             let frame = reader.tree.frame(reader.tree.at(definition.name));
             let function = frame.and_then(|frame| frame.name).map_or("", |at| tokens.text(at));
-            let is_maker = ["New", "new"].iter().any(|verb| function.starts_with(verb));
+            let is_maker = ["New", "new", "Make", "make", "Create", "create", "Build", "build"]
+                .iter()
+                .any(|verb| function.starts_with(verb))
+                || ["Constructor", "Factory"].iter().any(|end| function.ends_with(end));
             let end = super::super::tree::expression_end(tokens, reader.dialect, definition.value);
             if !is_maker || !self.is_of_own_struct(definition.name) {
                 continue;
