@@ -481,7 +481,6 @@ fn judge_words(words: &[String]) -> Option<Class> {
         "seed" if matches!(prior, "otp" | "totp" | "hmac" | "signing") => Some(Class::Key),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "salt" => {
-            let has = |word: &str| before.iter().any(|one| one == word);
             let is_of_settings = [
                 "crypt",
                 "hash",
@@ -494,7 +493,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 "session",
                 "signing",
             ];
-            is_of_settings.into_iter().any(has).then_some(Class::Key)
+            before.iter().any(|one| is_of_settings.contains(&one.as_str())).then_some(Class::Key)
         }
         "key" | "keys" => {
             if prior == "access" && before.iter().any(|word| word == "secret") {
