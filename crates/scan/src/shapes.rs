@@ -460,8 +460,11 @@ pub(crate) fn is_of_application(name: &str) -> bool {
         "sign",
         "signature",
         "signing",
+        "symmetric",
     ];
     words.iter().any(|word| own.contains(&word.as_str()))
+        || words.ends_with(&["token".to_owned(), "secret".to_owned()])
+            && !words.iter().any(|word| word.starts_with("oauth"))
         || matches!(
             names::folded(name).as_str(),
             "secretkey"
@@ -582,7 +585,8 @@ pub(crate) fn asks_settings(function: &str, receiver: Option<&str>) -> bool {
     ];
     let asks = [
         "get", "read", "consume", "load", "fetch", "require", "must", "lookup", "find", "resolve",
-        "env", "array", "item", "list", "optional", "required", "secret", "str", "string", "value",
+        "env", "array", "default", "item", "list", "optional", "required", "secret", "str",
+        "string", "value",
     ];
     if changes.contains(&first) || first.ends_with("error") {
         return false;

@@ -563,7 +563,7 @@ impl Finder<'_, '_> {
         let body = params.map_or(name + 1, |(_, close)| close + 1);
         let end = match tokens.mate(at) {
             Some(end) => end,
-            None => expression_end(tokens, self.dialect, body + 1),
+            None => expression_end(tokens, self.dialect, body + 1).saturating_sub(1),
         };
         let is_constructor = tokens.text(name) == "initialize";
         let kind = if is_constructor { FrameKind::Constructor } else { FrameKind::Function };

@@ -278,6 +278,8 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         "key" if rest.len() < words.len() && !OTHER_KEYS.contains(&prior) => medium(Class::Key),
         "keys" if words.iter().any(|word| word == "crypt") => medium(Class::Key),
         "token" | "tokens" => judge_token(last, before, above, style),
+        // Everybody is shown the key of a captcha.
+        "key" if words.iter().any(|word| word.contains("captcha")) => None,
         "key" if style == Style::Environment && !OTHER_KEYS.contains(&prior) => {
             medium(Class::Credential)
         }
@@ -285,7 +287,8 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         "salt" | "pepper" | "salts" | "peppers"
             if style == Style::Environment
                 || !before.is_empty()
-                || ABOVE_KEY.contains(&above_last(above).as_str()) =>
+                || ABOVE_KEY.contains(&above_last(above).as_str())
+                || matches!(above_last(above).as_str(), "security" | "hash" | "secrets") =>
         {
             medium(Class::Key)
         }

@@ -382,6 +382,17 @@ impl<'a> Looker<'_, 'a> {
                 let value = self.tree.child(self.index, "value");
                 value.map_or(Value::from(Source::Unknown), |(_, node)| given(node, out))
             }
+            // Parameters of CloudFormation.
+            Some((_, first))
+                if nearest == "Parameters"
+                    && matches!(
+                        first.key,
+                        Some("Type" | "NoEcho" | "Description" | "Default" | "MinLength")
+                    ) =>
+            {
+                let value = self.tree.child(self.index, "Default");
+                value.map_or(Value::from(Source::Argument), |(_, node)| given(node, out))
+            }
             // A reference as a map, as in CloudFormation.
             Some((_, first))
                 if matches!(first.key, Some("Ref" | "Fn::GetAtt" | "secretKeyRef")) =>

@@ -91,6 +91,10 @@ impl<'a> Finder<'_, '_, 'a> {
                 matches!(class, Some(Class::Key | Class::Credential))
                     && (self.is_of_settings(range) || self.is_filled_in(range))
             }
+            // `handler.config.token` of a parameter
+            Origin::Unknown => {
+                matches!(class, Some(Class::Key | Class::Credential)) && self.is_of_settings(range)
+            }
             _ => false,
         };
         is_held.then_some(value)
@@ -128,8 +132,7 @@ impl<'a> Finder<'_, '_, 'a> {
         let tokens = self.reader.tokens;
         let end = range.1.saturating_sub(1);
         (range.0..end).any(|at| {
-            tokens.is_word(at)
-                && (shapes::holds_settings(tokens.name(at)) || tokens.text(at) == "cfg")
+            tokens.is_word(at) && (shapes::holds_settings(tokens.name(at)) || self.is_settings(at))
         })
     }
 
@@ -182,6 +185,11 @@ impl<'a> Finder<'_, '_, 'a> {
         let tokens = reader.tokens;
         let from = at + 1;
         let mut next = from;
+        // `"Bearer " + config.token`
+        if tokens.kind(from) == Some(Kind::Str) && matches!(tokens.text(from + 1), "+" | ".") {
+            let range = self.side_after(from + 1)?;
+            return Some((from, range.1));
+        }
         match tokens.kind(from)? {
             Kind::Open if !matches!(tokens.text(from), "(" | "[" | "{") => {
                 return Some((from, tokens.past(from)));

@@ -465,7 +465,10 @@ impl Finder<'_, '_, '_> {
     /// `properties.put("jwt.secret", "literal")`, `set :session_secret, "literal"`
     fn put(&mut self, at: usize) {
         let reader = self.reader;
-        if !matches!(reader.tokens.text(at), "put" | "setProperty" | "of" | "set" | "SetDefault") {
+        if !matches!(
+            reader.tokens.text(at),
+            "put" | "setProperty" | "of" | "set" | "SetDefault" | "Setenv"
+        ) {
             return;
         }
         let Some(arguments) = reader.arguments(at) else { return };

@@ -136,6 +136,10 @@ impl<'f, 'a> Reader<'f, 'a> {
     ) -> Option<Loaded<'f, 'a>> {
         let tokens = self.tokens;
         let named = arguments.get(rule.setting).copied();
+        // `config.Get()` gives the settings as a whole.
+        if named.is_none() && rule.from == Source::Settings {
+            return None;
+        }
         let setting = match rule.from {
             Source::File => Setting::None,
             _ => named.map_or(Setting::None, |named| self.setting_name(named)),
@@ -351,7 +355,11 @@ impl<'a> Finder<'_, '_, 'a> {
         let by_environment = load
             .known()
             .filter(|name| load.rule.from == Source::Environment && is_key_of_service(name));
+        // `config('services.acme.token')` of Laravel.
+        let of_services =
+            load.known().filter(|name| name.starts_with("services.") && name.ends_with(".token"));
         by_setting
+            .or(of_services.map(|_| Class::Credential))
             .or(by_target)
             .or(by_environment
                 .map(|name| if name == "SALT" { Class::Key } else { Class::Credential }))

@@ -156,8 +156,15 @@ impl<'a> Finder<'_, '_, 'a> {
     pub(super) fn asked(&mut self, at: usize) {
         let reader = self.reader;
         let tokens = reader.tokens;
+        // `file.Section("security").Key("SECRET_KEY").String()` of Go
+        let is_of_section = tokens.name(at) == "Key"
+            && reader.dialect == Dialect::Go
+            && reader.call_open(at).is_some_and(|open| {
+                let after = tokens.past(open) + 1;
+                matches!(tokens.text(after), "String" | "MustString" | "Value")
+            });
         // The cheap questions come first, for every call is asked.
-        let is_typed = tokens.name(at) == "GetString" || self.asks_by_variable(at);
+        let is_typed = tokens.name(at) == "GetString" || is_of_section || self.asks_by_variable(at);
         if !is_typed && !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) {
             return;
         }
@@ -196,6 +203,7 @@ impl<'a> Finder<'_, '_, 'a> {
         if is_typed
             && !shapes::asks_settings(tokens.name(at), receiver)
             && !is_variable()
+            && !is_of_section
             && !is_of_settings()
         {
             return;
