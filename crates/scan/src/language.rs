@@ -85,8 +85,36 @@ const NOT_READ_NAMES: &[&str] = &[
 
 /// Endings that say of what is before them that it is an example or a template of it.
 const AROUND: &[&str] = &[
-    "bak", "default", "defaults", "dist", "ejs", "enc", "erb", "example", "gotmpl", "hbs", "in",
-    "j2", "jinja", "jinja2", "local", "m4", "mustache", "orig", "sample", "template", "tmpl",
+    "bak",
+    "ci",
+    "default",
+    "defaults",
+    "dev",
+    "development",
+    "dist",
+    "docker",
+    "ejs",
+    "enc",
+    "erb",
+    "example",
+    "gotmpl",
+    "hbs",
+    "in",
+    "j2",
+    "jinja",
+    "jinja2",
+    "local",
+    "m4",
+    "mustache",
+    "orig",
+    "prod",
+    "production",
+    "sample",
+    "staging",
+    "template",
+    "test",
+    "testing",
+    "tmpl",
     "tpl",
 ];
 
@@ -141,6 +169,7 @@ pub fn of(path: &Path, text: &[u8]) -> Option<Language> {
     let by_head = by_interpreter(head).or_else(|| by_look(&text));
     let by_head = by_head.or_else(|| of_server(path, &text));
     let by_head = by_head.or_else(|| is_env(&text).then_some(Language::Config(Format::Env)));
+    let by_head = by_head.or_else(|| is_ini(&text).then_some(Language::Config(Format::Ini)));
     Some(by_head.unwrap_or_else(|| of_nameless(&name, &folders)))
 }
 
@@ -298,6 +327,25 @@ fn is_env(text: &str) -> bool {
     is_all && count >= 3
 }
 
+/// Whether a text has nothing but comments, `[section]`s and lines of `name = value`, and begins
+/// with a section.
+fn is_ini(text: &str) -> bool {
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    let is_section = |line: &str| line.starts_with('[') && line.ends_with(']');
+    let is_entry = |line: &str| {
+        line.split_once(['=', ':']).is_some_and(|(name, _)| {
+            let name = name.trim();
+            !name.is_empty() && !name.contains([' ', '(', '"', '{', '<'])
+        })
+    };
+    lines.next().is_some_and(is_section)
+        && lines.clone().any(is_entry)
+        && lines.take(400).all(|line| is_section(line) || is_entry(line))
+}
+
 /// Files whose names and looks say nothing.
 fn of_nameless(name: &str, folders: &str) -> Language {
     let is_chart = folders.split('/').any(|one| one == "templates") && ending(name) == "tpl";
@@ -371,6 +419,12 @@ mod tests {
         assert_eq!(run(variables), Some(Language::Config(Format::Env)));
         assert_eq!(run("A=1\nB=2\n"), Some(Language::Other));
         assert_eq!(run("A=1\nB=2\nC=3\nplain words = 4\n"), Some(Language::Other));
+        let settings = "# of the client\n[client]\nhost = x\nclient_secret = plum\n";
+        assert_eq!(
+            of("clientrc".as_ref(), settings.as_bytes()),
+            Some(Language::Config(Format::Ini))
+        );
+        assert_eq!(run("[client]\nprint(secret == 1)\n"), Some(Language::Other));
         let sample = of("settings.example".as_ref(), variables.as_bytes());
         assert_eq!(sample, Some(Language::Config(Format::Env)));
         let of_database = of("tests/.env.ci.pgsql".as_ref(), b"A=1\n");

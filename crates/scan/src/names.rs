@@ -165,6 +165,7 @@ const BEFORE_KEY: &[&str] = &[
     "token",
     "tokens",
     "unseal",
+    "validation",
     "vault",
     "verification",
     "verify",
@@ -365,7 +366,13 @@ const COUNTS: &[&str] = &[
 /// assert_eq!(judge("jwt_secret_length"), None);
 /// ```
 pub fn judge(name: &str) -> Option<Class> {
-    let words = words(name);
+    let mut words = words(name);
+    // `APP_KEY1`: which of several it is.
+    if let Some(last) = words.last_mut()
+        && matches!(last.trim_end_matches(|one: char| one.is_ascii_digit()), "key" | "secret")
+    {
+        last.truncate(last.trim_end_matches(|one: char| one.is_ascii_digit()).len());
+    }
     if counts_or_switches(&words) {
         return None;
     }
@@ -474,9 +481,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
         "seed" if matches!(prior, "otp" | "totp" | "hmac" | "signing") => Some(Class::Key),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "salt" => {
-            let has = |word: &str| before.iter().any(|one| one == word);
             let is_of_settings = [
                 "crypt",
+                "hash",
                 "derivation",
                 "encryption",
                 "security",
@@ -486,7 +493,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
                 "session",
                 "signing",
             ];
-            is_of_settings.into_iter().any(has).then_some(Class::Key)
+            before.iter().any(|one| is_of_settings.contains(&one.as_str())).then_some(Class::Key)
         }
         "key" | "keys" => {
             if prior == "access" && before.iter().any(|word| word == "secret") {
@@ -621,7 +628,6 @@ const STAND_INS: &[&str] = &[
     "dummy",
     "insecure",
     "secret",
-    "default",
     "default",
     "dev",
     "test",

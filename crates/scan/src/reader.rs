@@ -62,6 +62,7 @@ fn of_format(format: Format) -> Reader {
         Format::Dockerfile => |file, _, sites| Format::Dockerfile.read(file, sites),
         Format::Shell => |file, _, sites| Format::Shell.read(file, sites),
         Format::Systemd => |file, _, sites| Format::Systemd.read(file, sites),
+        Format::Xml => |file, _, sites| Format::Xml.read(file, sites),
         Format::Hcl => |file, _, sites| Format::Hcl.read(file, sites),
     }
 }

@@ -460,9 +460,20 @@ pub(crate) fn is_of_application(name: &str) -> bool {
         "sign",
         "signature",
         "signing",
+        "symmetric",
     ];
     words.iter().any(|word| own.contains(&word.as_str()))
-        || matches!(names::folded(name).as_str(), "secretkey" | "secretkeybase" | "masterkey")
+        || words.ends_with(&["token".to_owned(), "secret".to_owned()])
+            && !words.iter().any(|word| word.starts_with("oauth"))
+        || matches!(
+            names::folded(name).as_str(),
+            "secretkey"
+                | "secretkeybase"
+                | "masterkey"
+                | "authsecret"
+                | "nextauthsecret"
+                | "betterauthsecret"
+        )
 }
 
 /// Whether a function by its name makes a hash of what it is given.
@@ -574,16 +585,20 @@ pub(crate) fn asks_settings(function: &str, receiver: Option<&str>) -> bool {
     ];
     let asks = [
         "get", "read", "consume", "load", "fetch", "require", "must", "lookup", "find", "resolve",
-        "env",
+        "env", "array", "default", "item", "list", "optional", "required", "secret", "str",
+        "string", "value",
     ];
     if changes.contains(&first) || first.ends_with("error") {
         return false;
     }
     let holds = |words: &[String]| words.iter().any(|word| SETTINGS.contains(&word.as_str()));
     let is_settings = words.last().is_some_and(|last| SETTINGS.contains(&last.as_str()));
+    // `configService.get(…)`, `settingStore.get(…)`
+    let keeps = ["helper", "loader", "manager", "provider", "repository", "service", "store"];
     let of_receiver = || {
         let on = receiver.map(names::words).unwrap_or_default();
-        on.last().is_some_and(|last| SETTINGS.contains(&last.as_str()))
+        let last = on.last().map_or("", String::as_str);
+        SETTINGS.contains(&last) || keeps.contains(&last) && holds(&on)
     };
     (holds(&words) && (asks.contains(&first) || is_settings))
         || (asks.contains(&first) && of_receiver())

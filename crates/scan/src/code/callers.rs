@@ -38,6 +38,9 @@ impl<'a> Reader<'_, 'a> {
         if self.dialect != Dialect::JavaScript {
             return false;
         }
+        if self.is_configuration(frame) {
+            return true;
+        }
         let mut at = frame.start;
         for _ in 0..CALLEE_TOKENS_MAX {
             let Some(before) = at.checked_sub(1) else { return false };
@@ -53,6 +56,27 @@ impl<'a> Reader<'_, 'a> {
             }
         }
         false
+    }
+
+    /// `export default () => ({ … })` of a file of settings.
+    fn is_configuration(&self, frame: &Frame) -> bool {
+        let tokens = self.tokens;
+        let Some((open, close)) = frame.params else { return false };
+        let before = tokens.before(open);
+        let is_exported = before == "default"
+            || before == "=" && tokens.text(open.saturating_sub(2)) == "exports";
+        let takes_env = tokens.is(open + 1, "{")
+            && tokens.text(open + 2) == "env"
+            && tokens.past(open + 1) == close;
+        let is_settings = || {
+            self.file.path.to_str().is_some_and(|path| path.to_ascii_lowercase().contains("config"))
+        };
+        is_exported
+            && frame.parent == 0
+            && (open + 1 == close || takes_env)
+            && tokens.is(frame.body, "(")
+            && tokens.is(frame.body + 1, "{")
+            && is_settings()
     }
 
     /// Whether only this file can call a function.
@@ -117,8 +141,13 @@ impl<'a> Reader<'_, 'a> {
         match self.tree.frame(number).map_or(FrameKind::Module, |frame| frame.kind) {
             _ if is_field => Scope::Instance,
             FrameKind::Module => Scope::Module,
-            FrameKind::Constructor => Scope::Instance,
-            FrameKind::Class | FrameKind::Function => Scope::Call,
+            // `const options = this.options()` is only of the constructor.
+            FrameKind::Constructor
+                if !matches!(tokens.before(target), "const" | "let" | "var" | "val") =>
+            {
+                Scope::Instance
+            }
+            FrameKind::Constructor | FrameKind::Class | FrameKind::Function => Scope::Call,
         }
     }
 }

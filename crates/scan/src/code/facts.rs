@@ -214,7 +214,7 @@ impl Gatherer<'_, '_> {
             Dialect::JavaScript | Dialect::Kotlin => {
                 let mut at = last;
                 for _ in 0..14 {
-                    let before = at.checked_sub(1)?;
+                    let Some(before) = at.checked_sub(1) else { break };
                     if tokens.is(before, ":") && !tokens.is(before.saturating_sub(1), ")") {
                         let name = before.checked_sub(1)?;
                         let name =

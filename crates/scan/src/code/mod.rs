@@ -10,6 +10,7 @@ mod callers;
 mod dialect;
 mod facts;
 mod find;
+mod forms;
 mod lex;
 mod reader;
 mod sql;

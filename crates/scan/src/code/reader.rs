@@ -417,19 +417,8 @@ impl<'f, 'a> Reader<'f, 'a> {
             FrameKind::Module => Scope::Module,
             FrameKind::Constructor => Scope::Instance,
             FrameKind::Function => self.scope_of_function(number),
-            FrameKind::Class => {
-                let is_of_object = self.dialect == Dialect::JavaScript && !self.is_static(at);
-                if is_of_object { Scope::Instance } else { Scope::Class }
-            }
+            FrameKind::Class => Scope::Class,
         }
-    }
-
-    fn is_static(&self, at: usize) -> bool {
-        let from = at.saturating_sub(16);
-        (from..at)
-            .rev()
-            .take_while(|at| !matches!(self.tokens.text(*at), ";" | "{" | "}"))
-            .any(|at| self.tokens.text(at) == "static")
     }
 
     /// Whether a definition gives a value to the object or to what outlives the call.

@@ -381,7 +381,8 @@ impl Finder<'_, '_> {
                 let end = tokens.mate(at + 1)?;
                 Some(frame(FrameKind::Constructor, None, None, at + 1, (at, end)))
             }
-            (_, "class" | "interface" | "enum" | "trait" | "record" | "object") => self.class(at),
+            (Dialect::Kotlin, "object")
+            | (_, "class" | "interface" | "enum" | "trait" | "record") => self.class(at),
             (Dialect::Java, "static") if tokens.is(at + 1, "{") => {
                 let end = tokens.mate(at + 1)?;
                 Some(frame(FrameKind::Class, None, None, at + 1, (at, end)))
@@ -453,7 +454,7 @@ impl Finder<'_, '_> {
     fn method(&self, at: usize) -> Option<Frame> {
         let tokens = self.tokens;
         let (open, name, before) = (at + 1, tokens.text(at), tokens.before(at));
-        if NO_METHODS.contains(&name) || matches!(before, "." | "function" | "return") {
+        if NO_METHODS.contains(&name) || matches!(before, "." | "function" | "return" | "record") {
             return None;
         }
         let close = tokens.mate(open)?;
@@ -562,7 +563,7 @@ impl Finder<'_, '_> {
         let body = params.map_or(name + 1, |(_, close)| close + 1);
         let end = match tokens.mate(at) {
             Some(end) => end,
-            None => expression_end(tokens, self.dialect, body + 1),
+            None => expression_end(tokens, self.dialect, body + 1).saturating_sub(1),
         };
         let is_constructor = tokens.text(name) == "initialize";
         let kind = if is_constructor { FrameKind::Constructor } else { FrameKind::Function };

@@ -6,6 +6,7 @@ use crate::site::Hot;
 
 use super::dialect::Dialect;
 use super::facts::{Definition, Form, name_of};
+use super::forms::{DERIVERS, GENERATORS, RECEIVERS, WRAPPERS};
 use super::reader::{Range, Reader, judge};
 use super::token::Kind;
 use super::tree::{FrameKind, expression_end};
@@ -18,6 +19,9 @@ const STEPS_MAX: u16 = 200;
 
 /// How far into a function it is looked for what it returns.
 const BODY_TOKENS_MAX: usize = 2000;
+
+/// How far from the word of a loop its body begins.
+const LOOP_TOKENS_MAX: usize = 60;
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug)]
@@ -424,12 +428,23 @@ impl<'a> Reader<'_, 'a> {
         let returns = (frame.body..frame.end.min(frame.body + BODY_TOKENS_MAX))
             .filter(|at| tokens.text(*at) == "return" && self.tree.at(*at) == number)
             .take(4);
+        let mut returned: Option<Value<'a>> = None;
         for at in returns {
             let end = expression_end(tokens, self.dialect, at + 1);
             let value = self.evaluate((at + 1, end), depth + 2);
-            if !matches!(value.origin, Origin::Unknown) {
-                return Some(value.named(name));
+            match &returned {
+                // What it returns on another way comes from elsewhere.
+                Some(first) if !self.is_nothing((at + 1, end)) => {
+                    return Some(first.clone().kept(None));
+                }
+                None if !matches!(value.origin, Origin::Unknown) => {
+                    returned = Some(value.named(name));
+                }
+                _ => {}
             }
+        }
+        if returned.is_some() {
+            return returned;
         }
         if self.dialect != Dialect::Ruby {
             return None;
@@ -441,6 +456,13 @@ impl<'a> Reader<'_, 'a> {
             (frame.body..frame.end.min(frame.body + 8)).find(|at| tokens.is(*at, "="))? + 1
         };
         Some(self.evaluate((first, frame.end), depth + 2).named(name))
+    }
+
+    /// Whether an expression is nothing, as what a function returns that fails.
+    fn is_nothing(&self, (from, to): Range) -> bool {
+        let tokens = self.tokens;
+        let nothing = ["nil", "null", "undefined", "None", "\"\"", "''", "false"];
+        from >= to || nothing.contains(&tokens.text(from))
     }
 
     /// The value of a name or of a member.
@@ -528,6 +550,10 @@ impl<'a> Reader<'_, 'a> {
             };
             if let Some(definition) = found.filter(is_default) {
                 let is_kept = match frame.kind {
+                    // A loop goes on with what was read before it.
+                    _ if number == uses && number > 0 && self.is_in_loop(definition.name, at) => {
+                        None
+                    }
                     _ if number == uses && number > 0 => Some(definition.form == Form::Kept),
                     FrameKind::Function => None,
                     _ => Some(true),
@@ -554,6 +580,24 @@ impl<'a> Reader<'_, 'a> {
             return self.field(name, depth);
         }
         Value::new(Origin::Unknown).kept(None)
+    }
+
+    /// Whether a loop stands around a use that does not stand around the definition.
+    fn is_in_loop(&self, definition: usize, uses: usize) -> bool {
+        let tokens = self.tokens;
+        let is_loop = |at: &usize| {
+            tokens.is_word(*at)
+                && matches!(tokens.text(*at), "for" | "while" | "foreach" | "loop" | "do")
+        };
+        let end_of = |at: usize| {
+            tokens.mate(at).or_else(|| {
+                let mut near = at + 1..uses.min(at + LOOP_TOKENS_MAX);
+                let is_body = |at: &usize| tokens.is(*at, "{") && !tokens.is(*at - 1, "(");
+                tokens.mate(near.find(is_body)?)
+            })
+        };
+        let from = definition.max(uses.saturating_sub(BODY_TOKENS_MAX));
+        (from..uses).filter(is_loop).any(|at| end_of(at).is_some_and(|end| end > uses))
     }
 
     fn defined(&self, definition: &Definition, depth: u8) -> Value<'a> {
@@ -648,151 +692,3 @@ impl<'a> Reader<'_, 'a> {
         name_of(self.tokens, definition.name)
     }
 }
-
-/// Methods whose result is their receiver in another form.
-const RECEIVERS: &[&str] = &[
-    "trim",
-    "toString",
-    "getBytes",
-    "encode",
-    "toCharArray",
-    "strip",
-    "to_s",
-    "chomp",
-    "toByteArray",
-    "trimEnd",
-    "trimStart",
-    "freeze",
-    "dup",
-    "presence",
-    "orElse",
-    "orElseThrow",
-    "get",
-    "replace",
-    "replaceAll",
-    "gsub",
-    "slice",
-    "substring",
-    "unpack",
-    "unpack1",
-    "Bytes",
-    "to_str",
-    "b",
-    "to_sym",
-    "first",
-    "join",
-    "byteslice",
-    "split",
-    "force_encoding",
-    "buffer",
-    "toArray",
-    "Bytes",
-    "String",
-    "value",
-    "unwrap",
-    "asString",
-    "toLowerCase",
-    "padEnd",
-    "digest",
-    "update",
-    "decode",
-    "subarray",
-    "toURI",
-];
-
-/// Functions whose result is their first argument in another form.
-const WRAPPERS: &[&str] = &[
-    "from",
-    "String",
-    "Uint8Array",
-    "encode",
-    "base64_decode",
-    "hex2bin",
-    "decode64",
-    "atob",
-    "decode",
-    "decodeBase64",
-    "importPKCS8",
-    "importSPKI",
-    "importJWK",
-    "createSecretKey",
-    "createPrivateKey",
-    "createPublicKey",
-    "plainText",
-    "base64Encoded",
-    "SecretKeySpec",
-    "hmacShaKeyFor",
-    "DESKeySpec",
-    "Key",
-    "byte",
-    "string",
-    "DecodeString",
-    "requireNonNull",
-    "sha256",
-    "sha1",
-    "md5",
-    "hexdigest",
-    "strval",
-    "trim",
-    "parse",
-    "strict_decode64",
-    "urlsafe_decode64",
-    "parseBase64Binary",
-    "secretOrPrivateKey",
-    "stringToBytes",
-    "hexToBytes",
-    "Sum256",
-    "utf8ToBytes",
-    "Some",
-    "pack",
-    "ParseRSAPrivateKeyFromPEM",
-    "ParseECPrivateKeyFromPEM",
-    "ParseRSAPublicKeyFromPEM",
-    "hash",
-    "OctetSequenceKey",
-    "PKCS8EncodedKeySpec",
-    "HmacKey",
-    "from_string",
-    "new",
-    "toByteArray",
-    "generateSecret",
-    "generatePrivate",
-    "decodeFromString",
-    "TrimSpace",
-    "Secret",
-    "must",
-    "Must",
-    "freeze",
-    "fromString",
-    "fromBase64",
-    "fromBase64String",
-    "Buffer",
-    "TrimRight",
-    "getBytes",
-];
-
-/// Functions that make a key of what may be a text for people.
-pub(super) const DERIVERS: &[&str] = &["pbkdf2Sync", "scryptSync"];
-
-/// Functions that make random values.
-const GENERATORS: &[&str] = &[
-    "randomBytes",
-    "random_bytes",
-    "GenerateRandomKey",
-    "openssl_random_pseudo_bytes",
-    "randomUUID",
-    "uuidv4",
-    "nanoid",
-    "urlsafe_base64",
-    "secretKeyFor",
-    "generateKey",
-    "generateKeyPairSync",
-    "generateSecretSync",
-    "GenerateKey",
-    "hex",
-    "uuid",
-    "sodium_crypto_secretbox_keygen",
-    "generateSecretKey",
-    "getRandomValues",
-    "random",
-];

@@ -1,9 +1,15 @@
 //! `name = value` below `[section]`s, as INI files and `.conf` files of many programs have it, and
 //! properties of Java, which have dots in their names instead.
 
-use super::judge::style_of;
+use super::judge::{Style, style_of};
 use super::out::{Entry, Out};
-use super::value::Value;
+use super::value::{Given, Value};
+
+/// Parts of the names of sections whose `key` is no secret.
+const OTHER_SECTIONS: &[&str] = &[
+    "bind", "cache", "column", "filter", "index", "item", "keyboard", "map", "plugin", "shortcut",
+    "sort", "style", "table", "theme", "translat",
+];
 
 /// Reads a text. The configuration of a web server is none: `;` and braces are not at home here.
 pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
@@ -14,6 +20,16 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
         let start = at;
         at += line.len();
         let content = line.trim();
+        // `//registry.example.org/:_authToken=…` of npm.
+        if content.starts_with("//")
+            && let Some((host, rest)) = content.split_once(":_")
+            && let Some((name, given)) = rest.split_once('=')
+        {
+            let at = start + line.find(content).unwrap_or_default();
+            let value = Value::of(unquoted(given));
+            out.entry(&Entry { at, name, above: host.trim_matches('/'), value });
+            continue;
+        }
         let was_continued = std::mem::replace(&mut continues, content.ends_with('\\'));
         if was_continued
             || content.is_empty()
@@ -35,6 +51,10 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
         let Some(given) = rest.strip_prefix('=').or_else(|| rest.strip_prefix(':')) else {
             continue;
         };
+        // `"api_key": "",` of a dictionary.
+        let is_quoted =
+            name.len() > 2 && name.starts_with(['"', '\'']) && name.ends_with(['"', '\'']);
+        let name = if is_quoted { name.trim_matches(['\'', '"']) } else { name };
         // A statement of a program, or the line of a web server.
         if given.starts_with(['=', ':', '~'])
             || given.ends_with('{')
@@ -48,6 +68,20 @@ pub(super) fn read(text: &str, out: &mut Out<'_, '_>) {
         let style = style_of(last);
         let mut out = out.within(0, out.rule, style);
         out.depth = out.depth.saturating_sub(1);
+        // `[otx]` and `key = …`: that of a service.
+        let is_of_service = !section.is_empty()
+            && name == "key"
+            && !OTHER_SECTIONS.iter().any(|word| section.to_ascii_lowercase().contains(word))
+            && matches!(value.given, Given::Nothing | Given::Literal | Given::Reference)
+            && value
+                .literal
+                .is_none_or(|text| text.len() > 5 && !text.contains([' ', '+', '/', '.']));
+        if is_of_service {
+            let mut out = out.within(0, out.rule, Style::Tree);
+            out.depth = out.depth.saturating_sub(1);
+            out.entry(&Entry { at: start + offset, name: "key", above: "api", value });
+            continue;
+        }
         // The name as a whole, because half of a dotted one says too little.
         let (above, name) = if section.is_empty() { (above, last) } else { (section, name) };
         out.entry(&Entry { at: start + offset, name, above, value });

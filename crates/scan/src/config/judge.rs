@@ -84,6 +84,66 @@ const OTHER_TOKENS: &[&str] = &[
     "xsrf",
 ];
 
+/// Words after `TOKEN` that make it something about one.
+const AFTER_TOKEN: &[&str] = &[
+    "algorithm",
+    "audience",
+    "auth",
+    "cache",
+    "check",
+    "cookie",
+    "count",
+    "days",
+    "duration",
+    "enabled",
+    "endpoint",
+    "exp",
+    "expiration",
+    "expire",
+    "expires",
+    "expiry",
+    "format",
+    "generator",
+    "handler",
+    "header",
+    "help",
+    "hours",
+    "id",
+    "info",
+    "issuer",
+    "length",
+    "lifetime",
+    "limit",
+    "limits",
+    "login",
+    "lookup",
+    "max",
+    "minutes",
+    "name",
+    "permission",
+    "permissions",
+    "prefix",
+    "provider",
+    "refresh",
+    "rotation",
+    "scope",
+    "scopes",
+    "seconds",
+    "size",
+    "threshold",
+    "timeout",
+    "ttl",
+    "type",
+    "uri",
+    "url",
+    "user",
+    "username",
+    "validation",
+    "validity",
+    "version",
+    "windows",
+];
+
 /// Names above `key` that make it one.
 const ABOVE_KEY: &[&str] = &[
     "aes",
@@ -104,6 +164,61 @@ const ABOVE_KEY: &[&str] = &[
     "signing",
     "ssl",
     "tls",
+];
+
+/// Services whose `key` or `token` is a credential.
+const OF_SERVICES: &[&str] = &[
+    "airtable",
+    "algolia",
+    "anthropic",
+    "cloudflare",
+    "cohere",
+    "datadog",
+    "deepl",
+    "deepseek",
+    "digitalocean",
+    "discord",
+    "dropbox",
+    "gemini",
+    "giphy",
+    "github",
+    "gitlab",
+    "groq",
+    "hass",
+    "hetzner",
+    "huggingface",
+    "lastfm",
+    "linear",
+    "mailchimp",
+    "mailgun",
+    "mapbox",
+    "maptiler",
+    "mastodon",
+    "matrix",
+    "mistral",
+    "notion",
+    "openai",
+    "openrouter",
+    "opencage",
+    "openweathermap",
+    "otx",
+    "postmark",
+    "pushover",
+    "replicate",
+    "resend",
+    "sendgrid",
+    "sentry",
+    "shodan",
+    "slack",
+    "spotify",
+    "stripe",
+    "telegram",
+    "tmdb",
+    "trello",
+    "twilio",
+    "unsplash",
+    "vault",
+    "virustotal",
 ];
 
 /// Words before `key` that make it the private key of a certificate.
@@ -158,28 +273,13 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
             .then_some((Class::Public, Confidence::High));
     }
     match last.as_str() {
-        "key" if before.is_empty() && rest.len() < words.len() => medium(Class::Key),
-        "keys" if words.iter().any(|word| word == "crypt") => medium(Class::Key),
-        "key" | "keys" if before.is_empty() => match names::words(above).last() {
-            Some(above) if ABOVE_KEY.contains(&above.as_str()) => medium(Class::Key),
-            // `remember-me: key`, of Spring.
-            Some(last) if last == "me" && names::folded(above).ends_with("rememberme") => {
-                medium(Class::Key)
-            }
-            Some(above) if above == "api" => medium(Class::Credential),
-            _ => None,
-        },
+        "key" | "keys" if before.is_empty() => judge_lone_key(last, above, &words, rest),
         "key" if OF_CERTIFICATES.contains(&prior) => Some((Class::Key, Confidence::High)),
         "key" if rest.len() < words.len() && !OTHER_KEYS.contains(&prior) => medium(Class::Key),
-        "token" if before.is_empty() => {
-            let above = names::words(above);
-            let of = ["auth", "api", "bot", "github", "gitlab", "slack", "telegram", "vault"];
-            let is = above.last().is_some_and(|word| of.contains(&word.as_str()));
-            if is { medium(Class::Credential) } else { None }
-        }
-        "token" | "tokens" if style == Style::Environment && !OTHER_TOKENS.contains(&prior) => {
-            medium(Class::Credential)
-        }
+        "keys" if words.iter().any(|word| word == "crypt") => medium(Class::Key),
+        "token" | "tokens" => judge_token(last, before, above, style),
+        // Everybody is shown the key of a captcha.
+        "key" if words.iter().any(|word| word.contains("captcha")) => None,
         "key" if style == Style::Environment && !OTHER_KEYS.contains(&prior) => {
             medium(Class::Credential)
         }
@@ -187,7 +287,8 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         "salt" | "pepper" | "salts" | "peppers"
             if style == Style::Environment
                 || !before.is_empty()
-                || ABOVE_KEY.contains(&above_last(above).as_str()) =>
+                || ABOVE_KEY.contains(&above_last(above).as_str())
+                || matches!(above_last(above).as_str(), "security" | "hash" | "secrets") =>
         {
             medium(Class::Key)
         }
@@ -197,8 +298,60 @@ pub(super) fn judge(name: &str, above: &str, style: Style) -> Option<(Class, Con
         "credentials" if style == Style::Environment && !before.is_empty() => {
             medium(Class::Credential)
         }
+        // `SLACK_API_TOKEN_COMMON`: which of several it is.
+        last if style == Style::Environment
+            && prior == "token"
+            && before.len() > 1
+            && !AFTER_TOKEN.contains(&last) =>
+        {
+            medium(Class::Credential)
+        }
         _ => None,
     }
+}
+
+/// What a `key` of no other name is, by what it stands in.
+fn judge_lone_key(
+    last: &str,
+    above: &str,
+    words: &[String],
+    rest: &[String],
+) -> Option<(Class, Confidence)> {
+    let medium = |class| Some((class, Confidence::Medium));
+    if last == "key" && rest.len() < words.len() {
+        return medium(Class::Key);
+    }
+    match names::words(above).last() {
+        Some(above) if ABOVE_KEY.contains(&above.as_str()) => medium(Class::Key),
+        // `remember-me: key`, of Spring.
+        Some(last) if last == "me" && names::folded(above).ends_with("rememberme") => {
+            medium(Class::Key)
+        }
+        Some(above) if above == "api" || OF_SERVICES.contains(&above.as_str()) => {
+            medium(Class::Credential)
+        }
+        _ => None,
+    }
+}
+
+/// What a token is: one that a file has does not come and go.
+fn judge_token(
+    last: &str,
+    before: &[String],
+    above: &str,
+    style: Style,
+) -> Option<(Class, Confidence)> {
+    let Some(prior) = before.last().map(String::as_str) else {
+        let above = names::words(above).pop().unwrap_or_default();
+        let is = matches!(above.as_str(), "auth" | "api" | "bot")
+            || OF_SERVICES.contains(&above.as_str());
+        return (is && last == "token").then_some((Class::Credential, Confidence::Medium));
+    };
+    let is_variable = style == Style::Environment;
+    let is_refreshed = is_variable && prior == "refresh" && before.len() > 1;
+    let is_one = last == "token" && (prior == "access" || is_refreshed)
+        || is_variable && !OTHER_TOKENS.contains(&prior);
+    is_one.then_some((Class::Credential, Confidence::Medium))
 }
 
 /// What a secret of a store is that says by some word of its name that it is one of a service:

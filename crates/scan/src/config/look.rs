@@ -1,12 +1,12 @@
 //! From a tree of values to entries: what a name, its value and where it stands mean to Compose,
 //! Kubernetes, CI services, Ansible and applications.
 
-use super::judge::{Style, may_be_secret, style_of};
+use super::judge::{Style, judge_stored, may_be_secret, style_of};
 use super::out::{Entry, Out};
 use super::tree::{Node, Shape, Tree, joined};
 use super::value::{Value, name_length};
 use super::{Format, hcl, shell, yaml};
-use crate::finding::Source;
+use crate::finding::{Class, Confidence, Source};
 use crate::lines;
 use crate::rules::Rules;
 use crate::site::Sites;
@@ -127,6 +127,14 @@ impl<'a> Looker<'_, 'a> {
             // Where a secret is: the entry that takes it is the place.
             Some("key" | "name" | "optional")
                 if matches!(nearest, "secretKeyRef" | "secret_key_ref" | "configMapKeyRef") => {}
+            // `JWT_SECRET: { from_secret: jwt }`, of Drone and Woodpecker.
+            Some("from_secret") if self.node.shape != Shape::Nothing => {
+                let above = self.tree.node(self.node.parent);
+                if let Some(name) = above.key {
+                    let value = Value::reference(self.node.value, Source::SecretStore);
+                    self.entry(above.at, name, value, out);
+                }
+            }
             // What is mounted is a file's name.
             Some("secret") if self.above.contains(&"volumes") => {}
             Some("name" | "Name" | "key") if self.named_entry(nearest, out) => {}
@@ -275,9 +283,33 @@ impl<'a> Looker<'_, 'a> {
             self.run(out);
         } else if key == "line" {
             self.line(value, value_at, out);
+        } else if let Some(class) = self.stored(key, nearest) {
+            let style = style_of(key);
+            let mut out = out.within(0, out.rule, style);
+            out.depth = out.depth.saturating_sub(1);
+            let entry = Entry { at, name: key, above: &joined(&self.above), value: value_of };
+            out.judged(&entry, Some((class, Confidence::Medium)));
         } else {
             self.entry(at, key, value_of, out);
         }
+    }
+
+    /// What an entry holds that says too little by its own name, but stands among secrets or in the
+    /// settings of a service.
+    fn stored(&self, key: &str, nearest: &str) -> Option<Class> {
+        let is_of_secret = self.kind == "Secret" && matches!(nearest, "data" | "stringData")
+            || nearest == "data"
+                && self.above.get(1).is_some_and(|kind| {
+                    matches!(*kind, "kubernetes_secret" | "kubernetes_secret_v1")
+                });
+        if is_of_secret {
+            return if may_be_secret(key) && !key.contains("{{") {
+                judge_stored(key)
+            } else {
+                None
+            };
+        }
+        None
     }
 
     /// Values of a chart that say under which key of a Secret something stands, beside the name of
@@ -320,7 +352,19 @@ impl<'a> Looker<'_, 'a> {
             Some((_, first)) if nearest == "secrets" => {
                 let is = matches!(
                     first.key,
-                    Some("file" | "external" | "environment" | "required" | "description" | "name")
+                    Some(
+                        "file"
+                            | "external"
+                            | "environment"
+                            | "required"
+                            | "description"
+                            | "name"
+                            | "vault"
+                            | "aws_secrets_manager"
+                            | "gcp_secret_manager"
+                            | "azure_key_vault"
+                            | "akeyless"
+                    )
                 );
                 if !is {
                     return;
@@ -337,6 +381,17 @@ impl<'a> Looker<'_, 'a> {
                 }
                 let value = self.tree.child(self.index, "value");
                 value.map_or(Value::from(Source::Unknown), |(_, node)| given(node, out))
+            }
+            // Parameters of CloudFormation.
+            Some((_, first))
+                if nearest == "Parameters"
+                    && matches!(
+                        first.key,
+                        Some("Type" | "NoEcho" | "Description" | "Default" | "MinLength")
+                    ) =>
+            {
+                let value = self.tree.child(self.index, "Default");
+                value.map_or(Value::from(Source::Argument), |(_, node)| given(node, out))
             }
             // A reference as a map, as in CloudFormation.
             Some((_, first))
@@ -363,7 +418,11 @@ impl<'a> Looker<'_, 'a> {
         if is_program(name) {
             return program(value, value_at, out);
         }
-        if value.contains("{{ secrets.") {
+        let is_list = matches!(key, "secrets" | "build-args" | "secret-envs");
+        if is_list && value.lines().any(is_variable_line) {
+            let mut out = out.within(value_at, out.rule, Style::Environment);
+            variables(value, &mut out);
+        } else if value.contains("{{ secrets.") {
             let mut out = out.within(value_at, out.rule, Style::Environment);
             secrets_in(value, &mut out);
         } else if let Some(format) =
@@ -458,6 +517,23 @@ fn is_variable(text: &str) -> bool {
     length > 2
         && style_of(text.get(..length).unwrap_or_default()) == Style::Environment
         && text.get(length..).is_some_and(|rest| rest.starts_with('='))
+}
+
+fn is_variable_line(line: &str) -> bool {
+    is_variable(line.trim().trim_start_matches('"'))
+}
+
+/// The variables of a list that is written as a text, one a line: what a build is given.
+fn variables(text: &str, out: &mut Out<'_, '_>) {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim().trim_matches('"');
+        if let Some((name, given)) = content.split_once('=') {
+            let offset = line.find(content).unwrap_or_default();
+            out.entry(&Entry { at: at + offset, name, above: "", value: Value::of(given) });
+        }
+        at += line.len();
+    }
 }
 
 /// Whether a text over several lines is itself a secret.

@@ -20,6 +20,7 @@ mod systemd;
 mod toml;
 mod tree;
 mod value;
+mod xml;
 mod yaml;
 
 use std::path::Path;
@@ -57,6 +58,8 @@ pub enum Format {
     Systemd,
     /// Terraform and its kin.
     Hcl,
+    /// XML.
+    Xml,
 }
 
 impl Format {
@@ -84,6 +87,7 @@ impl Format {
             Self::Shell => SHELL,
             Self::Systemd => "config/systemd",
             Self::Hcl => "config/terraform",
+            Self::Xml => "config/xml",
         }
     }
 
@@ -105,7 +109,7 @@ impl Format {
     fn style(self) -> Style {
         match self {
             Self::Env | Self::Dockerfile | Self::Shell | Self::Systemd => Style::Environment,
-            Self::Yaml | Self::Json | Self::Toml | Self::Ini | Self::Hcl => Style::Tree,
+            Self::Yaml | Self::Json | Self::Toml | Self::Ini | Self::Hcl | Self::Xml => Style::Tree,
         }
     }
 
@@ -122,7 +126,9 @@ impl Format {
             Self::Ini if nginx::consumers::is_nginx("".as_ref(), text) => {
                 nginx::consumers::read_at(out.file, text, out.base, out.sites);
             }
+            Self::Ini if is_xml(text) => xml::read(text, &mut out),
             Self::Ini => ini::read(text, &mut out),
+            Self::Xml => xml::read(text, &mut out),
             Self::Dockerfile => docker::read(text, &mut out),
             Self::Shell => shell::read(text, &mut out),
             Self::Systemd => systemd::read(text, &mut out),
@@ -154,6 +160,12 @@ pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(
 /// What sort of secret the entry of this name holds, whatever the format.
 pub(crate) fn entry_class(name: &str) -> Option<crate::finding::Class> {
     judge::judge(name, "", judge::style_of(name)).map(|(class, _)| class)
+}
+
+/// Whether a text is XML, as configurations of .NET are.
+fn is_xml(text: &str) -> bool {
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    start.starts_with("<?xml") || start.starts_with("<configuration")
 }
 
 /// Whether the first line says that a shell runs the file.

@@ -6,8 +6,36 @@ use super::Format;
 
 /// Ends of names that say that a file is the model of another one.
 const MODELS: &[&str] = &[
-    "j2", "jinja", "jinja2", "erb", "tpl", "tmpl", "template", "gotmpl", "sample", "example",
-    "dist", "default", "in", "orig", "bak", "ep", "epp", "mustache", "hbs",
+    "j2",
+    "jinja",
+    "jinja2",
+    "erb",
+    "tpl",
+    "tmpl",
+    "template",
+    "gotmpl",
+    "sample",
+    "example",
+    "dist",
+    "default",
+    "in",
+    "orig",
+    "bak",
+    "ep",
+    "epp",
+    "mustache",
+    "hbs",
+    "docker",
+    "local",
+    "dev",
+    "development",
+    "test",
+    "testing",
+    "staging",
+    "prod",
+    "production",
+    "ci",
+    "base",
 ];
 
 /// Folders of texts for people.
@@ -33,7 +61,6 @@ const OF_TOOLS: &[&str] = &[
     "pnpm-lock.yaml",
     "mkdocs.yml",
     "pnpm-workspace.yaml",
-    "codecov.yml",
     "dependabot.yml",
     ".pre-commit-config.yaml",
     ".eslintrc.json",
@@ -51,10 +78,12 @@ const OF_TOOLS: &[&str] = &[
     "alembic.ini",
     ".flake8",
     ".coveragerc",
-    ".npmrc",
     "gradle-wrapper.properties",
     "robots.txt",
     "chart.yaml",
+    "pom.xml",
+    "checkstyle.xml",
+    "androidmanifest.xml",
 ];
 
 pub(super) fn format_of(path: &Path) -> Option<Format> {
@@ -95,22 +124,28 @@ pub(super) fn format_of(path: &Path) -> Option<Format> {
     None
 }
 
+/// Codes of languages into which programs are translated.
+const LANGUAGES: &[&str] = &[
+    "af", "am", "ar", "az", "be", "bg", "bn", "bs", "ca", "cs", "cy", "da", "de", "el", "en", "eo",
+    "es", "et", "eu", "fa", "fi", "fr", "ga", "gl", "gu", "he", "hi", "hr", "hu", "hy", "id", "is",
+    "it", "ja", "ka", "kk", "km", "kn", "ko", "ku", "ky", "lo", "lt", "lv", "mk", "ml", "mn", "mr",
+    "ms", "my", "nb", "ne", "nl", "nn", "no", "pa", "pl", "pt", "ro", "ru", "si", "sk", "sl", "sq",
+    "sr", "sv", "sw", "ta", "te", "th", "tr", "uk", "ur", "uz", "vi", "zh",
+];
+
 /// `de.json`, `pt-BR.yml`: a language, and so a translation.
 fn is_language(name: &str) -> bool {
     let Some((stem, end)) = name.rsplit_once('.') else { return false };
     let is_tree = matches!(end, "json" | "yml" | "yaml" | "toml");
     let parts: Vec<_> = stem.split(['-', '_']).collect();
-    let is_code =
+    let is_code = |part: &&str| LANGUAGES.contains(part);
+    let is_country =
         |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
     is_tree
         && match parts.as_slice() {
-            [language] => {
-                is_code(language) && !matches!(*language, "ci" | "cd" | "qa" | "db" | "k8")
-            }
+            [language] => is_code(language),
             // `ci-cd.yml` is none.
-            [language, country] => {
-                is_code(language) && is_code(country) && !matches!(*language, "ci" | "cd" | "qa")
-            }
+            [language, country] => is_code(language) && is_country(country),
             _ => false,
         }
 }
@@ -140,6 +175,7 @@ fn by_whole(name: &str) -> Option<Format> {
         | ".profile" | "entrypoint" | "docker-entrypoint" | "procfile.dev" => Some(Format::Shell),
         "pipfile" => Some(Format::Toml),
         ".babelrc" | "app.json" => Some(Format::Json),
+        ".npmrc" | ".yarnrc" => Some(Format::Ini),
         _ => None,
     }
 }
@@ -156,6 +192,7 @@ fn by_end(name: &str) -> Option<Format> {
         "sh" | "bash" | "zsh" | "ksh" | "ash" | "command" | "mk" => Format::Shell,
         "service" | "socket" | "timer" | "container" | "pod" | "kube" => Format::Systemd,
         "tf" | "tfvars" | "hcl" | "nomad" | "tofu" => Format::Hcl,
+        "xml" => Format::Xml,
         _ => return None,
     })
 }

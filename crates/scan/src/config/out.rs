@@ -55,6 +55,15 @@ impl<'f> Out<'_, 'f> {
     pub(super) fn entry(&mut self, entry: &Entry<'_>) -> bool {
         let judged = judge(entry.name, entry.above, self.style)
             .or_else(|| judge_suffixed(entry).filter(|_| self.style == Style::Tree));
+        self.judged(entry, judged)
+    }
+
+    /// The same for an entry of which is known what it holds.
+    pub(super) fn judged(
+        &mut self,
+        entry: &Entry<'_>,
+        judged: Option<(Class, Confidence)>,
+    ) -> bool {
         let is_pem = entry.value.literal.is_some_and(is_private_key);
         let (class, confidence, name) = match (judged, entry.value.secret_reference()) {
             (Some((class, confidence)), _) if class != Class::Password => {
@@ -101,7 +110,9 @@ impl<'f> Out<'_, 'f> {
     /// Whether an entry that is not named as a key hands on the key that it refers to, rather than
     /// using it within some longer text such as a command.
     fn hands_on(&self, entry: &Entry<'_>) -> bool {
-        let is_word = !entry.name.is_empty() && !entry.name.contains(' ');
+        // `access_key_id: <%= ENV["S3_ACCESS_KEY"] %>` says what it is.
+        let is_id = names::words(entry.name).last().is_some_and(|word| word == "id");
+        let is_word = !entry.name.is_empty() && !entry.name.contains(' ') && !is_id;
         let is_script = matches!(entry.name, "run" | "command" | "script" | "if" | "cmd" | "args");
         is_word && !is_script && self.rule != super::SHELL
     }

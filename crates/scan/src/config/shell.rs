@@ -131,6 +131,8 @@ struct Command<'a> {
     name: Option<&'a str>,
     /// The word before.
     previous: &'a str,
+    /// Where the first word stands.
+    name_at: usize,
 }
 
 /// Words after which a command still begins.
@@ -157,7 +159,16 @@ impl<'a> Command<'a> {
         if let Some(value) = rest.strip_prefix('=').filter(|_| !name.is_empty())
             && (is_first || is_shouted)
         {
-            if !value.starts_with('=') {
+            let is_copy = value.trim_end_matches(['"', '\'', '}']).starts_with('$')
+                && !value.starts_with("$(")
+                && !value.starts_with("${{");
+            // `grep SECRET_KEY=`, and a variable that is only written somewhere else.
+            let is_only_text = match self.name {
+                Some("grep" | "egrep" | "sed" | "awk" | "printf") => true,
+                Some("echo") => is_copy,
+                _ => false,
+            };
+            if !value.starts_with('=') && !is_only_text {
                 let is_local = self.name == Some("local") || !is_shouted;
                 variable(at, name, value, is_local, out);
             }
@@ -165,10 +176,16 @@ impl<'a> Command<'a> {
         }
         let Some(command) = self.name else {
             if !BEFORE.contains(&word) {
-                self.name = Some(word);
+                (self.name, self.name_at) = (Some(word), at);
             }
             return;
         };
+        // `JWT_SECRET ?= value` of a makefile.
+        if matches!(previous, "?=" | ":=" | "::=") && name_length(command) == command.len() {
+            variable(self.name_at, command, word, true, out);
+            self.name = Some("=");
+            return;
+        }
         let is_name = !name.is_empty() && rest.trim_end_matches(['"', '\'']).is_empty();
         let hands_on = matches!(previous, "-e" | "--env" | "--build-arg");
         if is_name && (matches!(command, "export" | "readonly") || hands_on) {
@@ -242,8 +259,17 @@ fn flag(at: usize, word: &str, previous: &str, out: &mut Out<'_, '_>) {
     let style = style_of(last);
     let mut out = out.within(0, out.rule, style);
     out.depth = out.depth.saturating_sub(1);
-    let value = Value::of(value.trim_matches(['"', '\'']));
-    out.entry(&Entry { at, name: last, above, value });
+    let value = value.trim_matches(['"', '\'']);
+    // What is only handed to a command is no place of its own.
+    let is_set = previous.starts_with("--set") || word.starts_with("--set");
+    let is_handed = is_set
+        && value.strip_prefix('$').is_some_and(|name| {
+            let name = name.trim_start_matches('{').trim_end_matches('}');
+            !name.is_empty() && name_length(name) == name.len()
+        });
+    if !is_handed {
+        out.entry(&Entry { at, name: last, above, value: Value::of(value) });
+    }
 }
 
 /// A key among the arguments of `openssl`.

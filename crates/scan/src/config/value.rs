@@ -133,6 +133,8 @@ impl<'v> Value<'v> {
         self.references.iter().find_map(|reference| {
             let style = match reference.from {
                 Source::SecretStore => Style::Environment,
+                // A variable of Terraform is named as long as one of the environment.
+                Source::Settings if reference.name.ends_with("_token") => Style::Environment,
                 _ => style_of(reference.name),
             };
             let class = match judge(reference.name, "", style) {
@@ -327,7 +329,9 @@ impl<'v> Found<'v> {
 
     /// What stands within the marks of a template: the names in it that are those of keys.
     fn template(&mut self, inner: &'v str) {
-        self.built_in |= inner.contains("secrets.GITHUB_TOKEN") || inner.contains("github.token");
+        self.built_in |= inner.contains("secrets.GITHUB_TOKEN")
+            || inner.contains("secrets.github_token")
+            || inner.contains("github.token");
         // What tells of a key is none, whatever the entry's name.
         self.built_in |= inner.contains("fingerprint");
         if inner.contains("randAlpha")

@@ -116,6 +116,7 @@ fn json_and_toml() {
 #[test]
 fn ini_and_properties() {
     check(include_str!("ini.txt"), by_name, 20);
+    check(include_str!("xml.txt"), by_name, 3);
 }
 
 #[test]
@@ -155,6 +156,7 @@ fn nothing_is_too_strange_to_be_read() {
         "Dockerfile",
         "a.sh",
         "a.service",
+        "a.xml",
         "nginx.conf",
     ];
     let mut texts: Vec<String> = [

@@ -119,6 +119,10 @@ impl Finder<'_, '_, '_> {
         if matches!(after, "===" | "==" | "!==" | "!=" | "?" | "&&" | "in") {
             return true;
         }
+        let mut end = end;
+        while self.reader.is_dot(end) && matches!(tokens.text(end + 1), "to_s" | "strip" | "trim") {
+            end = if tokens.is(end + 2, "(") { tokens.past(end + 2) } else { end + 2 };
+        }
         if self.reader.is_dot(end)
             && matches!(
                 tokens.text(end + 1),

@@ -27,7 +27,11 @@ impl Finder<'_, '_, '_> {
             Dialect::JavaScript => self.schema_entry(at),
             Dialect::Php if self.reader.tokens.text(at) == "define" => self.define(at),
             Dialect::Php => {}
-            Dialect::Java | Dialect::Kotlin | Dialect::Go => self.put(at),
+            Dialect::Java | Dialect::Kotlin => self.put(at),
+            Dialect::Go => {
+                self.put(at);
+                self.option(at);
+            }
             Dialect::Ruby => {
                 self.put(at);
                 self.let_literal(at);
@@ -62,6 +66,7 @@ impl Finder<'_, '_, '_> {
             && self.describes(at)
         {
             self.copied_at_start(at, text);
+            self.default_beside(at, text);
         }
     }
 
@@ -76,6 +81,22 @@ impl Finder<'_, '_, '_> {
                 matches!(tokens.text(at), "format" | "doc" | "default") && tokens.is(at + 1, ":")
             })
         })
+    }
+
+    /// The literal that a setting has by default: `default: "literal", env: "JWT_SECRET"`.
+    fn default_beside(&mut self, at: usize, name: &str) {
+        let tokens = self.reader.tokens;
+        let from = at.saturating_sub(DECLARATION_TOKENS_MAX);
+        let Some(open) = (from..at).rev().find(|at| tokens.is(*at, "{")) else { return };
+        let end = tokens.past(open).min(open + DECLARATION_TOKENS_MAX);
+        let mut defaults = open..end;
+        let default = defaults.find(|at| tokens.text(*at) == "default" && tokens.is(at + 1, ":"));
+        let value = default
+            .map(|at| at + 2)
+            .filter(|at| tokens.string(*at).is_some_and(|text| is_plausible(name, text)));
+        if let Some((value, class)) = value.zip(judge(name)) {
+            self.hardcoded(value, "default-literal", Some(name), class);
+        }
     }
 
     /// A variable of the environment that is copied when the module is loaded.
@@ -115,7 +136,9 @@ impl Finder<'_, '_, '_> {
         }
         match name {
             "Value" | "ConfigProperty" | "Property" => self.value_annotation(at),
-            "ConfigurationProperties" | "ConfigMapping" => self.properties_class(at),
+            "ConfigurationProperties" | "ConfigMapping" | "EachProperty" => {
+                self.properties_class(at);
+            }
             "Scheduled" => self.annotated_timer(at),
             _ => {}
         }
@@ -151,6 +174,18 @@ impl Finder<'_, '_, '_> {
         let by_field = field.map(|field| tokens.name(field)).and_then(judge);
         let Some(class) = judge(setting).or(by_field) else { return };
         self.setting_of_class(at, setting, class, field.map(|field| tokens.name(field)));
+        let scope = reader.scope(at);
+        if let Some(site) = self.sites.found.last_mut() {
+            site.scope = Some(scope);
+        }
+        // `defaultValue = "literal"`
+        let given = (string + 1..close)
+            .find(|at| tokens.text(*at) == "defaultValue" && tokens.is(at + 1, "="))
+            .map(|at| at + 2)
+            .filter(|at| tokens.string(*at).is_some_and(|text| is_plausible(setting, text)));
+        if let Some(given) = given {
+            self.hardcoded(given, "default-literal", Some(setting), class);
+        }
         if !default.is_empty() && is_plausible(setting, default) {
             self.hardcoded_default(string, default, setting, class);
         }
@@ -172,7 +207,13 @@ impl Finder<'_, '_, '_> {
     }
 
     /// A load of the settings that a framework does for a class.
-    fn setting_of_class(&mut self, at: usize, setting: &str, class: Class, field: Option<&str>) {
+    pub(super) fn setting_of_class(
+        &mut self,
+        at: usize,
+        setting: &str,
+        class: Class,
+        field: Option<&str>,
+    ) {
         let mut site = self.site(Kind::EnvLoad, "settings-field", at);
         site.name = Some(setting.to_owned());
         site.links = vec![link(setting, true)];
@@ -188,7 +229,7 @@ impl Finder<'_, '_, '_> {
         self.sites.found.push(site);
     }
 
-    fn hardcoded_default(&mut self, at: usize, default: &str, name: &str, class: Class) {
+    pub(super) fn hardcoded_default(&mut self, at: usize, default: &str, name: &str, class: Class) {
         if !self.literals.insert(at) {
             return;
         }
@@ -218,6 +259,7 @@ impl Finder<'_, '_, '_> {
         };
         let prefix = (at..frame.start).find_map(|at| tokens.string(at)).unwrap_or_default();
         let is_java = reader.dialect == Dialect::Java;
+        let is_class = tokens.text(frame.start) == "class";
         let fields: Vec<usize> = (frame.start..frame.end)
             .filter(|at| tokens.is_word(*at) && judge(tokens.text(*at)).is_some())
             .filter(|at| {
@@ -225,9 +267,19 @@ impl Finder<'_, '_, '_> {
                 let kind = reader.tree.frame(number).map(|frame| frame.kind);
                 let before = tokens.before(*at);
                 let is_field = if is_java {
-                    tokens.is_word(at.saturating_sub(1))
-                        && !matches!(before, "return" | "class" | "void")
-                        && matches!(tokens.text(at + 1), ";" | "=" | "," | ")")
+                    // `String secret();` of an interface
+                    let is_getter = || {
+                        !is_class
+                            && tokens.is(at + 1, "(")
+                            && tokens.is(at + 2, ")")
+                            && tokens.is(at + 3, ";")
+                    };
+                    (tokens.is_word(at.saturating_sub(1)) || before == ">")
+                        && !matches!(
+                            before,
+                            "return" | "class" | "void" | "int" | "boolean" | "long"
+                        )
+                        && (matches!(tokens.text(at + 1), ";" | "=" | "," | ")") || is_getter())
                 } else {
                     matches!(before, "val" | "var") && tokens.is(at + 1, ":")
                 };
@@ -242,6 +294,8 @@ impl Finder<'_, '_, '_> {
         for field in fields.iter().copied() {
             let name = self.reader.tokens.text(field);
             let Some(class) = judge(name) else { continue };
+            let name =
+                name.strip_prefix("get").filter(|rest| judge(rest).is_some()).unwrap_or(name);
             let setting =
                 if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             self.setting_of_class(field, &setting, class, Some(name));
@@ -268,68 +322,6 @@ impl Finder<'_, '_, '_> {
             .map(|at| at + 1)
             .collect();
         self.settings_below(prefix, &fields);
-    }
-
-    /// `env:"JWT_SECRET" envDefault:"…"`
-    fn struct_tag(&mut self, at: usize) {
-        let reader = self.reader;
-        let tokens = reader.tokens;
-        let text = tokens.text(at);
-        self.flag(at);
-        if !text.starts_with('`') || !text.contains(":\"") || text.len() > 1024 {
-            return;
-        }
-        let of = |tag: &str| {
-            let from = text.find(&format!("{tag}:\""))?;
-            let is_whole = text
-                .as_bytes()
-                .get(from.checked_sub(1)?)
-                .is_some_and(|byte| matches!(byte, b'`' | b' ' | b'\t'));
-            let value = text.get(from + tag.len() + 2..)?.split('"').next()?;
-            is_whole.then_some(value)
-        };
-        let tags = ["env", "envconfig", "mapstructure", "koanf", "conf"];
-        let field = (1..6)
-            .filter_map(|back| at.checked_sub(back))
-            .find(|field| tokens.starts_line(*field))
-            .map(|field| tokens.text(field));
-        let by_field = field.and_then(judge);
-        let default = ["envDefault", "default"].into_iter().find_map(of);
-        let Some(value) = tags.into_iter().find_map(of) else {
-            // Whatever loads it: `yaml:"secret" default:"literal"`.
-            if let (Some(class), Some(name), Some(default)) = (by_field, field, default)
-                && is_plausible(name, default)
-            {
-                self.hardcoded_default(at, default, name, class);
-            }
-            return;
-        };
-        let setting = value.split(',').next().unwrap_or(value);
-        let Some(class) = judge(setting).or(by_field) else { return };
-        let name = if setting.is_empty() { field.unwrap_or_default() } else { setting };
-        self.setting_of_class(at, name, class, field);
-        if let Some(site) = self.sites.found.last_mut() {
-            site.source = Source::Environment;
-            site.reason = Cow::Borrowed("the configuration is read once into the struct, and kept");
-        }
-        if let Some(default) = default.filter(|default| is_plausible(name, default)) {
-            self.hardcoded_default(at, default, name, class);
-        }
-    }
-
-    /// `EnvVars: []string{"JWT_SECRET"}` of a flag
-    fn flag(&mut self, at: usize) {
-        let tokens = self.reader.tokens;
-        let Some(setting) = tokens.string(at) else { return };
-        let is_flag = (2..7).filter_map(|back| at.checked_sub(back)).any(|before| {
-            matches!(tokens.text(before), "EnvVars" | "EnvVar") && tokens.is(before + 1, ":")
-        });
-        let Some(class) = judge(setting).filter(|_| is_flag) else { return };
-        self.setting_of_class(at, setting, class, None);
-        if let Some(site) = self.sites.found.last_mut() {
-            site.source = Source::Environment;
-            site.scope = Some(self.reader.scope(at));
-        }
     }
 
     /// Names of a schema that the file reads from the environment itself are told there.
@@ -366,7 +358,9 @@ impl Finder<'_, '_, '_> {
             return;
         }
         let Some(class) = judge(name) else { return };
+        let end = super::super::tree::expression_end(tokens, reader.dialect, colon + 1);
         let root = tokens.text(colon + 1);
+        let is_choice = (colon + 2..end).any(|at| tokens.is(at, "?"));
         let is_validator = matches!(
             root,
             "z" | "Joi"
@@ -379,14 +373,19 @@ impl Finder<'_, '_, '_> {
                 | "S"
                 | "makeValidator"
                 | "envalid"
-        ) && matches!(tokens.text(colon + 2), "." | "(");
+                | "Env"
+        ) && matches!(tokens.text(colon + 2), "." | "(")
+            || is_choice
+                && (colon + 2..end).any(|at| {
+                    matches!(tokens.text(at), "z" | "Joi" | "v") && tokens.is(at + 1, ".")
+                });
         let number = reader.tree.at(at);
         let kind = reader.tree.frame(number).map(|frame| frame.kind);
         let before = tokens.before(at);
         let is_decorated = kind == Some(FrameKind::Class)
             && (before == ")" || matches!(before, "public" | "readonly"))
             && matches!(root, "string" | "String");
-        if !is_validator && !is_decorated {
+        if !(is_decorated || is_validator && self.is_schema_used()) {
             return;
         }
         let mut site = self.site(Kind::EnvLoad, "env-schema", at);
@@ -401,13 +400,52 @@ impl Finder<'_, '_, '_> {
             Cow::Borrowed("the environment is checked and copied once, and the copy is kept");
         site.remedy = Some(Cow::Borrowed("Read the key at each use, from its ring or its source"));
         self.sites.found.push(site);
-        // `.default("literal")`
-        let end = super::super::tree::expression_end(tokens, reader.dialect, colon + 1);
-        let default =
-            (colon + 1..end).find(|at| tokens.text(*at) == "default" && tokens.is(at + 1, "("));
-        if let Some(default) = default.filter(|default| tokens.is(default + 3, ")")) {
+        // `.default("literal")`, `str({ default: "literal" })`
+        let default = (colon + 1..end).find(|at| {
+            matches!(tokens.text(*at), "default" | "devDefault")
+                && (tokens.is(at + 1, "(") && tokens.is(at + 3, ")") || tokens.is(at + 1, ":"))
+        });
+        if let Some(default) = default {
             self.hardcoded(default + 2, "default-literal", Some(name), class);
         }
+    }
+
+    /// Whether the file checks its environment when it is loaded, and so has what its schema gives:
+    /// a schema that only another part checks with is none.
+    fn is_schema_used(&self) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let makes = [
+            "cleanEnv",
+            "createEnv",
+            "defineEnv",
+            "defineConfig",
+            "envSchema",
+            "loadEnv",
+            "makeEnv",
+            "parseEnv",
+            "envsafe",
+        ];
+        (0..tokens.len()).any(|at| {
+            if !tokens.is_word(at) || reader.scope(at) != Scope::Module {
+                return false;
+            }
+            let name = tokens.text(at);
+            let is_made = || {
+                makes.contains(&name) && reader.call_open(at).is_some()
+                    || name == "Env" && tokens.text(at + 2) == "create"
+            };
+            let is_whole = || {
+                name == "env"
+                    && tokens.before(at) == "."
+                    && matches!(tokens.text(at - 2), "process" | "Bun" | "meta")
+                    && !reader.is_dot(at + 1)
+                    && !tokens.is(at + 1, "[")
+                    && reader.call_open(at).is_none()
+                    && matches!(tokens.before(reader.chain(at).1), "(" | "," | ":" | "...")
+            };
+            is_made() || is_whole()
+        })
     }
 
     /// `define('AUTH_KEY', 'literal')`
@@ -427,7 +465,10 @@ impl Finder<'_, '_, '_> {
     /// `properties.put("jwt.secret", "literal")`, `set :session_secret, "literal"`
     fn put(&mut self, at: usize) {
         let reader = self.reader;
-        if !matches!(reader.tokens.text(at), "put" | "setProperty" | "of" | "set" | "SetDefault") {
+        if !matches!(
+            reader.tokens.text(at),
+            "put" | "setProperty" | "of" | "set" | "SetDefault" | "Setenv"
+        ) {
             return;
         }
         let Some(arguments) = reader.arguments(at) else { return };

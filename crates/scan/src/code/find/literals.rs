@@ -22,6 +22,7 @@ impl Finder<'_, '_, '_> {
         for definition in &reader.facts.definitions {
             let name = reader.defined_name(definition);
             let class = judge(name)
+                .filter(|class| *class != Class::Password || !self.seals_cookie(definition, name))
                 .or_else(|| self.known_name(definition, name))
                 .or_else(|| self.weak_class(definition));
             let Some(class) = class else {
@@ -66,13 +67,26 @@ impl Finder<'_, '_, '_> {
             self.reader.tokens.before(definition.name) == "(" && WORDPRESS.contains(&name);
         let is_of_passport =
             definition.form == Form::Entry && matches!(name, "secretOrKey" | "secretOrPrivateKey");
-        (is_php_define || is_of_passport).then_some(Class::Key)
+        let is_one = is_php_define || is_of_passport || self.seals_cookie(definition, name);
+        is_one.then_some(Class::Key)
+    }
+
+    /// `{ cookieName: "session", password: "…" }`: what seals a cookie is called so.
+    fn seals_cookie(&self, definition: &Definition, name: &str) -> bool {
+        let tokens = self.reader.tokens;
+        if name != "password" || definition.form != Form::Entry {
+            return false;
+        }
+        let Some(open) = self.object_around(definition.name) else { return false };
+        let Some(close) = tokens.mate(open) else { return false };
+        (open..close.min(open + OBJECT_TOKENS_MAX))
+            .any(|at| tokens.text(at) == "cookieName" && tokens.is(at + 1, ":"))
     }
 
     fn literals_in(&mut self, range: Range, definition: &Definition, name: &str, class: Class) {
         let reader = self.reader;
         let tokens = reader.tokens;
-        if definition.property.is_some() {
+        if definition.property.is_some() || self.is_of_other_type(definition) {
             return;
         }
         let mut parts = reader.parts(range);
@@ -109,6 +123,17 @@ impl Finder<'_, '_, '_> {
         }
     }
 
+    /// `AgentToken Type = "agent"` in Go: one of several, of a type of their own.
+    fn is_of_other_type(&self, definition: &Definition) -> bool {
+        let tokens = self.reader.tokens;
+        let of = definition.name + 1;
+        self.reader.dialect == Dialect::Go
+            && definition.form == Form::Assigned
+            && tokens.is_word(of)
+            && tokens.is(of + 1, "=")
+            && !matches!(tokens.text(of), "string" | "String")
+    }
+
     /// The string that an expression is, perhaps in another form.
     fn literal(&self, range: Range) -> Option<usize> {
         let reader = self.reader;
@@ -139,7 +164,20 @@ impl Finder<'_, '_, '_> {
         let range = self.converted(range);
         let scope = self.scope_of(definition.name, Some(definition));
         let is_entry = definition.form == Form::Entry;
-        if scope == Scope::Call || range.1 > range.0 + 24 {
+        if range.1 > range.0 + 24 {
+            return;
+        }
+        if scope == Scope::Call {
+            self.copied_outside(range, definition, name, class);
+            return;
+        }
+        // The salt that a block of an initializer derives former keys with is gone with it.
+        let first = tokens.text(definition.name);
+        let is_of_block = reader.dialect == Dialect::Ruby
+            && definition.form == Form::Assigned
+            && first.ends_with("salt")
+            && self.is_in_block(definition.name);
+        if is_of_block {
             return;
         }
         if is_entry && !self.is_of_environment(range.0) && !self.is_of_constant(definition) {
@@ -170,6 +208,25 @@ impl Finder<'_, '_, '_> {
         if matches!(holder, "this" | "self" | "$this" | "super" | "parent" | "static") {
             return;
         }
+        self.copied_setting(definition, (origin, name), class, scope);
+    }
+
+    /// Whether a token stands in a block of Ruby.
+    fn is_in_block(&self, at: usize) -> bool {
+        let tokens = self.reader.tokens;
+        (at.saturating_sub(BLOCK_TOKENS_MAX)..at).rev().any(|open| {
+            matches!(tokens.text(open), "do" | "{") && tokens.mate(open).is_some_and(|end| end > at)
+        })
+    }
+
+    /// Says that a setting is copied: the name of the setting, and that of the copy.
+    pub(super) fn copied_setting(
+        &mut self,
+        definition: &Definition,
+        (origin, name): (&str, &str),
+        class: Class,
+        scope: Scope,
+    ) {
         let mut site = self.site(Kind::EnvLoad, "settings-copy", definition.name);
         site.name = Some(origin.to_owned());
         site.links = vec![link(origin, true), link(name, scope != Scope::Instance)];
@@ -265,6 +322,7 @@ impl Finder<'_, '_, '_> {
         let (holders, class) = match name {
             "key" => (CRYPTOGRAPHY, Class::Key),
             "token" => (SERVICES, Class::Credential),
+            "keys" => (COOKIES, Class::Key),
             _ => return None,
         };
         let holder = match definition.form {
@@ -306,7 +364,7 @@ impl Finder<'_, '_, '_> {
     }
 
     /// Whether a name is that of settings, or its type is.
-    fn is_settings(&self, at: usize) -> bool {
+    pub(super) fn is_settings(&self, at: usize) -> bool {
         let reader = self.reader;
         let name = reader.tokens.name(at);
         // `credentials = answer["credentials"]` are those of somebody.
@@ -344,6 +402,9 @@ impl Finder<'_, '_, '_> {
     }
 }
 
+/// How far before a statement the block begins.
+const BLOCK_TOKENS_MAX: usize = 1000;
+
 /// How far before an entry the object begins.
 const OBJECT_TOKENS_MAX: usize = 200;
 
@@ -361,6 +422,9 @@ pub(in super::super) const CRYPTOGRAPHY: &[&str] = &[
     "jwt",
     "signing",
 ];
+
+/// Words that make keys of the `keys` which are a part of them.
+const COOKIES: &[&str] = &["cookie", "cookies"];
 
 /// Services whose `token` stays the same.
 pub(in super::super) const SERVICES: &[&str] = &[

@@ -8,11 +8,11 @@ use crate::site::{Hot, Link, Reaches, Wrapper};
 
 use super::super::dialect::Dialect;
 use super::super::facts::{Definition, required};
+use super::super::forms::DERIVERS;
 use super::super::reader::{Range, Reader, judge};
 use super::super::table::Rule;
 use super::super::token::Kind as TokenKind;
 use super::super::tree::expression_end;
-use super::super::value::DERIVERS;
 use super::{Finder, link};
 
 /// Which setting a load takes.
@@ -136,6 +136,10 @@ impl<'f, 'a> Reader<'f, 'a> {
     ) -> Option<Loaded<'f, 'a>> {
         let tokens = self.tokens;
         let named = arguments.get(rule.setting).copied();
+        // `config.Get()` gives the settings as a whole.
+        if named.is_none() && rule.from == Source::Settings {
+            return None;
+        }
         let setting = match rule.from {
             Source::File => Setting::None,
             _ => named.map_or(Setting::None, |named| self.setting_name(named)),
@@ -351,7 +355,11 @@ impl<'a> Finder<'_, '_, 'a> {
         let by_environment = load
             .known()
             .filter(|name| load.rule.from == Source::Environment && is_key_of_service(name));
+        // `config('services.acme.token')` of Laravel.
+        let of_services =
+            load.known().filter(|name| name.starts_with("services.") && name.ends_with(".token"));
         by_setting
+            .or(of_services.map(|_| Class::Credential))
             .or(by_target)
             .or(by_environment
                 .map(|name| if name == "SALT" { Class::Key } else { Class::Credential }))
@@ -372,9 +380,33 @@ impl<'a> Finder<'_, '_, 'a> {
             let name = format!("{}.{}", tokens.name(to - 3), tokens.name(to - 1));
             judge(&name).filter(|class| is_chain && *class == Class::Key)
         };
-        by_path.or_else(by_chain).or_else(|| {
-            target.and_then(judge).filter(|class| matches!(class, Class::Key | Class::Public))
-        })
+        // `const apiKey = readFileSync(path)`
+        let is_whole = load.named.is_some_and(|(from, to)| from + 1 == to);
+        by_path
+            .or_else(by_chain)
+            .or_else(|| {
+                target.and_then(judge).filter(|class| match class {
+                    Class::Key | Class::Public => true,
+                    Class::Credential => is_whole,
+                    Class::Password => false,
+                })
+            })
+            .or_else(|| self.class_of_function(load))
+    }
+
+    /// `getMasterKey()` reads a file that only says where it is: what it is for says the function.
+    fn class_of_function(&self, load: &Loaded<'_, 'a>) -> Option<Class> {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let (from, to) = load.named?;
+        let says_nothing = (from..to).all(|at| tokens.string(at).is_none());
+        let frame = reader.tree.frame(reader.tree.at(load.start))?;
+        let name = tokens.name(frame.name?);
+        let words = crate::names::words(name);
+        let verbs = ["get", "load", "read", "fetch", "find"];
+        let is_getter = words.first().is_some_and(|first| verbs.contains(&first.as_str()));
+        let rest = words.get(1..)?.join("_");
+        judge(&rest).filter(|class| *class == Class::Key && is_getter && says_nothing)
     }
 
     fn env_load(
@@ -472,8 +504,15 @@ impl<'a> Finder<'_, '_, 'a> {
         let mut at = load.end;
         // `load || "default"`, `load.orElse("default")`, also at the end of a chain of them.
         for _ in 0..4 {
+            // `Optional.ofNullable(load).orElse("default")`
+            if tokens.is(at, ")") && tokens.is(load.start.saturating_sub(1), "(") {
+                at += 1;
+            }
             if self.reader.is_dot(at)
-                && matches!(tokens.text(at + 1), "orElse" | "presence" | "to_s" | "getOrElse")
+                && matches!(
+                    tokens.text(at + 1),
+                    "orElse" | "presence" | "to_s" | "getOrElse" | "default"
+                )
             {
                 let open = at + 2;
                 if tokens.is(open, "(") && tokens.past(open) == open + 3 {

@@ -1,10 +1,13 @@
 //! Walks over a file and says which of its places consume a key.
 
+mod compares;
+mod copies;
 pub(super) mod context;
 pub(super) mod declared;
 pub(super) mod literals;
 pub(super) mod loads;
 pub(super) mod shapes;
+mod tags;
 pub(super) mod timers;
 pub(super) mod uses;
 
@@ -16,6 +19,7 @@ use crate::literal::Literal;
 use crate::names;
 use crate::site::{Link, Site, Sites};
 
+use super::dialect::Dialect;
 use super::reader::{Reader, judge};
 use super::table::Rule;
 use super::token::Kind as TokenKind;
@@ -54,11 +58,18 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
                 Some(TokenKind::Word) => finder.word(at),
                 Some(TokenKind::Str) => finder.string(at),
                 Some(TokenKind::Open) => finder.sql(at),
-                Some(TokenKind::Op) if reader.tokens.text(at) == "@" => finder.annotation(at),
+                Some(TokenKind::Op) => match reader.tokens.text(at) {
+                    "@" => finder.annotation(at),
+                    "===" | "==" | "!==" | "!=" => finder.compared(at),
+                    _ => {}
+                },
                 _ => {}
             }
         }
         finder.assigned_literals();
+        if reader.dialect == Dialect::Go {
+            finder.kept_by_maker();
+        }
         finder.reached_loads();
         finder.settle_schemas();
         finder.sites
@@ -88,6 +99,7 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         }
         if is_call && !has_sink && !is_known {
             self.shaped(at);
+            self.equal(at);
             self.mixed(at);
             self.handed(at);
             self.made(at);

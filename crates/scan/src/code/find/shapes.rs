@@ -87,7 +87,8 @@ impl<'a> Finder<'_, '_, 'a> {
             Dialect::Go => name.strip_prefix("New").is_some_and(|rest| !rest.is_empty()),
             Dialect::Ruby => name == "new",
             Dialect::Kotlin => false,
-            _ => tokens.before(start) == "new",
+            // `new TextEncoder().encode(key)` is none.
+            _ => tokens.before(start) == "new" && !(start..at).any(|at| tokens.is(at, "(")),
         };
         if !is_maker || !shapes::may_keep_key(name) {
             return;
@@ -155,8 +156,15 @@ impl<'a> Finder<'_, '_, 'a> {
     pub(super) fn asked(&mut self, at: usize) {
         let reader = self.reader;
         let tokens = reader.tokens;
+        // `file.Section("security").Key("SECRET_KEY").String()` of Go
+        let is_of_section = tokens.name(at) == "Key"
+            && reader.dialect == Dialect::Go
+            && reader.call_open(at).is_some_and(|open| {
+                let after = tokens.past(open) + 1;
+                matches!(tokens.text(after), "String" | "MustString" | "Value")
+            });
         // The cheap questions come first, for every call is asked.
-        let is_typed = tokens.name(at) == "GetString";
+        let is_typed = tokens.name(at) == "GetString" || is_of_section || self.asks_by_variable(at);
         if !is_typed && !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) {
             return;
         }
@@ -188,7 +196,16 @@ impl<'a> Finder<'_, '_, 'a> {
             reader.plain(named.0).is_some_and(of_environment)
         };
         let receiver = self.receiver_name(at);
-        if is_typed && !shapes::asks_settings(tokens.name(at), receiver) && !is_variable() {
+        let is_of_settings = || {
+            let chain = reader.chain(at).0;
+            chain.iter().any(|name| shapes::holds_settings(name) || *name == "viper")
+        };
+        if is_typed
+            && !shapes::asks_settings(tokens.name(at), receiver)
+            && !is_variable()
+            && !is_of_section
+            && !is_of_settings()
+        {
             return;
         }
         let name = match tokens.string(named.0) {
@@ -203,6 +220,55 @@ impl<'a> Finder<'_, '_, 'a> {
             return;
         };
         self.asked_for(at, &rule, &arguments, name, class);
+    }
+
+    /// `mustGet("JWT_SECRET")`, `this.require("API_KEY")`: whatever is asked, a name in capitals is
+    /// that of a setting, unless a request, a cache or a page is asked for it.
+    fn asks_by_variable(&self, at: usize) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let Some(open) = reader.call_open(at) else { return false };
+        let is_name = tokens.string(open + 1).is_some_and(|text| {
+            text.contains('_') && !text.bytes().any(|byte| byte.is_ascii_lowercase())
+        });
+        if !is_name {
+            return false;
+        }
+        let words = names::words(tokens.name(at));
+        let first = words.first().map_or("", String::as_str);
+        let asks =
+            ["fetch", "get", "load", "lookup", "must", "need", "read", "require", "required"];
+        let others = [
+            "attribute",
+            "by",
+            "body",
+            "cache",
+            "cookie",
+            "cookies",
+            "data",
+            "element",
+            "form",
+            "header",
+            "headers",
+            "item",
+            "map",
+            "param",
+            "params",
+            "query",
+            "redis",
+            "req",
+            "repo",
+            "repository",
+            "request",
+            "row",
+            "session",
+            "storage",
+            "store",
+            "text",
+        ];
+        let is_other = |words: &[String]| words.iter().any(|one| others.contains(&one.as_str()));
+        let on = self.receiver_name(at).map(names::words).unwrap_or_default();
+        asks.contains(&first) && !is_other(&words) && !is_other(&on)
     }
 
     /// The last name of what a method is called on, also of a call: `getConfig().getString(…)`.

@@ -7,6 +7,7 @@ use crate::rules::Scheduler;
 use crate::site::Hot;
 
 use super::super::token::Kind as TokenKind;
+use super::super::tree::FrameKind;
 use super::Finder;
 
 /// How much of what a timer runs is looked at.
@@ -23,7 +24,14 @@ impl Finder<'_, '_, '_> {
             to = reader.tokens.past(to.max(from)).max(to + 60);
         }
         let rotates = (from..to.min(from + RUNS_TOKENS_MAX)).any(|at| self.rotates(at));
-        if rotates {
+        // `class SecretRotator` says it of all that it does.
+        let is_of_rotator = || {
+            let mut around = reader.tree.around(reader.tree.at(at));
+            around.any(|(_, frame)| {
+                frame.kind == FrameKind::Class && frame.name.is_some_and(|name| self.rotates(name))
+            })
+        };
+        if rotates || is_of_rotator() {
             self.timer(at);
         }
     }
