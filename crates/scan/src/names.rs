@@ -465,6 +465,8 @@ fn judge_words(words: &[String]) -> Option<Class> {
         return (is_key && !is_of_site).then_some(Class::Public);
     }
     match last.as_str() {
+        // The name of what a cluster pulls images with.
+        "secret" if matches!(prior, "pull" | "push") => None,
         "secret" => Some(match prior {
             "client" | "consumer" | "api" | "oauth" | "oauth2" | "app" | "access" => {
                 Class::Credential

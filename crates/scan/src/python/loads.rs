@@ -1,7 +1,6 @@
 //! Places that get a key from outside the file: the environment, files, secret stores, and copies
 //! of settings that outlive the call.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::files;
@@ -142,7 +141,10 @@ pub(super) fn one(
     fallback: Option<(&Expr, bool)>,
 ) {
     let under = placing.under.filter(|under| words::may_name_key(under));
-    if is_only_asked(out, at) || is_of_switch(out, at) {
+    if is_only_asked(out, at)
+        || is_of_switch(out, at)
+        || placing.into == Into::Elsewhere && is_question(out, at)
+    {
         return;
     }
     let of_store = |name: &str| {
@@ -189,6 +191,13 @@ fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
     before.trim_end_matches(is_part).ends_with("bool(")
 }
 
+/// `if os.environ.get("SECRET_KEY"):` only asks too; a comparison takes the value.
+fn is_question(out: &Out<'_>, at: usize) -> bool {
+    let line = out.file.text.get(at..).and_then(|rest| rest.split('\n').next()).unwrap_or_default();
+    let compares = ["==", "!=", " in ", "compare"].iter().any(|sign| line.contains(sign));
+    !compares && line.trim_end().ends_with(':') && super::asked::is_condition(out, at)
+}
+
 /// Whether the call that begins there gives a switch or a number: `extract_bool("PROXY_AUTH")`.
 fn is_of_switch(out: &Out<'_>, at: usize) -> bool {
     let rest = out.file.text.get(at..).unwrap_or_default();
@@ -215,7 +224,7 @@ pub(super) fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Sco
     let lexical = names.when(placing.scope);
     let is_kept = placing.into == Into::Kept || placing.is_kept_local;
     let scope = if lexical == Scope::Call && is_kept { Scope::Instance } else { lexical };
-    if scope != Scope::Call {
+    if scope != Scope::Call || names.gives_first_value(placing.scope) {
         return (scope, Hot::No);
     }
     let is_global = placing.into == Into::Name
@@ -368,8 +377,8 @@ pub(super) fn by_wrapper<'a>(
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
     // A setting that is asked for by its name is loaded there.
-    let is_named =
-        text_of(given).is_some_and(|text| words::judge(&text).is_some()) && !is_condition(out, at);
+    let is_named = text_of(given).is_some_and(|text| words::judge(&text).is_some())
+        && !super::asked::is_condition(out, at);
     if from == Source::Settings && !is_lasting && !is_named {
         return;
     }
@@ -443,7 +452,8 @@ pub(super) fn by_stranger<'a>(
         });
         return;
     }
-    if by_accessor(names, out, placed, name, first) || placed.into == Into::Elsewhere {
+    if super::asked::by_accessor(names, out, placed, name, first) || placed.into == Into::Elsewhere
+    {
         return;
     }
     if !words::may_load(name) && !gives_constant(placed, name) {
@@ -468,74 +478,10 @@ pub(super) fn by_stranger<'a>(
     if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
         return;
     }
-    let load = accessor(Source::Unknown);
+    let load = super::asked::accessor(Source::Unknown);
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let at = tail_start(&placed.node.func);
     one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
-}
-
-/// What loads the setting that its first argument names, and else gives its second.
-pub(super) fn accessor(from: Source) -> Load {
-    Load {
-        call: String::new(),
-        setting: 0,
-        fallback: Some(1),
-        fallback_keywords: vec!["default".to_owned()],
-        from,
-        live: false,
-    }
-}
-
-/// A setting that an object of settings is asked for by its name: `config.get("SECRET_KEY")`.
-fn by_accessor<'a>(
-    names: &Names<'a>,
-    out: &mut Out<'_>,
-    placed: &Call<'a>,
-    name: &str,
-    first: &'a Expr,
-) -> bool {
-    let Expr::Attribute(method) = placed.node.func.as_ref() else { return false };
-    let asks = ["get", "get_value", "get_setting", "getstr", "get_string", "get_str", "require"];
-    // A part of the settings has names of its own.
-    if !asks.contains(&name)
-        || method.value.is_call_expr()
-        || !names.reads_settings(&method.value, placed.scope)
-    {
-        return false;
-    }
-    let Some(key) = names.text(first, placed.scope) else { return false };
-    let at = tail_start(&placed.node.func);
-    let class = words::judge(&key).or_else(|| {
-        // `self.api_token = self.config.get("token")`
-        let under = placed.under.filter(|_| placed.into == Into::Kept)?;
-        matches!(key.as_str(), "token" | "key" | "secret").then(|| words::judge(under))?
-    });
-    let is_key = class.is_some_and(|class| class != Class::Password);
-    if !is_key || is_condition(out, at) {
-        return false;
-    }
-    let load = accessor(Source::Settings);
-    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
-    one(
-        names,
-        out,
-        &placing(names, placed),
-        at,
-        Some(key),
-        &load,
-        fallback.map(|one| (one, false)),
-    );
-    true
-}
-
-/// Whether a place stands in the condition of its line, and not in a call there.
-pub(super) fn is_condition(out: &Out<'_>, at: usize) -> bool {
-    let text = out.file.text;
-    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
-    let before = text.get(start..at).unwrap_or_default().trim_start();
-    let asks = ["if ", "elif ", "while ", "assert "].iter().any(|word| before.starts_with(word));
-    let count = |sign: char| before.chars().filter(|letter| *letter == sign).count();
-    asks && !before.contains(":=") && count('(') <= count(')')
 }
 
 /// Whether a call by whatever name gives a constant that is named as a key; with the name of a key
@@ -550,45 +496,6 @@ fn gives_constant(placed: &Call<'_>, name: &str) -> bool {
         && name.starts_with(|letter: char| letter.is_ascii_lowercase())
         && !words::passes_argument(name)
         && !is_other.iter().any(|part| name == *part || (part.len() > 1 && name.contains(part)))
-}
-
-/// An option of a command or an entry of a schema that says which variable of the environment gives
-/// its value: `@click.option("--secret-key", envvar="APP_SECRET_KEY")`.
-pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
-    let says = ["envvar", "env_var", "environ_name", "env_name", "env_key"];
-    let said = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of);
-    // typedconfig names a setting as the field is named.
-    let is_field = tail(&placed.node.func) == Some("key")
-        && names.dotted(&placed.node.func, placed.scope).as_deref() == Some("typedconfig.key");
-    let under = || placed.under.filter(|_| is_field).map(Cow::Borrowed);
-    let Some(text) = said.or_else(|| variable_of(placed)).or_else(under) else { return };
-    let Some(class) = words::judge_loaded(&text) else { return };
-    let at = tail_start(&placed.node.func);
-    out.load(&Loaded {
-        at,
-        rule: "python/env-declared",
-        name: &text,
-        under: placed.under,
-        class,
-        source: Source::Environment,
-        scope: names.when(placed.scope),
-        hot: Hot::No,
-        confidence: Confidence::Medium,
-    });
-}
-
-/// `settings.set("secret_key", "SECRET_KEY")`: a setting, and the variable that gives it.
-fn variable_of<'a>(placed: &Call<'a>) -> Option<Cow<'a, str>> {
-    let Expr::Attribute(method) = placed.node.func.as_ref() else { return None };
-    let holder = tail(&method.value)?.to_ascii_lowercase();
-    let [setting, variable, ..] = &*placed.node.arguments.args else { return None };
-    let (setting, variable) = (text_of(setting)?, text_of(variable)?);
-    let is_constant = !variable.bytes().any(|byte| byte.is_ascii_lowercase());
-    let is_one = method.attr.as_str() == "set"
-        && (holder.contains("settings") || holder.contains("config"))
-        && is_constant
-        && crate::names::folded(&variable).ends_with(&crate::names::folded(&setting));
-    is_one.then_some(variable)
 }
 
 /// Settings that are copied to where they outlive the call.

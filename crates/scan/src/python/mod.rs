@@ -8,14 +8,16 @@
 //! scopes           tree → definitions, calls, literals, each with what becomes of it
 //! resolve, table   a call → its full name and the rules about it
 //! flow             an expression → from where it comes, and whether it is read anew
-//! loads, files, classes  places that get a key
+//! loads, asked, files, classes, declares  places that get a key
 //! literals         keys that stand in the code
 //! uses, wraps      places that use one, through functions of the file too
 //! timers, embedded timers that turn keys, SQL in strings
 //! out              places → sites, with a reason and a remedy
 //! ```
 
+mod asked;
 mod classes;
+mod declares;
 mod embedded;
 mod files;
 mod flow;
@@ -91,12 +93,11 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
                 || (!has_rule && shapes::at(names, out, wraps, placed))
                 || (rules.is_empty()
                     && (shapes::made(names, out, placed) || shapes::handed(names, out, placed))));
-        shapes::declared(names, out, placed);
-        if !is_told && is_stranger && !is_shaped && !shapes::asked(names, out, placed) {
+        if !is_told && is_stranger && !is_shaped && !asked::at(names, out, placed) {
             loads::by_stranger(names, out, wraps, placed, &callee);
         }
         timers::at(names, out, placed, &rules);
-        loads::declared(names, out, placed);
+        declares::at(names, out, placed);
         if !is_use {
             loads::arguments(names, out, placed);
         }

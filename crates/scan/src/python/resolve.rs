@@ -243,10 +243,17 @@ impl<'a> Names<'a> {
         match self.scopes.body(scope) {
             Body::Module => Scope::Module,
             Body::Class(_) => Scope::Class,
+            Body::Function(function) if is_first_value(function) => Scope::Call,
             Body::Function(function) if is_cached(function) => Scope::Module,
             Body::Function(function) if is_constructor(function.name.as_str()) => Scope::Instance,
             Body::Function(_) | Body::Lambda => Scope::Call,
         }
+    }
+
+    /// Whether a scope stands in a function that gives the first value of an attribute, which the
+    /// object keeps.
+    pub(super) fn gives_first_value(&self, scope: ScopeId) -> bool {
+        self.scopes.function_of(scope).is_some_and(|(_, function)| is_first_value(function))
     }
 
     /// The names that functions call.
@@ -308,20 +315,26 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Whether a function keeps what it gave first, or gives the first value of an attribute, as the
-/// defaults of traitlets do.
-pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
+/// Whether a function gives the first value of an attribute, as the defaults of traitlets do.
+fn is_first_value(function: &ast::StmtFunctionDef) -> bool {
     let name = function.name.as_str();
     let is_method = function.parameters.args.first().is_some_and(|first| first.name() == "self");
-    if is_method && name.starts_with('_') && name.ends_with("_default") {
-        return true;
-    }
-    function.decorator_list.iter().any(|decorator| {
-        let expr = match &decorator.expression {
-            Expr::Call(call) => call.func.as_ref(),
-            other => other,
-        };
-        let name = tail(expr).unwrap_or_default();
+    is_method
+        && (name.starts_with('_') && name.ends_with("_default")
+            || decorators(function).any(|name| name == "default"))
+}
+
+/// The last parts of the names of a function's decorators.
+fn decorators(function: &ast::StmtFunctionDef) -> impl Iterator<Item = &str> {
+    function.decorator_list.iter().filter_map(|decorator| match &decorator.expression {
+        Expr::Call(call) => tail(&call.func),
+        other => tail(other),
+    })
+}
+
+/// Whether a function keeps what it gave first.
+pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
+    let is_one = |name: &str| {
         matches!(
             name,
             "lru_cache"
@@ -335,9 +348,9 @@ pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
                 | "cache_resource"
                 | "cache_data"
                 | "reify"
-                | "default"
         )
-    })
+    };
+    is_first_value(function) || decorators(function).any(is_one)
 }
 
 /// Whether a function is read as an attribute.

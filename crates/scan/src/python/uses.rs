@@ -475,6 +475,9 @@ pub(super) fn when(
         let is_rebuilt = scope == Scope::Instance && is_used_at_once(names, placed);
         return if is_rebuilt { (Scope::Call, of_hold(origin)) } else { (scope, Hot::No) };
     }
+    if names.gives_first_value(placed.scope) {
+        return (scope, Hot::No);
+    }
     let is_global = placed
         .under
         .is_some_and(|name| placed.into == Into::Name && names.scopes.rebound.contains(name));
