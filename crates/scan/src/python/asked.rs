@@ -9,11 +9,25 @@ use super::parse::{argument, tail, tail_start, text_of};
 use super::resolve::Names;
 use super::scopes::{Into, Placed};
 use super::words;
-use crate::finding::{Class, Source};
+use crate::finding::{Class, Kind, Source};
 use crate::rules::Load;
 use crate::shapes;
 
 type Call<'a> = Placed<'a, ast::ExprCall>;
+
+/// The same of a function of this file of which nothing was told yet: what it reads it may have from
+/// elsewhere.
+pub(super) fn own<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    let at_name = tail_start(&placed.node.func);
+    if !shapes::asks_settings(name, None) || out.has(Kind::EnvLoad, at_name) {
+        return;
+    }
+    let (rules, callee) = names.rules(placed.node, placed.scope);
+    if callee.function.is_some() && rules.is_empty() {
+        at(names, out, placed);
+    }
+}
 
 /// A setting that a function by its name asks for: `get_app_config_value("APP_PEPPER", "none")`;
 /// whether it is one of a key.

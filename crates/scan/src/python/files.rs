@@ -121,6 +121,9 @@ fn is_module(names: &Names<'_>, expr: &Expr, placed: &Call<'_>) -> bool {
 /// The path itself in `Path(path)`, `str(path)` and through variables of the function.
 fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
     match expr {
+        Expr::Call(call) if tail(&call.func) == Some("Path") && call.arguments.args.len() > 1 => {
+            expr
+        }
         Expr::Call(call) if matches!(tail(&call.func), Some("Path" | "str" | "expanduser")) => {
             call.arguments.args.first().unwrap_or(expr)
         }
@@ -151,15 +154,29 @@ fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
 /// The last known part of a path that is put together.
 fn last_text(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
     match expr {
-        Expr::Call(call) if tail(&call.func) == Some("join") => {
-            names.text(call.arguments.args.last()?, scope)
+        Expr::Call(call) if matches!(tail(&call.func), Some("join" | "Path" | "joinpath")) => {
+            let last = call.arguments.args.last()?;
+            names.text(last, scope).or_else(|| mounted(names, call, last, scope))
         }
         // `"/data/%s.key" % name`
         Expr::BinOp(sum) if sum.op == ast::Operator::Mod => names.text(&sum.left, scope),
-        Expr::BinOp(sum) => names.text(&sum.right, scope),
+        Expr::BinOp(sum) => names.text(&sum.right, scope).or_else(|| match sum.left.as_ref() {
+            Expr::Call(call) => mounted(names, call, &sum.right, scope),
+            _ => None,
+        }),
         Expr::FString(_) => names.setting_name(expr, scope).filter(|text| text.contains('/')),
         _ => None,
     }
+}
+
+/// The path of a secret that is mounted, where a constant names it: `join("/run/secrets", NAME)`.
+fn mounted(names: &Names<'_>, call: &ast::ExprCall, last: &Expr, scope: ScopeId) -> Option<String> {
+    let folder = call.arguments.args.first().and_then(|first| names.text(first, scope))?;
+    let is_one = folder.trim_end_matches('/') == "/run/secrets"
+        && parameter_in(names, last, scope).is_none();
+    let name = names.setting_name(last, scope).filter(|_| is_one)?;
+    let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    is_constant.then(|| format!("/run/secrets/{name}"))
 }
 
 /// Whether a function by its name reads a file which by its variable holds a key.

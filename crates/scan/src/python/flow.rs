@@ -661,67 +661,6 @@ impl<'a> Names<'a> {
             }
         })
     }
-
-    /// The text that an expression gives, through constants.
-    pub(super) fn text(&self, expr: &Expr, scope: ScopeId) -> Option<String> {
-        self.text_within(expr, scope, 3)
-    }
-
-    fn text_within(&self, expr: &Expr, scope: ScopeId, fuel: u8) -> Option<String> {
-        let fuel = fuel.checked_sub(1)?;
-        match expr {
-            Expr::Name(name) => {
-                let (at, defs) = self.scopes.lookup(name.id.as_str(), scope)?;
-                match defs.first().filter(|_| defs.len() == 1)?.bound {
-                    // One of two: the first stands for both.
-                    Bound::Value(Expr::If(choice)) => self.text_within(&choice.body, at, fuel),
-                    Bound::Value(value) => text_of(value).map(std::borrow::Cow::into_owned),
-                    Bound::Import(_) if at == 0 => None,
-                    _ => None,
-                }
-            }
-            other => text_of(other).map(std::borrow::Cow::into_owned),
-        }
-    }
-
-    /// The name of a setting, where its expression tells one: a text, a constant with a speaking
-    /// name, or the known parts of a text that is put together.
-    pub(super) fn setting_name(&self, expr: &Expr, scope: ScopeId) -> Option<String> {
-        if let Some(text) = self.text(expr, scope) {
-            return Some(text);
-        }
-        match expr {
-            Expr::Name(name) => Some(name.id.as_str().to_owned()),
-            Expr::Attribute(attribute) => Some(attribute.attr.as_str().to_owned()),
-            Expr::BinOp(sum) => {
-                let left = self.text(&sum.left, scope);
-                let right = self.text(&sum.right, scope);
-                match (left, right) {
-                    (Some(left), Some(right)) => Some(left + &right),
-                    (left, right) => left.or(right),
-                }
-            }
-            Expr::FString(string) => {
-                let mut whole = String::new();
-                for part in string.value.elements() {
-                    match part {
-                        ast::InterpolatedStringElement::Literal(text) => whole += &text.value,
-                        ast::InterpolatedStringElement::Interpolation(one) => {
-                            whole += &self.text(&one.expression, scope).unwrap_or_default();
-                        }
-                    }
-                }
-                Some(whole)
-            }
-            Expr::Call(call) => match call.func.as_ref() {
-                Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
-                    self.setting_name(&method.value, scope)
-                }
-                _ => self.setting_name(call.arguments.args.last()?, scope),
-            },
-            _ => None,
-        }
-    }
 }
 
 impl Origin<'_> {

@@ -156,7 +156,8 @@ pub(super) fn one(
         by_path.or_else(|| part_of_secret(out, at).filter(|_| load.from == Source::SecretStore))
     };
     let by_name = name.as_deref().and_then(words::judge_loaded).or_else(within);
-    let by_place = under.and_then(words::judge);
+    let is_bare = name.as_deref().is_some_and(|name| is_bare(load.from, placing, name));
+    let by_place = under.and_then(words::judge).or(is_bare.then_some(Class::Credential));
     let is_about =
         name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none())
             && !matches!(name.as_deref(), Some("token" | "key" | "secret"));
@@ -182,6 +183,17 @@ pub(super) fn one(
     if text_of(fallback).is_some_and(|text| words::may_be_fallback(&text, &name)) {
         out.literal(fallback, "python/default-literal", Some(&name), class, scope);
     }
+}
+
+/// Whether what a constant of the environment gives is kept as a token: `self.key = getenv("ACME")`.
+fn is_bare(from: Source, placing: &Placing<'_>, name: &str) -> bool {
+    let is_constant = !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let under = placing.under.unwrap_or_default().trim_matches('_').to_ascii_lowercase();
+    let is_token = matches!(under.as_str(), "token" | "secret");
+    from == Source::Environment
+        && is_constant
+        && !words::may_name_key(name)
+        && (is_token || under == "key" && placing.into == Into::Kept)
 }
 
 /// `bool(os.environ.get("CLIENT_SECRET"))` only asks whether there is one.

@@ -7,6 +7,7 @@
 //! parse, nesting   text → tree, or why not
 //! scopes           tree → definitions, calls, literals, each with what becomes of it
 //! resolve, table   a call → its full name and the rules about it
+//! named            what an expression names: a text, a setting
 //! flow             an expression → from where it comes, and whether it is read anew
 //! loads, asked, files, classes, declares  places that get a key
 //! literals         keys that stand in the code
@@ -24,6 +25,7 @@ mod flow;
 mod gate;
 mod literals;
 mod loads;
+mod named;
 mod nesting;
 mod out;
 mod parse;
@@ -114,6 +116,7 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
 fn rest(names: &Names<'_>, out: &mut Out<'_>) {
     for placed in &names.scopes.calls {
         shapes::own(names, out, placed);
+        asked::own(names, out, placed);
     }
     for copy in &names.scopes.copies {
         loads::copy(names, out, copy);
