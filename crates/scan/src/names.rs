@@ -348,8 +348,9 @@ const TRAILING: &[&str] = &[
 
 /// Words in front of keys that make a number or a switch of them.
 const COUNTS: &[&str] = &[
-    "allow", "check", "disable", "disabled", "enable", "enabled", "has", "is", "max", "maximum",
-    "min", "minimum", "num", "number", "require", "requires", "skip", "total", "use", "uses",
+    "allow", "check", "disable", "disabled", "enable", "enabled", "has", "hide", "is", "max",
+    "maximum", "min", "minimum", "num", "number", "require", "requires", "skip", "total", "use",
+    "uses",
 ];
 
 /// What sort of secret has this name, if any. The name may be a setting, a variable, a key of a

@@ -1,13 +1,15 @@
 //! Settings that are asked for by their name in a call that no rule knows: of an object that holds
 //! settings, by a function that says so, and by any function under the name of a constant.
 
+use std::borrow::Cow;
+
 use super::loads::{one, placing};
 use super::out::Out;
 use super::parse::ast;
 use super::parse::ast::Expr;
 use super::parse::{argument, tail, tail_start, text_of};
 use super::resolve::Names;
-use super::scopes::{Into, Placed};
+use super::scopes::{Into, Placed, ScopeId};
 use super::words;
 use crate::finding::{Class, Kind, Source};
 use crate::rules::Load;
@@ -43,15 +45,15 @@ pub(super) fn at<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) ->
     };
     let Some((place, key)) = named(names, placed, name, receiver) else { return false };
     let at = tail_start(&placed.node.func);
-    if shapes::asked_for(&key).is_none() || is_condition(out, at) {
+    let is_one = shapes::asked_for(&key).is_some() || place > 0 && is_loaded(last_part(&key));
+    if !is_one || is_condition(out, at) || gives_other(placed.node) {
         return false;
     }
-    let load = accessor(Source::Settings);
-    let fallback = match place {
-        0 => argument(placed.node, load.fallback, &load.fallback_keywords),
-        _ if name == "getattr" => placed.node.arguments.args.get(2),
-        _ => None,
-    };
+    let load = Load { fallback: Some(place.saturating_add(1)), ..accessor(Source::Settings) };
+    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    // `get_from_dict_or_env(values, "shop_token", "SHOP_TOKEN")`
+    let is_name = |text: &str| place > 0 && shapes::asked_for(text).is_some();
+    let fallback = fallback.filter(|one| !text_of(one).is_some_and(|text| is_name(&text)));
     let place = placing(names, placed);
     one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
     true
@@ -83,13 +85,62 @@ fn named<'a>(
     let is_constant = |name: &String| !name.bytes().any(|byte| byte.is_ascii_lowercase());
     let key = names.text(first, placed.scope).or(member.filter(is_constant));
     if let Some(key) = key {
-        // `config.get("shop", "signing_key")`: a part of the settings, and one of its names.
-        let is_part = shapes::asked_for(&key).is_none() && receiver.is_some();
-        let of_part = second().filter(|(_, key)| is_part && shapes::asked_for(key).is_some());
+        let is_one = shapes::asked_for(&key).is_some();
+        let of_part = in_path(placed, given).filter(|_| !is_one);
         return of_part.or(Some((0, key)));
     }
     // `read_configuration(session, "ENCRYPTION_KEY")`
     second().filter(|_| shapes::asks_settings(name, None))
+}
+
+/// `config.get("shop", "signing_key")`: a part of the settings, and one of its names; there may be
+/// several parts.
+fn in_path(placed: &Call<'_>, given: &[Expr]) -> Option<(usize, String)> {
+    let texts: Vec<_> = given.iter().take(6).map(text_of).collect();
+    // Behind the name of a variable of the environment stands what is taken without it.
+    let is_variable = |text: &Cow<'_, str>| !text.bytes().any(|byte| byte.is_ascii_lowercase());
+    if texts.first()?.as_ref().is_some_and(is_variable) {
+        return None;
+    }
+    let (place, last) = texts.iter().enumerate().skip(1).find_map(|(place, text)| {
+        let text = text.as_deref().filter(|text| is_loaded(text))?;
+        Some((place, text.to_owned()))
+    })?;
+    let before = texts.get(place.checked_sub(1)?)?.as_deref();
+    let is_bare = matches!(last.as_str(), "key" | "token" | "secret");
+    let by_place = || placed.under.and_then(words::judge).is_some() || last != "key";
+    match before {
+        Some(before) if is_bare => by_place().then(|| (place, format!("{before}.{last}"))),
+        _ => Some((place, last)),
+    }
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// Whether a name within a part of the settings is that of a key.
+fn is_loaded(name: &str) -> bool {
+    matches!(name, "key" | "token" | "secret")
+        || shapes::asked_for(name).is_some()
+        || !name.contains(' ')
+            && matches!(words::judge_loaded(name), Some(Class::Key | Class::Credential))
+}
+
+/// The name of the setting that a call is given: the first that is one, or else its first text.
+pub(super) fn setting_in(
+    names: &Names<'_>,
+    call: &ast::ExprCall,
+    scope: ScopeId,
+) -> Option<String> {
+    let given = &*call.arguments.args;
+    let first = given.first().and_then(|first| names.text(first, scope));
+    if first.as_deref().is_some_and(|first| shapes::asked_for(first).is_some()) {
+        return first;
+    }
+    let texts = given.iter().skip(1).take(5).filter_map(text_of);
+    let part = texts.map(Cow::into_owned).find(|text| shapes::asked_for(text).is_some());
+    part.or(first)
 }
 
 /// The field that is asked for of settings in a database, and of secrets that are kept encrypted
@@ -267,6 +318,23 @@ const GIVES: &[&str] = &[
     "variable",
     "vault",
 ];
+
+/// Whether a call says that it gives a switch or a number: `config("STORE_TOKEN", cast=bool)`.
+pub(super) fn gives_other(call: &ast::ExprCall) -> bool {
+    let says = |keyword: &ast::Keyword| match keyword.arg.as_deref() {
+        Some("cast" | "type" | "parser") => {
+            matches!(tail(&keyword.value), Some("bool" | "int" | "float"))
+        }
+        Some("default" | "fallback") => is_true(&keyword.value),
+        _ => false,
+    };
+    call.arguments.keywords.iter().any(says) || call.arguments.args.get(1).is_some_and(is_true)
+}
+
+fn is_true(given: &Expr) -> bool {
+    given.is_number_literal_expr()
+        || matches!(given, Expr::BooleanLiteral(literal) if literal.value)
+}
 
 /// Whether any function that is given the name of a constant gives what it names:
 /// `cv("SHOP_SIGNING_KEY", app)`. What is only called, or is a class, must say more.

@@ -80,8 +80,10 @@ pub(super) fn at<'a>(
     }
     // Of a file that an argument names the calls tell more.
     let is_made = given.is_name_expr() && matches!(path, Expr::BinOp(_) | Expr::FString(_));
-    let is_fixed =
-        !is_made && !is_key_file(placed) && parameter_in(names, path, placed.scope).is_none();
+    let is_fixed = !is_made
+        && !is_key_file(placed)
+        && parameter_in(names, path, placed.scope).is_none()
+        && !rests_on_parameter(names, path, placed.scope);
     let (scope, hot) = when(names, &placing(names, placed), is_fixed && !is_own(path));
     out.load(&Loaded {
         at: tail_start(&call.func),
@@ -94,6 +96,22 @@ pub(super) fn at<'a>(
         hot,
         confidence: Confidence::Medium,
     });
+}
+
+/// Whether a path is a part of what the function is given: `open(settings.get("KEY_FILE"))`.
+fn rests_on_parameter(names: &Names<'_>, path: &Expr, scope: ScopeId) -> bool {
+    let found = super::flow::root_of(path).and_then(|root| names.scopes.lookup(root, scope));
+    found.is_some_and(|(at, defs)| {
+        defs.iter().take(4).any(|def| match def.bound {
+            Bound::Parameter(..) => true,
+            Bound::Value(value)
+                if !value.range().contains(path.start()) && !value.is_name_expr() =>
+            {
+                rests_on_parameter(names, value, at)
+            }
+            _ => false,
+        })
+    })
 }
 
 /// Whether an object has the path: what is read then may be kept there too.

@@ -484,7 +484,7 @@ impl<'a> Names<'a> {
             return Origin::unknown(Some(own));
         }
         if words::may_load(name)
-            && let Some(key) = call.arguments.args.first().and_then(|key| self.text(key, scope))
+            && let Some(key) = super::asked::setting_in(self, call, scope)
         {
             return Origin::of_setting(&key, Source::Unknown, Hold::Unknown);
         }
@@ -671,7 +671,7 @@ impl Origin<'_> {
 }
 
 /// The variable with which a chain of attributes, indices and calls begins.
-fn root_of(expr: &Expr) -> Option<&str> {
+pub(super) fn root_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Name(name) => Some(name.id.as_str()),
         Expr::Attribute(attribute) => root_of(&attribute.value),

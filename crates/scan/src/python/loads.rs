@@ -101,6 +101,9 @@ pub(super) fn at<'a>(
     }
     let name = setting.and_then(|setting| setting_of(names, setting, placed.scope));
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    if super::asked::gives_other(placed.node) {
+        return true;
+    }
     let at = tail_start(&placed.node.func);
     let sets = tail(&placed.node.func) == Some("setdefault") && placed.into == Into::Elsewhere;
     one(names, out, &placing(names, placed), at, name, load, fallback.map(|one| (one, sets)));
@@ -488,6 +491,9 @@ pub(super) fn by_stranger<'a>(
         || place.is_kept_local
         || is_setting;
     if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
+        return;
+    }
+    if super::asked::gives_other(placed.node) {
         return;
     }
     let load = super::asked::accessor(Source::Unknown);

@@ -49,7 +49,10 @@ fn is_fixture_name(name: &str) -> bool {
 }
 
 /// Words before `key` and its like that make a name of something else.
-const NOT_BEFORE: [&str; 43] = [
+const NOT_BEFORE: [&str; 46] = [
+    "http",
+    "proxy",
+    "querystring",
     "stream",
     "product",
     "basic",
