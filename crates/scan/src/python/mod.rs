@@ -11,13 +11,14 @@
 //! flow             an expression → from where it comes, and whether it is read anew
 //! loads, asked, files, classes, declares  places that get a key
 //! literals         keys that stand in the code
-//! uses, wraps      places that use one, through functions of the file too
+//! uses, compares, wraps  places that use one, through functions of the file too
 //! timers, embedded timers that turn keys, SQL in strings
 //! out              places → sites, with a reason and a remedy
 //! ```
 
 mod asked;
 mod classes;
+mod compares;
 mod declares;
 mod embedded;
 mod files;
@@ -103,6 +104,9 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         if !is_use {
             loads::arguments(names, out, placed);
         }
+    }
+    for placed in &names.scopes.compares {
+        compares::at(names, out, placed);
     }
     for placed in &names.scopes.indexed {
         loads::indexed(names, out, wraps, placed);
