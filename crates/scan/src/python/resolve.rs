@@ -224,7 +224,11 @@ impl<'a> Names<'a> {
         );
         let func = match call.arguments.args.first() {
             Some(class) if adds => class,
-            _ => call.func.as_ref(),
+            _ => match call.func.as_ref() {
+                // `Strategy[User](secret)`
+                Expr::Subscript(generic) => generic.value.as_ref(),
+                other => other,
+            },
         };
         let callee = self.callee_of(func, scope);
         let dotted = callee.dotted.clone().unwrap_or_default();
@@ -234,7 +238,16 @@ impl<'a> Names<'a> {
             return (Vec::new(), callee);
         }
         let index: &'a Index = self.index;
-        let found = index.matching(by_name, &dotted);
+        let mut found = index.matching(by_name, &dotted);
+        // What was made with a key has it: no method of others is called on it.
+        let made = dotted.rsplit_once('.').and_then(|(made, _)| made.strip_suffix("()"));
+        let makes = |made: &str| {
+            let rules = index.matching(tail_of(made), made);
+            rules.iter().any(|rule| matches!(rule, Rule::Sink(sink) if sink.keeps && !sink.call.starts_with("*.")))
+        };
+        if found.iter().any(|rule| rule.is_of_any()) && made.is_some_and(makes) {
+            found.retain(|rule| !rule.is_of_any());
+        }
         (found, callee)
     }
 

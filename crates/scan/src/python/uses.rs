@@ -93,7 +93,8 @@ fn explicit<'a>(
         return false;
     }
     let is_sure = is_told || origin.source == Source::Literal;
-    if !(sink.certain || is_told) || is_other(&origin) {
+    let is_certain = sink.certain && !(sink.call.starts_with("*.") && is_on_maker(names, placed));
+    if !(is_certain || is_told) || is_other(&origin) {
         return false;
     }
     literal_at(names, out, &origin, None, placed.scope);
@@ -125,6 +126,16 @@ fn explicit<'a>(
     };
     out.usage(&used, &origin);
     true
+}
+
+/// Whether a method is called on something that by its name has a key already, and is no module.
+fn is_on_maker(names: &Names<'_>, placed: &Call<'_>) -> bool {
+    let Expr::Attribute(method) = placed.node.func.as_ref() else { return false };
+    let Some(on) = tail(&method.value).filter(|on| crate::shapes::has_key(on)) else {
+        return false;
+    };
+    let found = names.scopes.lookup(on, placed.scope).filter(|_| method.value.is_name_expr());
+    !found.is_some_and(|(_, defs)| defs.iter().any(|def| matches!(def.bound, Bound::Import(_))))
 }
 
 /// Whether a text is put together of several.
@@ -162,9 +173,11 @@ fn expected_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
     placed.node.arguments.args.iter().take(2).find(|one| {
         let origin = names.origin(one, placed.scope);
         let is_one = |name: &String| {
-            ["expected_", "configured_", "shared_", "server_"]
-                .iter()
-                .any(|start| name.starts_with(start))
+            // A `webhook_secret` is none that somebody sends along.
+            origin.class == Some(Class::Key) && name.contains('_') && name.ends_with("secret")
+                || ["expected_", "configured_", "shared_", "server_"]
+                    .iter()
+                    .any(|start| name.starts_with(start))
         };
         origin.parameter.is_some()
             && origin.class.is_some_and(|class| class != Class::Password)
@@ -305,8 +318,13 @@ fn receiver<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
     let Expr::Attribute(method) = placed.node.func.as_ref() else { return None };
     let key = method.value.as_ref();
     let name = tail(key).filter(|_| !key.is_call_expr())?;
-    let is_one =
-        words::judge(name) == Some(Class::Key) && name.to_ascii_lowercase().ends_with("key");
+    let verifies = method.attr.as_str() == "verify";
+    let is_class = match words::judge(name) {
+        Some(Class::Key) => !verifies || name.contains("verif"),
+        Some(Class::Public) => verifies && placed.node.arguments.args.len() > 1,
+        _ => false,
+    };
+    let is_one = is_class && name.to_ascii_lowercase().ends_with("key");
     let is_private =
         name.contains("priv") || name.contains("rsa") || method.attr.as_str() != "decrypt";
     if !is_one || !is_private || placed.node.arguments.args.is_empty() {
