@@ -7,7 +7,7 @@ use super::resolve::{Names, is_cached, is_constructor, is_property};
 use super::scopes::{Body, Bound, Def, ScopeId};
 use super::table::Rule;
 use super::words;
-use crate::finding::{Class, Source};
+use crate::finding::{Class, Does, Source};
 use crate::site::Link;
 
 /// As many steps as a value is followed.
@@ -139,7 +139,13 @@ impl Origin<'_> {
             Source::Argument => 2,
             _ => 4,
         };
-        source + u8::from(self.is_key())
+        // A key of whatever source before a parameter that is none.
+        let of_class = match self.class {
+            None => 0,
+            Some(Class::Password) => 1,
+            Some(_) => 3,
+        };
+        source + of_class
     }
 }
 
@@ -410,6 +416,18 @@ impl<'a> Names<'a> {
         }) {
             return self.follow(key, scope, fuel);
         }
+        // What is derived of a key stands for it; of a password it is something new.
+        if let Some(key) = rules.iter().find_map(|rule| match rule {
+            Rule::Sink(sink) if sink.does == Does::Derives => {
+                argument(call, sink.key, &sink.keywords)
+            }
+            _ => None,
+        }) {
+            let origin = self.follow(key, scope, fuel);
+            if origin.class == Some(Class::Key) && origin.is_loaded() {
+                return origin;
+            }
+        }
         if callee.dotted.as_deref().is_some_and(is_generator) {
             return Origin { source: Source::Generated, ..Origin::unknown(None) };
         }
@@ -518,7 +536,9 @@ impl<'a> Names<'a> {
             // Which of its parameters it gives, it may decide by their values.
             let all = call.arguments.args.iter().filter(|one| !one.is_literal_expr());
             let passed = self.any(all, scope, fuel);
-            if passed.is_key() || passed.is_loaded() || passed.parameter.is_some() {
+            let has_own = origin.is_key() && origin.is_loaded();
+            let is_more = passed.parameter.is_some() && !has_own;
+            if passed.is_key() || passed.is_loaded() || is_more {
                 origin = passed;
             }
             origin.parameter = origin.parameter.filter(|(of, _)| *of != function);
@@ -685,7 +705,10 @@ pub(super) fn root_of(expr: &Expr) -> Option<&str> {
 pub(super) fn fits(load: &crate::rules::Load, call: &ast::ExprCall) -> bool {
     let named = argument(call, Some(load.setting), NAMELESS);
     let is_other = matches!(named, Some(Expr::List(_) | Expr::Dict(_) | Expr::Subscript(_)));
-    !(load.call.starts_with("*.") && is_other)
+    // What reads a path is called on it.
+    let is_without = named.is_none() && load.from != Source::File
+        || named.is_none() && !matches!(tail(&call.func), Some("read_text" | "read_bytes"));
+    !(load.call.starts_with("*.") && (is_other || is_without))
 }
 
 /// What a rule says of a load whose setting is not known yet.
