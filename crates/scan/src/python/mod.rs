@@ -39,6 +39,7 @@ mod uses;
 mod words;
 mod wraps;
 
+use crate::finding::Does;
 use crate::rules::Rules;
 use crate::site::{Sites, Speaks, Unreadable};
 use crate::source::SourceFile;
@@ -87,7 +88,9 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         let is_stranger = callee.function.is_none() && callee.class.is_none();
         let is_told = is_use || loads::at(names, out, wraps, placed, &rules);
         let has_rule = rules.iter().any(|rule| match rule {
-            table::Rule::Sink(sink) => sink.certain && !sink.receiver,
+            table::Rule::Sink(sink) => {
+                sink.certain && !sink.receiver || sink.does == Does::Authenticates
+            }
             _ => false,
         });
         let is_shaped = !is_told

@@ -75,6 +75,12 @@ fn explicit<'a>(
         origin.hold = Hold::Frozen;
     }
     if let Some((of, place)) = origin.parameter
+        && sink.does == Does::Derives
+        && origin.class == Some(Class::Password)
+    {
+        wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
+    }
+    if let Some((of, place)) = origin.parameter
         && (sink.certain || origin.is_key())
         && !is_other(&origin)
         && !wraps::parameter_name(names, of, place).is_some_and(is_other_name)
