@@ -22,6 +22,7 @@ const ABOUT: &[&str] = &[
     "bytes",
     "class",
     "column",
+    "context",
     "cookie",
     "count",
     "days",
@@ -194,6 +195,7 @@ const OTHER_KEYS: &[&str] = &[
     "context",
     "db",
     "dict",
+    "error",
     "event",
     "field",
     "foreign",
@@ -202,6 +204,7 @@ const OTHER_KEYS: &[&str] = &[
     "lock",
     "lookup",
     "map",
+    "message",
     "object",
     "option",
     "order",
@@ -467,7 +470,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
     }
     match last.as_str() {
         // The name of what a cluster pulls images with.
-        "secret" if matches!(prior, "pull" | "push") => None,
+        "secret" if matches!(prior, "pull" | "push" | "tls") => None,
         "secret" => Some(match prior {
             "client" | "consumer" | "api" | "oauth" | "oauth2" | "app" | "access" => {
                 Class::Credential

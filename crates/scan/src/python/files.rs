@@ -62,7 +62,9 @@ pub(super) fn at<'a>(
     } else {
         let name = names.setting_name(path, placed.scope).unwrap_or_default();
         let is_secret = words::names_a_path(&name)
-            && (name.contains("secret") || words::names_a_key_file(&name) && !path.is_call_expr());
+            && (name.contains("secret")
+                || words::names_a_private_file(&name)
+                || words::names_a_key_file(&name) && !path.is_call_expr());
         let is_secret = is_secret || is_key_file(placed);
         let class = words::judge(&name).or(is_secret.then_some(Class::Key));
         let class = class.filter(|class| *class != Class::Password);
@@ -197,12 +199,27 @@ fn mounted(names: &Names<'_>, call: &ast::ExprCall, last: &Expr, scope: ScopeId)
     is_constant.then(|| format!("/run/secrets/{name}"))
 }
 
-/// Whether a function by its name reads a file which by its variable holds a key.
-pub(super) fn reads_key_file(function: &str, path: &Expr) -> bool {
-    let Some(path) = tail(path) else { return false };
+/// What a function reads that by its name reads a file: the path, its name and what is in it.
+pub(super) fn read_by<'a>(
+    names: &Names<'a>,
+    placed: &Call<'a>,
+    function: &str,
+) -> Option<(&'a Expr, String, Class)> {
     let lower = function.to_ascii_lowercase();
-    let is_key = words::judge(path).is_some_and(|class| class == Class::Key);
-    is_key
-        && words::names_a_path(path)
-        && (lower.starts_with("read") || lower.starts_with("load") || lower.starts_with("slurp"))
+    let starts = ["read", "load", "slurp", "from_", "open"];
+    if !starts.iter().any(|start| lower.trim_start_matches('_').starts_with(start)) {
+        return None;
+    }
+    let arguments = &placed.node.arguments;
+    let given = arguments.args.first();
+    let given = given.or_else(|| arguments.keywords.first().map(|keyword| &keyword.value))?;
+    if let Some(path) = tail(given) {
+        let is_key = words::judge(path) == Some(Class::Key) && words::names_a_path(path);
+        return is_key.then(|| (given, path.to_owned(), Class::Key));
+    }
+    let path = path_in(names, given, placed.scope);
+    let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope))?;
+    let ends = [".pem", ".key", ".p8", ".p12", ".pfx"];
+    let is_file = ends.iter().any(|end| text.ends_with(end));
+    words::judge_path(&text).filter(|_| is_file).map(|class| (given, text, class))
 }

@@ -385,7 +385,8 @@ pub(super) fn by_wrapper<'a>(
     };
     let Some(name) = name else { return };
     // A file's name that is no text is named by its variable.
-    if from == Source::File && words::judge(&name).is_none() && words::judge_path(&name).is_none() {
+    let is_key_file = || words::judge_path(&name).is_some() || words::names_a_key_file(&name);
+    if from == Source::File && words::judge(&name).is_none() && !is_key_file() {
         return;
     }
     let is_lasting = names.when(placed.scope) != Scope::Call
@@ -419,8 +420,12 @@ pub(super) fn by_wrapper<'a>(
     one(names, out, &place, at, Some(name), &load, fallback.map(|one| (one, false)));
     if from == Source::File && !out.has(Kind::EnvLoad, at) {
         let (scope, hot) = when(names, &place, false);
-        let path = names.text(given, placed.scope).unwrap_or_default();
-        let Some(class) = words::judge_path(&path) else { return };
+        let text = names.text(given, placed.scope);
+        let by_variable = text.is_none().then(|| tail(given)).flatten();
+        let by_variable = by_variable.filter(|name| words::names_a_key_file(name));
+        let path = text.or_else(|| by_variable.map(str::to_owned)).unwrap_or_default();
+        let class = words::judge_path(&path).or(by_variable.map(|_| Class::Key));
+        let Some(class) = class else { return };
         out.load(&Loaded {
             at,
             rule: "python/file-load",
@@ -447,19 +452,17 @@ pub(super) fn by_stranger<'a>(
     if callee.function.is_some() || callee.class.is_some() {
         return;
     }
-    let Some(first) = placed.node.arguments.args.first() else { return };
-    if files::reads_key_file(name, first) {
-        let Some(path) = tail(first) else { return };
-        if let Some((of, place)) = parameter_in(names, first, placed.scope) {
+    if let Some((given, path, class)) = files::read_by(names, placed, name) {
+        if let Some((of, place)) = parameter_in(names, given, placed.scope) {
             wraps.add(of, place, Reaches::Loader(Source::File));
         }
         let (scope, hot) = when(names, &placing(names, placed), false);
         out.load(&Loaded {
             at: tail_start(&placed.node.func),
             rule: "python/file-load",
-            name: path,
+            name: &path,
             under: placed.under,
-            class: words::judge(path).unwrap_or(Class::Key),
+            class,
             source: Source::File,
             scope,
             hot,
@@ -467,6 +470,7 @@ pub(super) fn by_stranger<'a>(
         });
         return;
     }
+    let Some(first) = placed.node.arguments.args.first() else { return };
     if super::asked::by_accessor(names, out, placed, name, first) || placed.into == Into::Elsewhere
     {
         return;

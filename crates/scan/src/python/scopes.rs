@@ -238,7 +238,7 @@ impl<'a> Walk<'a> {
         }
         let (under, into) = targets.last().map_or((None, Into::Elsewhere), under);
         let before = self.in_settings;
-        self.in_settings = under.is_some_and(words::holds_settings);
+        self.in_settings = under.is_some_and(words::holds_defaults);
         self.value(value, under, into);
         self.in_settings = before;
         for target in targets {
@@ -408,6 +408,7 @@ impl<'a> Walk<'a> {
                 None => None,
             };
             let is_setting = self.in_settings || (is_within && under.is_some_and(words::is_secret));
+            let is_setting = is_setting && !item.value.is_list_expr();
             let is_text = item.value.is_string_literal_expr();
             let (under, into) = match self.into {
                 // `SECRETS = {"1": "…"}`: each entry is one.
