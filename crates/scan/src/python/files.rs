@@ -5,7 +5,7 @@ use super::out::{Loaded, Out};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, tail, tail_start, text_of};
 use super::resolve::Names;
-use super::scopes::{Bound, Placed, ScopeId};
+use super::scopes::{Body, Bound, Placed, ScopeId};
 use super::words;
 use super::wraps::Wraps;
 use crate::finding::{Class, Confidence, Kind, Source};
@@ -51,7 +51,10 @@ pub(super) fn at<'a>(
         let own = names.setting_name(path, placed.scope).unwrap_or_default();
         let is_of_key =
             own.contains("secret") || words::names_a_key_file(&own) && !path.is_call_expr();
-        if words::judge(&own).is_none() && !is_of_key && !is_key_file(placed) {
+        let is_told = words::judge(&own).is_some() || is_key_file(placed);
+        // Where the calls say which file it is, they are told of.
+        let is_general = || is_reader(names, of) && !is_told;
+        if !is_told && !is_of_key || is_general() {
             return;
         }
     }
@@ -114,6 +117,15 @@ fn rests_on_parameter(names: &Names<'_>, path: &Expr, scope: ScopeId) -> bool {
             _ => false,
         })
     })
+}
+
+/// Whether a function that others of this file call says that it reads files.
+fn is_reader(names: &Names<'_>, of: ScopeId) -> bool {
+    let Body::Function(function) = names.scopes.body(of) else { return false };
+    let name = function.name.as_str();
+    let reads = ["read_", "load_", "slurp"];
+    reads.iter().any(|start| name.trim_start_matches('_').starts_with(start))
+        && names.scopes.calls.iter().any(|call| tail(&call.node.func) == Some(name))
 }
 
 /// Whether an object has the path: what is read then may be kept there too.
@@ -206,7 +218,7 @@ pub(super) fn read_by<'a>(
     function: &str,
 ) -> Option<(&'a Expr, String, Class)> {
     let lower = function.to_ascii_lowercase();
-    let starts = ["read", "load", "slurp", "from_", "open"];
+    let starts = ["read", "load", "slurp", "from_"];
     if !starts.iter().any(|start| lower.trim_start_matches('_').starts_with(start)) {
         return None;
     }

@@ -370,7 +370,8 @@ pub(super) fn by_wrapper<'a>(
     if let Some((of, place)) = parameter_in(names, given, placed.scope) {
         wraps.add(of, place, Reaches::Loader(from));
         // A path may be made of an argument and still be named as that of a key.
-        if from != Source::File || tail(given).and_then(words::judge).is_none() {
+        let is_key = |name| words::judge(name).is_some() || words::names_a_key_file(name);
+        if from != Source::File || !tail(given).is_some_and(is_key) {
             return;
         }
     }
@@ -385,6 +386,11 @@ pub(super) fn by_wrapper<'a>(
     };
     let Some(name) = name else { return };
     // A file's name that is no text is named by its variable.
+    let function = tail(&placed.node.func).unwrap_or_default().trim_start_matches('_');
+    let writes = ["create", "generate", "save", "store", "write"];
+    if from == Source::File && writes.iter().any(|start| function.starts_with(start)) {
+        return;
+    }
     let is_key_file = || words::judge_path(&name).is_some() || words::names_a_key_file(&name);
     if from == Source::File && words::judge(&name).is_none() && !is_key_file() {
         return;

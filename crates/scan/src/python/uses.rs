@@ -176,19 +176,22 @@ fn shared_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
 /// Of two parameters that are compared, the one that says that it is what the other must be:
 /// `compare_digest(str(given), str(expected_secret))`.
 fn expected_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
-    placed.node.arguments.args.iter().take(2).find(|one| {
-        let origin = names.origin(one, placed.scope);
-        let is_one = |name: &String| {
-            // A `webhook_secret` is none that somebody sends along.
-            origin.class == Some(Class::Key) && name.contains('_') && name.ends_with("secret")
-                || ["expected_", "configured_", "shared_", "server_"]
-                    .iter()
-                    .any(|start| name.starts_with(start))
-        };
+    let both = placed.node.arguments.args.iter().take(2);
+    let both: Vec<_> = both.map(|one| (one, names.origin(one, placed.scope))).collect();
+    let known = |origin: &Origin<'_>, is_one: &dyn Fn(&str) -> bool| {
         origin.parameter.is_some()
             && origin.class.is_some_and(|class| class != Class::Password)
-            && origin.name.as_ref().is_some_and(is_one)
-    })
+            && origin.name.as_deref().is_some_and(is_one)
+    };
+    let says = |name: &str, starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+    let ours = |name: &str| says(name, &["expected_", "configured_", "shared_", "server_"]);
+    // A `webhook_secret` is none that somebody sends along.
+    let others = ["given_", "provided_", "received_", "request_", "input_", "client_", "sent_"];
+    let named = |name: &str| name.ends_with("_secret") && !says(name, &others);
+    let find = |is_one: &dyn Fn(&str) -> bool| {
+        both.iter().find(|(_, origin)| known(origin, is_one)).map(|(one, _)| *one)
+    };
+    find(&ours).or_else(|| find(&named))
 }
 
 /// Whether what is compared is a token that an object holds from its making.
