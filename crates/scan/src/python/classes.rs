@@ -24,7 +24,9 @@ pub(super) fn field<'a>(
     }
     let holder = if is_settings(names, scope) {
         Holder::Environment
-    } else if is_model_of_settings(names, out, scope) && is_text(&field.annotation) {
+    } else if is_text(&field.annotation)
+        && (is_model_of_settings(names, out, scope) || is_part_of_settings(names, scope))
+    {
         Holder::Model
     } else {
         return;
@@ -108,6 +110,23 @@ fn is_model_of_settings(names: &Names<'_>, out: &Out<'_>, scope: ScopeId) -> boo
         && names.bases(scope).iter().any(|base| {
             base.ends_with("BaseModel") || matches!(base.as_str(), "Struct" | "Schematic")
         })
+}
+
+/// Whether a class is the type of a field of settings: `jwt: JwtPart`.
+fn is_part_of_settings(names: &Names<'_>, scope: ScopeId) -> bool {
+    let Body::Class(class) = names.scopes.body(scope) else { return false };
+    let name = class.name.as_str();
+    let is_model = || names.bases(scope).iter().any(|base| base.ends_with("BaseModel"));
+    let is_type = |field: &ast::StmtAnnAssign| {
+        let of = match field.annotation.as_ref() {
+            Expr::BinOp(either) => &either.left,
+            _ => &field.annotation,
+        };
+        matches!(of.as_ref(), Expr::Name(one) if one.id.as_str() == name)
+    };
+    let mut fields =
+        names.scopes.fields.iter().filter(|(of, field)| *of != scope && is_type(field));
+    fields.next().is_some_and(|(of, _)| is_settings(names, *of)) && is_model()
 }
 
 /// Whether an annotation is that of a text, which may be missing: `str`, `SecretStr | None`.

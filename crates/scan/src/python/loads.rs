@@ -20,7 +20,8 @@ use crate::site::{Hot, Reaches};
 type Call<'a> = Placed<'a, ast::ExprCall>;
 
 /// Names of the argument that names a setting.
-const SETTING: [&str; 16] = [
+const SETTING: [&str; 17] = [
+    "request",
     "key",
     "name",
     "env",
@@ -94,12 +95,18 @@ pub(super) fn at<'a>(
     if load.call.starts_with("*.") && setting.is_none() {
         return false;
     }
+    let setting = setting.map(|setting| in_request(setting));
+    let is_named = load.from == Source::SecretStore
+        && setting.is_some_and(|setting| names_secret(names, setting, placed.scope));
     if let Some(parameter) = setting.and_then(|setting| parameter_in(names, setting, placed.scope))
+        && !is_named
     {
         wraps.add(parameter.0, parameter.1, Reaches::Loader(load.from));
         return true;
     }
     let name = setting.and_then(|setting| setting_of(names, setting, placed.scope));
+    let section = placed.node.arguments.args.first().filter(|_| load.setting == 1);
+    let name = name.map(|name| of_section(section, name));
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     if super::asked::gives_other(placed.node) {
         return true;
@@ -110,6 +117,31 @@ pub(super) fn at<'a>(
     true
 }
 
+/// `access_secret_version(request={"name": path})`
+fn in_request(setting: &Expr) -> &Expr {
+    let Expr::Dict(dict) = setting else { return setting };
+    let named = dict
+        .items
+        .iter()
+        .find(|item| item.key.as_ref().and_then(text_of).is_some_and(|key| key == "name"));
+    named.map_or(setting, |item| &item.value)
+}
+
+/// Whether a path says which secret it is, whatever else it is made of.
+fn names_secret(names: &Names<'_>, setting: &Expr, scope: ScopeId) -> bool {
+    let path = setting_of(names, setting, scope).filter(|path| path.contains('/'));
+    path.is_some_and(|path| path.split('/').any(|part| words::judge(part).is_some()))
+}
+
+/// A bare name with the section in which it stands: `bot.token`.
+fn of_section(section: Option<&Expr>, name: String) -> String {
+    match section.and_then(text_of).filter(|_| matches!(name.as_str(), "key" | "token" | "secret"))
+    {
+        Some(section) => format!("{section}.{name}"),
+        None => name,
+    }
+}
+
 /// The name of the setting that is loaded. A variable with a name in small letters runs over names
 /// of settings, and is none.
 fn setting_of(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
@@ -117,7 +149,18 @@ fn setting_of(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> 
         Expr::Name(name) => name.id.as_str().bytes().any(|byte| byte.is_ascii_lowercase()),
         _ => false,
     };
-    if is_variable { names.text(expr, scope) } else { names.setting_name(expr, scope) }
+    if !is_variable {
+        return names.setting_name(expr, scope);
+    }
+    let put_together = || {
+        let Expr::Name(name) = expr else { return None };
+        let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
+        match defs.first().filter(|_| defs.len() == 1)?.bound {
+            Bound::Value(value @ Expr::FString(_)) => names.setting_name(value, at),
+            _ => None,
+        }
+    };
+    names.text(expr, scope).or_else(put_together)
 }
 
 /// Where a load stands, and what becomes of it.
@@ -338,6 +381,11 @@ pub(super) fn indexed<'a>(
         return;
     }
     let name = setting_of(names, &subscript.slice, placed.scope);
+    let section = match subscript.value.as_ref() {
+        Expr::Subscript(outer) if !load.call.starts_with("json.") => Some(&*outer.slice),
+        _ => None,
+    };
+    let name = name.map(|name| of_section(section, name));
     one(names, out, &placing(names, placed), subscript.start().to_usize(), name, load, None);
 }
 
@@ -477,6 +525,15 @@ pub(super) fn by_stranger<'a>(
         return;
     }
     let Some(first) = placed.node.arguments.args.first() else { return };
+    // `getattr(settings, "SHOP_" + name)` gives what the function is asked for.
+    if name == "getattr"
+        && tail(first).is_some_and(crate::shapes::holds_settings)
+        && let Some(second) = placed.node.arguments.args.get(1)
+        && let Some((of, place)) = parameter_in(names, second, placed.scope)
+    {
+        wraps.add(of, place, Reaches::Loader(Source::Settings));
+        return;
+    }
     if super::asked::by_accessor(names, out, placed, name, first) || placed.into == Into::Elsewhere
     {
         return;

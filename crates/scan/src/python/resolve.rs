@@ -230,7 +230,7 @@ impl<'a> Names<'a> {
                 other => other,
             },
         };
-        let callee = self.callee_of(func, scope);
+        let callee = self.of_super(func, scope).unwrap_or_else(|| self.callee_of(func, scope));
         let dotted = callee.dotted.clone().unwrap_or_default();
         let written = tail(func).unwrap_or_default();
         let by_name = if dotted.is_empty() { written } else { tail_of(&dotted) };
@@ -249,6 +249,17 @@ impl<'a> Names<'a> {
             found.retain(|rule| !rule.is_of_any());
         }
         (found, callee)
+    }
+
+    /// The class outside this file whose constructor `super().__init__` is.
+    fn of_super(&self, func: &Expr, scope: ScopeId) -> Option<Callee> {
+        let Expr::Attribute(method) = func else { return None };
+        let Expr::Call(base) = method.value.as_ref() else { return None };
+        let is_one = method.attr.as_str() == "__init__" && tail(&base.func) == Some("super");
+        let class = self.scopes.class_of(scope).filter(|_| is_one)?;
+        self.dots.set(MOST);
+        let dotted = self.dotted_base(class, FURTHEST)?;
+        Some(Callee { dotted: Some(dotted), ..Callee::default() })
     }
 
     /// When a place in a scope runs.

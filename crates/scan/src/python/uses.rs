@@ -62,6 +62,7 @@ fn explicit<'a>(
     if key.is_none_literal_expr() || text_of(key).is_some_and(|text| text.is_empty()) {
         return false;
     }
+    let is_spread = !sink.receiver && !placed.node.range().contains_range(key.range());
     let mut origin = names.origin(key, scope_of_key);
     if origin.class.is_none() && may_be_shared(key) && sink.does == Does::Authenticates {
         origin.class = Some(Class::Credential);
@@ -70,7 +71,7 @@ fn explicit<'a>(
         let ring = names.setting_name(key, scope_of_key).unwrap_or_default();
         origin = Origin::of_setting(&ring, Source::Ring, Hold::Live);
     }
-    if scope_of_key != placed.scope {
+    if is_spread {
         // Options that were put together before.
         origin.hold = Hold::Frozen;
     }
@@ -92,7 +93,9 @@ fn explicit<'a>(
     // Keys of others are hashed to store them; what was loaded is not.
     let derives = ["pbkdf2_hmac", "scrypt"].iter().any(|end| sink.call.ends_with(end));
     let is_derived = derives && origin.class == Some(Class::Key);
-    let is_hash = sink.call.starts_with("hashlib.") && !sink.certain && !is_derived;
+    let is_hash = ["hashlib.", "nacl.hash."].iter().any(|start| sink.call.starts_with(start))
+        && !sink.certain
+        && !is_derived;
     // `sha256(address + self.signing_key)`: what is hashed with a key that the object holds.
     let is_mixed = origin.class == Some(Class::Key) && is_sum(key);
     if is_hash && !(origin.is_key() && origin.is_loaded()) && !is_mixed {
@@ -120,7 +123,8 @@ fn explicit<'a>(
         None => Class::Key,
     };
     let used = Used {
-        at: tail_start(called(placed)),
+        // Options that stand elsewhere are where the key is handed over.
+        at: if is_spread { key.start().to_usize() } else { tail_start(called(placed)) },
         rule: "python/key-use",
         sink: &short_name(&sink.call),
         does: sink.does,
@@ -369,15 +373,19 @@ fn entry_of<'a>(
     keys: &[String],
     scope: ScopeId,
 ) -> Option<(&'a Expr, ScopeId)> {
-    let (dict, scope) = match expr {
-        Expr::Dict(dict) => (dict, scope),
+    let dict = match expr {
+        Expr::Dict(dict) => dict,
+        Expr::Call(call) if tail(&call.func) == Some("dict") => {
+            return argument(call, None, keys).map(|key| (key, scope));
+        }
         Expr::Name(name) => {
             let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
-            let dict = defs.iter().find_map(|def| match def.bound {
-                Bound::Value(Expr::Dict(dict)) => Some(dict),
+            return defs.iter().find_map(|def| match def.bound {
+                Bound::Value(value @ (Expr::Dict(_) | Expr::Call(_))) => {
+                    entry_of(names, value, keys, at)
+                }
                 _ => None,
-            })?;
-            (dict, at)
+            });
         }
         _ => return None,
     };
@@ -449,6 +457,10 @@ fn implicit<'a>(
             let mut origin = Origin::of_setting(&rule.setting, Source::Settings, Hold::Unknown);
             origin.class = Some(Class::Key);
             origin
+        }
+        // What makes tokens there has been made itself with the key when it was imported.
+        None if rule.setting == "SIGNING_KEY" => {
+            Origin::of_setting(&rule.setting, Source::Settings, Hold::Unknown)
         }
         None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
     };
