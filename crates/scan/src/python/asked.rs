@@ -74,6 +74,9 @@ fn named<'a>(
         let is_given = placed.into != Into::Elsewhere;
         return second().filter(|_| is_given && tail(first).is_some_and(shapes::holds_settings));
     }
+    if asks_secrets(name, receiver) {
+        return names.text(first, placed.scope).map(|key| (0, key));
+    }
     if !shapes::asks_settings(name, receiver) {
         let told = names.text(first, placed.scope).filter(|key| gives(placed, name, key));
         return kept(name, given).or(told.map(|key| (0, key)));
@@ -91,6 +94,33 @@ fn named<'a>(
     }
     // `read_configuration(session, "ENCRYPTION_KEY")`
     second().filter(|_| shapes::asks_settings(name, None))
+}
+
+/// Whether a call by its name asks a store of secrets: `read_secret("jwt/signing_key")`, and `get` of
+/// something that is called a vault.
+fn asks_secrets(name: &str, receiver: Option<&str>) -> bool {
+    let speaks = |name: &str| {
+        ["secret", "vault", "ssm"].iter().any(|part| name.to_ascii_lowercase().contains(part))
+    };
+    if !speaks(name) && !receiver.is_some_and(speaks) {
+        return false;
+    }
+    let words = crate::names::words(name);
+    let asks = [
+        "access", "fetch", "find", "get", "load", "lookup", "must", "read", "require", "resolve",
+        "retrieve",
+    ];
+    let stores = ["secrets", "ssm", "vault", "secretsmanager", "keyvault"];
+    let is_asked = words.first().is_some_and(|first| asks.contains(&first.as_str()));
+    let of_name = || words.iter().any(|word| word == "secret" || stores.contains(&word.as_str()));
+    let of_receiver = || {
+        let on = receiver.map(crate::names::words).unwrap_or_default();
+        let holds = ["manager", "store", "client", "service", "provider", "backend", "reader"];
+        let is_store = on.iter().any(|word| word == "secret" || word == "secrets")
+            && on.last().is_some_and(|last| holds.contains(&last.as_str()));
+        is_store || on.last().is_some_and(|last| stores.contains(&last.as_str()))
+    };
+    is_asked && (of_name() || of_receiver())
 }
 
 /// `config.get("shop", "signing_key")`: a part of the settings, and one of its names; there may be

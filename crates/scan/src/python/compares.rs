@@ -44,7 +44,11 @@ pub(super) fn at<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Placed<'a, a
 
 /// Whether a value stands in the code, or is a number of something.
 fn is_known(expr: &Expr) -> bool {
-    text_of(expr).is_some() || expr.is_literal_expr() || expr.is_bin_op_expr()
+    let is_number = match expr {
+        Expr::BinOp(sum) => sum.op != ast::Operator::Add,
+        _ => false,
+    };
+    text_of(expr).is_some() || expr.is_literal_expr() || is_number
 }
 
 /// Whether both are attributes of one object, or the same of two.
@@ -66,6 +70,16 @@ fn secret<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> Option<Origi
             Expr::StringLiteral(key) => key.value.to_str(),
             _ => return None,
         },
+        // `f"Bearer {settings.CRON_SECRET}"`
+        Expr::FString(text) => {
+            return text.value.elements().find_map(|part| match part {
+                ast::InterpolatedStringElement::Interpolation(one) => {
+                    secret(names, &one.expression, scope)
+                }
+                ast::InterpolatedStringElement::Literal(_) => None,
+            });
+        }
+        Expr::BinOp(sum) => return secret(names, &sum.right, scope),
         Expr::Call(call) => call.arguments.args.first().and_then(|first| match first {
             Expr::StringLiteral(key) => Some(key.value.to_str()),
             _ => None,

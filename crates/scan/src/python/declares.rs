@@ -34,7 +34,10 @@ fn variable<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
     let is_field = tail(&placed.node.func) == Some("key")
         && names.dotted(&placed.node.func, placed.scope).as_deref() == Some("typedconfig.key");
     let under = || placed.under.filter(|_| is_field).map(Cow::Borrowed);
-    let Some(text) = said.or_else(|| variable_of(placed)).or_else(under) else { return };
+    let secret = || secret_of(placed);
+    let Some(text) = said.or_else(|| variable_of(placed)).or_else(under).or_else(secret) else {
+        return;
+    };
     let Some(class) = words::judge_loaded(&text) else { return };
     let at = tail_start(&placed.node.func);
     out.load(&Loaded {
@@ -48,6 +51,18 @@ fn variable<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
         hot: Hot::No,
         confidence: Confidence::Medium,
     });
+}
+
+/// An option that is declared to be secret: `Opt("auth_key", secret=True)`.
+fn secret_of<'a>(placed: &Call<'a>) -> Option<Cow<'a, str>> {
+    let says = ["secret", "sensitive", "is_secret", "is_sensitive"];
+    let is_secret = says
+        .iter()
+        .filter_map(|name| keyword(placed.node, name))
+        .any(|given| matches!(given, Expr::BooleanLiteral(given) if given.value));
+    let name = placed.node.arguments.args.first().filter(|_| is_secret).and_then(text_of)?;
+    let is_plain = !name.starts_with('-') && !name.contains(' ');
+    is_plain.then_some(name)
 }
 
 /// `settings.set("secret_key", "SECRET_KEY")`: a setting, and the variable that gives it.

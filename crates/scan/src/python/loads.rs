@@ -253,7 +253,8 @@ fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
 fn is_question(out: &Out<'_>, at: usize) -> bool {
     let line = out.file.text.get(at..).and_then(|rest| rest.split('\n').next()).unwrap_or_default();
     let compares = ["==", "!=", " in ", "compare"].iter().any(|sign| line.contains(sign));
-    !compares && line.trim_end().ends_with(':') && super::asked::is_condition(out, at)
+    let ends = [":", "(", " and", " or"].iter().any(|end| line.trim_end().ends_with(end));
+    !compares && ends && super::asked::is_condition(out, at)
 }
 
 /// Whether the call that begins there gives a switch or a number: `extract_bool("PROXY_AUTH")`.

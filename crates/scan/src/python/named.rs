@@ -47,6 +47,10 @@ impl Names<'_> {
         match expr {
             Expr::Name(name) => Some(of_constant(name.id.as_str()).to_owned()),
             Expr::Attribute(attribute) => Some(of_constant(attribute.attr.as_str()).to_owned()),
+            // `certificate["keyFile"]`
+            Expr::Subscript(subscript) => {
+                text_of(&subscript.slice).map(std::borrow::Cow::into_owned)
+            }
             Expr::BinOp(sum) => {
                 let left = self.text(&sum.left, scope);
                 let right = self.text(&sum.right, scope);
