@@ -89,6 +89,7 @@ fn owned(names: &Names<'_>, scope: ScopeId, name: &str) -> Option<String> {
     let class = class.name.as_str();
     let ends = ["Settings", "Config", "Configuration", "Conf", "Options"];
     let whose = ends.iter().find_map(|end| class.strip_suffix(end)).unwrap_or(class);
+    let whose = if whose.is_empty() { "App" } else { whose };
     matches!(name, "token" | "key" | "secret").then(|| format!("{whose}_{name}"))
 }
 

@@ -23,6 +23,7 @@ pub(super) fn at<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
         in_trait(names, out, placed);
     }
     schema(names, out, placed);
+    variables(names, out, placed);
 }
 
 /// An option of a command or an entry of a schema that says which variable of the environment gives
@@ -139,6 +140,33 @@ fn in_trait<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
         && text_of(first).is_some_and(|text| words::may_be_value(&text, under))
     {
         out.literal(first, "python/default-literal", Some(under), class, Scope::Class);
+    }
+}
+
+/// The variables that an object of the environment declares: `Environment(SECRET_KEY=str)`.
+fn variables<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
+    let name = tail(&placed.node.func).unwrap_or_default();
+    if !name.to_ascii_lowercase().contains("env") {
+        return;
+    }
+    for given in placed.node.arguments.keywords.iter().take(200) {
+        let (Some(variable), Expr::Name(kind)) = (&given.arg, &given.value) else { continue };
+        let is_constant = !variable.bytes().any(|byte| byte.is_ascii_lowercase());
+        let is_text = matches!(kind.id.as_str(), "str" | "bytes");
+        let Some(class) = words::judge_loaded(variable).filter(|_| is_constant && is_text) else {
+            continue;
+        };
+        out.load(&Loaded {
+            at: variable.range.start().to_usize(),
+            rule: "python/env-declared",
+            name: variable,
+            under: None,
+            class,
+            source: Source::Environment,
+            scope: names.when(placed.scope),
+            hot: Hot::No,
+            confidence: Confidence::Medium,
+        });
     }
 }
 

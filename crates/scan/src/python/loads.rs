@@ -610,6 +610,9 @@ pub(super) fn copy<'a>(names: &Names<'a>, out: &mut Out<'_>, copy: &Assigned<'a>
     if !may_hold_key(copy.value) && !words::may_name_key(under) {
         return;
     }
+    if given(names, out, copy, under, into) {
+        return;
+    }
     let local = root_name(copy.value).filter(|_| into == Into::Kept);
     let defs = local.and_then(|local| names.scopes.lookup(local, copy.scope));
     if let Some((at, defs)) = defs.filter(|(at, _)| *at != 0) {
@@ -633,6 +636,50 @@ pub(super) fn copy<'a>(names: &Names<'a>, out: &mut Out<'_>, copy: &Assigned<'a>
     settings_copy(names, out, &origin, copy, under, into);
 }
 
+/// What a function of another file gives by its name: `self.key = get_encryption_key()`; whether
+/// it is a key that is kept.
+fn given<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    copy: &Assigned<'a>,
+    under: &str,
+    into: Into,
+) -> bool {
+    let Expr::Call(call) = copy.value else { return false };
+    let Some(name) = tail(&call.func).filter(|_| call.arguments.is_empty()) else { return false };
+    let own = words::of_getter(name);
+    let at = tail_start(&call.func);
+    let is_getter = own != name && !name.contains("random") && !name.starts_with("make_");
+    if !is_getter
+        || words::judge(own) != Some(Class::Key)
+        || words::judge(under) != Some(Class::Key)
+        || out.has(Kind::EnvLoad, at)
+    {
+        return false;
+    }
+    let (rules, callee) = names.rules(call, copy.scope);
+    if !rules.is_empty() || callee.function.is_some() {
+        return false;
+    }
+    let scope = match names.when(copy.scope) {
+        Scope::Call if into == Into::Kept => Scope::Instance,
+        Scope::Call => return false,
+        other => other,
+    };
+    out.load(&Loaded {
+        at,
+        rule: "python/settings-copy",
+        name: own,
+        under: Some(under),
+        class: Class::Key,
+        source: Source::Settings,
+        scope,
+        hot: Hot::No,
+        confidence: Confidence::Low,
+    });
+    true
+}
+
 fn settings_copy(
     names: &Names<'_>,
     out: &mut Out<'_>,
@@ -642,7 +689,9 @@ fn settings_copy(
     into: Into,
 ) {
     let (Some(at), Some(name)) = (origin.at, origin.name.as_deref()) else { return };
-    let class = origin.class.or_else(|| words::judge(under));
+    // `config["bot.access_token"]`: what stands in settings is one that stays.
+    let stays = || words::judge_loaded(name).filter(|_| name.ends_with("access_token"));
+    let class = origin.class.or_else(|| words::judge(under)).or_else(stays);
     let Some(class) = class.filter(|_| origin.source == Source::Settings) else { return };
     // The settings are read here, or in the function whose local ends here.
     let start = match names.scopes.function_of(copy.scope) {

@@ -124,7 +124,11 @@ fn explicit<'a>(
     };
     let used = Used {
         // Options that stand elsewhere are where the key is handed over.
-        at: if is_spread { key.start().to_usize() } else { tail_start(called(placed)) },
+        at: if is_spread && sink.keeps {
+            key.start().to_usize()
+        } else {
+            tail_start(called(placed))
+        },
         rule: "python/key-use",
         sink: &short_name(&sink.call),
         does: sink.does,
