@@ -22,6 +22,7 @@ const ABOUT: &[&str] = &[
     "bytes",
     "class",
     "column",
+    "context",
     "cookie",
     "count",
     "days",
@@ -195,6 +196,7 @@ const OTHER_KEYS: &[&str] = &[
     "context",
     "db",
     "dict",
+    "error",
     "event",
     "field",
     "foreign",
@@ -203,6 +205,7 @@ const OTHER_KEYS: &[&str] = &[
     "lock",
     "lookup",
     "map",
+    "message",
     "object",
     "option",
     "order",
@@ -349,8 +352,9 @@ const TRAILING: &[&str] = &[
 
 /// Words in front of keys that make a number or a switch of them.
 const COUNTS: &[&str] = &[
-    "allow", "check", "disable", "disabled", "enable", "enabled", "has", "is", "max", "maximum",
-    "min", "minimum", "num", "number", "require", "requires", "skip", "total", "use", "uses",
+    "allow", "check", "disable", "disabled", "enable", "enabled", "has", "hide", "is", "max",
+    "maximum", "min", "minimum", "num", "number", "require", "requires", "skip", "total", "use",
+    "uses",
 ];
 
 /// What sort of secret has this name, if any. The name may be a setting, a variable, a key of a
@@ -472,6 +476,8 @@ fn judge_words(words: &[String]) -> Option<Class> {
         return (is_key && !is_of_site).then_some(Class::Public);
     }
     match last.as_str() {
+        // The name of what a cluster pulls images with.
+        "secret" if matches!(prior, "pull" | "push" | "tls") => None,
         "secret" => Some(match prior {
             "client" | "consumer" | "api" | "oauth" | "oauth2" | "app" | "access" => {
                 Class::Credential

@@ -144,6 +144,7 @@ const PURPOSES: &[&str] = &[
 const OTHERS: &[&str] = &[
     "assert",
     "cookie",
+    "credential",
     "delete",
     "describe",
     "email",

@@ -19,16 +19,25 @@ pub(super) fn field<'a>(
 ) {
     let Expr::Name(name) = field.target.as_ref() else { return };
     let name = name.id.as_str();
-    if !words::may_name_key(name) || !is_settings(names, scope) || is_class_var(&field.annotation) {
+    if !words::may_name_key(name) || is_class_var(&field.annotation) {
         return;
     }
+    let holder = if is_settings(names, scope) {
+        Holder::Environment
+    } else if is_text(&field.annotation)
+        && (is_model_of_settings(names, out, scope) || is_part_of_settings(names, scope))
+    {
+        Holder::Model
+    } else {
+        return;
+    };
     let (alias, default) = described(field.value.as_deref());
     let alias = alias.map(std::borrow::Cow::into_owned);
     let prefix = prefix_of(names, scope).unwrap_or_default();
     let full = alias.unwrap_or_else(|| format!("{prefix}{name}"));
-    let Some(class) = words::judge_loaded(name).or_else(|| words::judge_loaded(&full)) else {
-        return;
-    };
+    let own = || owned(names, scope, name).as_deref().and_then(words::judge_loaded);
+    let class = words::judge_loaded(name).or_else(|| words::judge_loaded(&full)).or_else(own);
+    let Some(class) = class else { return };
     // What `SESSION_COOKIE_KEY` names is a cookie, when its default says so.
     if default.and_then(text_of).is_some_and(|text| words::is_slot_name(&text, name)) {
         return;
@@ -39,14 +48,104 @@ pub(super) fn field<'a>(
         name: &full,
         under: Some(name),
         class,
-        source: Source::Environment,
+        source: holder.source(),
         scope: Scope::Class,
         hot: Hot::No,
-        confidence: Confidence::High,
+        confidence: holder.confidence(),
     });
     let Some(default) = default else { return };
     if text_of(default).is_some_and(|text| words::may_be_value(&text, name)) {
         out.literal(default, "python/default-literal", Some(&full), class, Scope::Class);
+    }
+}
+
+/// From where a class has the values of its fields.
+#[derive(Clone, Copy)]
+enum Holder {
+    Environment,
+    /// A file of settings that somebody else reads.
+    Model,
+}
+
+impl Holder {
+    const fn source(self) -> Source {
+        match self {
+            Self::Environment => Source::Environment,
+            Self::Model => Source::Settings,
+        }
+    }
+
+    const fn confidence(self) -> Confidence {
+        match self {
+            Self::Environment => Confidence::High,
+            Self::Model => Confidence::Medium,
+        }
+    }
+}
+
+/// Of the field `token` of `class BotSettings` the name `Bot_token`.
+fn owned(names: &Names<'_>, scope: ScopeId, name: &str) -> Option<String> {
+    let Body::Class(class) = names.scopes.body(scope) else { return None };
+    let class = class.name.as_str();
+    let ends = ["Settings", "Config", "Configuration", "Conf", "Options"];
+    let whose = ends.iter().find_map(|end| class.strip_suffix(end)).unwrap_or(class);
+    let whose = if whose.is_empty() { "App" } else { whose };
+    matches!(name, "token" | "key" | "secret").then(|| format!("{whose}_{name}"))
+}
+
+/// Whether a class that a library fills from data is one of settings: `class ShopConfig(BaseModel)`.
+/// Those of requests and schemas are none.
+fn is_model_of_settings(names: &Names<'_>, out: &Out<'_>, scope: ScopeId) -> bool {
+    let Body::Class(class) = names.scopes.body(scope) else { return false };
+    let name = class.name.as_str();
+    let is_named = ["Config", "Settings", "Conf"].iter().any(|end| name.ends_with(end));
+    let is_other = ["Request", "Response", "Create", "Update", "Public", "User", "Form"];
+    let is_of_schema = out
+        .file
+        .path
+        .components()
+        .any(|part| part.as_os_str().to_string_lossy().contains("schema"));
+    is_named
+        && !is_of_schema
+        && !is_other.iter().any(|part| name.contains(part))
+        && names.bases(scope).iter().any(|base| {
+            base.ends_with("BaseModel") || matches!(base.as_str(), "Struct" | "Schematic")
+        })
+}
+
+/// Whether a class is the type of a field of settings: `jwt: JwtPart`.
+fn is_part_of_settings(names: &Names<'_>, scope: ScopeId) -> bool {
+    let Body::Class(class) = names.scopes.body(scope) else { return false };
+    let name = class.name.as_str();
+    let is_model = || names.bases(scope).iter().any(|base| base.ends_with("BaseModel"));
+    let is_type = |field: &ast::StmtAnnAssign| {
+        let of = match field.annotation.as_ref() {
+            Expr::BinOp(either) => &either.left,
+            _ => &field.annotation,
+        };
+        matches!(of.as_ref(), Expr::Name(one) if one.id.as_str() == name)
+    };
+    let mut fields =
+        names.scopes.fields.iter().filter(|(of, field)| *of != scope && is_type(field));
+    fields.next().is_some_and(|(of, _)| is_settings(names, *of)) && is_model()
+}
+
+/// Whether an annotation is that of a text, which may be missing: `str`, `SecretStr | None`.
+fn is_text(annotation: &Expr) -> bool {
+    match annotation {
+        Expr::BinOp(either) => is_text(&either.left) || is_text(&either.right),
+        Expr::Subscript(of)
+            if matches!(tail(&of.value), Some("Optional" | "Annotated" | "Union")) =>
+        {
+            match of.slice.as_ref() {
+                Expr::Tuple(all) => all.elts.first().is_some_and(is_text),
+                one => is_text(one),
+            }
+        }
+        Expr::StringLiteral(text) => text.value.to_str().contains("str"),
+        other => tail(other).is_some_and(|name| {
+            matches!(name, "str" | "bytes") || name.contains("Secret") || name.ends_with("String")
+        }),
     }
 }
 

@@ -5,7 +5,7 @@ use super::out::{Loaded, Out};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, argument, tail, tail_start, text_of};
 use super::resolve::Names;
-use super::scopes::{Bound, Placed, ScopeId};
+use super::scopes::{Body, Bound, Placed, ScopeId};
 use super::words;
 use super::wraps::Wraps;
 use crate::finding::{Class, Confidence, Kind, Source};
@@ -51,7 +51,10 @@ pub(super) fn at<'a>(
         let own = names.setting_name(path, placed.scope).unwrap_or_default();
         let is_of_key =
             own.contains("secret") || words::names_a_key_file(&own) && !path.is_call_expr();
-        if words::judge(&own).is_none() && !is_of_key && !is_key_file(placed) {
+        let is_told = words::judge(&own).is_some() || is_key_file(placed);
+        // Where the calls say which file it is, they are told of.
+        let is_general = || is_reader(names, of) && !is_told;
+        if !is_told && !is_of_key || is_general() {
             return;
         }
     }
@@ -62,7 +65,9 @@ pub(super) fn at<'a>(
     } else {
         let name = names.setting_name(path, placed.scope).unwrap_or_default();
         let is_secret = words::names_a_path(&name)
-            && (name.contains("secret") || words::names_a_key_file(&name) && !path.is_call_expr());
+            && (name.contains("secret")
+                || words::names_a_private_file(&name)
+                || words::names_a_key_file(&name) && !path.is_call_expr());
         let is_secret = is_secret || is_key_file(placed);
         let class = words::judge(&name).or(is_secret.then_some(Class::Key));
         let class = class.filter(|class| *class != Class::Password);
@@ -80,8 +85,10 @@ pub(super) fn at<'a>(
     }
     // Of a file that an argument names the calls tell more.
     let is_made = given.is_name_expr() && matches!(path, Expr::BinOp(_) | Expr::FString(_));
-    let is_fixed =
-        !is_made && !is_key_file(placed) && parameter_in(names, path, placed.scope).is_none();
+    let is_fixed = !is_made
+        && !is_key_file(placed)
+        && parameter_in(names, path, placed.scope).is_none()
+        && !rests_on_parameter(names, path, placed.scope);
     let (scope, hot) = when(names, &placing(names, placed), is_fixed && !is_own(path));
     out.load(&Loaded {
         at: tail_start(&call.func),
@@ -94,6 +101,31 @@ pub(super) fn at<'a>(
         hot,
         confidence: Confidence::Medium,
     });
+}
+
+/// Whether a path is a part of what the function is given: `open(settings.get("KEY_FILE"))`.
+fn rests_on_parameter(names: &Names<'_>, path: &Expr, scope: ScopeId) -> bool {
+    let found = super::flow::root_of(path).and_then(|root| names.scopes.lookup(root, scope));
+    found.is_some_and(|(at, defs)| {
+        defs.iter().take(4).any(|def| match def.bound {
+            Bound::Parameter(..) => true,
+            Bound::Value(value)
+                if !value.range().contains(path.start()) && !value.is_name_expr() =>
+            {
+                rests_on_parameter(names, value, at)
+            }
+            _ => false,
+        })
+    })
+}
+
+/// Whether a function that others of this file call says that it reads files.
+fn is_reader(names: &Names<'_>, of: ScopeId) -> bool {
+    let Body::Function(function) = names.scopes.body(of) else { return false };
+    let name = function.name.as_str();
+    let reads = ["read_", "load_", "slurp"];
+    reads.iter().any(|start| name.trim_start_matches('_').starts_with(start))
+        && names.scopes.calls.iter().any(|call| tail(&call.node.func) == Some(name))
 }
 
 /// Whether an object has the path: what is read then may be kept there too.
@@ -121,6 +153,9 @@ fn is_module(names: &Names<'_>, expr: &Expr, placed: &Call<'_>) -> bool {
 /// The path itself in `Path(path)`, `str(path)` and through variables of the function.
 fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
     match expr {
+        Expr::Call(call) if tail(&call.func) == Some("Path") && call.arguments.args.len() > 1 => {
+            expr
+        }
         Expr::Call(call) if matches!(tail(&call.func), Some("Path" | "str" | "expanduser")) => {
             call.arguments.args.first().unwrap_or(expr)
         }
@@ -151,23 +186,52 @@ fn path_in<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> &'a Expr {
 /// The last known part of a path that is put together.
 fn last_text(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> {
     match expr {
-        Expr::Call(call) if tail(&call.func) == Some("join") => {
-            names.text(call.arguments.args.last()?, scope)
+        Expr::Call(call) if matches!(tail(&call.func), Some("join" | "Path" | "joinpath")) => {
+            let last = call.arguments.args.last()?;
+            names.text(last, scope).or_else(|| mounted(names, call, last, scope))
         }
         // `"/data/%s.key" % name`
         Expr::BinOp(sum) if sum.op == ast::Operator::Mod => names.text(&sum.left, scope),
-        Expr::BinOp(sum) => names.text(&sum.right, scope),
+        Expr::BinOp(sum) => names.text(&sum.right, scope).or_else(|| match sum.left.as_ref() {
+            Expr::Call(call) => mounted(names, call, &sum.right, scope),
+            _ => None,
+        }),
         Expr::FString(_) => names.setting_name(expr, scope).filter(|text| text.contains('/')),
         _ => None,
     }
 }
 
-/// Whether a function by its name reads a file which by its variable holds a key.
-pub(super) fn reads_key_file(function: &str, path: &Expr) -> bool {
-    let Some(path) = tail(path) else { return false };
+/// The path of a secret that is mounted, where a constant names it: `join("/run/secrets", NAME)`.
+fn mounted(names: &Names<'_>, call: &ast::ExprCall, last: &Expr, scope: ScopeId) -> Option<String> {
+    let folder = call.arguments.args.first().and_then(|first| names.text(first, scope))?;
+    let is_one = folder.trim_end_matches('/') == "/run/secrets"
+        && parameter_in(names, last, scope).is_none();
+    let name = names.setting_name(last, scope).filter(|_| is_one)?;
+    let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    is_constant.then(|| format!("/run/secrets/{name}"))
+}
+
+/// What a function reads that by its name reads a file: the path, its name and what is in it.
+pub(super) fn read_by<'a>(
+    names: &Names<'a>,
+    placed: &Call<'a>,
+    function: &str,
+) -> Option<(&'a Expr, String, Class)> {
     let lower = function.to_ascii_lowercase();
-    let is_key = words::judge(path).is_some_and(|class| class == Class::Key);
-    is_key
-        && words::names_a_path(path)
-        && (lower.starts_with("read") || lower.starts_with("load") || lower.starts_with("slurp"))
+    let starts = ["read", "load", "slurp", "from_"];
+    if !starts.iter().any(|start| lower.trim_start_matches('_').starts_with(start)) {
+        return None;
+    }
+    let arguments = &placed.node.arguments;
+    let given = arguments.args.first();
+    let given = given.or_else(|| arguments.keywords.first().map(|keyword| &keyword.value))?;
+    if let Some(path) = tail(given) {
+        let is_key = words::judge(path) == Some(Class::Key) && words::names_a_path(path);
+        return is_key.then(|| (given, path.to_owned(), Class::Key));
+    }
+    let path = path_in(names, given, placed.scope);
+    let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope))?;
+    let ends = [".pem", ".key", ".p8", ".p12", ".pfx"];
+    let is_file = ends.iter().any(|end| text.ends_with(end));
+    words::judge_path(&text).filter(|_| is_file).map(|class| (given, text, class))
 }

@@ -7,7 +7,7 @@ use super::resolve::{Names, is_cached, is_constructor, is_property};
 use super::scopes::{Body, Bound, Def, ScopeId};
 use super::table::Rule;
 use super::words;
-use crate::finding::{Class, Source};
+use crate::finding::{Class, Does, Source};
 use crate::site::Link;
 
 /// As many steps as a value is followed.
@@ -139,7 +139,13 @@ impl Origin<'_> {
             Source::Argument => 2,
             _ => 4,
         };
-        source + u8::from(self.is_key())
+        // A key of whatever source before a parameter that is none.
+        let of_class = match self.class {
+            None => 0,
+            Some(Class::Password) => 1,
+            Some(_) => 3,
+        };
+        source + of_class
     }
 }
 
@@ -410,6 +416,18 @@ impl<'a> Names<'a> {
         }) {
             return self.follow(key, scope, fuel);
         }
+        // What is derived of a key stands for it; of a password it is something new.
+        if let Some(key) = rules.iter().find_map(|rule| match rule {
+            Rule::Sink(sink) if sink.does == Does::Derives => {
+                argument(call, sink.key, &sink.keywords)
+            }
+            _ => None,
+        }) {
+            let origin = self.follow(key, scope, fuel);
+            if origin.class == Some(Class::Key) && origin.is_loaded() {
+                return origin;
+            }
+        }
         if callee.dotted.as_deref().is_some_and(is_generator) {
             return Origin { source: Source::Generated, ..Origin::unknown(None) };
         }
@@ -484,7 +502,7 @@ impl<'a> Names<'a> {
             return Origin::unknown(Some(own));
         }
         if words::may_load(name)
-            && let Some(key) = call.arguments.args.first().and_then(|key| self.text(key, scope))
+            && let Some(key) = super::asked::setting_in(self, call, scope)
         {
             return Origin::of_setting(&key, Source::Unknown, Hold::Unknown);
         }
@@ -518,7 +536,9 @@ impl<'a> Names<'a> {
             // Which of its parameters it gives, it may decide by their values.
             let all = call.arguments.args.iter().filter(|one| !one.is_literal_expr());
             let passed = self.any(all, scope, fuel);
-            if passed.is_key() || passed.is_loaded() || passed.parameter.is_some() {
+            let has_own = origin.is_key() && origin.is_loaded();
+            let is_more = passed.parameter.is_some() && !has_own;
+            if passed.is_key() || passed.is_loaded() || is_more {
                 origin = passed;
             }
             origin.parameter = origin.parameter.filter(|(of, _)| *of != function);
@@ -661,67 +681,6 @@ impl<'a> Names<'a> {
             }
         })
     }
-
-    /// The text that an expression gives, through constants.
-    pub(super) fn text(&self, expr: &Expr, scope: ScopeId) -> Option<String> {
-        self.text_within(expr, scope, 3)
-    }
-
-    fn text_within(&self, expr: &Expr, scope: ScopeId, fuel: u8) -> Option<String> {
-        let fuel = fuel.checked_sub(1)?;
-        match expr {
-            Expr::Name(name) => {
-                let (at, defs) = self.scopes.lookup(name.id.as_str(), scope)?;
-                match defs.first().filter(|_| defs.len() == 1)?.bound {
-                    // One of two: the first stands for both.
-                    Bound::Value(Expr::If(choice)) => self.text_within(&choice.body, at, fuel),
-                    Bound::Value(value) => text_of(value).map(std::borrow::Cow::into_owned),
-                    Bound::Import(_) if at == 0 => None,
-                    _ => None,
-                }
-            }
-            other => text_of(other).map(std::borrow::Cow::into_owned),
-        }
-    }
-
-    /// The name of a setting, where its expression tells one: a text, a constant with a speaking
-    /// name, or the known parts of a text that is put together.
-    pub(super) fn setting_name(&self, expr: &Expr, scope: ScopeId) -> Option<String> {
-        if let Some(text) = self.text(expr, scope) {
-            return Some(text);
-        }
-        match expr {
-            Expr::Name(name) => Some(name.id.as_str().to_owned()),
-            Expr::Attribute(attribute) => Some(attribute.attr.as_str().to_owned()),
-            Expr::BinOp(sum) => {
-                let left = self.text(&sum.left, scope);
-                let right = self.text(&sum.right, scope);
-                match (left, right) {
-                    (Some(left), Some(right)) => Some(left + &right),
-                    (left, right) => left.or(right),
-                }
-            }
-            Expr::FString(string) => {
-                let mut whole = String::new();
-                for part in string.value.elements() {
-                    match part {
-                        ast::InterpolatedStringElement::Literal(text) => whole += &text.value,
-                        ast::InterpolatedStringElement::Interpolation(one) => {
-                            whole += &self.text(&one.expression, scope).unwrap_or_default();
-                        }
-                    }
-                }
-                Some(whole)
-            }
-            Expr::Call(call) => match call.func.as_ref() {
-                Expr::Attribute(method) if words::passes_receiver(method.attr.as_str()) => {
-                    self.setting_name(&method.value, scope)
-                }
-                _ => self.setting_name(call.arguments.args.last()?, scope),
-            },
-            _ => None,
-        }
-    }
 }
 
 impl Origin<'_> {
@@ -732,7 +691,7 @@ impl Origin<'_> {
 }
 
 /// The variable with which a chain of attributes, indices and calls begins.
-fn root_of(expr: &Expr) -> Option<&str> {
+pub(super) fn root_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Name(name) => Some(name.id.as_str()),
         Expr::Attribute(attribute) => root_of(&attribute.value),
@@ -746,7 +705,10 @@ fn root_of(expr: &Expr) -> Option<&str> {
 pub(super) fn fits(load: &crate::rules::Load, call: &ast::ExprCall) -> bool {
     let named = argument(call, Some(load.setting), NAMELESS);
     let is_other = matches!(named, Some(Expr::List(_) | Expr::Dict(_) | Expr::Subscript(_)));
-    !(load.call.starts_with("*.") && is_other)
+    // What reads a path is called on it.
+    let is_without = named.is_none() && load.from != Source::File
+        || named.is_none() && !matches!(tail(&call.func), Some("read_text" | "read_bytes"));
+    !(load.call.starts_with("*.") && (is_other || is_without))
 }
 
 /// What a rule says of a load whose setting is not known yet.

@@ -20,7 +20,7 @@ pub(super) fn named<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Placed<'a
     let is_setting = name.bytes().all(|byte| !byte.is_ascii_lowercase());
     let is_fit = match placed.into {
         Into::Item => is_setting,
-        Into::Setting => is_setting || class == Class::Key,
+        Into::Setting => is_setting || class != Class::Password,
         Into::Argument => class != Class::Password || is_setting,
         _ => true,
     };

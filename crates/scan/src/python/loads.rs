@@ -1,7 +1,6 @@
 //! Places that get a key from outside the file: the environment, files, secret stores, and copies
 //! of settings that outlive the call.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::files;
@@ -21,7 +20,8 @@ use crate::site::{Hot, Reaches};
 type Call<'a> = Placed<'a, ast::ExprCall>;
 
 /// Names of the argument that names a setting.
-const SETTING: [&str; 16] = [
+const SETTING: [&str; 17] = [
+    "request",
     "key",
     "name",
     "env",
@@ -95,17 +95,51 @@ pub(super) fn at<'a>(
     if load.call.starts_with("*.") && setting.is_none() {
         return false;
     }
+    let setting = setting.map(|setting| in_request(setting));
+    let is_named = load.from == Source::SecretStore
+        && setting.is_some_and(|setting| names_secret(names, setting, placed.scope));
     if let Some(parameter) = setting.and_then(|setting| parameter_in(names, setting, placed.scope))
+        && !is_named
     {
         wraps.add(parameter.0, parameter.1, Reaches::Loader(load.from));
         return true;
     }
     let name = setting.and_then(|setting| setting_of(names, setting, placed.scope));
+    let section = placed.node.arguments.args.first().filter(|_| load.setting == 1);
+    let name = name.map(|name| of_section(section, name));
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
+    if super::asked::gives_other(placed.node) {
+        return true;
+    }
     let at = tail_start(&placed.node.func);
     let sets = tail(&placed.node.func) == Some("setdefault") && placed.into == Into::Elsewhere;
     one(names, out, &placing(names, placed), at, name, load, fallback.map(|one| (one, sets)));
     true
+}
+
+/// `access_secret_version(request={"name": path})`
+fn in_request(setting: &Expr) -> &Expr {
+    let Expr::Dict(dict) = setting else { return setting };
+    let named = dict
+        .items
+        .iter()
+        .find(|item| item.key.as_ref().and_then(text_of).is_some_and(|key| key == "name"));
+    named.map_or(setting, |item| &item.value)
+}
+
+/// Whether a path says which secret it is, whatever else it is made of.
+fn names_secret(names: &Names<'_>, setting: &Expr, scope: ScopeId) -> bool {
+    let path = setting_of(names, setting, scope).filter(|path| path.contains('/'));
+    path.is_some_and(|path| path.split('/').any(|part| words::judge(part).is_some()))
+}
+
+/// A bare name with the section in which it stands: `bot.token`.
+fn of_section(section: Option<&Expr>, name: String) -> String {
+    match section.and_then(text_of).filter(|_| matches!(name.as_str(), "key" | "token" | "secret"))
+    {
+        Some(section) => format!("{section}.{name}"),
+        None => name,
+    }
 }
 
 /// The name of the setting that is loaded. A variable with a name in small letters runs over names
@@ -115,7 +149,18 @@ fn setting_of(names: &Names<'_>, expr: &Expr, scope: ScopeId) -> Option<String> 
         Expr::Name(name) => name.id.as_str().bytes().any(|byte| byte.is_ascii_lowercase()),
         _ => false,
     };
-    if is_variable { names.text(expr, scope) } else { names.setting_name(expr, scope) }
+    if !is_variable {
+        return names.setting_name(expr, scope);
+    }
+    let put_together = || {
+        let Expr::Name(name) = expr else { return None };
+        let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
+        match defs.first().filter(|_| defs.len() == 1)?.bound {
+            Bound::Value(value @ Expr::FString(_)) => names.setting_name(value, at),
+            _ => None,
+        }
+    };
+    names.text(expr, scope).or_else(put_together)
 }
 
 /// Where a load stands, and what becomes of it.
@@ -142,7 +187,10 @@ pub(super) fn one(
     fallback: Option<(&Expr, bool)>,
 ) {
     let under = placing.under.filter(|under| words::may_name_key(under));
-    if is_only_asked(out, at) || is_of_switch(out, at) {
+    if is_only_asked(out, at)
+        || is_of_switch(out, at)
+        || placing.into == Into::Elsewhere && is_question(out, at)
+    {
         return;
     }
     let of_store = |name: &str| {
@@ -154,7 +202,8 @@ pub(super) fn one(
         by_path.or_else(|| part_of_secret(out, at).filter(|_| load.from == Source::SecretStore))
     };
     let by_name = name.as_deref().and_then(words::judge_loaded).or_else(within);
-    let by_place = under.and_then(words::judge);
+    let is_bare = name.as_deref().is_some_and(|name| is_bare(load.from, placing, name));
+    let by_place = under.and_then(words::judge).or(is_bare.then_some(Class::Credential));
     let is_about =
         name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none())
             && !matches!(name.as_deref(), Some("token" | "key" | "secret"));
@@ -182,11 +231,30 @@ pub(super) fn one(
     }
 }
 
+/// Whether what a constant of the environment gives is kept as a token: `self.key = getenv("ACME")`.
+fn is_bare(from: Source, placing: &Placing<'_>, name: &str) -> bool {
+    let is_constant = !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let under = placing.under.unwrap_or_default().trim_matches('_').to_ascii_lowercase();
+    let is_token = matches!(under.as_str(), "token" | "secret");
+    from == Source::Environment
+        && is_constant
+        && !words::may_name_key(name)
+        && (is_token || under == "key" && placing.into == Into::Kept)
+}
+
 /// `bool(os.environ.get("CLIENT_SECRET"))` only asks whether there is one.
 fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
     let before = out.file.text.get(at.saturating_sub(64)..at).unwrap_or_default();
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
     before.trim_end_matches(is_part).ends_with("bool(")
+}
+
+/// `if os.environ.get("SECRET_KEY"):` only asks too; a comparison takes the value.
+fn is_question(out: &Out<'_>, at: usize) -> bool {
+    let line = out.file.text.get(at..).and_then(|rest| rest.split('\n').next()).unwrap_or_default();
+    let compares = ["==", "!=", " in ", "compare"].iter().any(|sign| line.contains(sign));
+    let ends = [":", "(", " and", " or"].iter().any(|end| line.trim_end().ends_with(end));
+    !compares && ends && super::asked::is_condition(out, at)
 }
 
 /// Whether the call that begins there gives a switch or a number: `extract_bool("PROXY_AUTH")`.
@@ -215,7 +283,7 @@ pub(super) fn when(names: &Names<'_>, placing: &Placing<'_>, live: bool) -> (Sco
     let lexical = names.when(placing.scope);
     let is_kept = placing.into == Into::Kept || placing.is_kept_local;
     let scope = if lexical == Scope::Call && is_kept { Scope::Instance } else { lexical };
-    if scope != Scope::Call {
+    if scope != Scope::Call || names.gives_first_value(placing.scope) {
         return (scope, Hot::No);
     }
     let is_global = placing.into == Into::Name
@@ -314,6 +382,11 @@ pub(super) fn indexed<'a>(
         return;
     }
     let name = setting_of(names, &subscript.slice, placed.scope);
+    let section = match subscript.value.as_ref() {
+        Expr::Subscript(outer) if !load.call.starts_with("json.") => Some(&*outer.slice),
+        _ => None,
+    };
+    let name = name.map(|name| of_section(section, name));
     one(names, out, &placing(names, placed), subscript.start().to_usize(), name, load, None);
 }
 
@@ -346,7 +419,8 @@ pub(super) fn by_wrapper<'a>(
     if let Some((of, place)) = parameter_in(names, given, placed.scope) {
         wraps.add(of, place, Reaches::Loader(from));
         // A path may be made of an argument and still be named as that of a key.
-        if from != Source::File || tail(given).and_then(words::judge).is_none() {
+        let is_key = |name| words::judge(name).is_some() || words::names_a_key_file(name);
+        if from != Source::File || !tail(given).is_some_and(is_key) {
             return;
         }
     }
@@ -361,15 +435,21 @@ pub(super) fn by_wrapper<'a>(
     };
     let Some(name) = name else { return };
     // A file's name that is no text is named by its variable.
-    if from == Source::File && words::judge(&name).is_none() && words::judge_path(&name).is_none() {
+    let function = tail(&placed.node.func).unwrap_or_default().trim_start_matches('_');
+    let writes = ["create", "generate", "save", "store", "write"];
+    if from == Source::File && writes.iter().any(|start| function.starts_with(start)) {
+        return;
+    }
+    let is_key_file = || words::judge_path(&name).is_some() || words::names_a_key_file(&name);
+    if from == Source::File && words::judge(&name).is_none() && !is_key_file() {
         return;
     }
     let is_lasting = names.when(placed.scope) != Scope::Call
         || matches!(place.into, Into::Kept | Into::Entry | Into::Item | Into::Setting)
         || place.is_kept_local;
     // A setting that is asked for by its name is loaded there.
-    let is_named =
-        text_of(given).is_some_and(|text| words::judge(&text).is_some()) && !is_condition(out, at);
+    let is_named = text_of(given).is_some_and(|text| words::judge(&text).is_some())
+        && !super::asked::is_condition(out, at);
     if from == Source::Settings && !is_lasting && !is_named {
         return;
     }
@@ -395,8 +475,12 @@ pub(super) fn by_wrapper<'a>(
     one(names, out, &place, at, Some(name), &load, fallback.map(|one| (one, false)));
     if from == Source::File && !out.has(Kind::EnvLoad, at) {
         let (scope, hot) = when(names, &place, false);
-        let path = names.text(given, placed.scope).unwrap_or_default();
-        let Some(class) = words::judge_path(&path) else { return };
+        let text = names.text(given, placed.scope);
+        let by_variable = text.is_none().then(|| tail(given)).flatten();
+        let by_variable = by_variable.filter(|name| words::names_a_key_file(name));
+        let path = text.or_else(|| by_variable.map(str::to_owned)).unwrap_or_default();
+        let class = words::judge_path(&path).or(by_variable.map(|_| Class::Key));
+        let Some(class) = class else { return };
         out.load(&Loaded {
             at,
             rule: "python/file-load",
@@ -423,19 +507,17 @@ pub(super) fn by_stranger<'a>(
     if callee.function.is_some() || callee.class.is_some() {
         return;
     }
-    let Some(first) = placed.node.arguments.args.first() else { return };
-    if files::reads_key_file(name, first) {
-        let Some(path) = tail(first) else { return };
-        if let Some((of, place)) = parameter_in(names, first, placed.scope) {
+    if let Some((given, path, class)) = files::read_by(names, placed, name) {
+        if let Some((of, place)) = parameter_in(names, given, placed.scope) {
             wraps.add(of, place, Reaches::Loader(Source::File));
         }
         let (scope, hot) = when(names, &placing(names, placed), false);
         out.load(&Loaded {
             at: tail_start(&placed.node.func),
             rule: "python/file-load",
-            name: path,
+            name: &path,
             under: placed.under,
-            class: words::judge(path).unwrap_or(Class::Key),
+            class,
             source: Source::File,
             scope,
             hot,
@@ -443,7 +525,18 @@ pub(super) fn by_stranger<'a>(
         });
         return;
     }
-    if by_accessor(names, out, placed, name, first) || placed.into == Into::Elsewhere {
+    let Some(first) = placed.node.arguments.args.first() else { return };
+    // `getattr(settings, "SHOP_" + name)` gives what the function is asked for.
+    if name == "getattr"
+        && tail(first).is_some_and(crate::shapes::holds_settings)
+        && let Some(second) = placed.node.arguments.args.get(1)
+        && let Some((of, place)) = parameter_in(names, second, placed.scope)
+    {
+        wraps.add(of, place, Reaches::Loader(Source::Settings));
+        return;
+    }
+    if super::asked::by_accessor(names, out, placed, name, first) || placed.into == Into::Elsewhere
+    {
         return;
     }
     if !words::may_load(name) && !gives_constant(placed, name) {
@@ -468,74 +561,13 @@ pub(super) fn by_stranger<'a>(
     if !is_speaking || !is_lasting || place.into == Into::Elsewhere || key.contains(' ') {
         return;
     }
-    let load = accessor(Source::Unknown);
+    if super::asked::gives_other(placed.node) {
+        return;
+    }
+    let load = super::asked::accessor(Source::Unknown);
     let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
     let at = tail_start(&placed.node.func);
     one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
-}
-
-/// What loads the setting that its first argument names, and else gives its second.
-pub(super) fn accessor(from: Source) -> Load {
-    Load {
-        call: String::new(),
-        setting: 0,
-        fallback: Some(1),
-        fallback_keywords: vec!["default".to_owned()],
-        from,
-        live: false,
-    }
-}
-
-/// A setting that an object of settings is asked for by its name: `config.get("SECRET_KEY")`.
-fn by_accessor<'a>(
-    names: &Names<'a>,
-    out: &mut Out<'_>,
-    placed: &Call<'a>,
-    name: &str,
-    first: &'a Expr,
-) -> bool {
-    let Expr::Attribute(method) = placed.node.func.as_ref() else { return false };
-    let asks = ["get", "get_value", "get_setting", "getstr", "get_string", "get_str", "require"];
-    // A part of the settings has names of its own.
-    if !asks.contains(&name)
-        || method.value.is_call_expr()
-        || !names.reads_settings(&method.value, placed.scope)
-    {
-        return false;
-    }
-    let Some(key) = names.text(first, placed.scope) else { return false };
-    let at = tail_start(&placed.node.func);
-    let class = words::judge(&key).or_else(|| {
-        // `self.api_token = self.config.get("token")`
-        let under = placed.under.filter(|_| placed.into == Into::Kept)?;
-        matches!(key.as_str(), "token" | "key" | "secret").then(|| words::judge(under))?
-    });
-    let is_key = class.is_some_and(|class| class != Class::Password);
-    if !is_key || is_condition(out, at) {
-        return false;
-    }
-    let load = accessor(Source::Settings);
-    let fallback = argument(placed.node, load.fallback, &load.fallback_keywords);
-    one(
-        names,
-        out,
-        &placing(names, placed),
-        at,
-        Some(key),
-        &load,
-        fallback.map(|one| (one, false)),
-    );
-    true
-}
-
-/// Whether a place stands in the condition of its line, and not in a call there.
-pub(super) fn is_condition(out: &Out<'_>, at: usize) -> bool {
-    let text = out.file.text;
-    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
-    let before = text.get(start..at).unwrap_or_default().trim_start();
-    let asks = ["if ", "elif ", "while ", "assert "].iter().any(|word| before.starts_with(word));
-    let count = |sign: char| before.chars().filter(|letter| *letter == sign).count();
-    asks && !before.contains(":=") && count('(') <= count(')')
 }
 
 /// Whether a call by whatever name gives a constant that is named as a key; with the name of a key
@@ -550,45 +582,6 @@ fn gives_constant(placed: &Call<'_>, name: &str) -> bool {
         && name.starts_with(|letter: char| letter.is_ascii_lowercase())
         && !words::passes_argument(name)
         && !is_other.iter().any(|part| name == *part || (part.len() > 1 && name.contains(part)))
-}
-
-/// An option of a command or an entry of a schema that says which variable of the environment gives
-/// its value: `@click.option("--secret-key", envvar="APP_SECRET_KEY")`.
-pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
-    let says = ["envvar", "env_var", "environ_name", "env_name", "env_key"];
-    let said = says.iter().find_map(|name| keyword(placed.node, name)).and_then(text_of);
-    // typedconfig names a setting as the field is named.
-    let is_field = tail(&placed.node.func) == Some("key")
-        && names.dotted(&placed.node.func, placed.scope).as_deref() == Some("typedconfig.key");
-    let under = || placed.under.filter(|_| is_field).map(Cow::Borrowed);
-    let Some(text) = said.or_else(|| variable_of(placed)).or_else(under) else { return };
-    let Some(class) = words::judge_loaded(&text) else { return };
-    let at = tail_start(&placed.node.func);
-    out.load(&Loaded {
-        at,
-        rule: "python/env-declared",
-        name: &text,
-        under: placed.under,
-        class,
-        source: Source::Environment,
-        scope: names.when(placed.scope),
-        hot: Hot::No,
-        confidence: Confidence::Medium,
-    });
-}
-
-/// `settings.set("secret_key", "SECRET_KEY")`: a setting, and the variable that gives it.
-fn variable_of<'a>(placed: &Call<'a>) -> Option<Cow<'a, str>> {
-    let Expr::Attribute(method) = placed.node.func.as_ref() else { return None };
-    let holder = tail(&method.value)?.to_ascii_lowercase();
-    let [setting, variable, ..] = &*placed.node.arguments.args else { return None };
-    let (setting, variable) = (text_of(setting)?, text_of(variable)?);
-    let is_constant = !variable.bytes().any(|byte| byte.is_ascii_lowercase());
-    let is_one = method.attr.as_str() == "set"
-        && (holder.contains("settings") || holder.contains("config"))
-        && is_constant
-        && crate::names::folded(&variable).ends_with(&crate::names::folded(&setting));
-    is_one.then_some(variable)
 }
 
 /// Settings that are copied to where they outlive the call.
@@ -617,6 +610,9 @@ pub(super) fn copy<'a>(names: &Names<'a>, out: &mut Out<'_>, copy: &Assigned<'a>
     if !may_hold_key(copy.value) && !words::may_name_key(under) {
         return;
     }
+    if given(names, out, copy, under, into) {
+        return;
+    }
     let local = root_name(copy.value).filter(|_| into == Into::Kept);
     let defs = local.and_then(|local| names.scopes.lookup(local, copy.scope));
     if let Some((at, defs)) = defs.filter(|(at, _)| *at != 0) {
@@ -640,6 +636,50 @@ pub(super) fn copy<'a>(names: &Names<'a>, out: &mut Out<'_>, copy: &Assigned<'a>
     settings_copy(names, out, &origin, copy, under, into);
 }
 
+/// What a function of another file gives by its name: `self.key = get_encryption_key()`; whether
+/// it is a key that is kept.
+fn given<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    copy: &Assigned<'a>,
+    under: &str,
+    into: Into,
+) -> bool {
+    let Expr::Call(call) = copy.value else { return false };
+    let Some(name) = tail(&call.func).filter(|_| call.arguments.is_empty()) else { return false };
+    let own = words::of_getter(name);
+    let at = tail_start(&call.func);
+    let is_getter = own != name && !name.contains("random") && !name.starts_with("make_");
+    if !is_getter
+        || words::judge(own) != Some(Class::Key)
+        || words::judge(under) != Some(Class::Key)
+        || out.has(Kind::EnvLoad, at)
+    {
+        return false;
+    }
+    let (rules, callee) = names.rules(call, copy.scope);
+    if !rules.is_empty() || callee.function.is_some() {
+        return false;
+    }
+    let scope = match names.when(copy.scope) {
+        Scope::Call if into == Into::Kept => Scope::Instance,
+        Scope::Call => return false,
+        other => other,
+    };
+    out.load(&Loaded {
+        at,
+        rule: "python/settings-copy",
+        name: own,
+        under: Some(under),
+        class: Class::Key,
+        source: Source::Settings,
+        scope,
+        hot: Hot::No,
+        confidence: Confidence::Low,
+    });
+    true
+}
+
 fn settings_copy(
     names: &Names<'_>,
     out: &mut Out<'_>,
@@ -649,7 +689,9 @@ fn settings_copy(
     into: Into,
 ) {
     let (Some(at), Some(name)) = (origin.at, origin.name.as_deref()) else { return };
-    let class = origin.class.or_else(|| words::judge(under));
+    // `config["bot.access_token"]`: what stands in settings is one that stays.
+    let stays = || words::judge_loaded(name).filter(|_| name.ends_with("access_token"));
+    let class = origin.class.or_else(|| words::judge(under)).or_else(stays);
     let Some(class) = class.filter(|_| origin.source == Source::Settings) else { return };
     // The settings are read here, or in the function whose local ends here.
     let start = match names.scopes.function_of(copy.scope) {

@@ -7,21 +7,26 @@
 //! parse, nesting   text → tree, or why not
 //! scopes           tree → definitions, calls, literals, each with what becomes of it
 //! resolve, table   a call → its full name and the rules about it
+//! named            what an expression names: a text, a setting
 //! flow             an expression → from where it comes, and whether it is read anew
-//! loads, files, classes  places that get a key
+//! loads, asked, files, classes, declares  places that get a key
 //! literals         keys that stand in the code
-//! uses, wraps      places that use one, through functions of the file too
+//! uses, compares, wraps  places that use one, through functions of the file too
 //! timers, embedded timers that turn keys, SQL in strings
 //! out              places → sites, with a reason and a remedy
 //! ```
 
+mod asked;
 mod classes;
+mod compares;
+mod declares;
 mod embedded;
 mod files;
 mod flow;
 mod gate;
 mod literals;
 mod loads;
+mod named;
 mod nesting;
 mod out;
 mod parse;
@@ -34,6 +39,7 @@ mod uses;
 mod words;
 mod wraps;
 
+use crate::finding::Does;
 use crate::rules::Rules;
 use crate::site::{Sites, Speaks, Unreadable};
 use crate::source::SourceFile;
@@ -82,7 +88,9 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         let is_stranger = callee.function.is_none() && callee.class.is_none();
         let is_told = is_use || loads::at(names, out, wraps, placed, &rules);
         let has_rule = rules.iter().any(|rule| match rule {
-            table::Rule::Sink(sink) => sink.certain && !sink.receiver,
+            table::Rule::Sink(sink) => {
+                sink.certain && !sink.receiver || sink.does == Does::Authenticates
+            }
             _ => false,
         });
         let is_shaped = !is_told
@@ -91,15 +99,17 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
                 || (!has_rule && shapes::at(names, out, wraps, placed))
                 || (rules.is_empty()
                     && (shapes::made(names, out, placed) || shapes::handed(names, out, placed))));
-        shapes::declared(names, out, placed);
-        if !is_told && is_stranger && !is_shaped && !shapes::asked(names, out, placed) {
+        if !is_told && is_stranger && !is_shaped && !asked::at(names, out, placed) {
             loads::by_stranger(names, out, wraps, placed, &callee);
         }
         timers::at(names, out, placed, &rules);
-        loads::declared(names, out, placed);
+        declares::at(names, out, placed);
         if !is_use {
             loads::arguments(names, out, placed);
         }
+    }
+    for placed in &names.scopes.compares {
+        compares::at(names, out, placed);
     }
     for placed in &names.scopes.indexed {
         loads::indexed(names, out, wraps, placed);
@@ -113,6 +123,7 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
 fn rest(names: &Names<'_>, out: &mut Out<'_>) {
     for placed in &names.scopes.calls {
         shapes::own(names, out, placed);
+        asked::own(names, out, placed);
     }
     for copy in &names.scopes.copies {
         loads::copy(names, out, copy);

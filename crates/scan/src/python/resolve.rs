@@ -224,9 +224,13 @@ impl<'a> Names<'a> {
         );
         let func = match call.arguments.args.first() {
             Some(class) if adds => class,
-            _ => call.func.as_ref(),
+            _ => match call.func.as_ref() {
+                // `Strategy[User](secret)`
+                Expr::Subscript(generic) => generic.value.as_ref(),
+                other => other,
+            },
         };
-        let callee = self.callee_of(func, scope);
+        let callee = self.of_super(func, scope).unwrap_or_else(|| self.callee_of(func, scope));
         let dotted = callee.dotted.clone().unwrap_or_default();
         let written = tail(func).unwrap_or_default();
         let by_name = if dotted.is_empty() { written } else { tail_of(&dotted) };
@@ -234,8 +238,28 @@ impl<'a> Names<'a> {
             return (Vec::new(), callee);
         }
         let index: &'a Index = self.index;
-        let found = index.matching(by_name, &dotted);
+        let mut found = index.matching(by_name, &dotted);
+        // What was made with a key has it: no method of others is called on it.
+        let made = dotted.rsplit_once('.').and_then(|(made, _)| made.strip_suffix("()"));
+        let makes = |made: &str| {
+            let rules = index.matching(tail_of(made), made);
+            rules.iter().any(|rule| matches!(rule, Rule::Sink(sink) if sink.keeps && !sink.call.starts_with("*.")))
+        };
+        if found.iter().any(|rule| rule.is_of_any()) && made.is_some_and(makes) {
+            found.retain(|rule| !rule.is_of_any());
+        }
         (found, callee)
+    }
+
+    /// The class outside this file whose constructor `super().__init__` is.
+    fn of_super(&self, func: &Expr, scope: ScopeId) -> Option<Callee> {
+        let Expr::Attribute(method) = func else { return None };
+        let Expr::Call(base) = method.value.as_ref() else { return None };
+        let is_one = method.attr.as_str() == "__init__" && tail(&base.func) == Some("super");
+        let class = self.scopes.class_of(scope).filter(|_| is_one)?;
+        self.dots.set(MOST);
+        let dotted = self.dotted_base(class, FURTHEST)?;
+        Some(Callee { dotted: Some(dotted), ..Callee::default() })
     }
 
     /// When a place in a scope runs.
@@ -243,10 +267,17 @@ impl<'a> Names<'a> {
         match self.scopes.body(scope) {
             Body::Module => Scope::Module,
             Body::Class(_) => Scope::Class,
+            Body::Function(function) if is_first_value(function) => Scope::Call,
             Body::Function(function) if is_cached(function) => Scope::Module,
             Body::Function(function) if is_constructor(function.name.as_str()) => Scope::Instance,
             Body::Function(_) | Body::Lambda => Scope::Call,
         }
+    }
+
+    /// Whether a scope stands in a function that gives the first value of an attribute, which the
+    /// object keeps.
+    pub(super) fn gives_first_value(&self, scope: ScopeId) -> bool {
+        self.scopes.function_of(scope).is_some_and(|(_, function)| is_first_value(function))
     }
 
     /// The names that functions call.
@@ -308,20 +339,26 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Whether a function keeps what it gave first, or gives the first value of an attribute, as the
-/// defaults of traitlets do.
-pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
+/// Whether a function gives the first value of an attribute, as the defaults of traitlets do.
+fn is_first_value(function: &ast::StmtFunctionDef) -> bool {
     let name = function.name.as_str();
     let is_method = function.parameters.args.first().is_some_and(|first| first.name() == "self");
-    if is_method && name.starts_with('_') && name.ends_with("_default") {
-        return true;
-    }
-    function.decorator_list.iter().any(|decorator| {
-        let expr = match &decorator.expression {
-            Expr::Call(call) => call.func.as_ref(),
-            other => other,
-        };
-        let name = tail(expr).unwrap_or_default();
+    is_method
+        && (name.starts_with('_') && name.ends_with("_default")
+            || decorators(function).any(|name| name == "default"))
+}
+
+/// The last parts of the names of a function's decorators.
+fn decorators(function: &ast::StmtFunctionDef) -> impl Iterator<Item = &str> {
+    function.decorator_list.iter().filter_map(|decorator| match &decorator.expression {
+        Expr::Call(call) => tail(&call.func),
+        other => tail(other),
+    })
+}
+
+/// Whether a function keeps what it gave first.
+pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
+    let is_one = |name: &str| {
         matches!(
             name,
             "lru_cache"
@@ -335,9 +372,9 @@ pub(super) fn is_cached(function: &ast::StmtFunctionDef) -> bool {
                 | "cache_resource"
                 | "cache_data"
                 | "reify"
-                | "default"
         )
-    })
+    };
+    is_first_value(function) || decorators(function).any(is_one)
 }
 
 /// Whether a function is read as an attribute.

@@ -106,6 +106,8 @@ pub(super) struct Scopes<'a> {
     pub choices: Vec<Placed<'a, ast::ExprBoolOp>>,
     pub strings: Vec<Placed<'a, Expr>>,
     pub dicts: Vec<Placed<'a, ast::ExprDict>>,
+    /// Two values that are the same or not, outside of tests.
+    pub compares: Vec<Placed<'a, ast::ExprCompare>>,
     pub copies: Vec<Assigned<'a>>,
     /// Attributes of `self`: the class and the name, and where each is set.
     pub kept: HashMap<(ScopeId, &'a str), Vec<(ScopeId, Def<'a>)>, Quick>,
@@ -133,6 +135,7 @@ pub(super) fn gather(module: &ast::ModModule, with_strings: bool) -> Scopes<'_> 
         with_strings,
         in_settings: false,
         loop_start: None,
+        in_assert: false,
     };
     walk.found.all.push(scope(Body::Module, 0));
     walk.visit_body(&module.body);
@@ -153,6 +156,7 @@ struct Walk<'a> {
     in_settings: bool,
     /// Where the comprehension begins whose loops are walked: its names are known from there on.
     loop_start: Option<usize>,
+    in_assert: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -234,7 +238,7 @@ impl<'a> Walk<'a> {
         }
         let (under, into) = targets.last().map_or((None, Into::Elsewhere), under);
         let before = self.in_settings;
-        self.in_settings = under.is_some_and(words::holds_settings);
+        self.in_settings = under.is_some_and(words::holds_defaults);
         self.value(value, under, into);
         self.in_settings = before;
         for target in targets {
@@ -404,6 +408,7 @@ impl<'a> Walk<'a> {
                 None => None,
             };
             let is_setting = self.in_settings || (is_within && under.is_some_and(words::is_secret));
+            let is_setting = is_setting && !item.value.is_list_expr();
             let is_text = item.value.is_string_literal_expr();
             let (under, into) = match self.into {
                 // `SECRETS = {"1": "…"}`: each entry is one.
@@ -512,6 +517,11 @@ impl<'a> Visitor<'a> for Walk<'a> {
                 visitor::walk_body(self, &stmt.body);
                 visitor::walk_body(self, &stmt.orelse);
             }
+            Stmt::Assert(_) => {
+                self.in_assert = true;
+                visitor::walk_stmt(self, stmt);
+                self.in_assert = false;
+            }
             // A string that stands alone is a docstring or a comment.
             Stmt::Expr(stmt) if stmt.value.is_string_literal_expr() => {}
             other => visitor::walk_stmt(self, other),
@@ -601,6 +611,16 @@ impl<'a> Walk<'a> {
                     self.aside(key);
                 }
                 self.aside(&dict.value);
+            }
+            Expr::Compare(compare) => {
+                let is_one = matches!(&*compare.ops, [ast::CmpOp::Eq | ast::CmpOp::NotEq]);
+                if is_one && !self.in_assert {
+                    let placed = self.placed(compare);
+                    self.found.compares.push(placed);
+                }
+                let before = (self.under.take(), std::mem::take(&mut self.into));
+                visitor::walk_expr(self, expr);
+                (self.under, self.into) = before;
             }
             // Long sums are deep on their left.
             Expr::BinOp(sum) => {

@@ -5,9 +5,9 @@ use super::flow::{Hold, Origin};
 use super::loads;
 use super::out::{Loaded, Out, Used};
 use super::parse::ast::{self, Expr};
-use super::parse::{Ranged, argument, tail, tail_start, text_of};
+use super::parse::{Ranged, tail, tail_start, text_of};
 use super::resolve::{Names, is_cached};
-use super::scopes::{Body, Into, Placed, ScopeId};
+use super::scopes::{Body, Placed, ScopeId};
 use super::uses;
 use super::words;
 use super::wraps::{self, Wraps};
@@ -177,103 +177,6 @@ fn tell<'a>(
         remedy: None,
     };
     out.usage(&used, origin);
-}
-
-/// A setting that a function by its name asks for: `get_app_config_value("APP_PEPPER", "none")`;
-/// whether it is one of a key.
-pub(super) fn asked<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
-    let name = tail(&placed.node.func).unwrap_or_default();
-    let receiver = match placed.node.func.as_ref() {
-        Expr::Attribute(method) => match method.value.as_ref() {
-            // `Setting().get("signing_key")`
-            Expr::Call(made) => tail(&made.func),
-            other => tail(other),
-        },
-        _ => None,
-    };
-    let Some((place, key)) = named(names, placed, name, receiver) else { return false };
-    let at = tail_start(&placed.node.func);
-    if shapes::asked_for(&key).is_none() || loads::is_condition(out, at) {
-        return false;
-    }
-    let load = loads::accessor(Source::Settings);
-    let fallback = match place {
-        0 => argument(placed.node, load.fallback, &load.fallback_keywords),
-        _ if name == "getattr" => placed.node.arguments.args.get(2),
-        _ => None,
-    };
-    let place = loads::placing(names, placed);
-    loads::one(names, out, &place, at, Some(key), &load, fallback.map(|one| (one, false)));
-    true
-}
-
-/// The name of a setting among the arguments of what asks for it, and its place.
-fn named<'a>(
-    names: &Names<'a>,
-    placed: &Call<'a>,
-    name: &str,
-    receiver: Option<&str>,
-) -> Option<(usize, String)> {
-    let given = &*placed.node.arguments.args;
-    let first = given.first()?;
-    let second = || Some((1, text_of(given.get(1)?)?.into_owned()));
-    if name == "getattr" && receiver.is_none() {
-        // Within another call it is only another way to write `settings.SECRET_KEY`.
-        let is_given = placed.into != Into::Elsewhere;
-        return second().filter(|_| is_given && tail(first).is_some_and(shapes::holds_settings));
-    }
-    if !shapes::asks_settings(name, receiver) {
-        return kept(name, given);
-    }
-    let member = match first {
-        Expr::Attribute(member) => Some(member.attr.as_str().to_owned()),
-        _ => None,
-    };
-    let is_constant = |name: &String| !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    let key = names.text(first, placed.scope).or(member.filter(is_constant));
-    if let Some(key) = key {
-        // `config.get("shop", "signing_key")`: a part of the settings, and one of its names.
-        let is_part = shapes::asked_for(&key).is_none() && receiver.is_some();
-        let of_part = second().filter(|(_, key)| is_part && shapes::asked_for(key).is_some());
-        return of_part.or(Some((0, key)));
-    }
-    // `read_configuration(session, "ENCRYPTION_KEY")`
-    second().filter(|_| shapes::asks_settings(name, None))
-}
-
-/// The field that is asked for of settings in a database, and of secrets that are kept encrypted
-/// there: `get_decrypted_password("Shop Settings", name, "webhook_secret")`.
-fn kept(name: &str, given: &[Expr]) -> Option<(usize, String)> {
-    let is_of_settings =
-        || given.iter().filter_map(text_of).any(|text| text.ends_with(" Settings"));
-    let is_one = match name {
-        "get_password" | "get_decrypted_password" | "get_single_value" => true,
-        "get_value" | "get_cached_value" | "get_values" => is_of_settings(),
-        _ => false,
-    };
-    let texts = given.iter().take(4).enumerate().filter(|_| is_one);
-    texts
-        .filter_map(|(at, one)| Some((at, text_of(one)?.into_owned())))
-        .find(|(_, text)| shapes::asked_for(text).is_some())
-}
-
-/// The literal that is declared as the value of a setting: `Config.define("SECRET_KEY", "none")`.
-pub(super) fn declared<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
-    let Expr::Attribute(method) = placed.node.func.as_ref() else { return };
-    let holder = tail(&method.value).unwrap_or_default().to_ascii_lowercase();
-    let declares = ["define", "register", "add_option", "declare", "set_default", "setdefault"];
-    let is_settings =
-        ["config", "settings", "options", "conf"].iter().any(|end| holder.ends_with(end));
-    let [setting, value, ..] = &*placed.node.arguments.args else { return };
-    if !is_settings || !declares.contains(&method.attr.as_str()) {
-        return;
-    }
-    let (Some(setting), Some(text)) = (text_of(setting), text_of(value)) else { return };
-    let Some(class) = shapes::asked_for(&setting) else { return };
-    if words::may_be_value(&text, &setting) {
-        let scope = names.when(placed.scope);
-        out.literal(value, "python/default-literal", Some(&setting), class, scope);
-    }
 }
 
 /// A setting that a cached function gives on: it is kept from the first call.

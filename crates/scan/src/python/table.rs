@@ -19,6 +19,11 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
+    /// Whether it is about a sink that is a method of any receiver.
+    pub(super) fn is_of_any(&self) -> bool {
+        matches!(self, Self::Sink(sink) if sink.call.starts_with("*."))
+    }
+
     fn call(&self) -> &str {
         match self {
             Self::Sink(rule) => &rule.call,

@@ -62,6 +62,7 @@ fn explicit<'a>(
     if key.is_none_literal_expr() || text_of(key).is_some_and(|text| text.is_empty()) {
         return false;
     }
+    let is_spread = !sink.receiver && !placed.node.range().contains_range(key.range());
     let mut origin = names.origin(key, scope_of_key);
     if origin.class.is_none() && may_be_shared(key) && sink.does == Does::Authenticates {
         origin.class = Some(Class::Credential);
@@ -70,9 +71,15 @@ fn explicit<'a>(
         let ring = names.setting_name(key, scope_of_key).unwrap_or_default();
         origin = Origin::of_setting(&ring, Source::Ring, Hold::Live);
     }
-    if scope_of_key != placed.scope {
+    if is_spread {
         // Options that were put together before.
         origin.hold = Hold::Frozen;
+    }
+    if let Some((of, place)) = origin.parameter
+        && sink.does == Does::Derives
+        && origin.class == Some(Class::Password)
+    {
+        wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
     }
     if let Some((of, place)) = origin.parameter
         && (sink.certain || origin.is_key())
@@ -86,14 +93,17 @@ fn explicit<'a>(
     // Keys of others are hashed to store them; what was loaded is not.
     let derives = ["pbkdf2_hmac", "scrypt"].iter().any(|end| sink.call.ends_with(end));
     let is_derived = derives && origin.class == Some(Class::Key);
-    let is_hash = sink.call.starts_with("hashlib.") && !sink.certain && !is_derived;
+    let is_hash = ["hashlib.", "nacl.hash."].iter().any(|start| sink.call.starts_with(start))
+        && !sink.certain
+        && !is_derived;
     // `sha256(address + self.signing_key)`: what is hashed with a key that the object holds.
     let is_mixed = origin.class == Some(Class::Key) && is_sum(key);
     if is_hash && !(origin.is_key() && origin.is_loaded()) && !is_mixed {
         return false;
     }
     let is_sure = is_told || origin.source == Source::Literal;
-    if !(sink.certain || is_told) || is_other(&origin) {
+    let is_certain = sink.certain && !(sink.call.starts_with("*.") && is_on_maker(names, placed));
+    if !(is_certain || is_told) || is_other(&origin) {
         return false;
     }
     literal_at(names, out, &origin, None, placed.scope);
@@ -113,7 +123,12 @@ fn explicit<'a>(
         None => Class::Key,
     };
     let used = Used {
-        at: tail_start(called(placed)),
+        // Options that stand elsewhere are where the key is handed over.
+        at: if is_spread && sink.keeps {
+            key.start().to_usize()
+        } else {
+            tail_start(called(placed))
+        },
         rule: "python/key-use",
         sink: &short_name(&sink.call),
         does: sink.does,
@@ -125,6 +140,16 @@ fn explicit<'a>(
     };
     out.usage(&used, &origin);
     true
+}
+
+/// Whether a method is called on something that by its name has a key already, and is no module.
+fn is_on_maker(names: &Names<'_>, placed: &Call<'_>) -> bool {
+    let Expr::Attribute(method) = placed.node.func.as_ref() else { return false };
+    let Some(on) = tail(&method.value).filter(|on| crate::shapes::has_key(on)) else {
+        return false;
+    };
+    let found = names.scopes.lookup(on, placed.scope).filter(|_| method.value.is_name_expr());
+    !found.is_some_and(|(_, defs)| defs.iter().any(|def| matches!(def.bound, Bound::Import(_))))
 }
 
 /// Whether a text is put together of several.
@@ -159,17 +184,22 @@ fn shared_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
 /// Of two parameters that are compared, the one that says that it is what the other must be:
 /// `compare_digest(str(given), str(expected_secret))`.
 fn expected_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
-    placed.node.arguments.args.iter().take(2).find(|one| {
-        let origin = names.origin(one, placed.scope);
-        let is_one = |name: &String| {
-            ["expected_", "configured_", "shared_", "server_"]
-                .iter()
-                .any(|start| name.starts_with(start))
-        };
+    let both = placed.node.arguments.args.iter().take(2);
+    let both: Vec<_> = both.map(|one| (one, names.origin(one, placed.scope))).collect();
+    let known = |origin: &Origin<'_>, is_one: &dyn Fn(&str) -> bool| {
         origin.parameter.is_some()
             && origin.class.is_some_and(|class| class != Class::Password)
-            && origin.name.as_ref().is_some_and(is_one)
-    })
+            && origin.name.as_deref().is_some_and(is_one)
+    };
+    let says = |name: &str, starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+    let ours = |name: &str| says(name, &["expected_", "configured_", "shared_", "server_"]);
+    // A `webhook_secret` is none that somebody sends along.
+    let others = ["given_", "provided_", "received_", "request_", "input_", "client_", "sent_"];
+    let named = |name: &str| name.ends_with("_secret") && !says(name, &others);
+    let find = |is_one: &dyn Fn(&str) -> bool| {
+        both.iter().find(|(_, origin)| known(origin, is_one)).map(|(one, _)| *one)
+    };
+    find(&ours).or_else(|| find(&named))
 }
 
 /// Whether what is compared is a token that an object holds from its making.
@@ -305,8 +335,13 @@ fn receiver<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
     let Expr::Attribute(method) = placed.node.func.as_ref() else { return None };
     let key = method.value.as_ref();
     let name = tail(key).filter(|_| !key.is_call_expr())?;
-    let is_one =
-        words::judge(name) == Some(Class::Key) && name.to_ascii_lowercase().ends_with("key");
+    let verifies = method.attr.as_str() == "verify";
+    let is_class = match words::judge(name) {
+        Some(Class::Key) => !verifies || name.contains("verif"),
+        Some(Class::Public) => verifies && placed.node.arguments.args.len() > 1,
+        _ => false,
+    };
+    let is_one = is_class && name.to_ascii_lowercase().ends_with("key");
     let is_private =
         name.contains("priv") || name.contains("rsa") || method.attr.as_str() != "decrypt";
     if !is_one || !is_private || placed.node.arguments.args.is_empty() {
@@ -342,15 +377,19 @@ fn entry_of<'a>(
     keys: &[String],
     scope: ScopeId,
 ) -> Option<(&'a Expr, ScopeId)> {
-    let (dict, scope) = match expr {
-        Expr::Dict(dict) => (dict, scope),
+    let dict = match expr {
+        Expr::Dict(dict) => dict,
+        Expr::Call(call) if tail(&call.func) == Some("dict") => {
+            return argument(call, None, keys).map(|key| (key, scope));
+        }
         Expr::Name(name) => {
             let (at, defs) = names.scopes.lookup(name.id.as_str(), scope)?;
-            let dict = defs.iter().find_map(|def| match def.bound {
-                Bound::Value(Expr::Dict(dict)) => Some(dict),
+            return defs.iter().find_map(|def| match def.bound {
+                Bound::Value(value @ (Expr::Dict(_) | Expr::Call(_))) => {
+                    entry_of(names, value, keys, at)
+                }
                 _ => None,
-            })?;
-            (dict, at)
+            });
         }
         _ => return None,
     };
@@ -423,6 +462,10 @@ fn implicit<'a>(
             origin.class = Some(Class::Key);
             origin
         }
+        // What makes tokens there has been made itself with the key when it was imported.
+        None if rule.setting == "SIGNING_KEY" => {
+            Origin::of_setting(&rule.setting, Source::Settings, Hold::Unknown)
+        }
         None => Origin::of_setting(&rule.setting, Source::Settings, Hold::Live),
     };
     if let Some((of, place)) = origin.parameter {
@@ -474,6 +517,9 @@ pub(super) fn when(
     if scope != Scope::Call {
         let is_rebuilt = scope == Scope::Instance && is_used_at_once(names, placed);
         return if is_rebuilt { (Scope::Call, of_hold(origin)) } else { (scope, Hot::No) };
+    }
+    if names.gives_first_value(placed.scope) {
+        return (scope, Hot::No);
     }
     let is_global = placed
         .under

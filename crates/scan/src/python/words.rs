@@ -49,7 +49,10 @@ fn is_fixture_name(name: &str) -> bool {
 }
 
 /// Words before `key` and its like that make a name of something else.
-const NOT_BEFORE: [&str; 43] = [
+const NOT_BEFORE: [&str; 46] = [
+    "http",
+    "proxy",
+    "querystring",
     "stream",
     "product",
     "basic",
@@ -134,7 +137,7 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
 pub(super) fn names_a_path(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     ["_file", "_path", "_dir", "_filename", "_location"].iter().any(|end| lower.ends_with(end))
-        || ["keyFile", "KeyFile", "secFile", "SecretFile", "keyPath", "KeyPath"]
+        || ["Filename", "keyFile", "KeyFile", "secFile", "SecretFile", "keyPath", "KeyPath"]
             .iter()
             .any(|end| name.ends_with(end))
 }
@@ -147,6 +150,12 @@ pub(super) fn names_a_key_file(name: &str) -> bool {
     let other = ["cache", "foreign", "host", "index", "primary", "public", "ssh"];
     matches!(key.as_str(), "key" | "sec" | "enckey" | "privkey" | "pem")
         && !before.iter().any(|word| other.contains(&word.as_str()))
+}
+
+/// Whether the name of a path says that a private key is in the file, beside other things.
+pub(super) fn names_a_private_file(name: &str) -> bool {
+    let name = names::folded(name);
+    name.contains("privkey") || name.contains("privatekey")
 }
 
 /// Methods that give their receiver again, in another form.
@@ -286,6 +295,11 @@ pub(super) fn holds_settings(name: &str) -> bool {
         || lower.starts_with("settings_")
 }
 
+/// The same of a name under which what settings are without more is assigned.
+pub(super) fn holds_defaults(name: &str) -> bool {
+    matches!(name, "default" | "defaults" | "DEFAULT" | "DEFAULTS") || holds_settings(name)
+}
+
 /// The setting of which a name speaks: of `get_secret_key` it is `secret_key`.
 pub(super) fn of_getter(name: &str) -> &str {
     let name = name.trim_start_matches('_');
@@ -352,6 +366,9 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
     let is_same = is_word && !is_weak(name) && same_name(text, name);
     let is_slot =
         is_slot_name(text, name) || is_name_of_slot(text, name) || is_constant_of_name(text, name);
+    // `"shop:orders:rebuild"`: words with colons between them are a name.
+    let is_spaced = text.matches(':').count() > 1
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || b":_-".contains(&byte));
     let is_address = ["http://", "https://", "arn:", "projects/", "ssm:", "vault:"];
     let is_type = ["str", "string", "password", "text", "none", "null", "true", "false", "bearer"];
     // A project that is made of a template has what is filled in there.
@@ -384,6 +401,7 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         || is_same
         || is_slot
         || is_dotted
+        || is_spaced
         || is_class_path
         || is_address.iter().any(|start| lower.starts_with(start))
         || is_type.contains(&lower.as_str())
@@ -453,7 +471,7 @@ fn is_name_of_slot(text: &str, name: &str) -> bool {
         && before.len() > 1
         && text.contains('_')
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        && names::words(text) == before
+        && before.ends_with(&names::words(text))
 }
 
 fn is_weak(name: &str) -> bool {

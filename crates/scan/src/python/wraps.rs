@@ -134,11 +134,8 @@ fn at_call<'a>(
         }
         Reaches::Sink(_, does) => {
             let origin = names.origin(given, placed.scope);
-            let is_speaking = words::judge(name).is_some()
-                || matches!(
-                    name.trim_matches('_'),
-                    "key" | "secret" | "salt" | "keys" | "secrets" | "old_key" | "new_key"
-                );
+            let class = words::judge(name);
+            let is_speaking = class.is_some_and(|class| class != Class::Password) || speaks(name);
             if let Some((of, at)) = origin.parameter
                 && (is_speaking || origin.is_key())
                 && !parameter_name(names, of, at).is_some_and(uses::is_other_name)
@@ -174,6 +171,21 @@ fn at_call<'a>(
     }
 }
 
+/// Whether the name of a parameter that reaches a use of a key is that of one: `merchant_key`.
+fn speaks(name: &str) -> bool {
+    let words = crate::names::words(name);
+    let others = [
+        "backend", "cache", "config", "file", "foreign", "id", "index", "object", "public", "s3",
+        "user",
+    ];
+    let is_other = words.iter().any(|word| others.contains(&word.as_str()));
+    !is_other
+        && words.last().is_some_and(|last| {
+            matches!(last.as_str(), "key" | "secret" | "keys" | "secrets")
+                || last == "salt" && words.len() == 1
+        })
+}
+
 /// Whether a function returns what a call makes.
 pub(super) fn returns(names: &Names<'_>, placed: &Placed<'_, ast::ExprCall>) -> bool {
     let Some((of, _)) = names.scopes.function_of(placed.scope) else { return false };
@@ -200,6 +212,10 @@ pub(super) fn export(names: &Names<'_>, out: &mut Out<'_>, wraps: &Wraps) {
             _ => def.name.as_str(),
         };
         let keyword = parameter_name(names, *of, *place);
+        // What derives a key of a password is told of only where it is given a key.
+        if keyword.and_then(words::judge) == Some(Class::Password) {
+            continue;
+        }
         let is_loader = matches!(reaches, Reaches::Loader(_));
         let is_known = matches!(function, "read_file" | "load_file" | "get_env" | "get_config");
         if (is_common(function) && !(is_loader && is_known))

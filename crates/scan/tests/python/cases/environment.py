@@ -375,15 +375,15 @@ from traitlets.config import Configurable
 
 
 class Proxy(Configurable):
-    auth_token = Unicode().tag(config=True)
-    crypt_key = Unicode().tag(config=True)
+    auth_token = Unicode().tag(config=True)  #! env_load class no auth_token
+    crypt_key = Unicode().tag(config=True)  #! env_load class no crypt_key
 
     @default("auth_token")
     def _make_token(self):
-        return os.environ["PROXY_AUTH_TOKEN"]  #! env_load module no PROXY_AUTH_TOKEN
+        return os.environ["PROXY_AUTH_TOKEN"]  #! env_load call no PROXY_AUTH_TOKEN
 
     def _crypt_key_default(self):
-        return os.environ["CRYPT_KEY"]  #! env_load module no CRYPT_KEY
+        return os.environ["CRYPT_KEY"]  #! env_load call no CRYPT_KEY
 
 # --- settings that functions of others give by their names
 from shop.conf import get_app_config_value, set_app_config_value, Config, Keys

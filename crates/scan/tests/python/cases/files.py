@@ -181,3 +181,76 @@ def table(url):
     path = url[7:]
     with open(path) as key_table:
         return key_table.read()
+# --- mounted secrets that a constant names
+import os
+from pathlib import Path
+
+from shop.names import JWT_SECRET_ENV_VAR
+
+
+def jwt_secret():
+    return Path(os.path.join("/run/secrets", JWT_SECRET_ENV_VAR)).read_text().strip()  #! env_load call yes /run/secrets/JWT_SECRET
+
+
+def other():
+    return Path("/run/secrets", JWT_SECRET_ENV_VAR).read_text()  #! env_load call yes /run/secrets/JWT_SECRET
+
+
+def any_of(name):
+    return Path(os.path.join("/run/secrets", name)).read_text()
+
+# --- key files that others read
+import os
+
+from shop.keys import Vapid, create_key, read_crypto_key
+from shop.config import conf
+
+
+class Push:
+    def __init__(self, folder):
+        self.vapid = Vapid.from_file(os.path.join(folder, "push.pem"))  #! env_load instance no push.pem
+        self.page = Vapid.from_file(os.path.join(folder, "push.html"))
+
+
+def keys():
+    made = create_key("made.pem")
+    return made, read_crypto_key(key_path=conf.encryption_key_path)  #! env_load call unknown encryption_key_path
+
+# --- a file of the private key and the certificate
+from shop.config import conf
+
+
+def certificate():
+    privKeyAndCertFilename = conf.http.cert_file
+    with open(privKeyAndCertFilename) as file:  #! env_load call yes privKeyAndCertFilename
+        return file.read()
+
+
+def part(certificate):
+    with open(certificate["keyFile"]) as file, open(certificate["certFile"]) as other:  #! env_load call unknown keyFile
+        return file.read(), other.read()
+
+# --- a reader of the file itself
+from pathlib import Path
+
+
+def _read_secret_file(key_path):
+    return key_path.read_text().strip()
+
+
+def _create_secret_file(key_path):
+    try:
+        return _read_secret_file(key_path)  #! env_load call unknown key_path
+    except FileNotFoundError:
+        return None
+
+
+def secret(key_file=".jwt_secret_key"):
+    key_path = Path(key_file)
+    return _create_secret_file(key_path)
+
+# --- a path that whoever calls has in settings
+def secret_key(settings):
+    secret_key_file = settings.get("SECRET_KEY_FILE")  #! env_load call unknown SECRET_KEY_FILE
+    with open(secret_key_file) as file:  #! env_load call unknown secret_key_file
+        return file.read()

@@ -89,7 +89,7 @@ import configparser
 parser = configparser.ConfigParser()
 parser.read("app.ini")
 SECRET_KEY = parser.get("server", "secret_key")  #! env_load module no secret_key
-JWT_SECRET = parser["jwt"]["secret"]  #! env_load module no secret
+JWT_SECRET = parser["jwt"]["secret"]  #! env_load module no jwt.secret
 
 # --- yaml
 import yaml
@@ -104,7 +104,7 @@ import tomllib
 
 with open("config.toml", "rb") as file:
     settings = tomllib.load(file)
-JWT_SECRET = settings["jwt"]["secret"]  #! env_load module no secret
+JWT_SECRET = settings["jwt"]["secret"]  #! env_load module no jwt.secret
 
 # --- json
 import json
