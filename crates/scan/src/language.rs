@@ -120,7 +120,7 @@ const AROUND: &[&str] = &[
 
 /// Endings of configuration files.
 const CONFIG_ENDINGS: &[&str] =
-    &["cfg", "cnf", "ini", "json", "json5", "jsonc", "properties", "toml", "yaml", "yml"];
+    &["cfg", "cnf", "ejson", "ini", "json", "json5", "jsonc", "properties", "toml", "yaml", "yml"];
 
 /// How much of a file is looked at where its name says nothing.
 const LOOK_BYTES: usize = 16 * 1024;

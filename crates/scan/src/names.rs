@@ -10,6 +10,7 @@ use crate::finding::Class;
 /// Words that say of what stands before them that it is something *about* a key.
 const ABOUT: &[&str] = &[
     "address",
+    "age",
     "alg",
     "algo",
     "algorithm",
@@ -131,6 +132,7 @@ const BEFORE_KEY: &[&str] = &[
     "encryption",
     "fernet",
     "hash",
+    "hawk",
     "hkdf",
     "hmac",
     "jwe",

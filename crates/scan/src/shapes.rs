@@ -206,20 +206,23 @@ fn of_maker(words: &[String], last: &str) -> Option<Shape> {
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     let is_column = COLUMNS.contains(&last) && has(&["encrypted", "pgp"]);
     let is_holder = is_column || HOLDERS.contains(&last) && has(PURPOSES);
+    // What reads and writes tokens, and not what splits a text into them.
+    let is_coder = matches!(last, "encoder" | "decoder" | "issuer" | "minter")
+        && has(&["token", "tokens", "jwt"]);
     let is_spec = words.ends_with(&["key".to_owned(), "spec".to_owned()]) && !has(&["encoded"]);
-    if !(MAKERS.contains(&last) || is_holder || is_spec) {
+    if !(MAKERS.contains(&last) || is_holder || is_coder || is_spec) {
         return None;
     }
     let signs = ["signer", "verifier", "serializer", "jwt", "jws", "signing", "signed", "hmac"];
     let does = match () {
-        () if has(&signs) => Does::SignsAndVerifies,
+        () if is_coder || has(&signs) => Does::SignsAndVerifies,
         () if last == "hkdf" => Does::Derives,
         () => Does::EncryptsAndDecrypts,
     };
     Some(Shape {
         does,
         makes: true,
-        weak: !is_holder || !has(&["serializer"]),
+        weak: !is_coder && !(is_holder && has(&["serializer"])),
         worked_on: false,
         of_tokens: false,
     })

@@ -86,6 +86,7 @@ const OTHER_TOKENS: &[&str] = &[
 
 /// Words after `TOKEN` that make it something about one.
 const AFTER_TOKEN: &[&str] = &[
+    "age",
     "algorithm",
     "audience",
     "auth",

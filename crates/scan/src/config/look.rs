@@ -422,7 +422,7 @@ impl<'a> Looker<'_, 'a> {
         if is_list && value.lines().any(is_variable_line) {
             let mut out = out.within(value_at, out.rule, Style::Environment);
             variables(value, &mut out);
-        } else if value.contains("{{ secrets.") {
+        } else if value.contains("{{ secrets.") || value.contains("{{secrets.") {
             let mut out = out.within(value_at, out.rule, Style::Environment);
             secrets_in(value, &mut out);
         } else if let Some(format) =
@@ -470,13 +470,19 @@ fn has_entries(text: &str) -> bool {
 /// What a CI service writes into a text: `token=${{ secrets.DEPLOY_TOKEN }}` of an argument that
 /// has several lines.
 fn secrets_in(value: &str, out: &mut Out<'_, '_>) {
-    let finder = memchr::memmem::Finder::new(b"{{ secrets.");
+    let finder = memchr::memmem::Finder::new(b"secrets.");
     for start in finder.find_iter(value.as_bytes()).take(64) {
+        let before = value.get(..start).unwrap_or_default().trim_end_matches(' ');
+        if !before.ends_with("{{") {
+            continue;
+        }
+        let start = before.len() - 2;
         let rest = value.get(start..).unwrap_or_default();
         let reference = rest.split_inclusive("}}").next().unwrap_or_default();
         let line = out.position(start).line;
         if !out.sites.found.iter().rev().take(8).any(|site| site.at.line == line) {
-            let name = reference.trim_start_matches("{{ secrets.");
+            let name = reference.trim_start_matches("{{").trim_start_matches(' ');
+            let name = name.trim_start_matches("secrets.");
             let name = name.get(..name_length(name)).unwrap_or_default();
             let value = Value::of(reference);
             out.entry(&Entry { at: start, name, above: "", value });

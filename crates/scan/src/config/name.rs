@@ -185,7 +185,7 @@ fn by_end(name: &str) -> Option<Format> {
     Some(match end {
         "env" | "envs" => Format::Env,
         "yml" | "yaml" | "sls" => Format::Yaml,
-        "json" | "jsonc" | "json5" => Format::Json,
+        "json" | "jsonc" | "json5" | "ejson" => Format::Json,
         "toml" => Format::Toml,
         "ini" | "cfg" | "conf" | "config" | "cnf" | "properties" | "prefs" => Format::Ini,
         "dockerfile" | "containerfile" => Format::Dockerfile,

@@ -155,7 +155,7 @@ fn is_nothing(text: &str) -> bool {
 }
 
 fn is_switch(text: &str) -> bool {
-    let is_number = text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = text.len() < 4 && text.bytes().all(|byte| byte.is_ascii_digit());
     // `signingKeys: "4h"` says for how long.
     let count = text.trim_end_matches(['s', 'm', 'h', 'd']);
     let is_duration = count.len() + 1 == text.len()
@@ -329,9 +329,14 @@ impl<'v> Found<'v> {
 
     /// What stands within the marks of a template: the names in it that are those of keys.
     fn template(&mut self, inner: &'v str) {
-        self.built_in |= inner.contains("secrets.GITHUB_TOKEN")
-            || inner.contains("secrets.github_token")
-            || inner.contains("github.token");
+        let is_own =
+            |secret: &str| secret.get(..12).unwrap_or(secret).eq_ignore_ascii_case("github_token");
+        let mut secrets = inner.split("secrets.").skip(1).peekable();
+        self.built_in |= match secrets.peek() {
+            None => inner.contains("github.token"),
+            // `secrets.RELEASE_TOKEN || secrets.GITHUB_TOKEN`
+            Some(_) => secrets.all(is_own),
+        };
         // What tells of a key is none, whatever the entry's name.
         self.built_in |= inner.contains("fingerprint");
         if inner.contains("randAlpha")

@@ -31,7 +31,8 @@ pub(super) fn field<'a>(
     } else {
         return;
     };
-    let (alias, default) = described(field.value.as_deref());
+    let (alias, default) =
+        described(field.value.as_deref().or_else(|| annotated(&field.annotation)));
     let alias = alias.map(std::borrow::Cow::into_owned);
     let prefix = prefix_of(names, scope).unwrap_or_default();
     let full = alias.unwrap_or_else(|| format!("{prefix}{name}"));
@@ -147,6 +148,15 @@ fn is_text(annotation: &Expr) -> bool {
             matches!(name, "str" | "bytes") || name.contains("Secret") || name.ends_with("String")
         }),
     }
+}
+
+/// What describes a field in its annotation: `Annotated[str, Field("dev")]`.
+fn annotated(annotation: &Expr) -> Option<&Expr> {
+    let Expr::Subscript(of) = annotation else { return None };
+    let Expr::Tuple(all) = of.slice.as_ref() else { return None };
+    let is_described =
+        |one: &&Expr| matches!(one, Expr::Call(call) if tail(&call.func) == Some("Field"));
+    all.elts.iter().skip(1).find(is_described).filter(|_| tail(&of.value) == Some("Annotated"))
 }
 
 /// What a field says of its name in the environment and of its default.

@@ -197,7 +197,7 @@ impl<'a> Names<'a> {
             Expr::Dict(dict) => {
                 let secrets = dict.items.iter().filter(|item| {
                     let key = item.key.as_ref().and_then(text_of);
-                    key.is_some_and(|key| words::judge(&key).is_some())
+                    key.is_some_and(|key| key == "key" || words::judge(&key).is_some())
                 });
                 self.any(secrets.map(|item| &item.value), scope, fuel)
             }

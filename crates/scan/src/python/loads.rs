@@ -786,6 +786,7 @@ pub(super) fn may_hold_key(expr: &Expr) -> bool {
         Expr::BoolOp(choice) => choice.values.first().is_some_and(may_hold_key),
         Expr::If(choice) => may_hold_key(&choice.body),
         Expr::List(list) => list.elts.first().is_some_and(may_hold_key),
+        Expr::Dict(dict) => dict.items.iter().take(8).any(|item| may_hold_key(&item.value)),
         _ => false,
     }
 }

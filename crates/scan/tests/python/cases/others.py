@@ -541,3 +541,24 @@ from app.core import security
 
 def view(token):
     return jwt.decode(token, security.SECRET_KEY, algorithms=["HS256"])  #! key_use call unknown SECRET_KEY
+
+# --- a default that stands in an annotation
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    jwt_secret: Annotated[str, Field("0a9b8c7d")]  #! env_load class no jwt_secret; hardcoded class no jwt_secret
+    jwt_issuer: Annotated[str, Field("0a9b8c7d")]
+
+# --- credentials of Hawk
+import mohawk
+from django.conf import settings
+
+HAWK_CREDENTIALS = {"id": "web", "key": settings.HAWK_KEY, "algorithm": "sha256"}  #! env_load module no HAWK_KEY
+
+
+def call(url):
+    return mohawk.Sender(HAWK_CREDENTIALS, url, "GET")  #! key_use call no
