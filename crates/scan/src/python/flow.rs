@@ -703,7 +703,7 @@ pub(super) fn root_of(expr: &Expr) -> Option<&str> {
 
 /// Whether a rule for any receiver is about a call: its setting is named by something like a name.
 pub(super) fn fits(load: &crate::rules::Load, call: &ast::ExprCall) -> bool {
-    let named = argument(call, Some(load.setting), NAMELESS);
+    let named = argument(call, Some(load.setting), &["SecretId"]);
     let is_other = matches!(named, Some(Expr::List(_) | Expr::Dict(_) | Expr::Subscript(_)));
     // What reads a path is called on it.
     let is_without = named.is_none() && load.from != Source::File

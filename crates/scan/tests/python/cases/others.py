@@ -542,6 +542,15 @@ from app.core import security
 def view(token):
     return jwt.decode(token, security.SECRET_KEY, algorithms=["HS256"])  #! key_use call unknown SECRET_KEY
 
+# --- a secret whose name the settings give, of a client that a function makes
+def key(settings):
+    client = make_client("secretsmanager")
+    return client.get_secret_value(SecretId=settings.INFRA_SHARED_SECRET)["SecretString"]  #! env_load call unknown INFRA_SHARED_SECRET
+
+
+def shown(settings):
+    return settings.theme.get_secret_value()
+
 # --- a default that stands in an annotation
 from typing import Annotated
 
