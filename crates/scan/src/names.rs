@@ -42,6 +42,8 @@ const ABOUT: &[&str] = &[
     "format",
     "header",
     "headers",
+    "help",
+    "hint",
     "host",
     "hours",
     "id",
@@ -470,7 +472,9 @@ fn judge_words(words: &[String]) -> Option<Class> {
     let (last, before) = words.split_last()?;
     let says_something = |word: &&String| !TRAILING.contains(&word.as_str());
     let prior = before.iter().rfind(says_something).map_or("", String::as_str);
-    if before.iter().any(|word| matches!(word.as_str(), "public" | "pub" | "publishable")) {
+    // A `PUBLIC_LINK_SECRET` is the secret of public links.
+    let is_public = |word: &String| matches!(word.as_str(), "public" | "pub" | "publishable");
+    if last != "secret" && before.iter().any(is_public) {
         // The keys of captchas and of shops are shown to everybody, and sign nothing.
         let is_of_site = matches!(prior, "site" | "publishable")
             || before.iter().any(|word| word.contains("captcha") || word == "turnstile");

@@ -17,6 +17,9 @@ const MAKERS: &[&str] =
 const STORES: &[&str] =
     &["secretsmanager", "ssm_parameter", "secret_manager", "key_vault_secret", "vault_", "_secret"];
 
+/// Parts of the kinds of resources that say who may read one.
+const RIGHTS: &[&str] = &["_iam_", "_policy", "_rotation"];
+
 /// Reads a text.
 ///
 /// # Errors
@@ -56,8 +59,13 @@ impl Block<'_> {
                 (*name, Value::from(Source::Generated))
             }
             ("resource" | "data" | "ephemeral", [kind, name])
-                if STORES.iter().any(|store| kind.contains(store)) =>
+                if STORES.iter().any(|store| kind.contains(store))
+                    && !RIGHTS.iter().any(|right| kind.contains(right)) =>
             {
+                // The attribute that gives the secret is the place.
+                if ["secret_data", "secret_string"].iter().any(|one| attribute(one).is_some()) {
+                    return;
+                }
                 (*name, Value::from(Source::SecretStore))
             }
             _ => return,

@@ -57,6 +57,7 @@ const OTHER_KEYS: &[&str] = &[
     "sort",
     "state",
     "storage",
+    "stream",
     "tag",
     "topic",
     "translation",

@@ -127,6 +127,8 @@ impl<'a> Looker<'_, 'a> {
             // Where a secret is: the entry that takes it is the place.
             Some("key" | "name" | "optional")
                 if matches!(nearest, "secretKeyRef" | "secret_key_ref" | "configMapKeyRef") => {}
+            Some("secretKeyRef" | "secret_key_ref")
+                if self.tree.children(self.index).next().is_none() => {}
             // `JWT_SECRET: { from_secret: jwt }`, of Drone and Woodpecker.
             Some("from_secret") if self.node.shape != Shape::Nothing => {
                 let above = self.tree.node(self.node.parent);

@@ -159,7 +159,10 @@ fn by_whole(name: &str) -> Option<Format> {
         || name.starts_with("env.example")
         || name.starts_with("env.sample")
         || name.starts_with("dotenv")
-        || matches!(name, "env" | ".flaskenv" | "environment" | ".dev.vars");
+        || matches!(
+            name,
+            "env" | ".flaskenv" | "environment" | ".dev.vars" | "env.txt" | "environment.txt"
+        );
     if is_env {
         return Some(Format::Env);
     }

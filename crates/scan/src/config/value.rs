@@ -71,11 +71,20 @@ impl<'v> Value<'v> {
             return plain;
         }
         let mut found = Found::default();
+        // What a resource is called, and not what it holds.
+        let is_place = |token: &str| {
+            token.rsplit_once('.').is_some_and(|(_, last)| {
+                matches!(last, "arn" | "id" | "name" | "secret_id" | "self_link" | "version")
+            })
+        };
+        let of_resource = |token: &str| token.contains('.') && !token.starts_with("var.");
+        if is_place(text) && of_resource(text) && !text.contains(char::is_whitespace) {
+            return Self { given: Given::Switch, ..plain };
+        }
         for token in text
             .split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '_' | '.' | '-')))
         {
-            let last = token.rsplit('.').next().unwrap_or_default();
-            if matches!(last, "arn" | "id" | "name") && last != token {
+            if is_place(token) {
                 continue;
             }
             for part in token.split('.') {

@@ -393,7 +393,12 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         && text.starts_with(|letter: char| letter.is_uppercase())
         && !text.bytes().any(|byte| byte.is_ascii_digit())
         && names::judge(text).is_some();
-    let is_prose = is_label || text.split_whitespace().count() > 5 && !text.contains('\n');
+    // `insert your long random secret here` stands where a key belongs.
+    let asks = ["insert", "replace", "change", "fill in", "put your", "at least"];
+    let is_shouted = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let is_asked = is_shouted && asks.iter().any(|word| lower.contains(word));
+    let is_prose =
+        is_label || text.split_whitespace().count() > 5 && !text.contains('\n') && !is_asked;
     let is_dotted =
         is_word && text.contains('.') && may_name_key(text) && names::judge(text).is_some();
     !(is_constant

@@ -105,7 +105,11 @@ impl<'a> Finder<'_, '_, 'a> {
             site.scope = Some(place.scope);
             site.reason = Cow::Borrowed("the configuration is read once into the struct, and kept");
         }
-        if let Some(default) = default.filter(|default| is_plausible(name, default)) {
+        // `env:"JWT_SECRET,default=secret"`
+        let within =
+            || value_of(text, "env")?.split(',').find_map(|one| one.strip_prefix("default="));
+        let is_one = |default: &&str| is_plausible(name, default) || *default == "secret";
+        if let Some(default) = default.or_else(within).filter(is_one) {
             self.hardcoded_default(at, default, name, class);
         }
     }

@@ -142,3 +142,7 @@ TOKEN_KEY = "Shop.limiter.token"
 SESSION_KEY = "shop:session"
 _login_secret_key = "_login_secret"
 ENABLE_SHOP_AUTH = os.getenv("ENABLE_SHOP_AUTH", "False") == "True"
+
+# --- what asks to be replaced
+SECRET_KEY = "insert your long random secret key here !"  #! hardcoded module no SECRET_KEY
+SECRET_KEY_HELP = "insert your long random secret key into the file of settings"
