@@ -438,7 +438,9 @@ fn judge_constant(words: &[String]) -> Option<Class> {
         "secrets" if matches!(prior, "totp" | "otp") => return Some(Class::Key),
         // `DATA_KEY_ENCRYPT`: what a key is for may stand behind it.
         "encrypt" | "encryption" | "signing" if prior == "key" => return Some(Class::Key),
-        "tokens" if prior == "api" && before.len() > 1 => return Some(Class::Credential),
+        "tokens" if prior == "api" && before.len() > 1 || matches!(prior, "auth" | "root") => {
+            return Some(Class::Credential);
+        }
         "key" | "keys" | "tokens" | "secrets" => return None,
         // The service whose key it is: `INSTANCE_KEY_SERVICE`.
         "service" if prior == "key" => return None,

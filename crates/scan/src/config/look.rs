@@ -401,6 +401,13 @@ impl<'a> Looker<'_, 'a> {
             {
                 Value::from(Source::SecretStore)
             }
+            // `SECRET_KEY: { secret: { name: web, key: secret } }`, of charts.
+            Some((
+                at,
+                Node { key: Some("secret" | "secretRef" | "fromSecret" | "valueFrom"), .. },
+            )) if self.tree.child(at, "name").is_some() && self.tree.child(at, "key").is_some() => {
+                Value::from(Source::SecretStore)
+            }
             Some(_) => return,
         };
         self.entry(self.node.at, key, value, out);

@@ -159,6 +159,8 @@ fn by_whole(name: &str) -> Option<Format> {
         || name.starts_with("env.example")
         || name.starts_with("env.sample")
         || name.starts_with("dotenv")
+        // `.testenv`
+        || name.starts_with('.') && name.ends_with("env")
         || matches!(
             name,
             "env" | ".flaskenv" | "environment" | ".dev.vars" | "env.txt" | "environment.txt"

@@ -599,6 +599,10 @@ impl<'a> Names<'a> {
     /// Whether what reads an object of settings sees a change of them: not if the object is one of
     /// several that the function is handed, or one that the module makes anew.
     fn hold_of_settings(&self, expr: &Expr, scope: ScopeId) -> Hold {
+        // What gives the settings may have kept them: `get_settings().secret_key`.
+        if self.begins_with_call(expr, scope) {
+            return Hold::Unknown;
+        }
         let Some(root) = root_of(expr) else { return Hold::Live };
         if self.scopes.rebound.contains(root) {
             return Hold::Unknown;
@@ -617,6 +621,24 @@ impl<'a> Names<'a> {
         };
         let is_handed = found.is_some_and(|(_, defs)| defs.iter().any(is_given));
         if is_handed { Hold::Unknown } else { Hold::Live }
+    }
+
+    /// Whether a chain begins with a call of something that this file does not define.
+    fn begins_with_call(&self, expr: &Expr, scope: ScopeId) -> bool {
+        match expr {
+            Expr::Attribute(attribute) => self.begins_with_call(&attribute.value, scope),
+            Expr::Subscript(subscript) => self.begins_with_call(&subscript.value, scope),
+            Expr::Call(call) => match call.func.as_ref() {
+                Expr::Name(name) => {
+                    let found = self.scopes.lookup(name.id.as_str(), scope);
+                    !found.is_some_and(|(_, defs)| {
+                        defs.iter().any(|def| matches!(def.bound, Bound::Function(_)))
+                    })
+                }
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     fn gives_settings(&self, value: &Expr, scope: ScopeId) -> bool {

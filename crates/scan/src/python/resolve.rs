@@ -343,9 +343,27 @@ impl<'a> Names<'a> {
 fn is_first_value(function: &ast::StmtFunctionDef) -> bool {
     let name = function.name.as_str();
     let is_method = function.parameters.args.first().is_some_and(|first| first.name() == "self");
-    is_method
-        && (name.starts_with('_') && name.ends_with("_default")
-            || decorators(function).any(|name| name == "default"))
+    fills_global(function)
+        || is_method
+            && (name.starts_with('_') && name.ends_with("_default")
+                || decorators(function).any(|name| name == "default"))
+}
+
+/// Whether a function makes what the module keeps, once: `if _client is None: _client = …`.
+fn fills_global(function: &ast::StmtFunctionDef) -> bool {
+    let globals = function.body.iter().filter_map(|stmt| match stmt {
+        ast::Stmt::Global(global) => Some(&global.names),
+        _ => None,
+    });
+    let names: Vec<&str> = globals.flatten().map(ast::Identifier::as_str).collect();
+    let asks = |test: &Expr| match test {
+        Expr::Name(name) => names.contains(&name.id.as_str()),
+        Expr::UnaryOp(not) => tail(&not.operand).is_some_and(|name| names.contains(&name)),
+        Expr::Compare(compare) => tail(&compare.left).is_some_and(|name| names.contains(&name)),
+        _ => false,
+    };
+    !names.is_empty()
+        && function.body.iter().any(|stmt| matches!(stmt, ast::Stmt::If(one) if asks(&one.test)))
 }
 
 /// The last parts of the names of a function's decorators.

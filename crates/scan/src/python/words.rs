@@ -363,7 +363,9 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte))
         && may_name_key(text);
     let is_header = is_word && lower.starts_with("x-");
-    let is_same = is_word && !is_weak(name) && same_name(text, name);
+    // `SECRET_KEY = "secret-key"` is one; names of slots have no hyphens.
+    let is_hyphened = text.contains('-') && names::judge(name) == Some(Class::Key);
+    let is_same = is_word && !is_hyphened && !is_weak(name) && same_name(text, name);
     let is_slot =
         is_slot_name(text, name) || is_name_of_slot(text, name) || is_constant_of_name(text, name);
     // `"shop:orders:rebuild"`: words with colons between them are a name.

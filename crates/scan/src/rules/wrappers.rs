@@ -40,7 +40,8 @@ impl Rules {
                         keeps: false,
                         public: false,
                         unless: None,
-                        certain: true,
+                        // Much that has no key is started in the same way.
+                        certain: wrapper.function != "init_app",
                         remedy: None,
                     }),
                 }

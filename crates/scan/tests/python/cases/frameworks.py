@@ -254,7 +254,7 @@ from app.core.config import get_settings
 
 
 def view(token):
-    return jwt.decode(token, get_settings().jwt_secret, algorithms=["HS256"])  #! key_use call yes jwt_secret
+    return jwt.decode(token, get_settings().jwt_secret, algorithms=["HS256"])  #! key_use call unknown jwt_secret
 
 # --- fastapi-users
 from fastapi_users.authentication import JWTStrategy

@@ -571,3 +571,31 @@ HAWK_CREDENTIALS = {"id": "web", "key": settings.HAWK_KEY, "algorithm": "sha256"
 
 def call(url):
     return mohawk.Sender(HAWK_CREDENTIALS, url, "GET")  #! key_use call no
+
+# --- what is made once and kept by the module
+import os
+
+_client = None
+
+
+def client():
+    global _client
+    if _client is not None:
+        return _client
+    api_key = os.environ.get("SHOP_API_KEY")  #! env_load call no SHOP_API_KEY
+    _client = Shop(api_key)
+    return _client
+
+# --- settings that a function of another file gives, which may keep them
+import jwt
+
+from app.settings import get_settings
+
+
+def token(claims):
+    return jwt.encode(claims, key=get_settings().security.jwt_secret_key.get_secret_value())  #! key_use call unknown jwt_secret_key
+
+# --- placeholders of classes of settings
+class Development(Config):
+    SECRET_KEY = "secret-key"  #! hardcoded class no SECRET_KEY
+    AUTH_TOKENS = "auth-token"  #! hardcoded class no AUTH_TOKENS
