@@ -356,8 +356,9 @@ impl<'a> Finder<'_, '_, 'a> {
             .known()
             .filter(|name| load.rule.from == Source::Environment && is_key_of_service(name));
         // `config('services.acme.token')` of Laravel.
-        let of_services =
-            load.known().filter(|name| name.starts_with("services.") && name.ends_with(".token"));
+        let of_services = load.known().filter(|name| {
+            name.starts_with("services.") && name.rsplit('.').next() == Some("token")
+        });
         by_setting
             .or(of_services.map(|_| Class::Credential))
             .or(by_target)
