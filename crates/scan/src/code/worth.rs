@@ -15,6 +15,7 @@ use crate::shapes;
 use crate::spot::Spotter;
 use crate::sql::{self, Within};
 
+use super::find::files::key_that_is_read;
 use super::find::literals::{CRYPTOGRAPHY, SERVICES, WORDPRESS};
 use super::reader::may_be_key;
 use super::table::{Index, Rule};
@@ -88,7 +89,10 @@ struct Look<'l, 'a> {
 impl Look<'_, '_> {
     /// Whether a name is worth it alone.
     fn name(&mut self, name: &str) -> bool {
-        self.is_judged(name) || rotates(name) || self.has_rule(name)
+        self.is_judged(name)
+            || rotates(name)
+            || key_that_is_read(name).is_some()
+            || self.has_rule(name)
     }
 
     /// Whether a string is: as a name, or by what it holds.

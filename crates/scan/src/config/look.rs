@@ -68,6 +68,9 @@ const SCRIPTS: &[&str] = &[
     "bash",
 ];
 
+/// Texts of these have a variable on each line.
+const LISTS: &[&str] = &["secrets", "build-args", "secret-envs"];
+
 /// Looks at every value of a file.
 pub(super) fn look(tree: &Tree<'_>, out: &mut Out<'_, '_>) {
     if is_schema(tree) {
@@ -250,7 +253,8 @@ impl<'a> Looker<'_, 'a> {
         if is_of_step(value) {
             return;
         }
-        if shape == Shape::Block && !is_secret_text(value) {
+        let is_list = || LISTS.contains(&key) && value.lines().any(is_variable_line);
+        if shape == Shape::Block && (!is_secret_text(value) || is_list()) {
             return self.block(key, out);
         }
         if shape == Shape::Nothing {
@@ -427,8 +431,7 @@ impl<'a> Looker<'_, 'a> {
         if is_program(name) {
             return program(value, value_at, out);
         }
-        let is_list = matches!(key, "secrets" | "build-args" | "secret-envs");
-        if is_list && value.lines().any(is_variable_line) {
+        if LISTS.contains(&key) && value.lines().any(is_variable_line) {
             let mut out = out.within(value_at, out.rule, Style::Environment);
             variables(value, &mut out);
         } else if value.contains("{{ secrets.") || value.contains("{{secrets.") {

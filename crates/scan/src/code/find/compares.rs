@@ -55,13 +55,13 @@ impl<'a> Finder<'_, '_, 'a> {
         self.key_use(range.0, (range.0, range.1.saturating_sub(1)), &sink, &value);
     }
 
-    /// `apiKey.equals(request.getHeader("X-Api-Key"))` of Java.
+    /// `apiKey.equals(request.getHeader("X-Api-Key"))` of Java, `safeCompare(given, env.TOKEN)`.
     pub(super) fn equal(&mut self, at: usize) {
         let reader = self.reader;
         let tokens = reader.tokens;
-        if !matches!(tokens.text(at), "equals" | "contentEquals")
-            || !matches!(reader.dialect, Dialect::Java | Dialect::Kotlin)
-        {
+        let is_java = matches!(reader.dialect, Dialect::Java | Dialect::Kotlin)
+            && matches!(tokens.text(at), "equals" | "contentEquals");
+        if !is_java && !compares_safely(tokens.text(at)) {
             return;
         }
         let Some(arguments) = reader.arguments(at) else { return };
@@ -213,4 +213,14 @@ impl<'a> Finder<'_, '_, 'a> {
         let is_sum = tokens.is(next, "+") || reader.dialect == Dialect::Java;
         (!is_sum && next - from < SIDE_TOKENS_MAX).then_some((from, next))
     }
+}
+
+/// Whether a function by its name compares secrets, in a time that tells nothing of them.
+fn compares_safely(name: &str) -> bool {
+    if matches!(name, "tsscmp" | "scmp") {
+        return true;
+    }
+    let lower = name.to_ascii_lowercase();
+    ["compare", "equal"].iter().any(|word| lower.contains(word))
+        && ["safe", "secure", "constant", "timing"].iter().any(|word| lower.contains(word))
 }

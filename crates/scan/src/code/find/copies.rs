@@ -41,9 +41,13 @@ impl Finder<'_, '_, '_> {
                 && names.len() > 1
                 && !matches!(root, "this" | "self" | "$this" | "self::" | "static")
                 && reader.parameter(root, start).is_none()
+                && (reader.facts.import(root).is_some()
+                    || (start..*at).any(|at| tokens.is_word(at) && self.is_settings(at)))
         });
         let Some(origin) = origin else { return };
-        self.copied_setting(definition, (tokens.name(origin), name), class, Scope::Call);
+        let is_of_receiver = self.is_of_receiver(definition.name);
+        let scope = if is_of_receiver { Scope::Instance } else { Scope::Call };
+        self.copied_setting(definition, (tokens.name(origin), name), class, scope);
     }
 
     /// Whether what is assigned outlives the function that assigns it.
@@ -54,6 +58,7 @@ impl Finder<'_, '_, '_> {
         let is_plain = tokens.is(definition.value.wrapping_sub(1), "=");
         let before = tokens.before(name);
         match definition.form {
+            Form::Member if self.is_of_receiver(name) => true,
             Form::Member => {
                 let holder = name.checked_sub(2).filter(|at| tokens.is_word(*at));
                 holder.is_some_and(|holder| {
@@ -69,6 +74,22 @@ impl Finder<'_, '_, '_> {
             }
             _ => false,
         }
+    }
+
+    /// `s.key = …` in a method of Go: a field of what the method is called on.
+    fn is_of_receiver(&self, name: usize) -> bool {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        if reader.dialect != Dialect::Go || tokens.before(name) != "." {
+            return false;
+        }
+        let holder = tokens.text(name.saturating_sub(2));
+        reader.tree.around(reader.tree.at(name)).any(|(_, frame)| {
+            let close = frame.name.and_then(|name| name.checked_sub(1));
+            let open = close.filter(|close| tokens.is(*close, ")"));
+            let open = open.and_then(|close| tokens.mate(close));
+            open.is_some_and(|open| tokens.text(open + 1) == holder)
+        })
     }
 
     /// Whether a variable is one of the module, and none of the function around its use.

@@ -13,6 +13,7 @@ use super::super::reader::{Range, Reader, judge};
 use super::super::table::Rule;
 use super::super::token::Kind as TokenKind;
 use super::super::tree::expression_end;
+use super::files::{file_class, is_key_of_service, judge_file, key_that_is_read};
 use super::{Finder, link};
 
 /// Which setting a load takes.
@@ -259,7 +260,9 @@ impl<'a> Finder<'_, '_, 'a> {
             self.taken_apart(at);
             return;
         };
-        if let Setting::Parameter(frame, position) = load.setting {
+        if let Setting::Parameter(frame, position) = load.setting
+            && self.stored_name(&load).is_none()
+        {
             self.loader(frame, position, load.rule.from);
             return;
         }
@@ -284,7 +287,9 @@ impl<'a> Finder<'_, '_, 'a> {
         let target_name = target.as_ref().map(|target| reader.defined_name(target));
         let class = self.class_of_load(&load, target_name, is_reached);
         let by_place = || target.as_ref().and_then(|target| self.weak_class(target));
-        let Some(class) = class.or_else(by_place) else { return };
+        let stored = self.stored_name(&load);
+        let class = class.or_else(by_place).or(stored.map(|(_, class)| class));
+        let Some(class) = class else { return };
         self.loads.insert(at);
         if load.is_member
             && load.rule.from == Source::Settings
@@ -294,7 +299,7 @@ impl<'a> Finder<'_, '_, 'a> {
         {
             return;
         }
-        let name = load.known().or(target_name);
+        let name = load.known().or(target_name).or(stored.map(|(name, _)| name));
         self.env_load(at, &load, target.as_ref(), name, class);
         self.fallback(&load, name, class);
     }
@@ -356,8 +361,9 @@ impl<'a> Finder<'_, '_, 'a> {
             .known()
             .filter(|name| load.rule.from == Source::Environment && is_key_of_service(name));
         // `config('services.acme.token')` of Laravel.
-        let of_services =
-            load.known().filter(|name| name.starts_with("services.") && name.ends_with(".token"));
+        let of_services = load.known().filter(|name| {
+            name.starts_with("services.") && name.rsplit('.').next() == Some("token")
+        });
         by_setting
             .or(of_services.map(|_| Class::Credential))
             .or(by_target)
@@ -392,6 +398,22 @@ impl<'a> Finder<'_, '_, 'a> {
                 })
             })
             .or_else(|| self.class_of_function(load))
+    }
+
+    /// What a store of secrets is asked for, by the path of it: `{ SecretId: "prod/jwt-secret" }`.
+    fn stored_name(&self, load: &Loaded<'_, 'a>) -> Option<(&'a str, Class)> {
+        let tokens = self.reader.tokens;
+        if load.rule.from != Source::SecretStore {
+            return None;
+        }
+        let end = load.end.min(load.start + STORED_TOKENS_MAX);
+        (load.start..end).filter_map(|at| tokens.string(at)).find_map(|path| {
+            let mut parts = path.split(['/', ':']).rev();
+            parts.find_map(|part| {
+                let class = judge(part).filter(|class| *class != Class::Password)?;
+                Some((part, class))
+            })
+        })
     }
 
     /// `getMasterKey()` reads a file that only says where it is: what it is for says the function.
@@ -463,6 +485,39 @@ impl<'a> Finder<'_, '_, 'a> {
                 Some(Cow::Borrowed("Read the key at each use, from its ring or its source"));
         }
         self.sites.found.push(site);
+    }
+
+    /// `LoadPrivateKeyFromFile(path)`: a function that reads a key from a file, by its name.
+    pub(super) fn reads_key_file(&mut self, at: usize) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let name = tokens.name(at);
+        if self.loads.contains(&at) || reader.tree.is_declared(at) {
+            return;
+        }
+        let Some(class) = key_that_is_read(name) else { return };
+        let Some(arguments) = reader.arguments(at).filter(|all| !all.is_empty()) else { return };
+        let rule = Load {
+            call: String::new(),
+            setting: 0,
+            fallback: None,
+            fallback_keywords: Vec::new(),
+            from: Source::File,
+            live: false,
+        };
+        let Some(open) = reader.call_open(at) else { return };
+        let load = Loaded {
+            rule: &rule,
+            start: reader.chain(at).1,
+            end: tokens.past(open),
+            setting: Setting::None,
+            named: arguments.first().copied(),
+            fallback: None,
+            is_member: false,
+        };
+        self.loads.insert(at);
+        let target = self.target(load.start);
+        self.env_load(at, &load, target.as_ref(), Some(name), class);
     }
 
     /// A setting of a name that no rule knows how to ask for.
@@ -620,116 +675,8 @@ impl<'a> Finder<'_, '_, 'a> {
     }
 }
 
-/// `SUPABASE_SERVICE_ROLE_KEY`: what the environment calls the key of something is one, unless it
-/// names a place in a store or is shown to everybody.
-fn is_key_of_service(name: &str) -> bool {
-    let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    if name == "SALT" {
-        return true;
-    }
-    let words = crate::names::words(name);
-    if crate::names::counts_or_switches(&words) {
-        return false;
-    }
-    let mut parts = words.iter().rev();
-    is_constant
-        && words.len() > 1
-        && parts.next().is_some_and(|last| last == "key")
-        && !parts.any(|part| NO_KEYS.contains(&part.as_str()))
-}
-
-/// Words before `KEY` that make it no secret.
-const NO_KEYS: &[&str] = &[
-    "anon",
-    "bucket",
-    "cache",
-    "claim",
-    "config",
-    "event",
-    "feature",
-    "field",
-    "file",
-    "flag",
-    "foreign",
-    "group",
-    "header",
-    "hot",
-    "index",
-    "lock",
-    "lookup",
-    "map",
-    "object",
-    "order",
-    "partition",
-    "prefix",
-    "primary",
-    "public",
-    "publishable",
-    "queue",
-    "redis",
-    "routing",
-    "row",
-    "site",
-    "sort",
-    "space",
-    "storage",
-    "store",
-    "translation",
-    "unique",
-    "user",
-    "website",
-];
-
 /// How far it is looked for the path of a file where that is put together.
 const PATH_TOKENS_MAX: usize = 24;
 
-/// Words before `key` in the name of a path that make the file something else.
-const OTHER_FILES: &[&str] = &["cache", "foreign", "host", "index", "primary", "sort", "ssh"];
-
-/// What a file holds, by the name of the variable that has its path.
-fn judge_file(name: &str) -> Option<Class> {
-    let ends = [
-        "Location",
-        "Path",
-        "File",
-        "Filename",
-        "Resource",
-        "Bytes",
-        "Stream",
-        "_location",
-        "_resource",
-        "_path",
-        "_file",
-        "_filename",
-        "_FILE_NAME",
-        "_FILE",
-        "_PATH",
-        "FileName",
-    ];
-    let bare = ends.iter().find_map(|end| name.strip_suffix(end));
-    let words = crate::names::words(bare.unwrap_or(name));
-    // `emailKeyPath`: whatever it is for, a file that has its name from a key holds one.
-    let is_named = bare.is_some()
-        && words.split_last().is_some_and(|(last, before)| {
-            last == "key" && !before.iter().any(|word| OTHER_FILES.contains(&word.as_str()))
-        });
-    let bare = bare.unwrap_or(name);
-    let is_store = crate::names::folded(bare).ends_with("keystore");
-    let class = judge(bare).or((is_store || is_named).then_some(Class::Key));
-    class.filter(|class| *class != Class::Password)
-}
-
-/// What a file holds, by its path.
-fn file_class(path: &str) -> Option<Class> {
-    let lower = path.to_ascii_lowercase();
-    let name = lower.rsplit('/').next().unwrap_or(&lower);
-    let is_public = name.contains("pub") || name.contains("cert") || name.contains("ca.");
-    let has_end = [".pem", ".key", ".p8", ".pk8", ".p12", ".jks", ".pfx", ".der", ".gpg", ".asc"];
-    let is_key = has_end.iter().any(|end| name.ends_with(end))
-        || name.starts_with("id_rsa")
-        || name.starts_with("id_ed25519")
-        || lower.contains("/run/secrets/")
-        || judge(name.split('.').next().unwrap_or(name)) == Some(Class::Key);
-    let class = if name.contains("pub") { Class::Public } else { Class::Key };
-    (is_key && (!is_public || class == Class::Public)).then_some(class)
-}
+/// How far it is looked for what a store of secrets is asked for.
+const STORED_TOKENS_MAX: usize = 60;

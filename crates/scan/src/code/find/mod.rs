@@ -4,6 +4,7 @@ mod compares;
 mod copies;
 pub(super) mod context;
 pub(super) mod declared;
+pub(super) mod files;
 pub(super) mod literals;
 pub(super) mod loads;
 pub(super) mod shapes;
@@ -82,6 +83,7 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
         let is_call = self.reader.call_open(at).is_some();
         if rules.is_empty() && is_call {
             self.asked(at);
+            self.reads_key_file(at);
         }
         let is_known = rules.iter().any(|rule| match rule {
             Rule::Sink(sink) => sink.certain && !sink.receiver,

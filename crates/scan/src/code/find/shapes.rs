@@ -12,6 +12,7 @@ use crate::site::Hot;
 use super::super::dialect::Dialect;
 use super::super::reader::{Range, judge};
 use super::super::token::Kind;
+use super::super::tree::FrameKind;
 use super::super::value::{Origin, Value};
 use super::Finder;
 
@@ -29,7 +30,11 @@ impl<'a> Finder<'_, '_, 'a> {
         let receiver = at.checked_sub(1).filter(|dot| reader.is_dot(*dot));
         let receiver = receiver.and_then(|dot| dot.checked_sub(1));
         let receiver = receiver.filter(|at| tokens.is_word(*at)).map(|at| tokens.name(at));
-        let Some(shape) = shapes::of_call(tokens.name(at), receiver) else { return };
+        let shape = shapes::of_call(tokens.name(at), receiver);
+        let Some(shape) = shape else {
+            self.found_by_callback(at, receiver);
+            return;
+        };
         let start = reader.chain(at).1;
         if matches!(tokens.before(start), "function" | "func" | "fun" | "def" | "interface" | "@") {
             return;
@@ -45,6 +50,35 @@ impl<'a> Finder<'_, '_, 'a> {
             given.into_iter().find_map(|(keyword, range)| self.key_in(shape, keyword, range));
         let Some((value, class)) = found else { return };
         self.tell(at, start, shape, &value, class);
+    }
+
+    /// The use at a call that checks a token and is given a function which finds the key:
+    /// `token.Parse(raw, func(t *Token) (string, error) { return config.Secret, nil })`.
+    fn found_by_callback(&mut self, at: usize, receiver: Option<&str>) {
+        let reader = self.reader;
+        let tokens = reader.tokens;
+        let words = names::words(tokens.name(at));
+        let checks = ["check", "decode", "parse", "read", "validate", "verify"];
+        let is_check = words.first().is_some_and(|first| checks.contains(&first.as_str()))
+            && receiver.is_some_and(|on| {
+                names::words(on).iter().any(|word| matches!(word.as_str(), "token" | "tokens"))
+            });
+        if !is_check || self.keys_given(at) == 0 {
+            return;
+        }
+        let Some(arguments) = reader.arguments(at) else { return };
+        let is_function = |(from, to): &&Range| {
+            reader.tree.starting_in(*from, from + 2).any(|(_, frame)| {
+                frame.kind == FrameKind::Function && frame.end <= *to && *to <= frame.end + 2
+            })
+        };
+        let Some(range) = arguments.iter().find(is_function).copied() else { return };
+        let value = self.value_of_key(range);
+        let class = super::class_of(value.names.iter().copied());
+        if class == Some(Class::Key) {
+            let shape = Shape { does: Does::Verifies, makes: false, ..Shape::of_keeper() };
+            self.tell(at, reader.chain(at).1, shape, &value, Class::Key);
+        }
     }
 
     /// The use at a call of others that is given a key of the settings as its `secret`:

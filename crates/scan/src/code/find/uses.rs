@@ -202,7 +202,7 @@ impl<'a> Finder<'_, '_, 'a> {
     }
 
     /// The value of a key argument; that of a function is what it returns or hands to its callback.
-    fn value_of_key(&self, range: Range) -> Value<'a> {
+    pub(super) fn value_of_key(&self, range: Range) -> Value<'a> {
         let reader = self.reader;
         let tokens = reader.tokens;
         let (from, to) = range;
