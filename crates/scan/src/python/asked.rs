@@ -17,8 +17,8 @@ use crate::shapes;
 
 type Call<'a> = Placed<'a, ast::ExprCall>;
 
-/// The same of a function of this file of which nothing was told yet: what it reads it may have from
-/// elsewhere.
+/// The same of a function of this file of which nothing was told yet: what it reads it may have
+/// from elsewhere.
 pub(super) fn own<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
     let name = tail(&placed.node.func).unwrap_or_default();
     let at_name = tail_start(&placed.node.func);
@@ -96,8 +96,8 @@ fn named<'a>(
     second().filter(|_| shapes::asks_settings(name, None))
 }
 
-/// Whether a call by its name asks a store of secrets: `read_secret("jwt/signing_key")`, and `get` of
-/// something that is called a vault.
+/// Whether a call by its name asks a store of secrets: `read_secret("jwt/signing_key")`, and `get`
+/// of something that is called a vault.
 fn asks_secrets(name: &str, receiver: Option<&str>) -> bool {
     let speaks = |name: &str| {
         ["secret", "vault", "ssm"].iter().any(|part| name.to_ascii_lowercase().contains(part))

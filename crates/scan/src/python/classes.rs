@@ -93,8 +93,8 @@ fn owned(names: &Names<'_>, scope: ScopeId, name: &str) -> Option<String> {
     matches!(name, "token" | "key" | "secret").then(|| format!("{whose}_{name}"))
 }
 
-/// Whether a class that a library fills from data is one of settings: `class ShopConfig(BaseModel)`.
-/// Those of requests and schemas are none.
+/// Whether a class that a library fills from data is one of settings, such as
+/// `class ShopConfig(BaseModel)`. Those of requests and schemas are none.
 fn is_model_of_settings(names: &Names<'_>, out: &Out<'_>, scope: ScopeId) -> bool {
     let Body::Class(class) = names.scopes.body(scope) else { return false };
     let name = class.name.as_str();

@@ -59,21 +59,12 @@ pub(super) fn at<'a>(
         }
     }
     let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope));
-    let (name, class) = if let Some(text) = text {
-        let class = words::judge_path(&text);
-        (text, class)
-    } else {
-        let name = names.setting_name(path, placed.scope).unwrap_or_default();
-        let is_secret = words::names_a_path(&name)
-            && (name.contains("secret")
-                || words::names_a_private_file(&name)
-                || words::names_a_key_file(&name) && !path.is_call_expr());
-        let is_secret = is_secret || is_key_file(placed);
-        let class = words::judge(&name).or(is_secret.then_some(Class::Key));
-        let class = class.filter(|class| *class != Class::Password);
-        // A path of which nothing is known is named by what it is opened as.
-        let name = if name.is_empty() { placed.under.unwrap_or_default().to_owned() } else { name };
-        (name, class)
+    let (name, class) = match text {
+        Some(text) => {
+            let class = words::judge_path(&text);
+            (text, class)
+        }
+        None => by_name(names, placed, path),
     };
     let Some(class) = class else { return };
     // What names the file is loaded too, but it is one place.
@@ -101,6 +92,21 @@ pub(super) fn at<'a>(
         hot,
         confidence: Confidence::Medium,
     });
+}
+
+/// The name of a path of which the text is not known, and what it says of the file.
+fn by_name<'a>(names: &Names<'a>, placed: &Call<'a>, path: &'a Expr) -> (String, Option<Class>) {
+    let name = names.setting_name(path, placed.scope).unwrap_or_default();
+    let is_secret = words::names_a_path(&name)
+        && (name.contains("secret")
+            || words::names_a_private_file(&name)
+            || words::names_a_key_file(&name) && !path.is_call_expr());
+    let is_secret = is_secret || is_key_file(placed);
+    let class = words::judge(&name).or(is_secret.then_some(Class::Key));
+    let class = class.filter(|class| *class != Class::Password);
+    // A path of which nothing is known is named by what it is opened as.
+    let name = if name.is_empty() { placed.under.unwrap_or_default().to_owned() } else { name };
+    (name, class)
 }
 
 /// Whether a path is a part of what the function is given: `open(settings.get("KEY_FILE"))`.
