@@ -206,7 +206,7 @@ pub(super) fn one(
     let by_place = under.and_then(words::judge).or(is_bare.then_some(Class::Credential));
     let is_about =
         name.as_deref().is_some_and(|name| words::may_name_key(name) && by_name.is_none())
-            && !matches!(name.as_deref(), Some("token" | "key" | "secret"));
+            && !matches!(name.as_deref(), Some("token" | "key" | "secret" | "KEY"));
     let Some(class) = by_name.or(by_place.filter(|_| !is_about)) else { return };
     let name = name.or_else(|| under.map(str::to_owned)).unwrap_or_default();
     let (scope, hot) = when(names, placing, load.live);

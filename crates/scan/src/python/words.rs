@@ -27,7 +27,7 @@ pub(super) fn may_name_key(name: &str) -> bool {
 
 /// What sort of secret has this name.
 pub(super) fn judge(name: &str) -> Option<Class> {
-    if !may_name_key(name) || name.len() > 200 {
+    if !(may_name_key(name) || name.ends_with("_PAT")) || name.len() > 200 {
         return None;
     }
     if is_fixture_name(name) {
@@ -104,8 +104,10 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     if let Some(class) = judge(name) {
         return Some(class);
     }
-    if name == "SALT" {
-        return Some(Class::Key);
+    match name {
+        "SALT" => return Some(Class::Key),
+        "TOKEN" => return Some(Class::Credential),
+        _ => {}
     }
     if !may_name_key(name) || name.len() > 200 || is_fixture_name(name) {
         return None;
