@@ -370,7 +370,8 @@ fn is_true(given: &Expr) -> bool {
 /// `cv("SHOP_SIGNING_KEY", app)`. What is only called, or is a class, must say more.
 fn gives(placed: &Call<'_>, name: &str, key: &str) -> bool {
     let is_constant = key.contains('_') && !key.bytes().any(|byte| byte.is_ascii_lowercase());
-    if !is_constant || name.is_empty() || name.starts_with("__") {
+    // Whatever is a dictionary has a `get`.
+    if !is_constant || matches!(name, "" | "get" | "getlist") || name.starts_with("__") {
         return false;
     }
     let words = crate::names::words(name);

@@ -49,7 +49,10 @@ fn is_fixture_name(name: &str) -> bool {
 }
 
 /// Words before `key` and its like that make a name of something else.
-const NOT_BEFORE: [&str; 46] = [
+const NOT_BEFORE: [&str; 49] = [
+    "continuation",
+    "kms",
+    "page",
     "http",
     "proxy",
     "querystring",
