@@ -74,7 +74,9 @@ fn named<'a>(
         let is_given = placed.into != Into::Elsewhere;
         return second().filter(|_| is_given && tail(first).is_some_and(shapes::holds_settings));
     }
-    if asks_secrets(name, receiver) {
+    // Odoo keeps its settings in rows, and asks for them by their paths.
+    let is_row = name == "get_param" && text_of(first).is_some_and(|text| text.contains('.'));
+    if is_row || asks_secrets(name, receiver) {
         return names.text(first, placed.scope).map(|key| (0, key));
     }
     if !shapes::asks_settings(name, receiver) {

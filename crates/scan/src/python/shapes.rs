@@ -256,7 +256,7 @@ pub(super) fn defaults(names: &Names<'_>, out: &mut Out<'_>, scope: ScopeId) {
 /// `storage_secret` has a use for it. Whether there is one.
 pub(super) fn handed<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
     let name = tail(&placed.node.func).unwrap_or_default();
-    if !shapes::may_take_key(name) {
+    if is_of_service(placed) || !shapes::may_take_key(name) {
         return false;
     }
     for keyword in placed.node.arguments.keywords.iter().take(40) {
@@ -285,7 +285,10 @@ pub(super) fn handed<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>
 /// the key, and has it for a reason. Whether it did.
 pub(super) fn made<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
     let name = tail(&placed.node.func).unwrap_or_default();
-    if !shapes::may_keep_key(name) || !name.starts_with(|one: char| one.is_ascii_uppercase()) {
+    if is_of_service(placed)
+        || !shapes::may_keep_key(name)
+        || !name.starts_with(|one: char| one.is_ascii_uppercase())
+    {
         return false;
     }
     let arguments = &placed.node.arguments;
@@ -307,4 +310,13 @@ pub(super) fn made<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) 
         return true;
     }
     false
+}
+
+/// Whether a call is given both parts of an access: that of a client of somebody's service.
+fn is_of_service(placed: &Call<'_>) -> bool {
+    let is_part = |name: &str| {
+        matches!(name, "access_key" | "access_key_id" | "aws_access_key_id" | "client_id")
+    };
+    let mut given = placed.node.arguments.keywords.iter().filter_map(|one| one.arg.as_deref());
+    given.any(is_part)
 }
