@@ -22,6 +22,9 @@ type Call<'a> = Placed<'a, ast::ExprCall>;
 pub(super) fn own<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
     let name = tail(&placed.node.func).unwrap_or_default();
     let at_name = tail_start(&placed.node.func);
+    if placed.node.arguments.args.is_empty() {
+        return;
+    }
     if !shapes::asks_settings(name, None) || out.has(Kind::EnvLoad, at_name) {
         return;
     }
@@ -101,9 +104,7 @@ fn named<'a>(
 /// Whether a call by its name asks a store of secrets: `read_secret("jwt/signing_key")`, and `get`
 /// of something that is called a vault.
 fn asks_secrets(name: &str, receiver: Option<&str>) -> bool {
-    let speaks = |name: &str| {
-        ["secret", "vault", "ssm"].iter().any(|part| name.to_ascii_lowercase().contains(part))
-    };
+    let speaks = |name: &str| words::has_part(name, &["secret", "vault", "ssm"]);
     if !speaks(name) && !receiver.is_some_and(speaks) {
         return false;
     }

@@ -223,9 +223,11 @@ pub(super) fn read_by<'a>(
     placed: &Call<'a>,
     function: &str,
 ) -> Option<(&'a Expr, String, Class)> {
-    let lower = function.to_ascii_lowercase();
-    let starts = ["read", "load", "slurp", "from_"];
-    if !starts.iter().any(|start| lower.trim_start_matches('_').starts_with(start)) {
+    let bytes = function.trim_start_matches('_').as_bytes();
+    let begins = |start: &&str| {
+        bytes.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    if !["read", "load", "slurp", "from_"].iter().any(begins) {
         return None;
     }
     let arguments = &placed.node.arguments;

@@ -25,6 +25,14 @@ pub(super) fn may_name_key(name: &str) -> bool {
     })
 }
 
+/// Whether one of these parts stands in a name, in whatever case.
+pub(super) fn has_part(name: &str, parts: &[&str]) -> bool {
+    let bytes = name.as_bytes();
+    parts.iter().any(|part| {
+        bytes.windows(part.len()).any(|here| here.eq_ignore_ascii_case(part.as_bytes()))
+    })
+}
+
 /// What sort of secret has this name.
 pub(super) fn judge(name: &str) -> Option<Class> {
     if !(may_name_key(name) || name.ends_with("_PAT")) || name.len() > 200 {
