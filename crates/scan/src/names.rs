@@ -187,6 +187,10 @@ const BEFORE_CREDENTIAL_KEY: &[&str] = &[
     "license", "service",
 ];
 
+/// Words before `secret` that do so.
+const BEFORE_CREDENTIAL_SECRET: &[&str] =
+    &["access", "api", "app", "client", "consumer", "oauth", "oauth2"];
+
 /// Words that make a key of a `key` further behind them, as in `ENCRYPTION_SECONDARY_KEY`.
 const FAR_BEFORE_KEY: &[&str] =
     &["cipher", "crypto", "encryption", "fernet", "hmac", "jwt", "private", "secret", "signing"];
@@ -478,20 +482,18 @@ fn judge_words(words: &[String]) -> Option<Class> {
     let is_public = |word: &String| matches!(word.as_str(), "public" | "pub" | "publishable");
     if last != "secret" && before.iter().any(is_public) {
         // The keys of captchas and of shops are shown to everybody, and sign nothing.
-        let is_of_site = matches!(prior, "site" | "publishable")
-            || before.iter().any(|word| word.contains("captcha") || word == "turnstile");
+        let is_of_site = |word: &String| word.contains("captcha") || word == "turnstile";
+        let is_shown = matches!(prior, "site" | "publishable") || before.iter().any(is_of_site);
         let is_key = matches!(last.as_str(), "key" | "keys" | "jwk" | "jwks" | "certificate");
-        return (is_key && !is_of_site).then_some(Class::Public);
+        return (is_key && !is_shown).then_some(Class::Public);
     }
     match last.as_str() {
-        // The name of what a cluster pulls images with.
-        "secret" if matches!(prior, "pull" | "push" | "tls") => None,
-        "secret" => Some(match prior {
-            "client" | "consumer" | "api" | "oauth" | "oauth2" | "app" | "access" => {
-                Class::Credential
-            }
-            _ => Class::Key,
-        }),
+        "secret" => match prior {
+            // The name of what a cluster pulls images with.
+            "pull" | "push" | "tls" => None,
+            prior if BEFORE_CREDENTIAL_SECRET.contains(&prior) => Some(Class::Credential),
+            _ => Some(Class::Key),
+        },
         "seed" if matches!(prior, "otp" | "totp" | "hmac" | "signing") => Some(Class::Key),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "salt" => {

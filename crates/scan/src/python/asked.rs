@@ -17,11 +17,14 @@ use crate::shapes;
 
 type Call<'a> = Placed<'a, ast::ExprCall>;
 
-/// The same of a function of this file of which nothing was told yet: what it reads it may have from
-/// elsewhere.
+/// The same of a function of this file of which nothing was told yet: what it reads it may have
+/// from elsewhere.
 pub(super) fn own<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
     let name = tail(&placed.node.func).unwrap_or_default();
     let at_name = tail_start(&placed.node.func);
+    if placed.node.arguments.args.is_empty() {
+        return;
+    }
     if !shapes::asks_settings(name, None) || out.has(Kind::EnvLoad, at_name) {
         return;
     }
@@ -74,7 +77,9 @@ fn named<'a>(
         let is_given = placed.into != Into::Elsewhere;
         return second().filter(|_| is_given && tail(first).is_some_and(shapes::holds_settings));
     }
-    if asks_secrets(name, receiver) {
+    // Odoo keeps its settings in rows, and asks for them by their paths.
+    let is_row = name == "get_param" && text_of(first).is_some_and(|text| text.contains('.'));
+    if is_row || asks_secrets(name, receiver) {
         return names.text(first, placed.scope).map(|key| (0, key));
     }
     if !shapes::asks_settings(name, receiver) {
@@ -96,12 +101,10 @@ fn named<'a>(
     second().filter(|_| shapes::asks_settings(name, None))
 }
 
-/// Whether a call by its name asks a store of secrets: `read_secret("jwt/signing_key")`, and `get` of
-/// something that is called a vault.
+/// Whether a call by its name asks a store of secrets: `read_secret("jwt/signing_key")`, and `get`
+/// of something that is called a vault.
 fn asks_secrets(name: &str, receiver: Option<&str>) -> bool {
-    let speaks = |name: &str| {
-        ["secret", "vault", "ssm"].iter().any(|part| name.to_ascii_lowercase().contains(part))
-    };
+    let speaks = |name: &str| words::has_part(name, &["secret", "vault", "ssm"]);
     if !speaks(name) && !receiver.is_some_and(speaks) {
         return false;
     }
@@ -370,7 +373,8 @@ fn is_true(given: &Expr) -> bool {
 /// `cv("SHOP_SIGNING_KEY", app)`. What is only called, or is a class, must say more.
 fn gives(placed: &Call<'_>, name: &str, key: &str) -> bool {
     let is_constant = key.contains('_') && !key.bytes().any(|byte| byte.is_ascii_lowercase());
-    if !is_constant || name.is_empty() || name.starts_with("__") {
+    // Whatever is a dictionary has a `get`.
+    if !is_constant || matches!(name, "" | "get" | "getlist") || name.starts_with("__") {
         return false;
     }
     let words = crate::names::words(name);

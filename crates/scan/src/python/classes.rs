@@ -19,7 +19,12 @@ pub(super) fn field<'a>(
 ) {
     let Expr::Name(name) = field.target.as_ref() else { return };
     let name = name.id.as_str();
-    if !words::may_name_key(name) || is_class_var(&field.annotation) {
+    let (alias, default) =
+        described(field.value.as_deref().or_else(|| annotated(&field.annotation)));
+    let may_be_key = |name: &str| words::may_name_key(name);
+    if !(may_be_key(name) || alias.as_deref().is_some_and(may_be_key))
+        || is_class_var(&field.annotation)
+    {
         return;
     }
     let holder = if is_settings(names, scope) {
@@ -31,13 +36,15 @@ pub(super) fn field<'a>(
     } else {
         return;
     };
-    let (alias, default) =
-        described(field.value.as_deref().or_else(|| annotated(&field.annotation)));
     let alias = alias.map(std::borrow::Cow::into_owned);
     let prefix = prefix_of(names, scope).unwrap_or_default();
     let full = alias.unwrap_or_else(|| format!("{prefix}{name}"));
     let own = || owned(names, scope, name).as_deref().and_then(words::judge_loaded);
-    let class = words::judge_loaded(name).or_else(|| words::judge_loaded(&full)).or_else(own);
+    // The variable of a field is written in capitals, where any salt is one.
+    let is_salt = full.ends_with("salt");
+    let variable = || is_salt.then(|| words::judge(&full.to_ascii_uppercase()))?;
+    let class = words::judge_loaded(name).or_else(|| words::judge_loaded(&full));
+    let class = class.or_else(own).or_else(variable);
     let Some(class) = class else { return };
     // What `SESSION_COOKIE_KEY` names is a cookie, when its default says so.
     if default.and_then(text_of).is_some_and(|text| words::is_slot_name(&text, name)) {
@@ -94,8 +101,8 @@ fn owned(names: &Names<'_>, scope: ScopeId, name: &str) -> Option<String> {
     matches!(name, "token" | "key" | "secret").then(|| format!("{whose}_{name}"))
 }
 
-/// Whether a class that a library fills from data is one of settings: `class ShopConfig(BaseModel)`.
-/// Those of requests and schemas are none.
+/// Whether a class that a library fills from data is one of settings, such as
+/// `class ShopConfig(BaseModel)`. Those of requests and schemas are none.
 fn is_model_of_settings(names: &Names<'_>, out: &Out<'_>, scope: ScopeId) -> bool {
     let Body::Class(class) = names.scopes.body(scope) else { return false };
     let name = class.name.as_str();

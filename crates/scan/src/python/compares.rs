@@ -48,7 +48,12 @@ fn is_known(expr: &Expr) -> bool {
         Expr::BinOp(sum) => sum.op != ast::Operator::Add,
         _ => false,
     };
-    text_of(expr).is_some() || expr.is_literal_expr() || is_number
+    // `kinds.CLEAR` is a constant too.
+    let is_constant = |name: &str| {
+        !name.bytes().any(|byte| byte.is_ascii_lowercase()) && !words::may_name_key(name)
+    };
+    let is_member = expr.is_attribute_expr() && tail(expr).is_some_and(is_constant);
+    text_of(expr).is_some() || expr.is_literal_expr() || is_number || is_member
 }
 
 /// Whether both are attributes of one object, or the same of two.
@@ -80,10 +85,18 @@ fn secret<'a>(names: &Names<'a>, expr: &'a Expr, scope: ScopeId) -> Option<Origi
             });
         }
         Expr::BinOp(sum) => return secret(names, &sum.right, scope),
-        Expr::Call(call) => call.arguments.args.first().and_then(|first| match first {
-            Expr::StringLiteral(key) => Some(key.value.to_str()),
-            _ => None,
-        })?,
+        Expr::Call(call) => {
+            let on = match call.func.as_ref() {
+                Expr::Attribute(method) => tail(&method.value),
+                _ => None,
+            };
+            let is_settings = || on.is_some_and(words::holds_settings);
+            let is_load = || !names.rules(call, scope).0.is_empty();
+            match call.arguments.args.first()? {
+                Expr::StringLiteral(key) if is_settings() || is_load() => key.value.to_str(),
+                _ => return None,
+            }
+        }
         _ => return None,
     };
     // `LoginMethod.API_KEY` is a member of an enumeration.

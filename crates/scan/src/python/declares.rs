@@ -56,6 +56,9 @@ fn variable<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
 
 /// An option that is declared to be secret: `Opt("auth_key", secret=True)`.
 fn secret_of<'a>(placed: &Call<'a>) -> Option<Cow<'a, str>> {
+    if placed.node.arguments.keywords.is_empty() {
+        return None;
+    }
     let says = ["secret", "sensitive", "is_secret", "is_sensitive"];
     let is_secret = says
         .iter()
@@ -146,7 +149,7 @@ fn in_trait<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
 /// The variables that an object of the environment declares: `Environment(SECRET_KEY=str)`.
 fn variables<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) {
     let name = tail(&placed.node.func).unwrap_or_default();
-    if !name.to_ascii_lowercase().contains("env") {
+    if placed.node.arguments.keywords.is_empty() || !words::has_part(name, &["env"]) {
         return;
     }
     for given in placed.node.arguments.keywords.iter().take(200) {

@@ -59,21 +59,12 @@ pub(super) fn at<'a>(
         }
     }
     let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope));
-    let (name, class) = if let Some(text) = text {
-        let class = words::judge_path(&text);
-        (text, class)
-    } else {
-        let name = names.setting_name(path, placed.scope).unwrap_or_default();
-        let is_secret = words::names_a_path(&name)
-            && (name.contains("secret")
-                || words::names_a_private_file(&name)
-                || words::names_a_key_file(&name) && !path.is_call_expr());
-        let is_secret = is_secret || is_key_file(placed);
-        let class = words::judge(&name).or(is_secret.then_some(Class::Key));
-        let class = class.filter(|class| *class != Class::Password);
-        // A path of which nothing is known is named by what it is opened as.
-        let name = if name.is_empty() { placed.under.unwrap_or_default().to_owned() } else { name };
-        (name, class)
+    let (name, class) = match text {
+        Some(text) => {
+            let class = words::judge_path(&text);
+            (text, class)
+        }
+        None => by_name(names, placed, path),
     };
     let Some(class) = class else { return };
     // What names the file is loaded too, but it is one place.
@@ -101,6 +92,21 @@ pub(super) fn at<'a>(
         hot,
         confidence: Confidence::Medium,
     });
+}
+
+/// The name of a path of which the text is not known, and what it says of the file.
+fn by_name<'a>(names: &Names<'a>, placed: &Call<'a>, path: &'a Expr) -> (String, Option<Class>) {
+    let name = names.setting_name(path, placed.scope).unwrap_or_default();
+    let is_secret = words::names_a_path(&name)
+        && (name.contains("secret")
+            || words::names_a_private_file(&name)
+            || words::names_a_key_file(&name) && !path.is_call_expr());
+    let is_secret = is_secret || is_key_file(placed);
+    let class = words::judge(&name).or(is_secret.then_some(Class::Key));
+    let class = class.filter(|class| *class != Class::Password);
+    // A path of which nothing is known is named by what it is opened as.
+    let name = if name.is_empty() { placed.under.unwrap_or_default().to_owned() } else { name };
+    (name, class)
 }
 
 /// Whether a path is a part of what the function is given: `open(settings.get("KEY_FILE"))`.
@@ -217,9 +223,11 @@ pub(super) fn read_by<'a>(
     placed: &Call<'a>,
     function: &str,
 ) -> Option<(&'a Expr, String, Class)> {
-    let lower = function.to_ascii_lowercase();
-    let starts = ["read", "load", "slurp", "from_"];
-    if !starts.iter().any(|start| lower.trim_start_matches('_').starts_with(start)) {
+    let bytes = function.trim_start_matches('_').as_bytes();
+    let begins = |start: &&str| {
+        bytes.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    if !["read", "load", "slurp", "from_"].iter().any(begins) {
         return None;
     }
     let arguments = &placed.node.arguments;
@@ -231,7 +239,7 @@ pub(super) fn read_by<'a>(
     }
     let path = path_in(names, given, placed.scope);
     let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope))?;
-    let ends = [".pem", ".key", ".p8", ".p12", ".pfx"];
+    let ends = [".pem", ".key", ".p8", ".p12", ".pfx", "id_rsa", "id_ed25519"];
     let is_file = ends.iter().any(|end| text.ends_with(end));
     words::judge_path(&text).filter(|_| is_file).map(|class| (given, text, class))
 }

@@ -9,7 +9,7 @@
 //! resolve, table   a call → its full name and the rules about it
 //! named            what an expression names: a text, a setting
 //! flow             an expression → from where it comes, and whether it is read anew
-//! loads, asked, files, classes, declares  places that get a key
+//! loads, asked, copies, files, classes, declares  places that get a key
 //! literals         keys that stand in the code
 //! uses, compares, wraps  places that use one, through functions of the file too
 //! timers, embedded timers that turn keys, SQL in strings
@@ -19,6 +19,7 @@
 mod asked;
 mod classes;
 mod compares;
+mod copies;
 mod declares;
 mod embedded;
 mod files;
@@ -105,7 +106,7 @@ fn places(names: &Names<'_>, out: &mut Out<'_>, wraps: &mut Wraps) {
         timers::at(names, out, placed, &rules);
         declares::at(names, out, placed);
         if !is_use {
-            loads::arguments(names, out, placed);
+            copies::arguments(names, out, placed);
         }
     }
     for placed in &names.scopes.compares {
@@ -126,7 +127,7 @@ fn rest(names: &Names<'_>, out: &mut Out<'_>) {
         asked::own(names, out, placed);
     }
     for copy in &names.scopes.copies {
-        loads::copy(names, out, copy);
+        copies::at(names, out, copy);
     }
     for placed in &names.scopes.choices {
         literals::fallback(names, out, placed);

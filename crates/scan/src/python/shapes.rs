@@ -1,8 +1,8 @@
 //! Calls of functions that no rule knows, by their shape: a name that speaks of signing or
 //! encrypting, and an argument that is named as a key or comes from one.
 
+use super::copies;
 use super::flow::{Hold, Origin};
-use super::loads;
 use super::out::{Loaded, Out, Used};
 use super::parse::ast::{self, Expr};
 use super::parse::{Ranged, tail, tail_start, text_of};
@@ -199,7 +199,7 @@ pub(super) fn cached(names: &Names<'_>, out: &mut Out<'_>, scope: ScopeId) {
         let (Some(at), Some(name), Some(class)) = (origin.at, &origin.name, origin.class) else {
             continue;
         };
-        let is_here = function.range().contains(super::loads::offset(at));
+        let is_here = function.range().contains(copies::offset(at));
         if origin.source != Source::Settings
             || !is_here
             || !matches!(class, Class::Key | Class::Public)
@@ -226,7 +226,7 @@ pub(super) fn defaults(names: &Names<'_>, out: &mut Out<'_>, scope: ScopeId) {
     let Body::Function(function) = names.scopes.body(scope) else { return };
     let outside = names.scopes.parent(scope);
     for parameter in function.parameters.iter_non_variadic_params().take(40) {
-        let Some(default) = parameter.default.as_deref().filter(|one| loads::may_hold_key(one))
+        let Some(default) = parameter.default.as_deref().filter(|one| copies::may_hold_key(one))
         else {
             continue;
         };
@@ -234,7 +234,7 @@ pub(super) fn defaults(names: &Names<'_>, out: &mut Out<'_>, scope: ScopeId) {
         let (Some(at), Some(name), Some(class)) = (origin.at, &origin.name, origin.class) else {
             continue;
         };
-        let is_here = default.range().contains_inclusive(loads::offset(at));
+        let is_here = default.range().contains_inclusive(copies::offset(at));
         if origin.source != Source::Settings || !is_here || class == Class::Password {
             continue;
         }
@@ -256,7 +256,7 @@ pub(super) fn defaults(names: &Names<'_>, out: &mut Out<'_>, scope: ScopeId) {
 /// `storage_secret` has a use for it. Whether there is one.
 pub(super) fn handed<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
     let name = tail(&placed.node.func).unwrap_or_default();
-    if !shapes::may_take_key(name) {
+    if is_of_service(placed) || !shapes::may_take_key(name) {
         return false;
     }
     for keyword in placed.node.arguments.keywords.iter().take(40) {
@@ -285,7 +285,10 @@ pub(super) fn handed<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>
 /// the key, and has it for a reason. Whether it did.
 pub(super) fn made<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) -> bool {
     let name = tail(&placed.node.func).unwrap_or_default();
-    if !shapes::may_keep_key(name) || !name.starts_with(|one: char| one.is_ascii_uppercase()) {
+    if is_of_service(placed)
+        || !shapes::may_keep_key(name)
+        || !name.starts_with(|one: char| one.is_ascii_uppercase())
+    {
         return false;
     }
     let arguments = &placed.node.arguments;
@@ -294,7 +297,7 @@ pub(super) fn made<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) 
         let origin = names.origin(value, placed.scope);
         let is_named = name_of(value).and_then(words::judge) == Some(Class::Key);
         let is_load =
-            || origin.at.is_some_and(|at| value.range().contains_inclusive(loads::offset(at)));
+            || origin.at.is_some_and(|at| value.range().contains_inclusive(copies::offset(at)));
         let is_own = origin.class == Some(Class::Key)
             && origin.is_loaded()
             && (is_named || is_load())
@@ -307,4 +310,13 @@ pub(super) fn made<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>) 
         return true;
     }
     false
+}
+
+/// Whether a call is given both parts of an access: that of a client of somebody's service.
+fn is_of_service(placed: &Call<'_>) -> bool {
+    let is_part = |name: &str| {
+        matches!(name, "access_key" | "access_key_id" | "aws_access_key_id" | "client_id")
+    };
+    let mut given = placed.node.arguments.keywords.iter().filter_map(|one| one.arg.as_deref());
+    given.any(is_part)
 }

@@ -52,13 +52,10 @@ fn explicit<'a>(
     }
     let Some((key, scope_of_key)) = key_of(names, placed, sink) else { return false };
     // What a function of the project compares is known by its position.
-    let key = if sink.does == Does::Authenticates && !sink.certain {
-        // Two values are compared; the key is the one that is known as one.
-        let Some(key) = shared_in(names, placed) else { return false };
-        key
-    } else {
-        key
-    };
+    // Two values are compared; the key is the one that is known as one.
+    let compares = sink.does == Does::Authenticates && !sink.certain;
+    let key = if compares { shared_in(names, placed) } else { Some(key) };
+    let Some(key) = key else { return false };
     if key.is_none_literal_expr() || text_of(key).is_some_and(|text| text.is_empty()) {
         return false;
     }
@@ -75,30 +72,10 @@ fn explicit<'a>(
         // Options that were put together before.
         origin.hold = Hold::Frozen;
     }
-    if let Some((of, place)) = origin.parameter
-        && sink.does == Does::Derives
-        && origin.class == Some(Class::Password)
-    {
-        wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
-    }
-    if let Some((of, place)) = origin.parameter
-        && (sink.certain || origin.is_key())
-        && !is_other(&origin)
-        && !wraps::parameter_name(names, of, place).is_some_and(is_other_name)
-    {
-        wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
-    }
+    note(names, wraps, sink, &origin);
     // Of a setting only its name says what it is.
     let is_told = origin.is_key() || (origin.is_loaded() && origin.source != Source::Settings);
-    // Keys of others are hashed to store them; what was loaded is not.
-    let derives = ["pbkdf2_hmac", "scrypt"].iter().any(|end| sink.call.ends_with(end));
-    let is_derived = derives && origin.class == Some(Class::Key);
-    let is_hash = ["hashlib.", "nacl.hash."].iter().any(|start| sink.call.starts_with(start))
-        && !sink.certain
-        && !is_derived;
-    // `sha256(address + self.signing_key)`: what is hashed with a key that the object holds.
-    let is_mixed = origin.class == Some(Class::Key) && is_sum(key);
-    if is_hash && !(origin.is_key() && origin.is_loaded()) && !is_mixed {
+    if only_hashes(sink, key, &origin) {
         return false;
     }
     let is_sure = is_told || origin.source == Source::Literal;
@@ -140,6 +117,32 @@ fn explicit<'a>(
     };
     out.usage(&used, &origin);
     true
+}
+
+/// Notes which parameter of a function is the key of a call.
+fn note(names: &Names<'_>, wraps: &mut Wraps, sink: &Sink, origin: &Origin<'_>) {
+    let Some((of, place)) = origin.parameter else { return };
+    // What derives of a password may be given a key.
+    let derives = sink.does == Does::Derives && origin.class == Some(Class::Password);
+    let is_key = (sink.certain || origin.is_key())
+        && !is_other(origin)
+        && !wraps::parameter_name(names, of, place).is_some_and(is_other_name);
+    if derives || is_key {
+        wraps.add(of, place, Reaches::Sink(short_name(&sink.call), sink.does));
+    }
+}
+
+/// Whether a call only makes a hash. Keys of others are hashed to store them; what was loaded is
+/// not.
+fn only_hashes(sink: &Sink, key: &Expr, origin: &Origin<'_>) -> bool {
+    let derives = ["pbkdf2_hmac", "scrypt"].iter().any(|end| sink.call.ends_with(end));
+    let is_derived = derives && origin.class == Some(Class::Key);
+    let is_hash = ["hashlib.", "nacl.hash."].iter().any(|start| sink.call.starts_with(start))
+        && !sink.certain
+        && !is_derived;
+    // `sha256(address + self.signing_key)`: what is hashed with a key that the object holds.
+    let is_mixed = origin.class == Some(Class::Key) && is_sum(key);
+    is_hash && !(origin.is_key() && origin.is_loaded()) && !is_mixed
 }
 
 /// Whether a method is called on something that by its name has a key already, and is no module.
@@ -191,15 +194,15 @@ fn expected_in<'a>(names: &Names<'a>, placed: &Call<'a>) -> Option<&'a Expr> {
             && origin.class.is_some_and(|class| class != Class::Password)
             && origin.name.as_deref().is_some_and(is_one)
     };
-    let says = |name: &str, starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
-    let ours = |name: &str| says(name, &["expected_", "configured_", "shared_", "server_"]);
+    let begins = |name: &str, starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+    let ours = |name: &str| begins(name, &["expected_", "configured_", "shared_", "server_"]);
     // A `webhook_secret` is none that somebody sends along.
     let others = ["given_", "provided_", "received_", "request_", "input_", "client_", "sent_"];
-    let named = |name: &str| name.ends_with("_secret") && !says(name, &others);
+    let own = |name: &str| name.ends_with("_secret") && !begins(name, &others);
     let find = |is_one: &dyn Fn(&str) -> bool| {
         both.iter().find(|(_, origin)| known(origin, is_one)).map(|(one, _)| *one)
     };
-    find(&ours).or_else(|| find(&named))
+    find(&ours).or_else(|| find(&own))
 }
 
 /// Whether what is compared is a token that an object holds from its making.
@@ -326,7 +329,9 @@ fn key_of<'a>(names: &Names<'a>, placed: &Call<'a>, sink: &Sink) -> Option<(&'a 
     }
     // `**options`, where the options stand in this file.
     let spread = placed.node.arguments.keywords.iter().find(|keyword| keyword.arg.is_none())?;
-    entry_of(names, &spread.value, &sink.keywords, placed.scope)
+    let found = entry_of(names, &spread.value, &sink.keywords, placed.scope);
+    // A parameter that goes on in a `dict(…)` says nothing of its own.
+    found.filter(|(key, _)| sink.keeps || !matches!(key, Expr::Name(_)))
 }
 
 /// The key on which a method is called: `private_key.sign(text)`. One that was made by a call which

@@ -25,9 +25,17 @@ pub(super) fn may_name_key(name: &str) -> bool {
     })
 }
 
+/// Whether one of these parts stands in a name, in whatever case.
+pub(super) fn has_part(name: &str, parts: &[&str]) -> bool {
+    let bytes = name.as_bytes();
+    parts.iter().any(|part| {
+        bytes.windows(part.len()).any(|here| here.eq_ignore_ascii_case(part.as_bytes()))
+    })
+}
+
 /// What sort of secret has this name.
 pub(super) fn judge(name: &str) -> Option<Class> {
-    if !may_name_key(name) || name.len() > 200 {
+    if !(may_name_key(name) || name.ends_with("_PAT")) || name.len() > 200 {
         return None;
     }
     if is_fixture_name(name) {
@@ -49,7 +57,10 @@ fn is_fixture_name(name: &str) -> bool {
 }
 
 /// Words before `key` and its like that make a name of something else.
-const NOT_BEFORE: [&str; 46] = [
+const NOT_BEFORE: [&str; 49] = [
+    "continuation",
+    "kms",
+    "page",
     "http",
     "proxy",
     "querystring",
@@ -104,8 +115,10 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     if let Some(class) = judge(name) {
         return Some(class);
     }
-    if name == "SALT" {
-        return Some(Class::Key);
+    match name {
+        "SALT" => return Some(Class::Key),
+        "TOKEN" => return Some(Class::Credential),
+        _ => {}
     }
     if !may_name_key(name) || name.len() > 200 || is_fixture_name(name) {
         return None;

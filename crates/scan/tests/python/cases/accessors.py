@@ -190,3 +190,46 @@ def any_of(secret_id):
 
 
 JWT_SECRET = any_of("jwt-secret")  #! env_load module no jwt-secret
+
+# --- settings that are rows
+class Model:
+    def keys(self):
+        rows = self.env["ir.config_parameter"].sudo()
+        return rows.get_param("shop.signing_secret"), rows.get_param("shop.page")  #! env_load call unknown shop.signing_secret
+
+
+def view(request):
+    return request.get_param("api_key")
+
+# --- bare names of the environment
+import os
+
+TOKEN = os.getenv("TOKEN")  #! env_load module no TOKEN
+KEY = os.getenv("KEY")
+api_key = os.environ["KEY"]  #! env_load module no KEY
+PAT = os.environ["GITHUB_PAT"]  #! env_load module no GITHUB_PAT
+path = os.environ["SHOP_PATH"]
+
+# --- parts of a configuration
+from shop.config import config
+
+SECRET = config.get("auth", {}).get("jwt_secret")  #! env_load module no jwt_secret
+
+
+class Shop:
+    def __init__(self, settings):
+        auth = settings.get("auth", {})
+        self.secret = auth.get("signing_key")  #! env_load instance no signing_key
+        self.page = auth.get("page")
+
+# --- what any dictionary has is none
+def claims(values):
+    found = values.get("SECRET_BLOCK")
+    return found, values.getlist("SECRET_KEY")
+
+# --- clients of services
+from shop.clients import Store, Vault
+from shop.config import conf
+
+store = Store(conf.host, access_key=conf.access_key, secret_key=conf.secret_key)
+vault = Vault(conf.host, secret_key=conf.secret_key)  #! key_use module no secret_key

@@ -88,3 +88,19 @@ class Config:
         "signing_key": "k3f9",  #! hardcoded class no signing_key
         "api_key": ["credentials", "api_key"],
     }
+
+# --- fields that say their variable
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Base(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_")
+
+
+class Auth(Base):
+    hash_salt: str  #! env_load class no hash_salt
+    github: str = Field(alias="GITHUB_TOKEN")  #! env_load class no GITHUB_TOKEN
+    host: str = Field(alias="SHOP_HOST")
+    hook: SecretStr = Field(validation_alias=AliasChoices("HOOK_SECRET", "HOOK"))  #! env_load class no HOOK_SECRET
+    client_secret_hash: str = ""
