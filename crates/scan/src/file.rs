@@ -104,9 +104,10 @@ fn python(found: &Found, buffer: &[u8], gate: &Gate, readers: &Readers, rules: &
     let mut opened = read_whole(found, buffer, readers, rules);
     let sites = &mut opened.read.sites;
     opened.was_read &= sites.speaks != Speaks::Not;
-    opened.known = match sites.speaks {
-        Speaks::OfKeys => sites.calls.take().map(Known::Calls),
-        speaks => Some(Known::of_quiet(buffer, speaks)),
+    opened.known = match (sites.speaks, sites.calls.take()) {
+        (_, Some(calls)) => Some(Known::Calls(calls)),
+        (Speaks::OfKeys, None) => None,
+        (speaks, None) => Some(Known::of_quiet(buffer, speaks)),
     };
     opened
 }
