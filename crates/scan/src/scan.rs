@@ -273,9 +273,13 @@ impl Run<'_> {
             let Some(found) = self.files.get(*index) else { continue };
             let Some(language) = rules_of(found) else { continue };
             for wrapper in &read.sites.wrappers {
-                let (wrapper, home) = (wrapper.clone(), home(&found.shown));
-                let project = self.projects.get(*index);
-                known.entry(language).or_default().insert(Elsewhere { wrapper, home, project });
+                let one = Elsewhere {
+                    wrapper: wrapper.clone(),
+                    home: home(&found.shown),
+                    folder: folder(&found.shown).to_owned(),
+                    project: self.projects.get(*index),
+                };
+                known.entry(language).or_default().insert(one);
             }
         }
     }
@@ -312,7 +316,7 @@ impl Run<'_> {
         let common = search.common(&met);
         let again = met.par_iter().map_init(Vec::new, |buffer, (index, met)| {
             let found = self.files.get(*index)?;
-            let called = search.called(met, &home(&found.shown), &common)?;
+            let called = search.called(met, &found.shown, &common)?;
             file::fill(found, buffer).ok()?;
             let called = called.iter().filter_map(|index| wrappers.get(*index));
             let rules = scan.rules.with_wrappers(language, called.map(|one| &one.wrapper));
@@ -337,6 +341,8 @@ fn rules_of(found: &Found) -> Option<&'static str> {
 struct Elsewhere {
     wrapper: Wrapper,
     home: String,
+    /// The path of the folder in which it stands; empty if that is the whole of the scan.
+    folder: String,
     project: Option<Project>,
 }
 
@@ -361,6 +367,10 @@ fn home(path: &str) -> String {
     said.next().unwrap_or_default().to_owned()
 }
 
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// Finds which wrappers a file calls.
 struct Search<'w> {
     language: &'w str,
@@ -369,6 +379,8 @@ struct Search<'w> {
     /// Their names, and those of their files.
     functions: Finder,
     homes: Finder,
+    /// The names of the folders of their files.
+    folders: Finder,
     all: Vec<&'w Wrapper>,
     /// The hashes of the fresh ones, by their projects.
     hashes: BTreeMap<Option<Project>, Hashes>,
@@ -401,8 +413,10 @@ impl<'w> Search<'w> {
         }
         let functions = Finder::new(wrappers.iter().map(|one| one.wrapper.function.as_str()));
         let homes = Finder::new(wrappers.iter().map(|one| one.home.as_str()));
+        let folders = wrappers.iter().map(|one| one.folder.rsplit('/').next().unwrap_or_default());
+        let folders = Finder::new(folders);
         let all = wrappers.iter().map(|one| &one.wrapper).collect();
-        Self { language, wrappers, fresh, functions, homes, all, hashes }
+        Self { language, wrappers, fresh, functions, homes, folders, all, hashes }
     }
 
     /// Whether a file of a project may call a fresh function, by what is known of it.
@@ -426,8 +440,11 @@ impl<'w> Search<'w> {
         let is_fresh = |index: &usize| self.fresh.get(*index) == Some(&true);
         let (calls_one, defines_one) =
             (calls.called.iter().any(is_fresh), calls.defined.iter().any(is_fresh));
-        let homes = if calls_one { self.homes.all(bytes) } else { Vec::new() };
-        (calls_one || defines_one).then_some(Met { calls, homes })
+        let (homes, folders) = match calls_one {
+            true => (self.homes.all(bytes), self.folders.all(bytes)),
+            false => (Vec::new(), Vec::new()),
+        };
+        (calls_one || defines_one).then_some(Met { calls, homes, folders })
     }
 
     /// The functions that so many files define that a call may be one of any of them.
@@ -443,23 +460,26 @@ impl<'w> Search<'w> {
         counts.into_iter().filter(|(_, files)| *files > DEFINED_MAX).map(|(name, _)| name).collect()
     }
 
-    /// The wrappers that a file at this place calls, if one of them is fresh: those of its own
+    /// The wrappers that a file at this path calls, if one of them is fresh: those of its own
     /// place, those whose files it names, and, as some languages need no import, those of a name
     /// that hardly anything else has.
-    fn called(&self, met: &Met, own: &str, common: &BTreeSet<&str>) -> Option<Vec<usize>> {
+    fn called(&self, met: &Met, path: &str, common: &BTreeSet<&str>) -> Option<Vec<usize>> {
+        let own = home(path);
         let is_called = |index: &usize| {
             self.wrappers.get(*index).is_some_and(|one| {
                 let function = one.wrapper.function.as_str();
-                // Of a name that several files define, a loader of this one is hardly meant.
-                let is_another = || {
-                    one.wrapper.needs_name()
-                        && (common.contains(function)
-                            || met.calls.defined.binary_search(index).is_ok())
-                };
-                met.homes.binary_search(index).is_ok()
+                let is_common =
+                    common.contains(function) || met.calls.defined.binary_search(index).is_ok();
+                // Of a name that several files define, the loader of this one is hardly meant.
+                let is_another = is_common
+                    && one.wrapper.needs_name()
+                    && !Path::new(path).starts_with(&one.folder)
+                    && met.folders.binary_search(index).is_err();
+                let is_named = met.homes.binary_search(index).is_ok()
                     || one.home == own
                     || one.home.is_empty()
-                    || (is_distinct(function) && !is_another())
+                    || is_distinct(function);
+                is_named && !is_another
             })
         };
         let called: Vec<usize> = met.calls.called.iter().copied().filter(is_called).collect();
@@ -472,6 +492,8 @@ struct Met {
     calls: Calls,
     /// Those whose files it names.
     homes: Vec<usize>,
+    /// Those whose folders it names.
+    folders: Vec<usize>,
 }
 
 /// Whether a function's name is so long and of so many words that another one hardly has it.

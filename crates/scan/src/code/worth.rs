@@ -4,13 +4,15 @@
 //! Whatever is not sure counts: a file that is left out must have no place to tell.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::LazyLock;
 
 use memchr::memmem;
 
-use crate::finding::Class;
+use crate::finding::{Class, Source};
 use crate::names;
 use crate::quick::Quick;
+use crate::rules::Load;
 use crate::shapes;
 use crate::spot::Spotter;
 use crate::sql::{self, Within};
@@ -23,6 +25,9 @@ use super::token::{Kind, Tokens};
 /// A longer name is none.
 const NAME_BYTES_MAX: usize = 200;
 
+/// As many tokens of what names a setting are looked at.
+const LOAD_TOKENS_MAX: usize = 40;
+
 /// Parts of names that could be those of keys where keys are used.
 const WEAK: &[&str] = &["key", "kek", "dek", "seed", "salt"];
 
@@ -32,21 +37,20 @@ static PARTS: LazyLock<Spotter> =
 /// Whether there may be something to tell; of passwords too, if these are looked for.
 pub(super) fn is_worth(tokens: &Tokens<'_>, index: &Index<'_>, passwords: bool) -> bool {
     let mut look = Look { tokens, index, passwords, met: Met::default() };
-    // For each name, whether it is that of a call of some shape.
-    let mut known: HashMap<&str, bool, Quick> = HashMap::default();
+    let mut known: HashMap<&str, Known<'_>, Quick> = HashMap::default();
     for at in 0..tokens.len() {
         let is_worth = match tokens.kind(at) {
             Some(Kind::Word) => {
                 let name = tokens.name(at);
-                let (says, is_worth) = if let Some(says) = known.get(name) {
-                    (*says, false)
-                } else {
-                    let says = shapes::says(name);
-                    known.insert(name, says);
-                    (says, look.name(name))
+                let (known, is_worth) = match known.entry(name) {
+                    Entry::Occupied(entry) => (entry.into_mut(), false),
+                    Entry::Vacant(entry) => {
+                        let known = Known { says: shapes::says(name), rules: look.rules(name) };
+                        (entry.insert(known), look.name(name))
+                    }
                 };
-                look.met.shape |= says && !look.met.shape && look.has_shape(at, name);
-                is_worth
+                look.met.shape |= known.says && !look.met.shape && look.has_shape(at, name);
+                is_worth || known.rules.iter().any(|(call, rule)| look.may_be(at, call, *rule))
             }
             Some(Kind::Str | Kind::Symbol) => {
                 tokens.string(at).is_some_and(|text| look.string(at, text))
@@ -60,6 +64,14 @@ pub(super) fn is_worth(tokens: &Tokens<'_>, index: &Index<'_>, passwords: bool) 
     }
     let met = look.met;
     (met.shape && met.weak) || (met.key && met.cryptography) || (met.token && met.service)
+}
+
+/// What is known of a name.
+struct Known<'r> {
+    /// Whether it is that of a call of some shape.
+    says: bool,
+    /// The rules that may be about it in this text.
+    rules: Vec<(&'r str, Rule<'r>)>,
 }
 
 /// What says something only together.
@@ -85,10 +97,10 @@ struct Look<'l, 'a> {
     met: Met,
 }
 
-impl Look<'_, '_> {
+impl<'l> Look<'l, '_> {
     /// Whether a name is worth it alone.
     fn name(&mut self, name: &str) -> bool {
-        self.is_judged(name) || rotates(name) || self.has_rule(name)
+        self.is_judged(name) || rotates(name)
     }
 
     /// Whether a string is: as a name, or by what it holds.
@@ -147,30 +159,119 @@ impl Look<'_, '_> {
             || matches!(name, "secretOrKey" | "secretOrPrivateKey")
     }
 
-    /// Whether a rule may be about a name: the text has all the names of its call.
+    /// The rules that may be about a name: the text has all the names of their calls, and for a key
+    /// that is always named one of its names.
+    fn rules(&self, name: &str) -> Vec<(&'l str, Rule<'l>)> {
+        let mut rules = self.index.of(name);
+        rules.retain(|(call, rule)| {
+            let has_name = match rule {
+                Rule::Scheduler(_) => return false,
+                Rule::Sink(sink) if sink.key.is_none() && !sink.receiver => {
+                    sink.keywords.is_empty() || sink.keywords.iter().any(|name| self.has(name))
+                }
+                _ => true,
+            };
+            has_name && parts_of(call).all(|part| self.has(part))
+        });
+        rules
+    }
+
     fn has_rule(&self, name: &str) -> bool {
+        !self.rules(name).is_empty()
+    }
+
+    /// Whether a word stands in the text, as a whole.
+    fn has(&self, word: &str) -> bool {
         let text = self.tokens.text.as_bytes();
-        self.index.of(name).into_iter().any(|(call, rule)| {
-            let mut parts = call.split(['.', '*', '\\', ':', '/', '@']);
-            !matches!(rule, Rule::Scheduler(_))
-                && parts.all(|part| memmem::find(text, part.as_bytes()).is_some())
-        })
+        let is_name = |at: Option<usize>| {
+            let byte = at.and_then(|at| text.get(at));
+            byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        };
+        memmem::find_iter(text, word.as_bytes())
+            .any(|start| !is_name(start.checked_sub(1)) && !is_name(start.checked_add(word.len())))
+    }
+
+    /// Whether a rule may be about the name at a token.
+    fn may_be(&self, at: usize, call: &str, rule: Rule<'_>) -> bool {
+        let receiver = self.receiver(at);
+        let mut parts = parts_of(call).rev().skip(1);
+        let is_called_so = match parts.next() {
+            // Without a receiver it is no method.
+            None if call.contains('*') => true,
+            None => receiver.is_none_or(|holder| matches!(holder, "this" | "self")),
+            // A name so short is that of no module and no type.
+            Some(holder) if holder.len() < 3 => receiver == Some(holder),
+            Some(_) => true,
+        };
+        let gives_nothing = || match rule {
+            Rule::Load(load) => self.gives_nothing(at, load),
+            _ => false,
+        };
+        is_called_so && !gives_nothing()
+    }
+
+    /// Whether what is loaded there has a name that says nothing: names of keys count wherever they
+    /// stand, and a file and what a parameter names may be anything.
+    fn gives_nothing(&self, at: usize, load: &Load) -> bool {
+        let tokens = self.tokens;
+        let open = at.saturating_add(1);
+        if load.from == Source::File || !matches!(tokens.text(open), "(" | "[") {
+            return false;
+        }
+        let mut depth = 0_usize;
+        for at in (open..tokens.len()).take(LOAD_TOKENS_MAX) {
+            match tokens.kind(at) {
+                Some(Kind::Open) => depth = depth.saturating_add(1),
+                Some(Kind::Close) if depth == 1 => return true,
+                Some(Kind::Close) => depth = depth.saturating_sub(1),
+                Some(Kind::Word) => {
+                    let name = tokens.text(at);
+                    let is_constant = name.starts_with(|first: char| first.is_ascii_uppercase());
+                    if !is_constant || is_of_service(name) {
+                        return false;
+                    }
+                }
+                _ => {
+                    if tokens.string(at).is_some_and(is_of_service) {
+                        return false;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn is_dot(&self, at: usize) -> bool {
+        self.tokens.kind(at) == Some(Kind::Op)
+            && matches!(self.tokens.text(at), "." | "->" | "::" | "?." | "&." | "?->")
+    }
+
+    /// What a name is a member of, by its last name; a name that is none if it has none.
+    fn receiver(&self, at: usize) -> Option<&str> {
+        let dot = at.checked_sub(1).filter(|dot| self.is_dot(*dot))?;
+        let holder = dot.checked_sub(1)?;
+        Some(if self.tokens.is_word(holder) { self.tokens.name(holder) } else { "" })
     }
 
     /// Whether a call has a shape whose function, or what it is called on, stands at a token.
     fn has_shape(&self, at: usize, name: &str) -> bool {
         let tokens = self.tokens;
-        let is_dot = |at: usize| {
-            tokens.kind(at) == Some(Kind::Op)
-                && matches!(tokens.text(at), "." | "->" | "::" | "?." | "&." | "?->")
-        };
-        let receiver = at.checked_sub(2).filter(|holder| tokens.is_word(*holder) && is_dot(at - 1));
-        let receiver = receiver.map(|holder| tokens.name(holder));
+        let receiver = self.receiver(at).filter(|holder| !holder.is_empty());
         let next = at.saturating_add(2);
-        let is_receiver = || is_dot(next.saturating_sub(1)) && tokens.is_word(next);
+        let is_receiver = || self.is_dot(next.saturating_sub(1)) && tokens.is_word(next);
         shapes::of_call(name, receiver).is_some()
             || is_receiver() && shapes::of_call(tokens.name(next), Some(name)).is_some()
     }
+}
+
+/// The names of a rule's call.
+fn parts_of(call: &str) -> impl DoubleEndedIterator<Item = &str> {
+    call.split(['.', '*', '\\', ':', '/', '@']).filter(|part| !part.is_empty())
+}
+
+/// Whether a name is one that the environment may have for the key of a service.
+fn is_of_service(name: &str) -> bool {
+    name == "SALT" || name.ends_with("KEY")
 }
 
 /// Whether a name may speak of rotating keys.
