@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use memchr::memmem;
 
 use crate::finding::{Class, Source};
+use crate::memo::Memo;
 use crate::names;
 use crate::quick::Quick;
 use crate::rules::Load;
@@ -28,6 +29,9 @@ const NAME_BYTES_MAX: usize = 200;
 /// As many tokens of what names a setting are looked at.
 const LOAD_TOKENS_MAX: usize = 40;
 
+/// As far from a name is looked for what it stands for.
+const NEAR_BYTES: usize = 240;
+
 /// Parts of names that could be those of keys where keys are used.
 const WEAK: &[&str] = &["key", "kek", "dek", "seed", "salt"];
 
@@ -45,7 +49,7 @@ pub(super) fn is_worth(tokens: &Tokens<'_>, index: &Index<'_>, passwords: bool) 
                 let (known, is_worth) = match known.entry(name) {
                     Entry::Occupied(entry) => (entry.into_mut(), false),
                     Entry::Vacant(entry) => {
-                        let known = Known { says: shapes::says(name), rules: look.rules(name) };
+                        let known = Known { says: look.says(name), rules: look.rules(name) };
                         (entry.insert(known), look.name(name))
                     }
                 };
@@ -74,6 +78,54 @@ struct Known<'r> {
     rules: Vec<(&'r str, Rule<'r>)>,
 }
 
+/// What a name says, whatever stands around it.
+#[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+struct Judged {
+    /// It is that of a key, or of a password.
+    key: bool,
+    password: bool,
+    /// It could be that of a key where one is used.
+    weak: bool,
+    cryptography: bool,
+    service: bool,
+    /// It is that of a call of some shape.
+    shape: bool,
+    rotates: bool,
+}
+
+impl Judged {
+    fn of(name: &str) -> Self {
+        thread_local! {
+            static KNOWN: Memo<Judged> = Memo::default();
+        }
+        KNOWN.with(|known| known.of(name, || Self::find(name)))
+    }
+
+    fn find(name: &str) -> Self {
+        let shape = shapes::says(name);
+        let mut judged = Self { shape, rotates: rotates(name), ..Self::default() };
+        for spot in PARTS.all(name.as_bytes()) {
+            match spot.word.checked_sub(WEAK.len()) {
+                None => judged.weak = true,
+                Some(other) if other < CRYPTOGRAPHY.len() => judged.cryptography = true,
+                Some(_) => judged.service = true,
+            }
+        }
+        if !(judged.weak || may_be_key(name.as_bytes()) || name.ends_with("PAT")) {
+            return judged;
+        }
+        let own = name.strip_prefix("get").map(|own| own.strip_prefix('_').unwrap_or(own));
+        for class in [Some(name), own].into_iter().flatten().filter_map(names::judge) {
+            judged.password |= class == Class::Password;
+            judged.key |= class != Class::Password;
+        }
+        judged.key |=
+            WORDPRESS.contains(&name) || matches!(name, "secretOrKey" | "secretOrPrivateKey");
+        judged
+    }
+}
+
 /// What says something only together.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is met on its own")]
@@ -100,14 +152,17 @@ struct Look<'l, 'a> {
 impl<'l> Look<'l, '_> {
     /// Whether a name is worth it alone.
     fn name(&mut self, name: &str) -> bool {
-        self.is_judged(name) || rotates(name)
+        self.is_judged(name) || (name.len() <= NAME_BYTES_MAX && Judged::of(name).rotates)
+    }
+
+    /// Whether a name could be that of a call of some shape.
+    fn says(&self, name: &str) -> bool {
+        name.len() <= NAME_BYTES_MAX && Judged::of(name).shape
     }
 
     /// Whether a string is: as a name, or by what it holds.
     fn string(&mut self, at: usize, text: &str) -> bool {
-        let may_hold_name = |text: &str| {
-            may_be_key(text.as_bytes()) && ["${", "%", ":\""].iter().any(|mark| text.contains(mark))
-        };
+        let may_hold_name = |text: &str| self.may_hold_name(text);
         if sql::may_have_sites(text)
             && (!sql::sites_in(text, Within::Code).is_empty() || may_hold_name(text))
         {
@@ -131,32 +186,31 @@ impl<'l> Look<'l, '_> {
         (may_be_module && is_module()) || may_hold_name(text) || self.is_judged(text)
     }
 
+    /// Whether a text holds a name of a key where somebody puts in its value.
+    fn may_hold_name(&self, text: &str) -> bool {
+        let counts = |part: &str| {
+            let judged = Judged::of(part);
+            judged.key || (judged.password && self.passwords)
+        };
+        may_be_key(text.as_bytes())
+            && ["${", "%", ":\""].iter().any(|mark| text.contains(mark))
+            && text
+                .split(|sign: char| !(sign.is_alphanumeric() || "_.-".contains(sign)))
+                .any(|part| (3..=NAME_BYTES_MAX).contains(&part.len()) && counts(part))
+    }
+
     /// Whether a name is one of a key, and else what it could be with others.
     fn is_judged(&mut self, name: &str) -> bool {
         if name.len() > NAME_BYTES_MAX {
             return false;
         }
-        let mut is_weak = false;
-        for spot in PARTS.all(name.as_bytes()) {
-            match spot.word.checked_sub(WEAK.len()) {
-                None => is_weak = true,
-                Some(other) if other < CRYPTOGRAPHY.len() => self.met.cryptography = true,
-                Some(_) => self.met.service = true,
-            }
-        }
-        self.met.weak |= is_weak;
+        let judged = Judged::of(name);
+        self.met.cryptography |= judged.cryptography;
+        self.met.service |= judged.service;
+        self.met.weak |= judged.weak;
         self.met.key |= name.eq_ignore_ascii_case("key");
         self.met.token |= name.eq_ignore_ascii_case("token");
-        if !(is_weak || may_be_key(name.as_bytes()) || name.ends_with("PAT")) {
-            return false;
-        }
-        let own = name.strip_prefix("get").map(|own| own.strip_prefix('_').unwrap_or(own));
-        let counts = |class: &Class| self.passwords || *class != Class::Password;
-        let is_one = |name: &str| names::judge(name).as_ref().is_some_and(counts);
-        is_one(name)
-            || own.is_some_and(is_one)
-            || WORDPRESS.contains(&name)
-            || matches!(name, "secretOrKey" | "secretOrPrivateKey")
+        judged.key || (judged.password && self.passwords)
     }
 
     /// The rules that may be about a name: the text has all the names of their calls, and for a key
@@ -182,13 +236,19 @@ impl<'l> Look<'l, '_> {
 
     /// Whether a word stands in the text, as a whole.
     fn has(&self, word: &str) -> bool {
+        self.places(word).next().is_some()
+    }
+
+    /// Where a word stands in the text, as a whole.
+    fn places<'w>(&'w self, word: &'w str) -> impl Iterator<Item = usize> + 'w {
         let text = self.tokens.text.as_bytes();
         let is_name = |at: Option<usize>| {
             let byte = at.and_then(|at| text.get(at));
             byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
         };
-        memmem::find_iter(text, word.as_bytes())
-            .any(|start| !is_name(start.checked_sub(1)) && !is_name(start.checked_add(word.len())))
+        memmem::find_iter(text, word.as_bytes()).filter(move |start| {
+            !is_name(start.checked_sub(1)) && !is_name(start.checked_add(word.len()))
+        })
     }
 
     /// Whether a rule may be about the name at a token.
@@ -199,15 +259,34 @@ impl<'l> Look<'l, '_> {
             // Without a receiver it is no method.
             None if call.contains('*') => true,
             None => receiver.is_none_or(|holder| matches!(holder, "this" | "self")),
+            _ if call.contains("..") || receiver == Some("") => true,
+            Some(holder) if receiver.is_none_or(|receiver| receiver == holder) => true,
             // A name so short is that of no module and no type.
-            Some(holder) if holder.len() < 3 => receiver == Some(holder),
-            Some(_) => true,
+            Some(holder) => {
+                holder.len() > 2 && receiver.is_some_and(|one| self.stands_for(at, one, holder))
+            }
         };
         let gives_nothing = || match rule {
             Rule::Load(load) => self.gives_nothing(at, load),
             _ => false,
         };
         is_called_so && !gives_nothing()
+    }
+
+    /// Whether the receiver at a name may have another name of a rule: something says so near one of
+    /// them, and it is the first of its chain.
+    fn stands_for(&self, at: usize, receiver: &str, holder: &str) -> bool {
+        let before = at.checked_sub(2).and_then(|start| self.receiver(start));
+        if before.is_some_and(|first| !matches!(first, "this" | "self")) {
+            return false;
+        }
+        let text = self.tokens.text.as_bytes();
+        self.places(holder).any(|place| {
+            let from = place.saturating_sub(NEAR_BYTES);
+            let to = text.len().min(place.saturating_add(NEAR_BYTES));
+            let near = text.get(from..to).unwrap_or_default();
+            memmem::find(near, receiver.as_bytes()).is_some()
+        })
     }
 
     /// Whether what is loaded there has a name that says nothing: names of keys count wherever they

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use super::table::Index;
 use super::{embedded, plain, timers, words};
 use crate::finding::Class;
+use crate::memo::Memo;
 use crate::quick::{Quick, hash};
 use crate::shapes;
 use crate::site::Speaks;
@@ -145,9 +146,8 @@ impl Met {
             if !judged.insert(name) {
                 continue;
             }
-            let required = || name.strip_prefix("require_").and_then(words::judge);
-            let class = words::judge(name).or_else(required);
-            let is_key = class.is_some_and(|class| passwords || class != Class::Password);
+            let says = Judged::of(name);
+            let is_key = says.class.is_some_and(|class| passwords || class != Class::Password);
             if is_key && is_of_service(text, start, name) {
                 judged.remove(name);
                 continue;
@@ -155,7 +155,7 @@ impl Met {
             if judged.len() > MOST || is_key || name == "key_file" {
                 return false;
             }
-            if words::judge_loaded(name).is_some() {
+            if says.loads {
                 let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
                 let is_setting = is_constant || is_in_string(text, start, name);
                 self.loads = self.loads.max(if is_setting { Loads::Setting } else { Loads::Field });
@@ -164,9 +164,36 @@ impl Met {
                     judged.remove(name);
                 }
             }
-            self.turns = self.turns || timers::speaks(name);
+            self.turns |= says.turns;
         }
         true
+    }
+}
+
+/// What a name says, whatever stands around it.
+#[derive(Clone, Copy)]
+struct Judged {
+    class: Option<Class>,
+    /// It is that of a key where it is loaded.
+    loads: bool,
+    /// It is that of something that turns keys.
+    turns: bool,
+}
+
+impl Judged {
+    fn of(name: &str) -> Self {
+        thread_local! {
+            static KNOWN: Memo<Judged> = Memo::default();
+        }
+        let find = || {
+            let required = || name.strip_prefix("require_").and_then(words::judge);
+            Self {
+                class: words::judge(name).or_else(required),
+                loads: words::judge_loaded(name).is_some(),
+                turns: timers::speaks(name),
+            }
+        };
+        KNOWN.with(|known| known.of(name, find))
     }
 }
 
