@@ -222,6 +222,9 @@ impl Run<'_> {
     /// What holds for every reader.
     fn finish(&self, found: &Found, opened: &mut Opened) {
         let read = &mut opened.read;
+        if !read.has_something() {
+            return;
+        }
         read.path.clone_from(&found.shown);
         read.in_tests = purpose::is_aside(found.below_root());
         if !self.scan.passwords {

@@ -9,12 +9,12 @@ use std::sync::LazyLock;
 
 use memchr::memmem;
 
-use crate::finding::{Class, Source};
+use crate::finding::{Class, Does, Source};
 use crate::memo::Memo;
 use crate::names;
 use crate::quick::Quick;
 use crate::rules::Load;
-use crate::shapes;
+use crate::shapes::{self, Shape};
 use crate::spot::Spotter;
 use crate::sql::{self, Within};
 
@@ -25,6 +25,9 @@ use super::token::{Kind, Tokens};
 
 /// A longer name is none.
 const NAME_BYTES_MAX: usize = 200;
+
+/// A text with as many spaces is no name.
+const PROSE_SPACES: usize = 3;
 
 /// As many tokens of what names a setting are looked at.
 const LOAD_TOKENS_MAX: usize = 40;
@@ -40,7 +43,14 @@ static PARTS: LazyLock<Spotter> =
 
 /// Whether there may be something to tell; of passwords too, if these are looked for.
 pub(super) fn is_worth(tokens: &Tokens<'_>, index: &Index<'_>, passwords: bool) -> bool {
-    let mut look = Look { tokens, index, passwords, met: Met::default() };
+    let mut look = Look {
+        tokens,
+        index,
+        passwords,
+        met: Met::default(),
+        there: HashMap::default(),
+        near: HashMap::default(),
+    };
     let mut known: HashMap<&str, Known<'_>, Quick> = HashMap::default();
     for at in 0..tokens.len() {
         let is_worth = match tokens.kind(at) {
@@ -49,11 +59,13 @@ pub(super) fn is_worth(tokens: &Tokens<'_>, index: &Index<'_>, passwords: bool) 
                 let (known, is_worth) = match known.entry(name) {
                     Entry::Occupied(entry) => (entry.into_mut(), false),
                     Entry::Vacant(entry) => {
-                        let known = Known { says: look.says(name), rules: look.rules(name) };
-                        (entry.insert(known), look.name(name))
+                        let (says, is_worth) = look.name(name);
+                        (entry.insert(Known { says, rules: look.rules(name) }), is_worth)
                     }
                 };
-                look.met.shape |= known.says && !look.met.shape && look.has_shape(at, name);
+                if known.says {
+                    look.shape(at, name);
+                }
                 is_worth || known.rules.iter().any(|(call, rule)| look.may_be(at, call, *rule))
             }
             Some(Kind::Str | Kind::Symbol) => {
@@ -67,7 +79,10 @@ pub(super) fn is_worth(tokens: &Tokens<'_>, index: &Index<'_>, passwords: bool) 
         }
     }
     let met = look.met;
-    (met.shape && met.weak) || (met.key && met.cryptography) || (met.token && met.service)
+    (met.shape && met.weak)
+        || (met.signs && met.seed)
+        || (met.key && met.cryptography)
+        || (met.token && met.service)
 }
 
 /// What is known of a name.
@@ -96,6 +111,9 @@ struct Judged {
 
 impl Judged {
     fn of(name: &str) -> Self {
+        if name.len() > NAME_BYTES_MAX {
+            return Self::default();
+        }
         thread_local! {
             static KNOWN: Memo<Judged> = Memo::default();
         }
@@ -105,14 +123,16 @@ impl Judged {
     fn find(name: &str) -> Self {
         let shape = shapes::says(name);
         let mut judged = Self { shape, rotates: rotates(name), ..Self::default() };
+        let mut has_part = false;
         for spot in PARTS.all(name.as_bytes()) {
             match spot.word.checked_sub(WEAK.len()) {
-                None => judged.weak = true,
+                None => has_part = true,
                 Some(other) if other < CRYPTOGRAPHY.len() => judged.cryptography = true,
                 Some(_) => judged.service = true,
             }
         }
-        if !(judged.weak || may_be_key(name.as_bytes()) || name.ends_with("PAT")) {
+        judged.weak = has_part && shapes::is_weak(name);
+        if !(has_part || may_be_key(name.as_bytes()) || name.ends_with("PAT")) {
             return judged;
         }
         let own = name.strip_prefix("get").map(|own| own.strip_prefix('_').unwrap_or(own));
@@ -130,8 +150,11 @@ impl Judged {
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is met on its own")]
 struct Met {
-    /// A call by whose name a key is used, or could be.
+    /// A call by whose name a key is used whatever it is called.
     shape: bool,
+    /// One that signs, and a seed to do it with.
+    signs: bool,
+    seed: bool,
     /// A name that could be that of a key there.
     weak: bool,
     /// `key`, and a word that makes one of it.
@@ -147,43 +170,43 @@ struct Look<'l, 'a> {
     index: &'l Index<'l>,
     passwords: bool,
     met: Met,
+    /// Which words of rules stand in the text.
+    there: HashMap<&'l str, bool, Quick>,
+    /// Which names stand near which words of rules.
+    near: HashMap<(&'a str, &'l str), bool, Quick>,
 }
 
-impl<'l> Look<'l, '_> {
-    /// Whether a name is worth it alone.
-    fn name(&mut self, name: &str) -> bool {
-        self.is_judged(name) || (name.len() <= NAME_BYTES_MAX && Judged::of(name).rotates)
-    }
-
-    /// Whether a name could be that of a call of some shape.
-    fn says(&self, name: &str) -> bool {
-        name.len() <= NAME_BYTES_MAX && Judged::of(name).shape
+impl<'l, 'a> Look<'l, 'a> {
+    /// Whether a name could be that of a call of some shape, and whether it is worth it alone.
+    fn name(&mut self, name: &str) -> (bool, bool) {
+        let judged = Judged::of(name);
+        (judged.shape, self.is_one(name, judged) || judged.rotates)
     }
 
     /// Whether a string is: as a name, or by what it holds.
-    fn string(&mut self, at: usize, text: &str) -> bool {
-        let may_hold_name = |text: &str| self.may_hold_name(text);
+    fn string(&mut self, at: usize, text: &'a str) -> bool {
         if sql::may_have_sites(text)
-            && (!sql::sites_in(text, Within::Code).is_empty() || may_hold_name(text))
+            && (!sql::sites_in(text, Within::Code).is_empty() || self.may_hold_name(text))
         {
             return true;
         }
         if text.len() > NAME_BYTES_MAX {
-            return may_hold_name(text);
+            return self.may_hold_name(text);
         }
-        // A module whose own name is that of a function, and the folder of a package.
-        let is_module = || {
-            let parts = text.split(['/', '.', ':']);
-            parts.chain([text]).any(|part| {
-                self.has_rule(part)
-                    || part.strip_prefix("go-").is_some_and(|part| self.has_rule(part))
-            })
-        };
         let before = self.tokens.before(at);
         let may_be_module = matches!(before, "from" | "import" | "(")
             || self.tokens.starts_line(at)
             || self.tokens.is_word(at.wrapping_sub(1));
-        (may_be_module && is_module()) || may_hold_name(text) || self.is_judged(text)
+        (may_be_module && self.is_module(text))
+            || self.may_hold_name(text)
+            || (!is_prose(text) && self.is_one(text, Judged::of(text)))
+    }
+
+    /// Whether a text is a module whose own name is that of a function, or the folder of a package.
+    fn is_module(&mut self, text: &str) -> bool {
+        text.split(['/', '.', ':']).chain([text]).any(|part| {
+            self.has_rule(part) || part.strip_prefix("go-").is_some_and(|part| self.has_rule(part))
+        })
     }
 
     /// Whether a text holds a name of a key where somebody puts in its value.
@@ -196,18 +219,15 @@ impl<'l> Look<'l, '_> {
             && ["${", "%", ":\""].iter().any(|mark| text.contains(mark))
             && text
                 .split(|sign: char| !(sign.is_alphanumeric() || "_.-".contains(sign)))
-                .any(|part| (3..=NAME_BYTES_MAX).contains(&part.len()) && counts(part))
+                .any(|part| part.len() > 2 && counts(part))
     }
 
     /// Whether a name is one of a key, and else what it could be with others.
-    fn is_judged(&mut self, name: &str) -> bool {
-        if name.len() > NAME_BYTES_MAX {
-            return false;
-        }
-        let judged = Judged::of(name);
+    fn is_one(&mut self, name: &str, judged: Judged) -> bool {
         self.met.cryptography |= judged.cryptography;
         self.met.service |= judged.service;
         self.met.weak |= judged.weak;
+        self.met.seed |= name == "seed";
         self.met.key |= name.eq_ignore_ascii_case("key");
         self.met.token |= name.eq_ignore_ascii_case("token");
         judged.key || (judged.password && self.passwords)
@@ -215,7 +235,7 @@ impl<'l> Look<'l, '_> {
 
     /// The rules that may be about a name: the text has all the names of their calls, and for a key
     /// that is always named one of its names.
-    fn rules(&self, name: &str) -> Vec<(&'l str, Rule<'l>)> {
+    fn rules(&mut self, name: &str) -> Vec<(&'l str, Rule<'l>)> {
         let mut rules = self.index.of(name);
         rules.retain(|(call, rule)| {
             let has_name = match rule {
@@ -230,13 +250,18 @@ impl<'l> Look<'l, '_> {
         rules
     }
 
-    fn has_rule(&self, name: &str) -> bool {
+    fn has_rule(&mut self, name: &str) -> bool {
         !self.rules(name).is_empty()
     }
 
     /// Whether a word stands in the text, as a whole.
-    fn has(&self, word: &str) -> bool {
-        self.places(word).next().is_some()
+    fn has(&mut self, word: &'l str) -> bool {
+        if let Some(is_there) = self.there.get(word) {
+            return *is_there;
+        }
+        let is_there = self.places(word).next().is_some();
+        self.there.insert(word, is_there);
+        is_there
     }
 
     /// Where a word stands in the text, as a whole.
@@ -252,7 +277,7 @@ impl<'l> Look<'l, '_> {
     }
 
     /// Whether a rule may be about the name at a token.
-    fn may_be(&self, at: usize, call: &str, rule: Rule<'_>) -> bool {
+    fn may_be(&mut self, at: usize, call: &'l str, rule: Rule<'l>) -> bool {
         let receiver = self.receiver(at);
         let mut parts = parts_of(call).rev().skip(1);
         let is_called_so = match parts.next() {
@@ -275,18 +300,23 @@ impl<'l> Look<'l, '_> {
 
     /// Whether the receiver at a name may have another name of a rule: something says so near one of
     /// them, and it is the first of its chain.
-    fn stands_for(&self, at: usize, receiver: &str, holder: &str) -> bool {
+    fn stands_for(&mut self, at: usize, receiver: &'a str, holder: &'l str) -> bool {
         let before = at.checked_sub(2).and_then(|start| self.receiver(start));
         if before.is_some_and(|first| !matches!(first, "this" | "self")) {
             return false;
         }
+        if let Some(is_near) = self.near.get(&(receiver, holder)) {
+            return *is_near;
+        }
         let text = self.tokens.text.as_bytes();
-        self.places(holder).any(|place| {
+        let finder = memmem::Finder::new(receiver);
+        let is_near = self.places(holder).any(|place| {
             let from = place.saturating_sub(NEAR_BYTES);
             let to = text.len().min(place.saturating_add(NEAR_BYTES));
-            let near = text.get(from..to).unwrap_or_default();
-            memmem::find(near, receiver.as_bytes()).is_some()
-        })
+            finder.find(text.get(from..to).unwrap_or_default()).is_some()
+        });
+        self.near.insert((receiver, holder), is_near);
+        is_near
     }
 
     /// Whether what is loaded there has a name that says nothing: names of keys count wherever they
@@ -326,21 +356,38 @@ impl<'l> Look<'l, '_> {
     }
 
     /// What a name is a member of, by its last name; a name that is none if it has none.
-    fn receiver(&self, at: usize) -> Option<&str> {
+    fn receiver(&self, at: usize) -> Option<&'a str> {
         let dot = at.checked_sub(1).filter(|dot| self.is_dot(*dot))?;
         let holder = dot.checked_sub(1)?;
         Some(if self.tokens.is_word(holder) { self.tokens.name(holder) } else { "" })
     }
 
-    /// Whether a call has a shape whose function, or what it is called on, stands at a token.
-    fn has_shape(&self, at: usize, name: &str) -> bool {
-        let tokens = self.tokens;
-        let receiver = self.receiver(at).filter(|holder| !holder.is_empty());
+    /// Looks at the shape of a call whose function, or what it is called on, stands at a token.
+    fn shape(&mut self, at: usize, name: &str) {
         let next = at.saturating_add(2);
-        let is_receiver = || self.is_dot(next.saturating_sub(1)) && tokens.is_word(next);
-        shapes::of_call(name, receiver).is_some()
-            || is_receiver() && shapes::of_call(tokens.name(next), Some(name)).is_some()
+        if self.is_called(at) {
+            let receiver = self.receiver(at).filter(|holder| !holder.is_empty());
+            self.met_shape(shapes::of_call(name, receiver));
+        } else if self.is_dot(at.saturating_add(1)) && self.is_called(next) {
+            self.met_shape(shapes::of_call(self.tokens.name(next), Some(name)));
+        }
     }
+
+    fn met_shape(&mut self, shape: Option<Shape>) {
+        let Some(shape) = shape else { return };
+        self.met.shape |= shape.weak;
+        self.met.signs |= matches!(shape.does, Does::Signs | Does::Verifies);
+    }
+
+    fn is_called(&self, at: usize) -> bool {
+        let next = self.tokens.text(at.saturating_add(1));
+        self.tokens.is_word(at) && next.starts_with(['(', '<', '?'])
+    }
+}
+
+/// Whether a text is one for people, and no name.
+fn is_prose(text: &str) -> bool {
+    memchr::memchr_iter(b' ', text.as_bytes()).count() >= PROSE_SPACES
 }
 
 /// The names of a rule's call.

@@ -256,8 +256,9 @@ impl Said<'_> {
         met.uses = uses;
         let loads = met.loads == Loads::Setting && self.holds(LOADS);
         let fields = met.loads != Loads::Nothing && self.holds(FIELDS);
-        let is_worth = (met.uses
-            && (loads || fields || embedded::may_hold(self.text) || self.holds(AROUND)))
+        // SQL stands in strings of whatever else.
+        let is_worth = (met.uses && (loads || fields || self.holds(AROUND)))
+            || ((met.uses || self.is_plain) && embedded::may_hold(self.text))
             || (met.turns && self.holds(TIMERS))
             || may_come_to_something(self.code, index, &met, (loads, fields))
             || (self.is_plain && met.uses && may_use_any(self.code));
