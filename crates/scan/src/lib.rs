@@ -25,7 +25,6 @@ pub mod join;
 pub mod language;
 pub mod lines;
 pub mod literal;
-mod memo;
 pub mod names;
 pub mod nginx;
 pub mod output;

@@ -10,7 +10,6 @@ use std::sync::LazyLock;
 use memchr::memmem;
 
 use crate::finding::{Class, Does, Source};
-use crate::memo::Memo;
 use crate::names;
 use crate::quick::Quick;
 use crate::rules::Load;
@@ -25,6 +24,10 @@ use super::token::{Kind, Tokens};
 
 /// A longer name is none.
 const NAME_BYTES_MAX: usize = 200;
+
+/// As often a name stands in a file, to guess how many it has; and for how many there is room.
+const TOKENS_A_NAME: usize = 16;
+const NAMES_MAX: usize = 2_048;
 
 /// A text with as many spaces is no name.
 const PROSE_SPACES: usize = 3;
@@ -51,7 +54,9 @@ pub(super) fn is_worth(tokens: &Tokens<'_>, index: &Index<'_>, passwords: bool) 
         there: HashMap::default(),
         near: HashMap::default(),
     };
-    let mut known: HashMap<&str, Known<'_>, Quick> = HashMap::default();
+    let names = (tokens.len() / TOKENS_A_NAME).min(NAMES_MAX);
+    let mut known: HashMap<&str, Known<'_>, Quick> =
+        HashMap::with_capacity_and_hasher(names, Quick::default());
     for at in 0..tokens.len() {
         let is_worth = match tokens.kind(at) {
             Some(Kind::Word) => {
@@ -114,13 +119,6 @@ impl Judged {
         if name.len() > NAME_BYTES_MAX {
             return Self::default();
         }
-        thread_local! {
-            static KNOWN: Memo<Judged> = Memo::default();
-        }
-        KNOWN.with(|known| known.of(name, || Self::find(name)))
-    }
-
-    fn find(name: &str) -> Self {
         let shape = shapes::says(name);
         let mut judged = Self { shape, rotates: rotates(name), ..Self::default() };
         let mut has_part = false;

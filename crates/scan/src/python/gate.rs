@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use super::table::Index;
 use super::{embedded, plain, timers, words};
 use crate::finding::Class;
-use crate::memo::Memo;
 use crate::quick::{Quick, hash};
 use crate::shapes;
 use crate::site::Speaks;
@@ -182,18 +181,12 @@ struct Judged {
 
 impl Judged {
     fn of(name: &str) -> Self {
-        thread_local! {
-            static KNOWN: Memo<Judged> = Memo::default();
+        let required = || name.strip_prefix("require_").and_then(words::judge);
+        Self {
+            class: words::judge(name).or_else(required),
+            loads: words::judge_loaded(name).is_some(),
+            turns: timers::speaks(name),
         }
-        let find = || {
-            let required = || name.strip_prefix("require_").and_then(words::judge);
-            Self {
-                class: words::judge(name).or_else(required),
-                loads: words::judge_loaded(name).is_some(),
-                turns: timers::speaks(name),
-            }
-        };
-        KNOWN.with(|known| known.of(name, find))
     }
 }
 
