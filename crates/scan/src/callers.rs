@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use memchr::memmem;
 
-use crate::finding::Source;
 use crate::python;
 use crate::quick::{Quick, hash};
-use crate::site::{Reaches, Speaks, Wrapper};
+use crate::site::{Speaks, Wrapper};
+use crate::spot::{HEAD_BYTES, Spotter};
 
 /// As far around a call as is looked for the name of a key.
 const NEAR_BYTES: usize = 300;
@@ -22,61 +22,61 @@ const LONGEST_IMPORT: usize = 4_096;
 pub(crate) struct Finder {
     /// For each word, the places of what has it in the list that was given.
     words: HashMap<Box<[u8]>, Vec<usize>, Quick>,
-    /// The same of words that are no names, which a file may have that nobody can import.
+    /// Finds them within whatever.
+    spotter: Spotter,
+    /// The same of words that are short or no names, which a file may have that nobody can import.
     others: Vec<(memmem::Finder<'static>, Vec<usize>)>,
-    /// For each length, whether a word has it.
-    lengths: u128,
+}
+
+/// What a file does with some functions, by their places in order.
+#[derive(Default)]
+pub(crate) struct Calls {
+    /// Those that it calls so that it can come to something.
+    pub(crate) called: Vec<usize>,
+    /// Those of whose names it has a function itself.
+    pub(crate) defined: Vec<usize>,
 }
 
 impl Finder {
     /// Of these words; an empty one is never found.
     pub(crate) fn new<'a>(words: impl Iterator<Item = &'a str>) -> Self {
-        let mut by_word: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
+        let mut by_word: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, word) in words.enumerate().filter(|(_, word)| !word.is_empty()) {
-            by_word.entry(word.as_bytes()).or_default().push(place);
+            by_word.entry(word).or_default().push(place);
         }
-        let mut finder = Self { words: HashMap::default(), others: Vec::new(), lengths: 0 };
+        let is_plain = |word: &str| word.len() >= HEAD_BYTES && word.bytes().all(is_of_name);
+        let plain = by_word.keys().copied().filter(|word| is_plain(word));
+        let spotter = Spotter::new(plain);
+        let (mut words, mut others) = (HashMap::default(), Vec::new());
         for (word, places) in by_word {
-            if word.iter().all(|byte| is_of_name(*byte)) {
-                finder.lengths |= bit_of(word.len());
-                finder.words.insert(word.into(), places);
+            if is_plain(word) {
+                words.insert(word.as_bytes().into(), places);
             } else {
-                finder.others.push((memmem::Finder::new(word).into_owned(), places));
+                others.push((memmem::Finder::new(word).into_owned(), places));
             }
         }
-        finder
+        Self { words, spotter, others }
     }
 
     /// Goes to each whole word with what stands before and behind it, and with its places.
     fn each(&self, bytes: &[u8], mut meet: impl FnMut(&[u8], &[u8], &[usize])) {
-        let mut at = 0_usize;
-        let mut around = |start: usize, length: usize, places: &[usize]| {
-            let behind = bytes.get(start.saturating_add(length)..).unwrap_or_default();
-            meet(bytes.get(..start).unwrap_or_default(), behind, places);
+        let is_name =
+            |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(|one| is_of_name(*one));
+        let mut around = |start: usize, end: usize, places: &[usize]| {
+            if !is_name(start.checked_sub(1)) && !is_name(Some(end)) {
+                let behind = bytes.get(end..).unwrap_or_default();
+                meet(bytes.get(..start).unwrap_or_default(), behind, places);
+            }
         };
-        while let Some(rest) = bytes.get(at..)
-            && let Some(before) = rest.iter().position(|byte| is_of_name(*byte))
-        {
-            let start = at.saturating_add(before);
-            let name = rest.get(before..).unwrap_or_default();
-            let length = name.iter().position(|byte| !is_of_name(*byte)).unwrap_or(name.len());
-            at = start.saturating_add(length);
-            if self.lengths & bit_of(length) != 0
-                && let Some(places) = name.get(..length).and_then(|name| self.words.get(name))
-            {
-                around(start, length, places);
+        for spot in self.spotter.all(bytes) {
+            let word = bytes.get(spot.start..spot.end);
+            if let Some(places) = word.and_then(|word| self.words.get(word)) {
+                around(spot.start, spot.end, places);
             }
         }
         for (word, places) in &self.others {
-            let length = word.needle().len();
-            let is_name = |at: Option<usize>| {
-                at.and_then(|at| bytes.get(at)).is_some_and(|byte| is_of_name(*byte))
-            };
             for start in word.find_iter(bytes) {
-                let is_inside = is_name(start.checked_sub(1)) || is_name(start.checked_add(length));
-                if !is_inside {
-                    around(start, length, places);
-                }
+                around(start, start.saturating_add(word.needle().len()), places);
             }
         }
     }
@@ -88,41 +88,48 @@ impl Finder {
         found.into_iter().collect()
     }
 
-    /// Which of these wrappers, whose functions the words are, a file of their language calls so
-    /// that it can come to something; only those that count.
-    pub(crate) fn called(
+    /// What a file of their language does with these wrappers, whose functions the words are; only
+    /// those that count.
+    pub(crate) fn calls(
         &self,
         language: &str,
         bytes: &[u8],
         wrappers: &[&Wrapper],
         counts: impl Fn(usize) -> bool,
-    ) -> Vec<usize> {
-        let mut found = BTreeSet::new();
+    ) -> Calls {
+        let (mut called, mut defined) = (BTreeSet::new(), BTreeSet::new());
         self.each(bytes, |before, behind, places| {
+            if is_definition(before) {
+                defined.extend(places);
+                return;
+            }
             let near = OnceCell::new();
             let is_near = || *near.get_or_init(|| has_name_near(before, behind));
             let fits = |place: &&usize| {
                 let wrapper = wrappers.get(**place);
                 counts(**place)
-                    && !found.contains(*place)
+                    && !called.contains(*place)
                     && wrapper.is_some_and(|one| match language {
-                        "python" => is_call(one, before, behind) && (!needs_name(one) || is_near()),
-                        _ => is_call_of(language, before, behind),
+                        "python" => is_call(one, behind) && (!one.needs_name() || is_near()),
+                        _ => is_call_of(language, behind),
                     })
             };
             let fitting: Vec<usize> = places.iter().filter(fits).copied().collect();
-            found.extend(fitting);
+            called.extend(fitting);
         });
-        found.into_iter().collect()
+        Calls { called: called.into_iter().collect(), defined: defined.into_iter().collect() }
     }
+}
+
+/// Whether what stands before a name says that it is that of a function or class which follows.
+fn is_definition(before: &[u8]) -> bool {
+    let words = [&b"def "[..], b"class ", b"function ", b"func ", b"fun "];
+    words.iter().any(|word| before.ends_with(word))
 }
 
 /// Whether a function is called there: it is followed by its arguments, or, as a class, is given
 /// with them to what makes an object of it.
-fn is_call(wrapper: &Wrapper, before: &[u8], behind: &[u8]) -> bool {
-    if before.ends_with(b"def ") || before.ends_with(b"class ") {
-        return false;
-    }
+fn is_call(wrapper: &Wrapper, behind: &[u8]) -> bool {
     let next = behind.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
     match next {
         Some(b'(') => true,
@@ -132,19 +139,10 @@ fn is_call(wrapper: &Wrapper, before: &[u8], behind: &[u8]) -> bool {
 }
 
 /// The same of the other languages. A declaration may look like a call.
-fn is_call_of(language: &str, before: &[u8], behind: &[u8]) -> bool {
-    if [&b"def "[..], b"function ", b"func ", b"fun "].iter().any(|word| before.ends_with(word)) {
-        return false;
-    }
+fn is_call_of(language: &str, behind: &[u8]) -> bool {
     let next = behind.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
     let is_command = language == "ruby" && matches!(behind.first(), Some(b' ' | b'\t'));
     matches!(next, Some(b'(' | b'<' | b'?')) || (is_command && next != Some(&b'='))
-}
-
-/// Whether calls come to nothing without the name of a key: files and settings have other names
-/// far more often.
-const fn needs_name(wrapper: &Wrapper) -> bool {
-    matches!(wrapper.reaches, Reaches::Loader(Source::File | Source::Settings))
 }
 
 fn has_name_near(before: &[u8], behind: &[u8]) -> bool {
@@ -156,11 +154,6 @@ fn has_name_near(before: &[u8], behind: &[u8]) -> bool {
 
 const fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128
-}
-
-/// The bit of a length; all that are longer share the last.
-const fn bit_of(length: usize) -> u128 {
-    if length < 127 { 1 << length } else { 1 << 127 }
 }
 
 /// What is kept of a program, so that it need not be opened to see that it calls nothing.
@@ -212,6 +205,8 @@ fn imports(bytes: &[u8]) -> Box<[u64]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Source;
+    use crate::site::Reaches;
 
     fn wrapper(function: &str, source: Source) -> Wrapper {
         Wrapper {
@@ -231,7 +226,7 @@ mod tests {
         ];
         let all: Vec<_> = all.iter().collect();
         let finder = Finder::new(all.iter().map(|one| one.function.as_str()));
-        let called = |text: &str| finder.called("python", text.as_bytes(), &all, |_| true);
+        let called = |text: &str| finder.calls("python", text.as_bytes(), &all, |_| true).called;
         assert_eq!(called("x = setting(name)\n"), [0]);
         assert_eq!(called("x = a.setting (name)\n"), [0]);
         assert!(called("def setting(name):\n  resetting()\n  setting = 1\n").is_empty());
@@ -247,7 +242,7 @@ mod tests {
         let all: Vec<_> = all.iter().collect();
         let finder = Finder::new(["setting"].into_iter());
         let is_called = |language: &str, text: &str| {
-            !finder.called(language, text.as_bytes(), &all, |_| true).is_empty()
+            !finder.calls(language, text.as_bytes(), &all, |_| true).called.is_empty()
         };
         assert!(is_called("javascript", "const x = setting<string>('a')"));
         assert!(is_called("java", "this.setting (a)"));

@@ -54,7 +54,8 @@ pub(crate) fn open(
     rules: &Rules,
 ) -> Opened {
     let mut opened = Opened::default();
-    if !found.by_name && language::of(&found.path, b"").is_none() {
+    let by_path = language::of(&found.path, b"");
+    if !found.by_name && by_path.is_none() {
         return opened;
     }
     let (mut file, length) = match start(found, buffer) {
@@ -78,11 +79,14 @@ pub(crate) fn open(
         in_pieces(found, &mut file, buffer, (gate, readers, rules), &mut opened);
         return opened;
     }
-    if language::of(&found.path, b"") == Some(Language::Python) {
+    if by_path == Some(Language::Python) {
         opened = python(found, buffer, gate, readers, rules);
     } else {
         if gate.lets(buffer) {
-            opened = read_whole(found, buffer, readers, rules);
+            // What a program says changes nothing about its language.
+            let of_program = by_path.filter(|one| one.of_rules().is_some());
+            let language = of_program.or_else(|| language::of(&found.path, buffer));
+            opened = read_as(language, found, buffer, readers, rules);
             opened.known = opened.read.sites.calls.take().map(Known::Calls);
         }
         if includes::may_be_in(&found.path, buffer)
@@ -101,12 +105,13 @@ fn python(found: &Found, buffer: &[u8], gate: &Gate, readers: &Readers, rules: &
         let known = Some(Known::of_quiet(buffer, Speaks::Not));
         return Opened { known, ..Opened::default() };
     }
-    let mut opened = read_whole(found, buffer, readers, rules);
+    let mut opened = read_as(Some(Language::Python), found, buffer, readers, rules);
     let sites = &mut opened.read.sites;
     opened.was_read &= sites.speaks != Speaks::Not;
-    opened.known = match sites.speaks {
-        Speaks::OfKeys => sites.calls.take().map(Known::Calls),
-        speaks => Some(Known::of_quiet(buffer, speaks)),
+    opened.known = match (sites.speaks, sites.calls.take()) {
+        (_, Some(calls)) => Some(Known::Calls(calls)),
+        (Speaks::OfKeys, None) => None,
+        (speaks, None) => Some(Known::of_quiet(buffer, speaks)),
     };
     opened
 }
@@ -149,8 +154,18 @@ pub(crate) fn fill(found: &Found, buffer: &mut Vec<u8>) -> io::Result<()> {
 
 /// Reads a file that is in the buffer.
 pub(crate) fn read_whole(found: &Found, buffer: &[u8], readers: &Readers, rules: &Rules) -> Opened {
+    read_as(language::of(&found.path, buffer), found, buffer, readers, rules)
+}
+
+fn read_as(
+    language: Option<Language>,
+    found: &Found,
+    buffer: &[u8],
+    readers: &Readers,
+    rules: &Rules,
+) -> Opened {
     let mut opened = Opened::default();
-    let language = match language::of(&found.path, buffer) {
+    let language = match language {
         Some(language) => language,
         None if found.by_name => Language::Other,
         None => return opened,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use crate::callers::{Finder, Known, has_any};
+use crate::callers::{Calls, Finder, Known, has_any};
 use crate::file::{self, Opened};
 use crate::finding::Class;
 use crate::gate::Gate;
@@ -26,7 +26,6 @@ use crate::reader::Readers;
 use crate::report::{Note, NoteKind, Report, Stats, VERSION};
 use crate::rules::{Rules, RulesError};
 use crate::site::{Reaches, Wrapper};
-use crate::spot::{HEAD_BYTES, Spotter};
 use crate::walk::{Found, Roots, WalkError, Walked, walk};
 
 pub(crate) mod includes;
@@ -43,6 +42,8 @@ pub const MAX_NOTES: usize = 1_000;
 pub const MAX_ROUNDS: usize = 3;
 /// More functions of one language that hand a key on are not followed.
 pub const MAX_WRAPPERS: usize = 500;
+/// A function that more files define than that is one of all of them.
+const DEFINED_MAX: usize = 2;
 /// How many files are taken at a time; between them, limits are looked at.
 const FILES_AT_A_TIME: usize = 2_048;
 /// Parsers may go deep; the system gives a thread only what it touches of this.
@@ -221,6 +222,9 @@ impl Run<'_> {
     /// What holds for every reader.
     fn finish(&self, found: &Found, opened: &mut Opened) {
         let read = &mut opened.read;
+        if !read.has_something() {
+            return;
+        }
         read.path.clone_from(&found.shown);
         read.in_tests = purpose::is_aside(found.below_root());
         if !self.scan.passwords {
@@ -272,9 +276,13 @@ impl Run<'_> {
             let Some(found) = self.files.get(*index) else { continue };
             let Some(language) = rules_of(found) else { continue };
             for wrapper in &read.sites.wrappers {
-                let (wrapper, home) = (wrapper.clone(), home(&found.shown));
-                let project = self.projects.get(*index);
-                known.entry(language).or_default().insert(Elsewhere { wrapper, home, project });
+                let one = Elsewhere {
+                    wrapper: wrapper.clone(),
+                    home: home(&found.shown),
+                    folder: folder(&found.shown).to_owned(),
+                    project: self.projects.get(*index),
+                };
+                known.entry(language).or_default().insert(one);
             }
         }
     }
@@ -303,11 +311,16 @@ impl Run<'_> {
         let candidates: Vec<usize> =
             (0..).zip(&self.files).filter(is_candidate).map(|(index, _)| index).collect();
         let scan = self.scan;
-        let again = candidates.par_iter().map_init(Vec::new, |buffer, index| {
+        let met = candidates.par_iter().map_init(Vec::new, |buffer, index| {
+            file::fill(self.files.get(*index)?, buffer).ok()?;
+            Some((*index, search.met(buffer, self.projects.get(*index))?))
+        });
+        let met: Vec<(usize, Met)> = met.flatten().collect();
+        let common = search.common(&met);
+        let again = met.par_iter().map_init(Vec::new, |buffer, (index, met)| {
             let found = self.files.get(*index)?;
+            let called = search.called(met, &found.shown, &common)?;
             file::fill(found, buffer).ok()?;
-            let project = self.projects.get(*index);
-            let called = search.called(buffer, &home(&found.shown), project)?;
             let called = called.iter().filter_map(|index| wrappers.get(*index));
             let rules = scan.rules.with_wrappers(language, called.map(|one| &one.wrapper));
             let mut opened = file::read_whole(found, buffer, &scan.readers, &rules);
@@ -331,6 +344,8 @@ fn rules_of(found: &Found) -> Option<&'static str> {
 struct Elsewhere {
     wrapper: Wrapper,
     home: String,
+    /// The path of the folder in which it stands; empty if that is the whole of the scan.
+    folder: String,
     project: Option<Project>,
 }
 
@@ -355,6 +370,10 @@ fn home(path: &str) -> String {
     said.next().unwrap_or_default().to_owned()
 }
 
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// Finds which wrappers a file calls.
 struct Search<'w> {
     language: &'w str,
@@ -363,8 +382,8 @@ struct Search<'w> {
     /// Their names, and those of their files.
     functions: Finder,
     homes: Finder,
-    /// The names of the fresh ones, as far as one look finds them; none if there are others.
-    spotter: Option<Spotter>,
+    /// The names of the folders of their files.
+    folders: Finder,
     all: Vec<&'w Wrapper>,
     /// The hashes of the fresh ones, by their projects.
     hashes: BTreeMap<Option<Project>, Hashes>,
@@ -397,12 +416,10 @@ impl<'w> Search<'w> {
         }
         let functions = Finder::new(wrappers.iter().map(|one| one.wrapper.function.as_str()));
         let homes = Finder::new(wrappers.iter().map(|one| one.home.as_str()));
-        let names = wrappers.iter().zip(fresh).filter(|(_, fresh)| **fresh);
-        let names: Vec<&str> = names.map(|(one, _)| one.wrapper.function.as_str()).collect();
-        let is_long = names.iter().all(|name| name.len() >= HEAD_BYTES);
-        let spotter = is_long.then(|| Spotter::new(names));
+        let folders = wrappers.iter().map(|one| one.folder.rsplit('/').next().unwrap_or_default());
+        let folders = Finder::new(folders);
         let all = wrappers.iter().map(|one| &one.wrapper).collect();
-        Self { language, wrappers, fresh, functions, homes, spotter, all, hashes }
+        Self { language, wrappers, fresh, functions, homes, folders, all, hashes }
     }
 
     /// Whether a file of a project may call a fresh function, by what is known of it.
@@ -418,40 +435,68 @@ impl<'w> Search<'w> {
             || project.is_some() && self.hashes.get(&project).is_some_and(meets)
     }
 
-    /// The wrappers that a file at this place calls, if one of them is fresh.
-    fn called(&self, bytes: &[u8], own: &str, project: Option<Project>) -> Option<Vec<usize>> {
-        if self.spotter.as_ref().is_some_and(|spotter| !spotter.is_in(bytes)) {
-            return None;
-        }
+    /// What a file of a project has of the wrappers, if it calls or defines a fresh one.
+    fn met(&self, bytes: &[u8], project: Option<Project>) -> Option<Met> {
         let reaches =
             |index: usize| self.wrappers.get(index).is_some_and(|one| one.reaches(project));
-        let is_fresh = |index: usize| self.fresh.get(index) == Some(&true);
-        let of = |counts: &dyn Fn(usize) -> bool| {
-            self.functions
-                .called(self.language, bytes, &self.all, |index| counts(index) && reaches(index))
+        let calls = self.functions.calls(self.language, bytes, &self.all, reaches);
+        let is_fresh = |index: &usize| self.fresh.get(*index) == Some(&true);
+        let (calls_one, defines_one) =
+            (calls.called.iter().any(is_fresh), calls.defined.iter().any(is_fresh));
+        let (homes, folders) = match calls_one {
+            true => (self.homes.all(bytes), self.folders.all(bytes)),
+            false => (Vec::new(), Vec::new()),
         };
-        // Most files call none that is fresh, which is seen before the others are judged.
-        if of(&is_fresh).is_empty() {
-            return None;
+        (calls_one || defines_one).then_some(Met { calls, homes, folders })
+    }
+
+    /// The functions that so many files define that a call may be one of any of them.
+    fn common(&self, met: &[(usize, Met)]) -> BTreeSet<&'w str> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, met) in met {
+            let defined = met.calls.defined.iter().filter_map(|index| self.all.get(*index));
+            let defined: BTreeSet<&str> = defined.map(|one| one.function.as_str()).collect();
+            for function in defined {
+                *counts.entry(function).or_default() += 1;
+            }
         }
-        let called = called(&of(&|_| true), &self.homes.all(bytes), own, self.wrappers);
-        called.iter().any(|index| is_fresh(*index)).then_some(called)
+        counts.into_iter().filter(|(_, files)| *files > DEFINED_MAX).map(|(name, _)| name).collect()
+    }
+
+    /// The wrappers that a file at this path calls, if one of them is fresh: those of its own
+    /// place, those whose files it names, and, as some languages need no import, those of a name
+    /// that hardly anything else has.
+    fn called(&self, met: &Met, path: &str, common: &BTreeSet<&str>) -> Option<Vec<usize>> {
+        let own = home(path);
+        let is_called = |index: &usize| {
+            self.wrappers.get(*index).is_some_and(|one| {
+                let function = one.wrapper.function.as_str();
+                let is_common =
+                    common.contains(function) || met.calls.defined.binary_search(index).is_ok();
+                // Of a name that several files define, the loader of this one is hardly meant.
+                let is_another = is_common
+                    && one.wrapper.needs_name()
+                    && !Path::new(path).starts_with(&one.folder)
+                    && met.folders.binary_search(index).is_err();
+                let is_named = met.homes.binary_search(index).is_ok()
+                    || one.home == own
+                    || one.home.is_empty()
+                    || is_distinct(function);
+                is_named && !is_another
+            })
+        };
+        let called: Vec<usize> = met.calls.called.iter().copied().filter(is_called).collect();
+        called.iter().any(|index| self.fresh.get(*index) == Some(&true)).then_some(called)
     }
 }
 
-/// Which wrappers a file calls, of those whose name stands in it, by the words of their files that
-/// stand in it, and those of its own place. Some languages need no import, so a name that hardly
-/// anything else has is enough.
-fn called(named: &[usize], homes: &[usize], own: &str, wrappers: &[&Elsewhere]) -> Vec<usize> {
-    let is_called = |index: &usize| {
-        wrappers.get(*index).is_some_and(|one| {
-            homes.binary_search(index).is_ok()
-                || one.home == own
-                || one.home.is_empty()
-                || is_distinct(&one.wrapper.function)
-        })
-    };
-    named.iter().copied().filter(is_called).collect()
+/// What a file has of some wrappers.
+struct Met {
+    calls: Calls,
+    /// Those whose files it names.
+    homes: Vec<usize>,
+    /// Those whose folders it names.
+    folders: Vec<usize>,
 }
 
 /// Whether a function's name is so long and of so many words that another one hardly has it.

@@ -222,7 +222,7 @@ fn of_maker(words: &[String], last: &str) -> Option<Shape> {
     Some(Shape {
         does,
         makes: true,
-        weak: !is_coder && !(is_holder && has(&["serializer"])),
+        weak: !(is_coder || is_holder && has(&["serializer"])),
         worked_on: false,
         of_tokens: false,
     })
@@ -566,12 +566,21 @@ pub(crate) fn key_of(shape: Shape, name: &str) -> Option<Class> {
         "primary", "public", "setting", "sort", "storage", "field", "column", "row", "user",
         "header", "cookie", "param", "query", "s3", "path",
     ];
-    let is_weak = matches!(last.as_str(), "key" | "keys" | "kek" | "dek")
-        || (last.len() == 4 && last.ends_with("key"))
-        || (matches!(last.as_str(), "material" | "bytes" | "buffer" | "spec")
-            && before.last().is_some_and(|word| word == "key"));
     let is_other = before.iter().any(|word| other.contains(&word.as_str()));
-    (shape.weak && is_weak && !is_other).then_some(Class::Key)
+    (shape.weak && ends_weakly(last, before) && !is_other).then_some(Class::Key)
+}
+
+/// Whether a name could be that of a key where one is used.
+pub(crate) fn is_weak(name: &str) -> bool {
+    let words = names::words(name);
+    words.split_last().is_some_and(|(last, before)| ends_weakly(last, before))
+}
+
+fn ends_weakly(last: &str, before: &[String]) -> bool {
+    matches!(last, "key" | "keys" | "kek" | "dek")
+        || (last.len() == 4 && last.ends_with("key"))
+        || (matches!(last, "material" | "bytes" | "buffer" | "spec")
+            && before.last().is_some_and(|word| word == "key"))
 }
 
 /// Whether a call by its name asks settings for one of them, which an argument names.

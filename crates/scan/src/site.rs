@@ -113,6 +113,14 @@ pub struct Wrapper {
     pub reaches: Reaches,
 }
 
+impl Wrapper {
+    /// Whether calls come to nothing without the name of a key: files and settings have other names
+    /// far more often.
+    pub(crate) const fn needs_name(&self) -> bool {
+        matches!(self.reaches, Reaches::Loader(Source::File | Source::Settings))
+    }
+}
+
 /// What the parameter of a wrapper reaches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reaches {

@@ -449,21 +449,31 @@ pub(crate) fn judge(name: &str) -> Option<Class> {
     names::judge(name).filter(|_| !is_of_site)
 }
 
+/// Parts of which every name of a key has one: key, secret, token, salt, pass…, pwd, pepper.
+const PARTS: [[u8; 3]; 7] = [*b"key", *b"cre", *b"oke", *b"alt", *b"pas", *b"pwd", *b"epp"];
+
+/// For each byte, the parts that have it at the first place, the second and the third.
+static PLACES: [[u8; 3]; 256] = places();
+
+#[expect(clippy::indexing_slicing, reason = "the table has a place for each byte")]
+const fn places() -> [[u8; 3]; 256] {
+    let mut places = [[0; 3]; 256];
+    let (mut part, mut at) = (0, 0);
+    while part < PARTS.len() {
+        let byte = PARTS[part][at];
+        places[byte as usize][at] |= 1 << part;
+        places[byte.to_ascii_uppercase() as usize][at] |= 1 << part;
+        (part, at) = if at == 2 { (part + 1, 0) } else { (part, at + 1) };
+    }
+    places
+}
+
 pub(super) fn may_be_key(name: &[u8]) -> bool {
-    // Letters of both cases differ in one bit.
-    const CASE: u8 = 0x20;
-    name.windows(3).any(|part| {
-        let [first, second, third] = *part else { return false };
-        // key, secret, token, salt, pass…, pwd, pepper
-        let rest: &[[u8; 2]] = match first | CASE {
-            b'k' => &[*b"ey"],
-            b'c' => &[*b"re"],
-            b'o' => &[*b"ke"],
-            b'a' => &[*b"lt"],
-            b'p' => &[*b"as", *b"wd"],
-            b'e' => &[*b"pp"],
-            _ => return false,
-        };
-        rest.contains(&[second | CASE, third | CASE])
-    })
+    let (mut one, mut two, mut met) = (0, 0, 0);
+    for byte in name {
+        let [first, second, third] = PLACES.get(usize::from(*byte)).copied().unwrap_or_default();
+        met |= two & third;
+        (one, two) = (first, one & second);
+    }
+    met != 0
 }

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use super::table::Index;
-use super::{embedded, timers, words};
+use super::{embedded, plain, timers, words};
 use crate::finding::Class;
-use crate::quick::Quick;
+use crate::quick::{Quick, hash};
+use crate::shapes;
 use crate::site::Speaks;
 use crate::spot::Spotter;
 
@@ -62,10 +63,6 @@ const USES: &[&str] = &[
 /// Parts of names that could be those of keys.
 const NAMES: &[&str] =
     &["key", "secret", "token", "passphrase", "password", "passwd", "salt", "pepper", "auth"];
-
-/// Words in the names of what uses a key that has no name of one.
-const SHAPES: &[&str] =
-    &["sign", "seal", "verif", "crypt", "cipher", "mac", "deriv", "aes", "jw", "kdf", "subtle"];
 
 /// Words of what loads settings. Some names are those of keys only there.
 const LOADS: &[&str] = &["env", "Env", "config", "Config", "settings", "Settings", "secrets"];
@@ -125,6 +122,73 @@ impl Met {
     const fn has_names(&self) -> bool {
         self.uses || !matches!(self.loads, Loads::Nothing)
     }
+
+    /// Goes through the words of a text; whether none of them is enough alone.
+    fn look(&mut self, text: &str, passwords: bool) -> bool {
+        let mut judged: HashSet<&str, Quick> = HashSet::default();
+        for found in words_of_gate().all(text.as_bytes()) {
+            let place = found.word;
+            if place < ENOUGH.len() {
+                return false;
+            }
+            if let Some(word) = USES.get(place.saturating_sub(ENOUGH.len())) {
+                if goes_on_before(text, found.start) && matches!(*word, "signing" | "signer") {
+                    // `assigning` and `designer` speak of other things.
+                    continue;
+                }
+                self.uses = true;
+                if !words::may_name_key(word) && *word != "jwk" {
+                    continue;
+                }
+            }
+            let (start, name) = name_around(text, found.start, found.end);
+            if !judged.insert(name) {
+                continue;
+            }
+            let says = Judged::of(name);
+            let is_key = says.class.is_some_and(|class| passwords || class != Class::Password);
+            if is_key && is_of_service(text, start, name) {
+                judged.remove(name);
+                continue;
+            }
+            let is_file = || words::names_a_path(name) && words::names_a_private_file(name);
+            if judged.len() > MOST || is_key || name == "key_file" || is_file() {
+                return false;
+            }
+            if says.loads {
+                let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+                let is_setting = is_constant || is_in_string(text, start, name);
+                self.loads = self.loads.max(if is_setting { Loads::Setting } else { Loads::Field });
+                // The same name may stand in a string elsewhere.
+                if self.loads == Loads::Field {
+                    judged.remove(name);
+                }
+            }
+            self.turns |= says.turns;
+        }
+        true
+    }
+}
+
+/// What a name says, whatever stands around it.
+#[derive(Clone, Copy)]
+struct Judged {
+    class: Option<Class>,
+    /// It is that of a key where it is loaded.
+    loads: bool,
+    /// It is that of something that turns keys.
+    turns: bool,
+}
+
+impl Judged {
+    fn of(name: &str) -> Self {
+        let required = || name.strip_prefix("require_").and_then(words::judge);
+        Self {
+            class: words::judge(name).or_else(required),
+            loads: words::judge_loaded(name).is_some(),
+            turns: timers::speaks(name),
+        }
+    }
 }
 
 fn words_of_gate() -> &'static Spotter {
@@ -132,21 +196,78 @@ fn words_of_gate() -> &'static Spotter {
     WORDS.get_or_init(|| Spotter::new(words_of_keys()))
 }
 
-/// What a file says of keys, and of passwords if these are looked for too.
-pub(super) fn speaks(text: &str, index: &Index, passwords: bool) -> Speaks {
-    let Some(met) = look(text, passwords) else { return Speaks::OfKeys };
-    let holds = |words: &[&str]| {
-        words.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+/// What a file says of keys, and of passwords if these are looked for too; the hashes of what it
+/// calls, if that had to be looked at and it is not worth the parser.
+pub(super) fn speaks(text: &str, index: &Index, passwords: bool) -> (Speaks, Option<Box<[u64]>>) {
+    let whole = Said { text, code: text, strings: "", is_plain: false };
+    let speaks = whole.speaks(index, passwords);
+    if speaks != Speaks::OfKeys {
+        return (speaks, None);
+    }
+    // Of many of them only the comments and the prose do.
+    let Some(plain) = plain::of(text) else { return (speaks, None) };
+    let said = Said { text, code: &plain.code, strings: &plain.strings, is_plain: true };
+    match said.speaks(index, passwords) {
+        Speaks::OfKeys => (speaks, None),
+        _ => (Speaks::OfNames, Some(called(&plain.code))),
+    }
+}
+
+/// The hashes of the names that are called, and of classes that stand first in what is given.
+fn called(code: &str) -> Box<[u64]> {
+    let is_called = |word: &Word<'_>| match word.behind.trim_start_matches(' ').bytes().next() {
+        Some(b'(') => true,
+        Some(b',') => word.name.starts_with(|letter: char| letter.is_ascii_uppercase()),
+        _ => false,
     };
-    let loads = met.loads == Loads::Setting && holds(LOADS);
-    let fields = met.loads != Loads::Nothing && holds(FIELDS);
-    let is_worth = (met.uses && (loads || fields || embedded::may_hold(text) || holds(AROUND)))
-        || (met.turns && holds(TIMERS))
-        || may_come_to_something(text, index, &met, (loads, fields));
-    match (is_worth, met.has_names()) {
-        (true, _) => Speaks::OfKeys,
-        (false, true) => Speaks::OfNames,
-        (false, false) => Speaks::Not,
+    let mut hashes: Vec<u64> =
+        words_of(code).filter(is_called).map(|word| hash(word.name.as_bytes())).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.into_boxed_slice()
+}
+
+/// What stands in a file, or what of it can name something.
+struct Said<'t> {
+    text: &'t str,
+    code: &'t str,
+    strings: &'t str,
+    /// Whether these are no more than that.
+    is_plain: bool,
+}
+
+impl Said<'_> {
+    fn speaks(&self, index: &Index, passwords: bool) -> Speaks {
+        let mut met = Met::default();
+        if !met.look(self.code, passwords) {
+            return Speaks::OfKeys;
+        }
+        // What is used is called in the code.
+        let uses = met.uses;
+        if !met.look(self.strings, passwords) {
+            return Speaks::OfKeys;
+        }
+        met.uses = uses;
+        let loads = met.loads == Loads::Setting && self.holds(LOADS);
+        let fields = met.loads != Loads::Nothing && self.holds(FIELDS);
+        // SQL stands in strings of whatever else.
+        let is_worth = (met.uses && (loads || fields || self.holds(AROUND)))
+            || ((met.uses || self.is_plain) && embedded::may_hold(self.text))
+            || (met.turns && self.holds(TIMERS))
+            || may_come_to_something(self.code, index, &met, (loads, fields))
+            || (self.is_plain && met.uses && may_use_any(self.code));
+        match (is_worth, met.has_names()) {
+            (true, _) => Speaks::OfKeys,
+            (false, true) => Speaks::OfNames,
+            (false, false) => Speaks::Not,
+        }
+    }
+
+    fn holds(&self, words: &[&str]) -> bool {
+        let is_in = |text: &str, word: &str| {
+            memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some()
+        };
+        words.iter().any(|word| is_in(self.code, word) || is_in(self.strings, word))
     }
 }
 
@@ -163,16 +284,24 @@ fn may_come_to_something(
     }
     let mut there: HashSet<&str, Quick> = HashSet::default();
     let mut called: HashSet<&str, Quick> = HashSet::default();
-    for (name, next) in identifiers(text) {
-        let is_called = next == Some(b'(') && called.insert(name);
+    let mut before = "";
+    for word in words_of(text) {
+        let name = word.name;
+        let holder = std::mem::replace(&mut before, name);
+        let is_method = word.between.trim_ascii() == ".";
+        let is_called = loads && word.is_given_something();
+        if is_called && may_use(name, Some(holder).filter(|_| is_method)) {
+            return true;
+        }
+        let is_called = is_called && (name != "set" || is_method) && called.insert(name);
         if !there.insert(name) && !is_called {
             continue;
         }
-        let is_quoted = matches!(next, Some(b'"' | b'\''));
+        let is_quoted = matches!(word.behind.bytes().next(), Some(b'"' | b'\''));
         let is_of_fields =
             (name.ends_with("Settings") && !is_quoted) || NAMES_OF_FIELDS.contains(&name);
-        let is_of_loads = DECLARES.contains(&name)
-            || (is_called && (name == "set" || words::may_load(name) || may_use(name)));
+        let is_of_loads =
+            DECLARES.contains(&name) || (is_called && (name == "set" || words::may_load(name)));
         if (fields && is_of_fields) || (loads && is_of_loads) {
             return true;
         }
@@ -182,17 +311,60 @@ fn may_come_to_something(
         || index.may_be_called_in(&there, met.uses, met.has_names())
 }
 
-/// Whether a function by its name could use a key.
-fn may_use(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    SHAPES.iter().any(|part| lower.contains(part))
+/// Whether a function is called that could use a key, and a name is there that could be one's only
+/// where it is used.
+fn may_use_any(text: &str) -> bool {
+    let is_weak = |name: &str| {
+        let tail = name.len().checked_sub(4).and_then(|from| name.get(from..)).unwrap_or(name);
+        let tail = tail.to_ascii_lowercase();
+        ["key", "keys", "kek", "dek", "seed"].iter().any(|end| tail.ends_with(end))
+    };
+    let mut known: HashSet<&str, Quick> = HashSet::default();
+    let (mut uses, mut has_weak, mut before) = (false, false, "");
+    for word in words_of(text) {
+        let holder = std::mem::replace(&mut before, word.name);
+        has_weak = has_weak || is_weak(word.name);
+        if !uses && word.is_given_something() {
+            let is_method = word.between.trim_ascii() == ".";
+            uses = (is_method && shapes::says(holder) || known.insert(word.name))
+                && may_use(word.name, Some(holder).filter(|_| is_method));
+        }
+        if uses && has_weak {
+            return true;
+        }
+    }
+    false
 }
 
-/// The words of a text that could be names in it, each with the byte behind it.
-fn identifiers(text: &str) -> impl Iterator<Item = (&str, Option<u8>)> {
+/// Whether a function by its name, or by that of what it is called on, could use a key.
+fn may_use(name: &str, holder: Option<&str>) -> bool {
+    let holder = holder.filter(|holder| shapes::says(holder));
+    (holder.is_some() || shapes::says(name))
+        && (shapes::of_call(name, None).is_some() || shapes::of_call(name, holder).is_some())
+}
+
+/// A word of a text that could be a name in it.
+struct Word<'t> {
+    name: &'t str,
+    /// What stands between it and the word before.
+    between: &'t str,
+    /// All that follows it.
+    behind: &'t str,
+}
+
+impl Word<'_> {
+    /// Whether it is called with at least one argument.
+    fn is_given_something(&self) -> bool {
+        let given = self.behind.strip_prefix('(').map(str::trim_ascii_start);
+        given.is_some_and(|given| !given.starts_with(')'))
+    }
+}
+
+/// The words of a text, without those of one letter.
+fn words_of(text: &str) -> impl Iterator<Item = Word<'_>> {
     let bytes = text.as_bytes();
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let mut at = 0_usize;
+    let (mut at, mut before) = (0_usize, 0_usize);
     std::iter::from_fn(move || {
         loop {
             let rest = bytes.get(at..)?;
@@ -201,7 +373,9 @@ fn identifiers(text: &str) -> impl Iterator<Item = (&str, Option<u8>)> {
             let length = name.iter().position(|byte| !is_part(byte)).unwrap_or(name.len());
             at = start.saturating_add(length);
             if length > 1 {
-                return Some((text.get(start..at)?, bytes.get(at).copied()));
+                let between = text.get(before..start)?;
+                before = at;
+                return Some(Word { name: text.get(start..at)?, between, behind: text.get(at..)? });
             }
         }
     })
@@ -209,55 +383,8 @@ fn identifiers(text: &str) -> impl Iterator<Item = (&str, Option<u8>)> {
 
 /// Whether a piece of a file has a name under which something could be loaded, or a word of keys.
 pub(crate) fn may_load(piece: &str) -> bool {
-    look(piece, true).is_none_or(|met| met.has_names())
-}
-
-/// Goes through the words of a text; nothing comes back once one of them is enough.
-fn look(text: &str, passwords: bool) -> Option<Met> {
     let mut met = Met::default();
-    let mut judged: HashSet<&str, Quick> = HashSet::default();
-    for found in words_of_gate().all(text.as_bytes()) {
-        let place = found.word;
-        if place < ENOUGH.len() {
-            return None;
-        }
-        if let Some(word) = USES.get(place.saturating_sub(ENOUGH.len())) {
-            if goes_on_before(text, found.start) && matches!(*word, "signing" | "signer") {
-                // `assigning` and `designer` speak of other things.
-                continue;
-            }
-            met.uses = true;
-            if !words::may_name_key(word) && *word != "jwk" {
-                continue;
-            }
-        }
-        let (start, name) = name_around(text, found.start, found.end);
-        if !judged.insert(name) {
-            continue;
-        }
-        let required = || name.strip_prefix("require_").and_then(words::judge);
-        let class = words::judge(name).or_else(required);
-        let is_key = class.is_some_and(|class| passwords || class != Class::Password);
-        if is_key && is_of_service(text, start, name) {
-            judged.remove(name);
-            continue;
-        }
-        let is_file = || words::names_a_path(name) && words::names_a_private_file(name);
-        if judged.len() > MOST || is_key || name == "key_file" || is_file() {
-            return None;
-        }
-        if words::judge_loaded(name).is_some() {
-            let is_constant = !name.bytes().any(|byte| byte.is_ascii_lowercase());
-            let is_setting = is_constant || is_in_string(text, start, name);
-            met.loads = met.loads.max(if is_setting { Loads::Setting } else { Loads::Field });
-            // The same name may stand in a string elsewhere.
-            if met.loads == Loads::Field {
-                judged.remove(name);
-            }
-        }
-        met.turns = met.turns || timers::speaks(name);
-    }
-    Some(met)
+    !met.look(piece, true) || met.has_names()
 }
 
 /// Whether a small letter stands right before a place.
@@ -308,7 +435,7 @@ mod tests {
     #[test]
     fn words_alone_are_not_enough() {
         let rules = Rules::built_in().unwrap();
-        let speaks = |text: &str| speaks(text, rules.python(), false);
+        let speaks = |text: &str| speaks(text, rules.python(), false).0;
         assert_eq!(speaks("def f(x):\n    return x.encrypted\n"), Speaks::OfNames);
         assert_eq!(speaks("import jwt\njwt.encode(a, b)\n"), Speaks::OfKeys);
         assert_eq!(speaks("import jwt\njwt.other(a, b)\n"), Speaks::OfNames);

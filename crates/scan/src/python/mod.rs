@@ -3,7 +3,7 @@
 //! with a key comes in as rules.
 //!
 //! ```text
-//! gate             whether the text is worth it, by its names and those of the rules
+//! gate, plain      whether the text is worth it, by its names and those of the rules
 //! parse, nesting   text → tree, or why not
 //! scopes           tree → definitions, calls, literals, each with what becomes of it
 //! resolve, table   a call → its full name and the rules about it
@@ -31,6 +31,7 @@ mod named;
 mod nesting;
 mod out;
 mod parse;
+mod plain;
 mod resolve;
 mod scopes;
 mod shapes;
@@ -58,7 +59,7 @@ pub const TABLE: &str = include_str!("../../rules/python.toml");
 /// # Errors
 /// When it is not Python 3, or is nested too deeply to be read.
 pub fn read(file: &SourceFile<'_>, rules: &Rules, sites: &mut Sites) -> Result<(), Unreadable> {
-    sites.speaks = gate::speaks(file.text, rules.python(), !rules.leaves_passwords);
+    (sites.speaks, sites.calls) = gate::speaks(file.text, rules.python(), !rules.leaves_passwords);
     if sites.speaks != Speaks::OfKeys {
         return Ok(());
     }

@@ -208,12 +208,23 @@ impl Run<'_> {
 impl Tree {
     fn of(files: &[crate::walk::Found]) -> Self {
         let mut folders: BTreeMap<PathBuf, BTreeMap<Vec<u8>, usize>> = BTreeMap::new();
+        let (mut last, mut here) = (Path::new(""), BTreeMap::new());
+        let mut keep = |folder: &Path, here: &mut BTreeMap<Vec<u8>, usize>| {
+            if !here.is_empty() {
+                folders.entry(cleaned(folder)).or_default().append(here);
+            }
+        };
+        // Files of one folder come one after the other, mostly.
         for (index, found) in files.iter().enumerate() {
-            let path = cleaned(&found.path);
-            let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { continue };
-            let name = name.as_encoded_bytes().to_vec();
-            folders.entry(folder.to_owned()).or_default().insert(name, index);
+            let Some(folder) = found.path.parent() else { continue };
+            let Some(name) = found.path.file_name() else { continue };
+            if folder.as_os_str() != last.as_os_str() {
+                keep(last, &mut here);
+                last = folder;
+            }
+            here.insert(name.as_encoded_bytes().to_vec(), index);
         }
+        keep(last, &mut here);
         Self { folders }
     }
 

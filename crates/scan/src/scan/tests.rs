@@ -254,9 +254,48 @@ fn a_function_of_go_is_at_home_in_its_folder() {
             reaches: Reaches::Loader(Source::Environment),
         },
         home: home.to_owned(),
+        folder: home.to_owned(),
         project: None,
     };
     let (here, there) = (of("auth"), of("page"));
-    assert_eq!(called(&[0, 1], &[], "auth", &[&here, &there]), [0]);
-    assert_eq!(called(&[0, 1], &[1], "", &[&here, &there]), [1]);
+    let all = [&here, &there];
+    let search = Search::new("go", &all, &[true, true]);
+    let called = |text: &str, path: &str| {
+        search.called(&search.met(text.as_bytes(), None).unwrap(), path, &BTreeSet::new())
+    };
+    assert_eq!(called("signOne(a)", "auth/b.go"), Some(vec![0]));
+    assert_eq!(called("page.signOne(a)", "c/d.go"), Some(vec![1]));
+    assert_eq!(called("signOne(a)", "c/d.go"), None);
+}
+
+#[test]
+fn a_function_that_many_files_define_is_not_known_by_its_name() {
+    let wrapper = Wrapper {
+        function: "tag_resource_of".to_owned(),
+        parameter: 0,
+        keyword: None,
+        reaches: Reaches::Loader(Source::Settings),
+    };
+    let one = Elsewhere {
+        wrapper,
+        home: "tags".to_owned(),
+        folder: "shop/tags".to_owned(),
+        project: None,
+    };
+    let all = [&one];
+    let search = Search::new("python", &all, &[true]);
+    let met = |text: &str| search.met(text.as_bytes(), None);
+    let calls = met("a.tag_resource_of(b, 'SHOP_KEY')\n").unwrap();
+    let imports = met("import tags\ntags.tag_resource_of(b, 'SHOP_KEY')\n").unwrap();
+    let defines =
+        || met("def tag_resource_of(b):\n    c.tag_resource_of(b, 'SHOP_KEY')\n").unwrap();
+    let none = BTreeSet::new();
+    assert_eq!(search.called(&calls, "a.py", &none), Some(vec![0]));
+    assert_eq!(search.called(&defines(), "a.py", &none), None);
+    assert_eq!(search.called(&defines(), "shop/tags/a.py", &none), Some(vec![0]));
+    let three: Vec<(usize, Met)> = (0..3).map(|index| (index, defines())).collect();
+    let common = search.common(&three);
+    assert_eq!(search.called(&calls, "a.py", &common), None);
+    assert_eq!(search.called(&imports, "a.py", &common), Some(vec![0]));
+    assert!(search.common(&three[..2]).is_empty() && met("tag_resource(b)\n").is_none());
 }
