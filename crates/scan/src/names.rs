@@ -12,6 +12,7 @@ const ABOUT: &[&str] = &[
     "address",
     "age",
     "alg",
+    "alias",
     "algo",
     "algorithm",
     "algorithms",
@@ -660,6 +661,16 @@ const STAND_INS: &[&str] = &[
     "foobar",
     "keyboard cat",
 ];
+
+/// Whether a sentence stands where a secret belongs, and asks for one: `insert a random key here`.
+pub fn asks_for_value(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let asks = ["insert", "generate", "replace", "change", "fill in", "put your", "at least"];
+    asks.iter().any(|word| text.contains(word))
+        && ["secret", "key", "random", "token", "string", "this"]
+            .iter()
+            .any(|word| text.contains(word))
+}
 
 /// Whether a value only stands for one, as `changeme` and `<your key>` do. Long random values are
 /// none, even if such a word stands in them by chance.

@@ -4,7 +4,7 @@
 use super::judge::{Style, judge_stored, may_be_secret, style_of};
 use super::out::{Entry, Out};
 use super::tree::{Node, Shape, Tree, joined};
-use super::value::{Value, name_length};
+use super::value::{Given, Value, name_length};
 use super::{Format, hcl, shell, yaml};
 use crate::finding::{Class, Confidence, Source};
 use crate::lines;
@@ -315,7 +315,18 @@ impl<'a> Looker<'_, 'a> {
                 None
             };
         }
-        None
+        // `hmacKeys: { live: { primary: ${PAYMENTS_HMAC_KEY_LIVE} } }`
+        let refers = || {
+            let value = Value::of(self.node.value);
+            value.references.iter().any(|one| may_be_secret(one.name))
+        };
+        let is_many = |key: &&&str| {
+            let ends = ["keys", "Keys", "secrets", "Secrets", "tokens", "Tokens"];
+            key.len() > 8 && ends.iter().any(|end| key.ends_with(end))
+        };
+        let class =
+            self.above.iter().take(3).find(is_many).and_then(|key| crate::names::judge(key));
+        class.filter(|class| *class != Class::Password && refers())
     }
 
     /// Values of a chart that say under which key of a Secret something stands, beside the name of
@@ -350,6 +361,16 @@ impl<'a> Looker<'_, 'a> {
             None => Value::from(Source::Unknown),
             Some((_, item)) if item.key.is_none() && item.shape != Shape::Nothing => {
                 if SCRIPTS.contains(&key) || ENVIRONMENTS.contains(&key) {
+                    return;
+                }
+                // Each of several references on lines of their own is one.
+                let is_apart =
+                    || out.position(item.value_at).line != out.position(self.node.at).line;
+                if Value::of(item.value).given == Given::Reference && is_apart() {
+                    let items = self.tree.children(self.index).filter(|(_, one)| one.key.is_none());
+                    for (_, one) in items.take(64) {
+                        self.entry(one.value_at, key, given(one, out), out);
+                    }
                     return;
                 }
                 Value::of(item.value)

@@ -131,7 +131,8 @@ impl<'v> Value<'v> {
         if is_path(text) {
             return plain(Given::File, Source::File, None);
         }
-        if text.split_whitespace().nth(4).is_some() && !text.contains("-----BEGIN") {
+        let is_prose = text.split_whitespace().nth(4).is_some() && !text.contains("-----BEGIN");
+        if is_prose && !crate::names::asks_for_value(text) {
             return plain(Given::Prose, Source::Unknown, None);
         }
         plain(Given::Literal, Source::Literal, Some(text))
@@ -175,7 +176,7 @@ fn is_switch(text: &str) -> bool {
         || ["true", "false", "yes", "no", "on", "off", "auto", "optional", "required", "string"]
             .iter()
             .any(|word| text.eq_ignore_ascii_case(word))
-        || matches!(text, "{}" | "[]" | "-")
+        || matches!(text, "{}" | "[]")
 }
 
 /// Whether a value names a place in a secret store, or is one that a store has sealed.

@@ -619,7 +619,14 @@ impl<'a> Names<'a> {
             Bound::Parameter(_, default) => default.is_none() || !words::holds_settings(root),
             _ => false,
         };
-        let is_handed = found.is_some_and(|(_, defs)| defs.iter().any(is_given));
+        // What gives them to a function may have kept them; a module asks anew for what is in its own.
+        let is_asked = |def: &Def<'_>| match def.bound {
+            Bound::Value(value) => self.begins_with_call(value, scope),
+            _ => false,
+        };
+        let is_handed = found.is_some_and(|(at, defs)| {
+            defs.iter().any(is_given) || at != 0 && defs.iter().any(is_asked)
+        });
         if is_handed { Hold::Unknown } else { Hold::Live }
     }
 
@@ -628,7 +635,12 @@ impl<'a> Names<'a> {
         match expr {
             Expr::Attribute(attribute) => self.begins_with_call(&attribute.value, scope),
             Expr::Subscript(subscript) => self.begins_with_call(&subscript.value, scope),
+            Expr::Await(one) => self.begins_with_call(&one.value, scope),
             Expr::Call(call) => match call.func.as_ref() {
+                Expr::Attribute(method) => {
+                    let root = root_of(&method.value).unwrap_or_default();
+                    self.scopes.lookup(root, scope).is_some()
+                }
                 Expr::Name(name) => {
                     let found = self.scopes.lookup(name.id.as_str(), scope);
                     !found.is_some_and(|(_, defs)| {

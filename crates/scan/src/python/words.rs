@@ -409,9 +409,8 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
         && !text.bytes().any(|byte| byte.is_ascii_digit())
         && names::judge(text).is_some();
     // `insert your long random secret here` stands where a key belongs.
-    let asks = ["insert", "replace", "change", "fill in", "put your", "at least"];
     let is_shouted = !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    let is_asked = is_shouted && asks.iter().any(|word| lower.contains(word));
+    let is_asked = is_shouted && names::asks_for_value(text);
     let is_prose =
         is_label || text.split_whitespace().count() > 5 && !text.contains('\n') && !is_asked;
     let is_dotted =

@@ -599,3 +599,18 @@ def token(claims):
 class Development(Config):
     SECRET_KEY = "secret-key"  #! hardcoded class no SECRET_KEY
     AUTH_TOKENS = "auth-token"  #! hardcoded class no AUTH_TOKENS
+
+# --- settings that a function asks for
+from cryptography.fernet import Fernet
+
+from app.dependencies import config_dependency
+
+
+async def sealed():
+    config = await config_dependency()
+    return Fernet(config.session_secret.get_secret_value().encode())  #! key_use call unknown session_secret
+
+
+def opened():
+    config = config_dependency.config()
+    return Fernet(config.session_secret.get_secret_value().encode())  #! key_use call unknown session_secret
