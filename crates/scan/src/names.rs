@@ -195,7 +195,6 @@ const OTHER_KEYS: &[&str] = &[
     "context",
     "db",
     "dict",
-    "error",
     "event",
     "field",
     "foreign",
@@ -405,7 +404,6 @@ pub(crate) fn counts_or_switches(words: &[String]) -> bool {
     let is_said = matches!(first.as_str(), "expired" | "invalid" | "missing" | "unknown");
     let switches = ["disable", "disabled", "enable", "enabled", "hide", "reveal"];
     let is_switch = is_last && words.iter().any(|word| switches.contains(&word.as_str()));
-    // With an `imagePullSecret` a cluster pulls images.
     let is_pulled = matches!(words, [.., of, secret]
         if secret == "secret" && matches!(of.as_str(), "pull" | "push" | "tls"));
     is_number || is_switch || is_of_another || is_said || is_pulled

@@ -20,7 +20,6 @@ const ENOUGH: &[&str] = &[
     ".key'",
     "id_rsa",
     "pem_file",
-    "privkey",
     "keywheel",
     "secretbytes",
 ];
@@ -243,7 +242,8 @@ fn look(text: &str, passwords: bool) -> Option<Met> {
             judged.remove(name);
             continue;
         }
-        if judged.len() > MOST || is_key || name == "key_file" {
+        let is_file = || words::names_a_path(name) && words::names_a_private_file(name);
+        if judged.len() > MOST || is_key || name == "key_file" || is_file() {
             return None;
         }
         if words::judge_loaded(name).is_some() {
