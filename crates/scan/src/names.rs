@@ -188,10 +188,6 @@ const BEFORE_CREDENTIAL_KEY: &[&str] = &[
     "license", "service",
 ];
 
-/// Words before `secret` that do so.
-const BEFORE_CREDENTIAL_SECRET: &[&str] =
-    &["access", "api", "app", "client", "consumer", "oauth", "oauth2"];
-
 /// Words that make a key of a `key` further behind them, as in `ENCRYPTION_SECONDARY_KEY`.
 const FAR_BEFORE_KEY: &[&str] =
     &["cipher", "crypto", "encryption", "fernet", "hmac", "jwt", "private", "secret", "signing"];
@@ -205,7 +201,6 @@ const OTHER_KEYS: &[&str] = &[
     "context",
     "db",
     "dict",
-    "error",
     "event",
     "field",
     "foreign",
@@ -361,9 +356,8 @@ const TRAILING: &[&str] = &[
 
 /// Words in front of keys that make a number or a switch of them.
 const COUNTS: &[&str] = &[
-    "allow", "check", "disable", "disabled", "enable", "enabled", "has", "hide", "is", "max",
-    "maximum", "min", "minimum", "num", "number", "require", "requires", "skip", "total", "use",
-    "uses",
+    "allow", "check", "disable", "disabled", "enable", "enabled", "has", "is", "max", "maximum",
+    "min", "minimum", "num", "number", "require", "requires", "skip", "total", "use", "uses",
 ];
 
 /// What sort of secret has this name, if any. The name may be a setting, a variable, a key of a
@@ -420,9 +414,11 @@ pub(crate) fn counts_or_switches(words: &[String]) -> bool {
     let is_last = matches!(last.as_str(), "keys" | "secrets" | "tokens" | "key" | "secret");
     // `INVALID_API_TOKEN` is what is said of one.
     let is_said = matches!(first.as_str(), "expired" | "invalid" | "missing" | "unknown");
-    let switches = ["disable", "disabled", "enable", "enabled", "reveal"];
+    let switches = ["disable", "disabled", "enable", "enabled", "hide", "reveal"];
     let is_switch = is_last && words.iter().any(|word| switches.contains(&word.as_str()));
-    is_number || is_switch || is_of_another || is_said
+    let is_pulled = matches!(words, [.., of, secret]
+        if secret == "secret" && matches!(of.as_str(), "pull" | "push" | "tls"));
+    is_number || is_switch || is_of_another || is_said || is_pulled
 }
 
 /// What a name in capitals is that says nothing to [`judge_words`].
@@ -483,18 +479,18 @@ fn judge_words(words: &[String]) -> Option<Class> {
     let is_public = |word: &String| matches!(word.as_str(), "public" | "pub" | "publishable");
     if last != "secret" && before.iter().any(is_public) {
         // The keys of captchas and of shops are shown to everybody, and sign nothing.
-        let is_of_site = |word: &String| word.contains("captcha") || word == "turnstile";
-        let is_shown = matches!(prior, "site" | "publishable") || before.iter().any(is_of_site);
+        let is_of_site = matches!(prior, "site" | "publishable")
+            || before.iter().any(|word| word.contains("captcha") || word == "turnstile");
         let is_key = matches!(last.as_str(), "key" | "keys" | "jwk" | "jwks" | "certificate");
-        return (is_key && !is_shown).then_some(Class::Public);
+        return (is_key && !is_of_site).then_some(Class::Public);
     }
     match last.as_str() {
-        "secret" => match prior {
-            // The name of what a cluster pulls images with.
-            "pull" | "push" | "tls" => None,
-            prior if BEFORE_CREDENTIAL_SECRET.contains(&prior) => Some(Class::Credential),
-            _ => Some(Class::Key),
-        },
+        "secret" => Some(match prior {
+            "client" | "consumer" | "api" | "oauth" | "oauth2" | "app" | "access" => {
+                Class::Credential
+            }
+            _ => Class::Key,
+        }),
         "seed" if matches!(prior, "otp" | "totp" | "hmac" | "signing") => Some(Class::Key),
         "secrets" if !prior.is_empty() && BEFORE_KEY.contains(&prior) => Some(Class::Key),
         "salt" => {

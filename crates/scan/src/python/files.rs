@@ -240,6 +240,6 @@ pub(super) fn read_by<'a>(
     let path = path_in(names, given, placed.scope);
     let text = names.text(path, placed.scope).or_else(|| last_text(names, path, placed.scope))?;
     let ends = [".pem", ".key", ".p8", ".p12", ".pfx", "id_rsa", "id_ed25519"];
-    let is_file = ends.iter().any(|end| text.ends_with(end));
+    let is_file = text.starts_with("/run/secrets/") || ends.iter().any(|end| text.ends_with(end));
     words::judge_path(&text).filter(|_| is_file).map(|class| (given, text, class))
 }

@@ -96,8 +96,10 @@ pub(super) fn at<'a>(
         return false;
     }
     let setting = setting.map(in_request);
-    let is_named = load.from == Source::SecretStore
-        && setting.is_some_and(|setting| names_secret(names, setting, placed.scope));
+    let is_named = setting.is_some_and(|setting| match load.from {
+        Source::SecretStore => names_secret(names, setting, placed.scope),
+        _ => ends_as_key(names, setting, placed.scope),
+    });
     if let Some(parameter) = setting.and_then(|setting| parameter_in(names, setting, placed.scope))
         && !is_named
     {
@@ -131,6 +133,16 @@ fn in_request(setting: &Expr) -> &Expr {
 fn names_secret(names: &Names<'_>, setting: &Expr, scope: ScopeId) -> bool {
     let path = setting_of(names, setting, scope).filter(|path| path.contains('/'));
     path.is_some_and(|path| path.split('/').any(|part| words::judge(part).is_some()))
+}
+
+/// Whether a name that is put together says at its end that it is one of a key:
+/// `getenv(f"{prefix}_SECRET")`.
+fn ends_as_key(names: &Names<'_>, setting: &Expr, scope: ScopeId) -> bool {
+    matches!(setting, Expr::FString(_) | Expr::BinOp(_))
+        && names.setting_name(setting, scope).is_some_and(|known| {
+            known.starts_with('_')
+                && words::judge_loaded(&known).is_some_and(|class| class != Class::Password)
+        })
 }
 
 /// A bare name with the section in which it stands: `bot.token`.
@@ -378,7 +390,9 @@ pub(super) fn indexed<'a>(
         }
         return;
     };
-    if let Some((of, place)) = parameter_in(names, &subscript.slice, placed.scope) {
+    if let Some((of, place)) = parameter_in(names, &subscript.slice, placed.scope)
+        && !ends_as_key(names, &subscript.slice, placed.scope)
+    {
         wraps.add(of, place, Reaches::Loader(load.from));
         return;
     }

@@ -117,7 +117,7 @@ pub(super) fn judge_loaded(name: &str) -> Option<Class> {
     }
     match name {
         "SALT" => return Some(Class::Key),
-        "TOKEN" => return Some(Class::Credential),
+        "TOKEN" | "_TOKEN" => return Some(Class::Credential),
         _ => {}
     }
     if !may_name_key(name) || name.len() > 200 || is_fixture_name(name) {

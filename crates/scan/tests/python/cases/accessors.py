@@ -233,3 +233,23 @@ from shop.config import conf
 
 store = Store(conf.host, access_key=conf.access_key, secret_key=conf.secret_key)
 vault = Vault(conf.host, secret_key=conf.secret_key)  #! key_use module no secret_key
+
+# --- names that are put together and end as those of keys
+import os
+
+from shop.files import read_secret_file
+
+
+def of(prefix):
+    return {
+        "secret": os.environ.get(f"{prefix}_SECRET"),  #! env_load call yes _SECRET
+        "token": os.environ[prefix + "_TOKEN"],  #! env_load call yes _TOKEN
+        "page": os.environ.get(f"{prefix}_PAGE"),
+    }
+
+
+def any_of(name):
+    return os.environ.get(name + "_FILE")
+
+
+JWT = read_secret_file("/run/secrets/jwt")  #! env_load module no /run/secrets/jwt
