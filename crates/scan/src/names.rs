@@ -227,6 +227,7 @@ const OTHER_KEYS: &[&str] = &[
     "translation",
     "unique",
     "user",
+    "username",
 ];
 
 /// Words before `token` that say that it comes and goes, or is one of a language.

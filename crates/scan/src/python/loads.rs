@@ -259,7 +259,8 @@ fn is_bare(from: Source, placing: &Placing<'_>, name: &str) -> bool {
 fn is_only_asked(out: &Out<'_>, at: usize) -> bool {
     let before = out.file.text.get(at.saturating_sub(64)..at).unwrap_or_default();
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
-    before.trim_end_matches(is_part).ends_with("bool(")
+    let before = before.trim_end_matches(is_part);
+    before.ends_with("bool(") || before.ends_with("assert ")
 }
 
 /// `if os.environ.get("SECRET_KEY"):` only asks too; a comparison takes the value.

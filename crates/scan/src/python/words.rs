@@ -374,7 +374,10 @@ pub(super) fn may_be_value(value: &str, name: &str) -> bool {
     let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     let is_constant = text.contains('_')
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte))
-        && may_name_key(text);
+        && may_name_key(text)
+        && !["NOT_SET", "CHANGE", "REPLACE", "INSECURE", "UNSAFE"]
+            .iter()
+            .any(|one| text.contains(one));
     let is_header = is_word && lower.starts_with("x-");
     // `SECRET_KEY = "secret-key"` is one; names of slots have no hyphens.
     let is_hyphened = text.contains('-') && names::judge(name) == Some(Class::Key);

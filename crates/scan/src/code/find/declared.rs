@@ -62,7 +62,7 @@ impl Finder<'_, '_, '_> {
                 .collect();
             names.into_iter().rev().for_each(|name| self.copied_at_start(name, tokens.text(name)));
         } else if tokens.is(at.saturating_sub(1), ":")
-            && tokens.text(at.saturating_sub(2)) == "env"
+            && matches!(tokens.text(at.saturating_sub(2)), "env" | "envVar" | "envName")
             && self.describes(at)
         {
             self.copied_at_start(at, text);
@@ -91,9 +91,11 @@ impl Finder<'_, '_, '_> {
         let end = tokens.past(open).min(open + DECLARATION_TOKENS_MAX);
         let mut defaults = open..end;
         let default = defaults.find(|at| tokens.text(*at) == "default" && tokens.is(at + 1, ":"));
-        let value = default
-            .map(|at| at + 2)
-            .filter(|at| tokens.string(*at).is_some_and(|text| is_plausible(name, text)));
+        let value = default.map(|at| at + 2).filter(|at| {
+            tokens.string(*at).is_some_and(|text| {
+                is_plausible(name, text) || text.len() > 7 && crate::names::is_placeholder(text)
+            })
+        });
         if let Some((value, class)) = value.zip(judge(name)) {
             self.hardcoded(value, "default-literal", Some(name), class);
         }

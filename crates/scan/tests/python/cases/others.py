@@ -614,3 +614,31 @@ async def sealed():
 def opened():
     config = config_dependency.config()
     return Fernet(config.session_secret.get_secret_value().encode())  #! key_use call unknown session_secret
+
+# --- values of django-configurations
+from configurations import Configuration, values
+
+
+class Base(Configuration):
+    SECRET_KEY = values.SecretValue()  #! env_load class no SECRET_KEY
+    HAWK_SECRET_KEY = values.Value("not a secret")  #! env_load class no HAWK_SECRET_KEY; hardcoded class no HAWK_SECRET_KEY
+    ALLOWED_HOSTS = values.ListValue([])
+
+# --- a variable that is missing is said, and its stand-in taken
+import os
+
+
+class Config:
+    SECRET_KEY = "SECRET_KEY_ENV_VAR_NOT_SET"  #! hardcoded class no SECRET_KEY
+    JWT_USERNAME_KEY = "email"
+
+    @classmethod
+    def check(cls):
+        assert os.environ.get("SECRET_KEY"), "SECRET_KEY is not set"
+
+# --- tokens of a library
+import tokenlib
+
+
+def token(settings, claims):
+    return tokenlib.make_token(claims, secret=settings.SECRETS[-1])  #! key_use call unknown
