@@ -14,6 +14,7 @@ const ABOUT: &[&str] = &[
     "algo",
     "algorithm",
     "algorithms",
+    "algs",
     "arn",
     "at",
     "attribute",
