@@ -1,5 +1,5 @@
-//! Settings that are asked for in ways that no rule knows: by the name of the function, of what it is
-//! called on, or of the class that it is in.
+//! Settings that are asked for in ways that no rule knows: by the name of the function, of what it
+//! is called on, or of the class that it is in.
 
 use crate::finding::Source;
 use crate::names;
