@@ -16,6 +16,7 @@ const ABOUT: &[&str] = &[
     "algo",
     "algorithm",
     "algorithms",
+    "algs",
     "arn",
     "at",
     "attribute",

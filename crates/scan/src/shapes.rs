@@ -613,7 +613,9 @@ pub(crate) fn asks_settings(function: &str, receiver: Option<&str>) -> bool {
         let last = on.last().map_or("", String::as_str);
         SETTINGS.contains(&last) || keeps.contains(&last) && holds(&on)
     };
-    (holds(&words) && (asks.contains(&first) || is_settings))
+    // `ServerConfigGet(…)`
+    let ends = words.last().is_some_and(|last| matches!(last.as_str(), "get" | "lookup"));
+    (holds(&words) && (asks.contains(&first) || is_settings || ends))
         || (asks.contains(&first) && of_receiver())
 }
 

@@ -19,6 +19,7 @@ const NAMES: &[&str] = &[
     "a.sh",
     "a.service",
     "a.tf",
+    "a.xml",
     "nginx.conf",
 ];
 

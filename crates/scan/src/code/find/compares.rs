@@ -80,6 +80,15 @@ impl<'a> Finder<'_, '_, 'a> {
         if reader.keys_in(range.0, range.1) == 0 && !self.has_credential(range) {
             return None;
         }
+        // `Config::AUTH_KEY` is the name of a setting.
+        let (first, last) = (reader.tokens.text(range.0), range.1.saturating_sub(1));
+        let last = reader.tokens.name(last);
+        let is_shouted = last.contains('_') && !last.bytes().any(|one| one.is_ascii_lowercase());
+        let is_of_class = first.starts_with(|letter: char| letter.is_ascii_uppercase())
+            && first.bytes().any(|byte| byte.is_ascii_lowercase());
+        if is_shouted && is_of_class && first != "Env" {
+            return None;
+        }
         let value = reader.value(range);
         let class = super::class_of(value.names.iter().copied());
         let is_held = match value.origin {
@@ -89,7 +98,9 @@ impl<'a> Finder<'_, '_, 'a> {
                 .is_some_and(|class| matches!(class, Class::Key | Class::Credential)),
             Origin::Setting { .. } => {
                 matches!(class, Some(Class::Key | Class::Credential))
-                    && (self.is_of_settings(range) || self.is_filled_in(range))
+                    && (self.is_of_settings(range)
+                        || self.is_filled_in(range)
+                        || self.is_imported(range))
             }
             // `handler.config.token` of a parameter
             Origin::Unknown => {
@@ -98,6 +109,17 @@ impl<'a> Finder<'_, '_, 'a> {
             _ => false,
         };
         is_held.then_some(value)
+    }
+
+    /// Whether a value is what a module of the project exports.
+    fn is_imported(&self, (from, to): Range) -> bool {
+        let reader = self.reader;
+        let path = reader.facts.import(reader.tokens.text(from));
+        let module = path.and_then(|path| path.first()).copied().unwrap_or_default();
+        let is_alone = !(from + 1..to).any(|at| {
+            reader.is_dot(at) && !matches!(reader.tokens.text(at + 1), "trim" | "toString")
+        });
+        is_alone && (module.starts_with(['.', '~']) || module.starts_with("@/"))
     }
 
     /// Whether a name is that of a field of Java which a framework fills in.

@@ -140,9 +140,10 @@ impl Finder<'_, '_, '_> {
         let tokens = reader.tokens;
         let (from, to) = range;
         if from + 1 == to {
+            // Symbols, and lists of words of Ruby.
             return tokens
                 .string(from)
-                .filter(|_| !tokens.text(from).starts_with(':'))
+                .filter(|_| !tokens.text(from).starts_with([':', '%']))
                 .map(|_| from);
         }
         // Only a string somewhere in it can make it one.
@@ -532,6 +533,12 @@ const PLAIN_WORDS: &[&str] = &[
     "required",
 ];
 
+/// `FieldSecret = "secret"` names a column.
+fn names_place(name: &str) -> bool {
+    let first = names::words(name).into_iter().next().unwrap_or_default();
+    ["column", "field", "flag", "header", "label", "param"].contains(&first.as_str())
+}
+
 /// Whether a value is itself a name: `JWT_SECRET`, `x-api-key`, `secretKey`, `auth.jwt.secret`.
 fn is_name(name: &str, value: &str, has_digit: bool) -> bool {
     let is_word =
@@ -575,7 +582,12 @@ fn is_name(name: &str, value: &str, has_digit: bool) -> bool {
             )
         });
     let is_lower = value.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-.:".contains(&byte));
-    if is_of_store && is_lower && (has_separator || value.len() < 6) {
+    if is_of_store
+        && (is_lower && (has_separator || value.len() < 6) || has_parts && !has_separator)
+    {
+        return true;
+    }
+    if is_lower && names_place(name) {
         return true;
     }
     // `SESSION_KEY = "_noteData"`

@@ -591,7 +591,16 @@ impl<'a> Finder<'_, '_, 'a> {
                 .first()
                 .map_or(at, |part| part.1);
         }
-        if let Some(literal) = literal {
+        // Another variable that is asked for is none.
+        let is_name = |at: usize| {
+            tokens.string(at).is_some_and(|text| {
+                text.len() > 3
+                    && text.contains('_')
+                    && !text.starts_with('_')
+                    && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            })
+        };
+        if let Some(literal) = literal.filter(|at| !is_name(*at)) {
             self.hardcoded(literal, "default-literal", name, class);
         }
     }

@@ -1,5 +1,6 @@
 //! Walks over a file and says which of its places consume a key.
 
+mod asks;
 mod compares;
 mod copies;
 pub(super) mod context;

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Class, Confidence, Does, Source};
+use crate::finding::{Class, Confidence, Does};
 use crate::names;
-use crate::rules::{Load, Sink};
+use crate::rules::Sink;
 use crate::shapes::{self, Shape};
 use crate::site::Hot;
 
@@ -186,127 +186,8 @@ impl<'a> Finder<'_, '_, 'a> {
         if is_one { (from + 4, to.saturating_sub(1)) } else { (from, to) }
     }
 
-    /// A setting that a function by its name asks for: `config.getString(Keys.SIGNING_KEY)`.
-    pub(super) fn asked(&mut self, at: usize) {
-        let reader = self.reader;
-        let tokens = reader.tokens;
-        // `file.Section("security").Key("SECRET_KEY").String()` of Go
-        let is_of_section = tokens.name(at) == "Key"
-            && reader.dialect == Dialect::Go
-            && reader.call_open(at).is_some_and(|open| {
-                let after = tokens.past(open) + 1;
-                matches!(tokens.text(after), "String" | "MustString" | "Value")
-            });
-        // The cheap questions come first, for every call is asked.
-        let is_typed = tokens.name(at) == "GetString" || is_of_section || self.asks_by_variable(at);
-        if !is_typed && !shapes::asks_settings(tokens.name(at), self.receiver_name(at)) {
-            return;
-        }
-        if self.loads.contains(&at) || reader.tree.is_declared(at) {
-            return;
-        }
-        let Some(arguments) = reader.arguments(at) else { return };
-        let rule = Load {
-            call: String::new(),
-            setting: 0,
-            fallback: Some(1),
-            fallback_keywords: Vec::new(),
-            from: Source::Settings,
-            live: false,
-        };
-        let Some(named) = arguments.first().copied() else {
-            // A setting that is an object of its own: `config.ServiceSecret.GetString()`.
-            let of = self.receiver_name(at).filter(|_| is_typed);
-            if let Some((name, class)) = of.and_then(|name| Some((name, shapes::asked_for(name)?)))
-            {
-                self.asked_for(at, &rule, &[], name, class);
-            }
-            return;
-        };
-        let is_variable = || {
-            let of_environment = |name: &str| {
-                name.contains('_') && !name.bytes().any(|byte| byte.is_ascii_lowercase())
-            };
-            reader.plain(named.0).is_some_and(of_environment)
-        };
-        let receiver = self.receiver_name(at);
-        let is_of_settings = || {
-            let chain = reader.chain(at).0;
-            chain.iter().any(|name| shapes::holds_settings(name) || *name == "viper")
-        };
-        if is_typed
-            && !shapes::asks_settings(tokens.name(at), receiver)
-            && !is_variable()
-            && !is_of_section
-            && !is_of_settings()
-        {
-            return;
-        }
-        let name = match tokens.string(named.0) {
-            Some(_) if named.0 + 1 == named.1 => reader.plain(named.0),
-            Some(_) => None,
-            None => self.plain_name(named).filter(|name| {
-                !name.bytes().any(|byte| byte.is_ascii_lowercase()) && name.contains('_')
-            }),
-        };
-        let Some((name, class)) = name.and_then(|name| Some((name, shapes::asked_for(name)?)))
-        else {
-            return;
-        };
-        self.asked_for(at, &rule, &arguments, name, class);
-    }
-
-    /// `mustGet("JWT_SECRET")`, `this.require("API_KEY")`: whatever is asked, a name in capitals is
-    /// that of a setting, unless a request, a cache or a page is asked for it.
-    fn asks_by_variable(&self, at: usize) -> bool {
-        let reader = self.reader;
-        let tokens = reader.tokens;
-        let Some(open) = reader.call_open(at) else { return false };
-        let is_name = tokens.string(open + 1).is_some_and(|text| {
-            text.contains('_') && !text.bytes().any(|byte| byte.is_ascii_lowercase())
-        });
-        if !is_name {
-            return false;
-        }
-        let words = names::words(tokens.name(at));
-        let first = words.first().map_or("", String::as_str);
-        let asks =
-            ["fetch", "get", "load", "lookup", "must", "need", "read", "require", "required"];
-        let others = [
-            "attribute",
-            "by",
-            "body",
-            "cache",
-            "cookie",
-            "cookies",
-            "data",
-            "element",
-            "form",
-            "header",
-            "headers",
-            "item",
-            "map",
-            "param",
-            "params",
-            "query",
-            "redis",
-            "req",
-            "repo",
-            "repository",
-            "request",
-            "row",
-            "session",
-            "storage",
-            "store",
-            "text",
-        ];
-        let is_other = |words: &[String]| words.iter().any(|one| others.contains(&one.as_str()));
-        let on = self.receiver_name(at).map(names::words).unwrap_or_default();
-        asks.contains(&first) && !is_other(&words) && !is_other(&on)
-    }
-
     /// The last name of what a method is called on, also of a call: `getConfig().getString(…)`.
-    fn receiver_name(&self, at: usize) -> Option<&'a str> {
+    pub(super) fn receiver_name(&self, at: usize) -> Option<&'a str> {
         let reader = self.reader;
         let tokens = reader.tokens;
         let dot = at.checked_sub(1).filter(|dot| reader.is_dot(*dot))?;
@@ -379,7 +260,7 @@ impl<'a> Finder<'_, '_, 'a> {
     }
 
     /// The last name of a plain chain, also in another form: `this.key`, `key.getBytes()`.
-    fn plain_name(&self, (mut from, to): Range) -> Option<&'a str> {
+    pub(super) fn plain_name(&self, (mut from, to): Range) -> Option<&'a str> {
         let reader = self.reader;
         let tokens = reader.tokens;
         while matches!(tokens.text(from), "await" | "&" | "*" | "new") && from + 1 < to {

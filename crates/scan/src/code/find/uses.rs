@@ -70,6 +70,13 @@ impl<'a> Finder<'_, '_, 'a> {
         if !(sink.certain || is_key || is_named_literal) {
             return false;
         }
+        // What a request has is no key of the application.
+        let is_of_request = (range.0..range.1).any(|at| {
+            matches!(tokens.text(at), "headers" | "header" | "params" | "cookies" | "getHeader")
+        });
+        if is_of_request && class_of(value.names.iter().copied()) == Some(Class::Credential) {
+            return false;
+        }
         // A hash that is written to a log tells keys apart, and uses none.
         if sink.does == Does::Derives && !sink.certain && self.is_shown(start) {
             return false;
