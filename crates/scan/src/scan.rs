@@ -443,10 +443,8 @@ impl<'w> Search<'w> {
         let is_fresh = |index: &usize| self.fresh.get(*index) == Some(&true);
         let (calls_one, defines_one) =
             (calls.called.iter().any(is_fresh), calls.defined.iter().any(is_fresh));
-        let (homes, folders) = match calls_one {
-            true => (self.homes.all(bytes), self.folders.all(bytes)),
-            false => (Vec::new(), Vec::new()),
-        };
+        let named = |words: &Finder| if calls_one { words.all(bytes) } else { Vec::new() };
+        let (homes, folders) = (named(&self.homes), named(&self.folders));
         (calls_one || defines_one).then_some(Met { calls, homes, folders })
     }
 

@@ -440,4 +440,27 @@ mod tests {
         assert!(is_worth("query(`SELECT pgp_sym_decrypt(a, '${b}')`)"));
         assert!(is_worth("setInterval(() => rotateKeys(), 1)"));
     }
+
+    #[test]
+    fn what_settings_give_under_other_names_is_nothing() {
+        let rules = Rules::built_in().unwrap();
+        let more = More::default();
+        let is_worth = |text: &str| {
+            let tokens = lex::tokens(text, Dialect::JavaScript, false);
+            super::is_worth(&tokens, &Index::new(&rules, "javascript", &more), false)
+        };
+        assert!(!is_worth("config.get('port')"));
+        assert!(is_worth("config.get('shop_secret')"));
+        assert!(is_worth("config.get('SHOP_KEY')"));
+        // A function that hands on what its parameter names.
+        assert!(is_worth("const of = (name) => config.get(name)"));
+        assert!(is_worth("import own from './config'\nown.get(name)"));
+        let far = "let a = 1\n".repeat(60);
+        assert!(!is_worth(&format!("import config from 'config'\n{far}headers.get(name)")));
+        assert!(!is_worth("super(options)") && is_worth("super({ secretOrKey: a })"));
+        assert!(!is_worth("throw new Error('no token was given for the master key')"));
+        assert!(!is_worth("encryptIt(text, keyboard)"));
+        assert!(is_worth("const text = '%env(APP_SECRET)%'"));
+        assert!(!is_worth("const text = '%d files created'"));
+    }
 }

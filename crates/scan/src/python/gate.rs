@@ -451,5 +451,10 @@ mod tests {
         assert_eq!(speaks("x = os.environ['CRON_TOKEN']\n"), Speaks::OfKeys);
         assert_eq!(speaks("class A(BaseSettings):\n    cron_token: str\n"), Speaks::OfKeys);
         assert_eq!(speaks("for key in table: rotate(image)\n"), Speaks::Not);
+        assert_eq!(speaks("'the secret'  # SECRET_KEY\n"), Speaks::OfNames);
+        assert_eq!(speaks("x = f'a {settings.SECRET_KEY}'\n"), Speaks::OfKeys);
+        assert_eq!(speaks("x = 'it\\'s' + settings.SECRET_KEY\n"), Speaks::OfKeys);
+        assert_eq!(speaks("x = {'SHOP_KEY': reconfigured}\nx = set(y)\n"), Speaks::OfNames);
+        assert_eq!(speaks("settings.set('shop_key', 'SHOP_KEY')\n"), Speaks::OfKeys);
     }
 }

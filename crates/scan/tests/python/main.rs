@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use keywheel_scan::gate::Gate;
 use keywheel_scan::python;
 use keywheel_scan::rules::Rules;
 use keywheel_scan::site::{Hot, Site, Sites};
@@ -124,6 +125,22 @@ fn each_case_says_what_its_comments_say() {
     }
     assert!(report.is_empty(), "\n{report}");
     assert!(cases.len() >= 150, "only {} cases", cases.len());
+}
+
+#[test]
+fn no_case_is_read_for_its_comments_alone() {
+    let rules = rules();
+    let words = rules.words_beyond(&Gate::new(false, []));
+    let gate = Gate::new(false, words.iter().map(String::as_str));
+    for case in cases() {
+        let without: Vec<&str> =
+            case.text.lines().map(|line| line.split("#! ").next().unwrap_or(line)).collect();
+        let without = without.join("\n");
+        let (all, found) = (read(&case.text, &rules).found, read(&without, &rules).found);
+        assert_eq!(all.len(), found.len(), "{} · {}", case.file, case.name);
+        let passes = gate.lets_python(without.as_bytes());
+        assert!(passes || found.is_empty(), "{} · {}", case.file, case.name);
+    }
 }
 
 #[test]
