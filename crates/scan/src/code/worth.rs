@@ -230,7 +230,8 @@ impl<'l, 'a> Look<'l, 'a> {
         self.met.seed |= name == "seed";
         self.met.key |= name.eq_ignore_ascii_case("key");
         self.met.token |= name.eq_ignore_ascii_case("token");
-        judged.key || (judged.password && self.passwords)
+        // What seals a cookie is called a password.
+        judged.key || (judged.password && self.passwords) || name == "cookieName"
     }
 
     /// The rules that may be about a name: the text has all the names of their calls, and for a key
