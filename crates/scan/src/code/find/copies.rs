@@ -10,7 +10,7 @@ use super::super::tree::FrameKind;
 use super::Finder;
 
 /// How far a function is looked through for what it declares.
-const FUNCTION_TOKENS_MAX: usize = 4000;
+const FUNCTION_TOKENS_MAX: usize = 2000;
 
 impl Finder<'_, '_, '_> {
     /// `jwtKey = []byte(config.App.Secret)` where `jwtKey` is a variable of the module, and
@@ -115,11 +115,15 @@ impl Finder<'_, '_, '_> {
                 || (frame.start..frame.end.min(frame.start + FUNCTION_TOKENS_MAX)).any(declares)
         });
         let is_there = || {
-            (0..tokens.len()).any(|at| {
-                tokens.text(at) == name
-                    && reader.tree.at(at) == 0
-                    && (matches!(tokens.before(at), "var" | "let") || tokens.starts_line(at))
-            })
+            let names = self.of_module.get_or_init(|| {
+                let is_one = |at: &usize| {
+                    tokens.is_word(*at)
+                        && reader.tree.at(*at) == 0
+                        && (matches!(tokens.before(*at), "var" | "let") || tokens.starts_line(*at))
+                };
+                (0..tokens.len()).filter(is_one).map(|at| tokens.text(at)).collect()
+            });
+            names.contains(name)
         };
         // What a function of Go does not declare is one of its package.
         !is_own && (reader.dialect == Dialect::Go || is_there())

@@ -387,7 +387,9 @@ impl Finder<'_, '_, '_> {
         let is_decorated = kind == Some(FrameKind::Class)
             && (before == ")" || matches!(before, "public" | "readonly"))
             && matches!(root, "string" | "String");
-        if !(is_decorated || is_validator && self.is_schema_used()) {
+        if !(is_decorated
+            || is_validator && *self.is_schema_used.get_or_init(|| self.finds_schema_used()))
+        {
             return;
         }
         let mut site = self.site(Kind::EnvLoad, "env-schema", at);
@@ -414,7 +416,7 @@ impl Finder<'_, '_, '_> {
 
     /// Whether the file checks its environment when it is loaded, and so has what its schema gives:
     /// a schema that only another part checks with is none.
-    fn is_schema_used(&self) -> bool {
+    fn finds_schema_used(&self) -> bool {
         let reader = self.reader;
         let tokens = reader.tokens;
         let makes = [

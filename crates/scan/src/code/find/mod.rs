@@ -14,6 +14,7 @@ pub(super) mod timers;
 pub(super) mod uses;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use crate::finding::{Class, Confidence, Kind, Source};
@@ -39,6 +40,10 @@ pub(super) struct Finder<'r, 'f, 'a> {
     pub(super) loads: BTreeSet<usize>,
     /// What `name ||= value` keeps: first and last token of the value.
     pub(super) kept: Vec<(usize, usize)>,
+    /// Whether the file checks its environment when it is loaded.
+    pub(super) is_schema_used: OnceCell<bool>,
+    /// The variables that the module declares.
+    pub(super) of_module: OnceCell<BTreeSet<&'a str>>,
 }
 
 impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
@@ -51,6 +56,8 @@ impl<'r, 'f, 'a> Finder<'r, 'f, 'a> {
             literals: BTreeSet::new(),
             loads: BTreeSet::new(),
             kept,
+            is_schema_used: OnceCell::new(),
+            of_module: OnceCell::new(),
         };
         for at in 0..reader.tokens.len() {
             if finder.sites.found.len() >= SITES_MAX {
