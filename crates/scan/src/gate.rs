@@ -64,6 +64,7 @@ const WORDS: &[&str] = &[
     "sodium",
     "credential",
     "itsdangerous",
+    "cookiename",
     "keywheel",
     "keygen",
     "generate_key",

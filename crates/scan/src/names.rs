@@ -473,6 +473,15 @@ fn is_digit(byte: u8) -> bool {
     byte.is_ascii_digit()
 }
 
+/// What everybody is shown: a key that checks signatures, or none.
+fn judge_public(last: &str, before: &[String], prior: &str) -> Option<Class> {
+    // The keys of captchas and of shops are shown to everybody, and sign nothing.
+    let is_of_site = matches!(prior, "site" | "publishable")
+        || before.iter().any(|word| word.contains("captcha") || word == "turnstile");
+    let is_key = matches!(last, "key" | "keys" | "jwk" | "jwks" | "certificate");
+    (is_key && !is_of_site).then_some(Class::Public)
+}
+
 fn judge_words(words: &[String]) -> Option<Class> {
     let (last, before) = words.split_last()?;
     let says_something = |word: &&String| !TRAILING.contains(&word.as_str());
@@ -480,11 +489,7 @@ fn judge_words(words: &[String]) -> Option<Class> {
     // A `PUBLIC_LINK_SECRET` is the secret of public links.
     let is_public = |word: &String| matches!(word.as_str(), "public" | "pub" | "publishable");
     if last != "secret" && before.iter().any(is_public) {
-        // The keys of captchas and of shops are shown to everybody, and sign nothing.
-        let is_of_site = matches!(prior, "site" | "publishable")
-            || before.iter().any(|word| word.contains("captcha") || word == "turnstile");
-        let is_key = matches!(last.as_str(), "key" | "keys" | "jwk" | "jwks" | "certificate");
-        return (is_key && !is_of_site).then_some(Class::Public);
+        return judge_public(last, before, prior);
     }
     match last.as_str() {
         "secret" => Some(match prior {

@@ -299,8 +299,8 @@ impl<'l, 'a> Look<'l, 'a> {
         is_called_so && !gives_nothing()
     }
 
-    /// Whether the receiver at a name may have another name of a rule: something says so near one of
-    /// them, and it is the first of its chain.
+    /// Whether the receiver at a name may have another name of a rule: something says so near one
+    /// of them, and it is the first of its chain.
     fn stands_for(&mut self, at: usize, receiver: &'a str, holder: &'l str) -> bool {
         let before = at.checked_sub(2).and_then(|start| self.receiver(start));
         if before.is_some_and(|first| !matches!(first, "this" | "self")) {

@@ -354,6 +354,19 @@ impl<'a> Looker<'_, 'a> {
             })
     }
 
+    /// References on lines of their own, of which each is an entry.
+    fn references(&self, key: &str, first: &Node<'_>, out: &mut Out<'_, '_>) -> bool {
+        let is_apart = out.position(first.value_at).line != out.position(self.node.at).line;
+        if Value::of(first.value).given != Given::Reference || !is_apart {
+            return false;
+        }
+        let items = self.tree.children(self.index).filter(|(_, one)| one.key.is_none());
+        for (_, one) in items.take(64) {
+            self.entry(one.value_at, key, given(one, out), out);
+        }
+        true
+    }
+
     /// A key with a map, a list or nothing.
     fn collection(&self, key: &str, nearest: &str, out: &mut Out<'_, '_>) {
         let first = self.tree.children(self.index).next();
@@ -363,14 +376,7 @@ impl<'a> Looker<'_, 'a> {
                 if SCRIPTS.contains(&key) || ENVIRONMENTS.contains(&key) {
                     return;
                 }
-                // Each of several references on lines of their own is one.
-                let is_apart =
-                    || out.position(item.value_at).line != out.position(self.node.at).line;
-                if Value::of(item.value).given == Given::Reference && is_apart() {
-                    let items = self.tree.children(self.index).filter(|(_, one)| one.key.is_none());
-                    for (_, one) in items.take(64) {
-                        self.entry(one.value_at, key, given(one, out), out);
-                    }
+                if self.references(key, item, out) {
                     return;
                 }
                 Value::of(item.value)

@@ -619,7 +619,7 @@ impl<'a> Names<'a> {
             Bound::Parameter(_, default) => default.is_none() || !words::holds_settings(root),
             _ => false,
         };
-        // What gives them to a function may have kept them; a module asks anew for what is in its own.
+        // What gives them to a function may have kept them.
         let is_asked = |def: &Def<'_>| match def.bound {
             Bound::Value(value) => self.begins_with_call(value, scope),
             _ => false,
