@@ -86,8 +86,8 @@ fn scan(root: &Path) -> Result<(), Failure> {
     let machine = machine(root)?;
     let header = header(&machine, &format!("{SCAN_TEXTS}=… cargo xtask campaign {SCAN}"));
     let body = format!(
-        "## Sets V and W: not seen before\n\n{header}\n{unseen}\n\n\
-         ## Sets A to U: with which the rules were made\n\n\
+        "## Set W: not seen before\n\n{header}\n{unseen}\n\n\
+         ## Sets A to V: with which the rules were made\n\n\
          The first half of the repositories:\n\n{first}\n\nThe second half:\n\n{second}"
     );
     let path = root.join("docs/campaigns/scan.md");

@@ -621,7 +621,7 @@ impl<'a> Names<'a> {
         };
         // What gives them to a function may have kept them.
         let is_asked = |def: &Def<'_>| match def.bound {
-            Bound::Value(value) => self.begins_with_call(value, scope),
+            Bound::Value(value) => is_of_call(value),
             _ => false,
         };
         let is_handed = found.is_some_and(|(at, defs)| {
@@ -721,6 +721,16 @@ impl Origin<'_> {
     fn without_literal(mut self) -> Self {
         self.literal = None;
         self
+    }
+}
+
+/// Whether a chain of attributes and indices begins with a call.
+fn is_of_call(expr: &Expr) -> bool {
+    match expr {
+        Expr::Attribute(attribute) => is_of_call(&attribute.value),
+        Expr::Subscript(subscript) => is_of_call(&subscript.value),
+        Expr::Await(one) => is_of_call(&one.value),
+        other => other.is_call_expr(),
     }
 }
 

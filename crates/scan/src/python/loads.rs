@@ -238,6 +238,10 @@ pub(super) fn one(
         });
     }
     let Some((fallback, _)) = fallback else { return };
+    let fallback = match fallback {
+        Expr::List(list) => list.elts.first().unwrap_or(fallback),
+        other => other,
+    };
     if text_of(fallback).is_some_and(|text| words::may_be_fallback(&text, &name)) {
         out.literal(fallback, "python/default-literal", Some(&name), class, scope);
     }

@@ -439,7 +439,10 @@ pub(super) fn may_be_fallback(value: &str, name: &str) -> bool {
     let is_own = value != name && value.eq_ignore_ascii_case(name);
     may_be_value(value, name)
         || is_own
-        || (is_shouted && !same_name(value, name) && may_be_value(&value.to_lowercase(), name))
+        || (is_shouted
+            && !same_name(value, name)
+            && judge(value).is_none()
+            && may_be_value(&value.to_lowercase(), name))
 }
 
 /// Whether a constant that is named as a name of something says again a part of that name:

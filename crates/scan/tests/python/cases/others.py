@@ -642,3 +642,22 @@ import tokenlib
 
 def token(settings, claims):
     return tokenlib.make_token(claims, secret=settings.SECRETS[-1])  #! key_use call unknown
+
+# --- keys of an issuer that a function of this file fetches
+import jwt
+
+
+async def settings_of():
+    return await fetch("https://issuer.example/keys")
+
+
+async def check(token, kid):
+    config = await settings_of()
+    return jwt.decode(token, config["jwt_keys"][kid])  #! key_use call unknown
+
+# --- a list of placeholders
+from environs import Env
+
+env = Env()
+SECRET_KEY = env.list("SECRET_KEY", ["dev-secret-key"])  #! env_load module no SECRET_KEY; hardcoded module no SECRET_KEY
+EMAIL = config.get("jwt_email_key", "email")
