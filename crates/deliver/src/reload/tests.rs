@@ -21,9 +21,10 @@ impl Daemon {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Shells that start a program with vfork drop signals that come in this moment, so the
-        // shell itself writes the file, and whoever waits for it waits for the whole line.
-        let script = "trap 'echo heard > heard' HUP; echo $$ > pid
-                      while :; do sleep 600 & wait $!; kill $! 2>&-; done";
+        // shell starts none once its file is there, which it writes itself; and whoever waits for
+        // that waits for the whole line.
+        let script = "trap 'echo heard > heard' HUP; sleep 600 & echo $$ > pid
+                      while :; do wait; done";
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(folder.path()).process_group(0);
         let daemon = Self { child: command.spawn().unwrap(), folder };
