@@ -25,8 +25,10 @@ impl Daemon {
         // that waits for the whole line.
         let script = "trap 'echo heard > heard' HUP; sleep 600 & echo $$ > pid
                       while :; do wait; done";
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).current_dir(folder.path()).process_group(0);
+        // Under `nohup` the signal is ignored, and no shell may trap what it finds ignored.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", "sh", "-c", script]);
+        command.current_dir(folder.path()).process_group(0);
         let daemon = Self { child: command.spawn().unwrap(), folder };
         eventually(|| std::fs::read(daemon.pid_file()).is_ok_and(|text| text.ends_with(b"\n")));
         daemon
