@@ -80,17 +80,30 @@ pub(super) fn at<'a>(
         && !is_key_file(placed)
         && parameter_in(names, path, placed.scope).is_none()
         && !rests_on_parameter(names, path, placed.scope);
-    let (scope, hot) = when(names, &placing(names, placed), is_fixed && !is_own(path));
+    let is_live = is_fixed && !is_own(path);
+    load(names, out, placed, (&name, class), is_live, Confidence::Medium);
+}
+
+/// Says that a call loads a key from a file, which it reads anew each time if it is `live`.
+pub(super) fn load<'a>(
+    names: &Names<'a>,
+    out: &mut Out<'_>,
+    placed: &Call<'a>,
+    (name, class): (&str, Class),
+    live: bool,
+    confidence: Confidence,
+) {
+    let (scope, hot) = when(names, &placing(names, placed), live);
     out.load(&Loaded {
-        at: tail_start(&call.func),
+        at: tail_start(&placed.node.func),
         rule: "python/file-load",
-        name: &name,
+        name,
         under: placed.under,
         class,
         source: Source::File,
         scope,
         hot,
-        confidence: Confidence::Medium,
+        confidence,
     });
 }
 

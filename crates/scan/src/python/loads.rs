@@ -495,24 +495,13 @@ pub(super) fn by_wrapper<'a>(
 
 /// The same of a file that says by its path or its variable that a key is in it.
 fn file_by_wrapper<'a>(names: &Names<'a>, out: &mut Out<'_>, placed: &Call<'a>, given: &'a Expr) {
-    let (scope, hot) = when(names, &placing(names, placed), false);
     let text = names.text(given, placed.scope);
     let by_variable = text.is_none().then(|| tail(given)).flatten();
     let by_variable = by_variable.filter(|name| words::names_a_key_file(name));
     let path = text.or_else(|| by_variable.map(str::to_owned)).unwrap_or_default();
     let class = words::judge_path(&path).or(by_variable.map(|_| Class::Key));
     let Some(class) = class else { return };
-    out.load(&Loaded {
-        at: tail_start(&placed.node.func),
-        rule: "python/file-load",
-        name: &path,
-        under: placed.under,
-        class,
-        source: Source::File,
-        scope,
-        hot,
-        confidence: Confidence::Medium,
-    });
+    files::load(names, out, placed, (&path, class), false, Confidence::Medium);
 }
 
 /// A call of a function that no rule knows, whose name and argument say that it gives a key.
@@ -531,18 +520,7 @@ pub(super) fn by_stranger<'a>(
         if let Some((of, place)) = parameter_in(names, given, placed.scope) {
             wraps.add(of, place, Reaches::Loader(Source::File));
         }
-        let (scope, hot) = when(names, &placing(names, placed), false);
-        out.load(&Loaded {
-            at: tail_start(&placed.node.func),
-            rule: "python/file-load",
-            name: &path,
-            under: placed.under,
-            class,
-            source: Source::File,
-            scope,
-            hot,
-            confidence: Confidence::Low,
-        });
+        files::load(names, out, placed, (&path, class), false, Confidence::Low);
         return;
     }
     let Some(first) = placed.node.arguments.args.first() else { return };
