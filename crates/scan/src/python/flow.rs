@@ -621,7 +621,7 @@ impl<'a> Names<'a> {
         };
         // What gives them to a function may have kept them.
         let is_asked = |def: &Def<'_>| match def.bound {
-            Bound::Value(value) => is_of_call(value),
+            Bound::Value(value) => call_before(value).is_some(),
             _ => false,
         };
         let is_handed = found.is_some_and(|(at, defs)| {
@@ -632,25 +632,19 @@ impl<'a> Names<'a> {
 
     /// Whether a chain begins with a call of something that this file does not define.
     fn begins_with_call(&self, expr: &Expr, scope: ScopeId) -> bool {
-        match expr {
-            Expr::Attribute(attribute) => self.begins_with_call(&attribute.value, scope),
-            Expr::Subscript(subscript) => self.begins_with_call(&subscript.value, scope),
-            Expr::Await(one) => self.begins_with_call(&one.value, scope),
-            Expr::Call(call) => match call.func.as_ref() {
-                Expr::Attribute(method) => {
-                    let root = root_of(&method.value).unwrap_or_default();
-                    self.scopes.lookup(root, scope).is_some()
-                }
-                Expr::Name(name) => {
-                    let found = self.scopes.lookup(name.id.as_str(), scope);
-                    !found.is_some_and(|(_, defs)| {
-                        defs.iter().any(|def| matches!(def.bound, Bound::Function(_)))
-                    })
-                }
-                _ => false,
-            },
+        call_before(expr).is_some_and(|call| match call.func.as_ref() {
+            Expr::Attribute(method) => {
+                let root = root_of(&method.value).unwrap_or_default();
+                self.scopes.lookup(root, scope).is_some()
+            }
+            Expr::Name(name) => {
+                let found = self.scopes.lookup(name.id.as_str(), scope);
+                !found.is_some_and(|(_, defs)| {
+                    defs.iter().any(|def| matches!(def.bound, Bound::Function(_)))
+                })
+            }
             _ => false,
-        }
+        })
     }
 
     fn gives_settings(&self, value: &Expr, scope: ScopeId) -> bool {
@@ -724,13 +718,14 @@ impl Origin<'_> {
     }
 }
 
-/// Whether a chain of attributes and indices begins with a call.
-fn is_of_call(expr: &Expr) -> bool {
+/// The call with which a chain of attributes and indices begins.
+fn call_before(expr: &Expr) -> Option<&ast::ExprCall> {
     match expr {
-        Expr::Attribute(attribute) => is_of_call(&attribute.value),
-        Expr::Subscript(subscript) => is_of_call(&subscript.value),
-        Expr::Await(one) => is_of_call(&one.value),
-        other => other.is_call_expr(),
+        Expr::Attribute(attribute) => call_before(&attribute.value),
+        Expr::Subscript(subscript) => call_before(&subscript.value),
+        Expr::Await(one) => call_before(&one.value),
+        Expr::Call(call) => Some(call),
+        _ => None,
     }
 }
 
